@@ -1,0 +1,45 @@
+"""The exceptions that streamer raises for its users.
+
+StreamerError
+├── SettingsError      a setting is unknown, malformed or contradicts another
+├── DataError          a file or a data set is not what it should be
+│   └── ModelError     a model file cannot be used
+├── ShapeError         an array has the wrong shape or type (also a ValueError)
+└── KafkaError         Kafka is not as the worker needs it
+    ├── TopicError     a topic is missing or set up so that it would lose data
+    └── BrokerError    the local broker cannot be installed, started or reached
+
+Every message says what is wrong, where, and what to do about it.
+"""
+
+
+class StreamerError(Exception):
+    """Base of all errors raised on purpose; the command line prints it without a traceback."""
+
+
+class SettingsError(StreamerError):
+    """A setting is unknown, malformed or contradicts another."""
+
+
+class DataError(StreamerError):
+    """A file or a data set is not what it should be."""
+
+
+class ModelError(DataError):
+    """A model file cannot be used."""
+
+
+class ShapeError(StreamerError, ValueError):
+    """An array has the wrong shape or type."""
+
+
+class KafkaError(StreamerError):
+    """Kafka is not as the worker needs it."""
+
+
+class TopicError(KafkaError):
+    """A topic is missing, or set up so that it would lose data."""
+
+
+class BrokerError(KafkaError):
+    """The local broker cannot be installed, started or reached."""
