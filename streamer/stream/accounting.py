@@ -1,0 +1,34 @@
+"""Where every sample and every window went."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Skip(StrEnum):
+    """Why a window that was opened got no prediction."""
+
+    GAP = "gap"
+    """The device paused for longer than ``max_gap`` inside it."""
+    IDLE = "idle"
+    """The device fell silent for good inside it."""
+    COVERAGE = "coverage"
+    """Too few of its samples were really there."""
+    SAMPLING_RATE = "sampling_rate"
+    """Its samples came more than 5% faster or slower than the feature set wants."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one partition.
+
+    At any time ``samples pushed = used + late + duplicate + waiting`` (for the watermark) and
+    ``opened = closed + sum(skipped) + open``.
+    """
+
+    used: int = 0
+    late: int = 0
+    duplicate: int = 0
+    opened: int = 0
+    closed: int = 0
+    skipped: Counter[Skip] = field(default_factory=Counter)

@@ -1,0 +1,198 @@
+"""Which samples count, and in which order: lives, the watermark, duplicates, reordering.
+
+The watermark of a device is its newest sample time less the allowed lateness::
+
+    arrival   t=0   t=20  t=60   t=40          t=60
+    newest    0     20    60     60            60
+    verdict   used  used  used   late (0 ms    duplicate
+                                 allowed)
+
+With lateness, samples wait until the watermark has passed them and leave in the order of their
+times. Either way a device's samples leave in strictly ascending order, and neither that order nor
+any verdict on an admitted sample depends on how records were cut into batches.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+
+from streamer.stream.batch import NEVER, Bools, Floats, Ints
+from streamer.stream.devices import Columns
+
+DUPLICATE_MEMORY_US = 1_280_000
+"""How far behind the newest sample a repeated one is still told from a late one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Samples sorted by device row; within a row in the order in which they came.
+
+    Attributes:
+        row: (s,) device row.
+        life: (s,) how many new lives the device has begun in this batch, so far.
+        time_us: (s,).
+        values: (s, 6).
+        offset: (s,) offset of the sample's record.
+    """
+
+    row: Ints
+    life: Ints
+    time_us: Ints
+    values: Floats
+    offset: Ints
+
+    def __getitem__(self, index: Ints | Bools | slice) -> Self:
+        return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @classmethod
+    def none(cls) -> Self:
+        """No samples."""
+        return cls(
+            np.empty(0, np.int64),
+            np.empty(0, np.int64),
+            np.empty(0, np.int64),
+            np.empty((0, 6)),
+            np.empty(0, np.int64),
+        )
+
+    def then(self, later: Self) -> Self:
+        """These, then those."""
+        pairs = ((getattr(self, f.name), getattr(later, f.name)) for f in fields(self))
+        return type(self)(*(np.concatenate(pair) for pair in pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a batch of arrivals.
+
+    Attributes:
+        admitted: those that count now, sorted by row, life and time.
+        late: (s,) arrivals behind the watermark.
+        duplicates: how many repeated the time of one that was there.
+    """
+
+    admitted: Arrivals
+    late: Bools
+    duplicates: int
+
+
+class Admission:
+    """The watermark of every device, and the samples that wait for it."""
+
+    def __init__(self, watermark_lag_us: int) -> None:
+        self._lag_us = watermark_lag_us
+        self.waiting = Arrivals.none()
+
+    def admit(self, columns: Columns, arrivals: Arrivals) -> Verdict:
+        """Judge new arrivals; moves the devices' newest times forward."""
+        row, life, time = arrivals.row, arrivals.life, arrivals.time_us
+        first = first_of_each(row, life)
+        starts = np.flatnonzero(first)
+        newest = np.where(life[starts] == 0, columns.newest_us[row[starts]], NEVER)
+
+        previous = np.empty_like(time)
+        previous[1:] = time[:-1]
+        previous[starts] = newest
+        if self._lag_us == 0 and bool((time > previous).all()):
+            last = np.append(starts[1:], len(row)) - 1
+            columns.newest_us[row[last]] = time[last]
+            return Verdict(arrivals, np.zeros(len(row), np.bool_), 0)
+
+        before, after = running_newest(time, starts, newest)
+        behind = time <= before - self._lag_us
+        duplicate = behind & self._repeated(columns, arrivals, before, behind)
+        last = np.append(starts[1:], len(row)) - 1
+        columns.newest_us[row[last]] = after
+        admitted, repeats = self._release(columns, arrivals[~behind])
+        return Verdict(admitted, behind & ~duplicate, int(duplicate.sum()) + repeats)
+
+    def flush(self, rows: Ints) -> Arrivals:
+        """Release what waits on these devices, as if their watermark had reached the newest."""
+        going = np.isin(self.waiting.row, rows)
+        released, self.waiting = self.waiting[going], self.waiting[~going]
+        return released
+
+    def _repeated(self, columns: Columns, arrivals: Arrivals, newest: Ints, behind: Bools) -> Bools:
+        """Whether an arrival has the time of a sample that was admitted not long before."""
+        repeated = np.zeros(len(arrivals), np.bool_)
+        recent = behind & (arrivals.time_us > newest - self._lag_us - DUPLICATE_MEMORY_US)
+        for chunk in np.array_split(np.flatnonzero(recent), 1 + int(recent.sum()) // 4096):
+            row, time = arrivals.row[chunk], arrivals.time_us[chunk, None]
+            here = (columns.time_us[row] == time) & columns.real[row]
+            here &= np.arange(here.shape[1]) < columns.count[row, None]
+            repeated[chunk] = here.any(axis=1) & (arrivals.life[chunk] == 0)
+        # The table does not know yet those that came with this batch.
+        repeated[recent] |= occurs(arrivals[recent], self.waiting.then(arrivals[~behind]))
+        return repeated
+
+    def _release(self, columns: Columns, arrivals: Arrivals) -> tuple[Arrivals, int]:
+        candidates = self.waiting.then(arrivals)
+        order = np.lexsort((candidates.time_us, candidates.life, candidates.row))
+        candidates = candidates[order]
+        row, life, time = candidates.row, candidates.life, candidates.time_us
+        repeat = ~first_of_each(row, life, time)
+        candidates = candidates[~repeat]
+        row, life, time = candidates.row, candidates.life, candidates.time_us
+        last_life = np.zeros(len(columns.count), np.int64)
+        np.maximum.at(last_life, row, life)
+        over = life < last_life[row]
+        settled = over | (time <= columns.newest_us[row] - self._lag_us)
+        waiting = candidates[~settled]
+        self.waiting = Arrivals(
+            waiting.row,
+            np.zeros_like(waiting.life),
+            waiting.time_us,
+            waiting.values,
+            waiting.offset,
+        )
+        return candidates[settled], int(repeat.sum())
+
+
+def first_of_each(*keys: Ints) -> Bools:
+    """(s,) true where any of the sorted keys differs from the one before."""
+    first = np.ones(len(keys[0]), np.bool_)
+    first[1:] = False
+    for key in keys:
+        first[1:] |= key[1:] != key[:-1]
+    return first
+
+
+def running_newest(time: Ints, starts: Ints, newest: Ints) -> tuple[Ints, Ints]:
+    """Largest time before each sample within its group, and after each group.
+
+    Args:
+        time: (s,) times, group after group.
+        starts: (g,) where the groups start.
+        newest: (g,) largest time before each group.
+
+    Returns:
+        (s,) and (g,).
+    """
+    # Ranks instead of times: a group's number can then be put in front without overflow.
+    group = np.zeros(len(time), np.int64)
+    group[starts[1:]] = 1
+    group = np.cumsum(group)
+    values, ranks = np.unique(np.concatenate([newest, time]), return_inverse=True)
+    start_ranks, ranks = ranks[: len(starts)], ranks[len(starts) :]
+    key = group * len(values) + ranks
+    exclusive = np.empty_like(key)
+    exclusive[1:] = key[:-1]
+    exclusive[starts] = np.arange(len(starts)) * len(values) + start_ranks
+    before = np.maximum.accumulate(exclusive)
+    last = np.append(starts[1:], len(time)) - 1
+    after = np.maximum(values[before[last] % len(values)], time[last])
+    return values[before % len(values)], after
+
+
+def occurs(asked: Arrivals, known: Arrivals) -> Bools:
+    """(a,) whether each sample has the row, life and time of a known one."""
+    if not len(asked):
+        return np.zeros(0, np.bool_)
+    both = known.then(asked)
+    keys = np.stack([both.row, both.life, both.time_us], axis=1)
+    codes = np.unique(keys, axis=0, return_inverse=True)[1].ravel()
+    return np.isin(codes[len(known) :], codes[: len(known)])

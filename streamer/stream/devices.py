@@ -1,0 +1,159 @@
+"""The device table: one row a device, one NumPy column a fact about it."""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.stream.batch import NEVER, Bools, Floats, Ints
+from streamer.stream.grid import phase_us
+
+RING = 256
+"""Raw samples kept for a device; a power of two. 7.7 s at the slowest rate a slot can have."""
+
+OPEN = 8
+"""Windows of a device that may be open at once; a power of two. RING slots see at most 6 starts."""
+
+
+@dataclass(slots=True)
+class Columns:
+    """Everything that is known about each device but its filters.
+
+    Slots are numbered from a device's first sample on; slot i lives at ring position ``i % RING``.
+    """
+
+    phase_us: Ints
+    """Offset of its grid."""
+    clock_us: Ints
+    """Partition clock at its last record; the end of time before the first."""
+    newest_us: Ints
+    """Largest sample time seen."""
+    fresh: Bools
+    """Its next sample starts a new life: it was silent for too long."""
+
+    count: Ints
+    """Slots so far."""
+    base: Ints
+    """First slot since it last started anew."""
+    hop: Ints
+    """Hop of the grid in which the last slot lies."""
+    last_offset: Ints
+    """Smallest offset among the records placed last."""
+    time_us: Ints
+    """(rows, RING) times of the slots."""
+    values: Floats
+    """(rows, RING, 6) samples."""
+    real: Bools
+    """(rows, RING) true for a sample, false for the filling of a hole."""
+
+    opened: Ints
+    """Windows opened so far; window j lives at position ``j % OPEN``."""
+    closed: Ints
+    """Windows closed or skipped so far."""
+    window_slot: Ints
+    """(rows, OPEN) slot at which the window starts."""
+    window_hop: Ints
+    """(rows, OPEN) number k of the window on the device's grid."""
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No rows yet."""
+
+        def ints(*tail: int) -> Ints:
+            return np.zeros((0, *tail), np.int64)
+
+        return cls(
+            phase_us=ints(),
+            clock_us=ints(),
+            newest_us=ints(),
+            fresh=np.zeros(0, np.bool_),
+            count=ints(),
+            base=ints(),
+            hop=ints(),
+            last_offset=ints(),
+            time_us=ints(RING),
+            values=np.zeros((0, RING, 6)),
+            real=np.zeros((0, RING), np.bool_),
+            opened=ints(),
+            closed=ints(),
+            window_slot=ints(OPEN),
+            window_hop=ints(OPEN),
+        )
+
+
+def grow(columns: object, rows: int) -> None:
+    """Lengthen every array of a data class of arrays to ``rows`` rows of zeros."""
+    for field in fields(columns):  # type: ignore[arg-type]
+        old: npt.NDArray[np.generic] = getattr(columns, field.name)
+        new = np.zeros((rows, *old.shape[1:]), old.dtype)
+        new[: len(old)] = old
+        setattr(columns, field.name, new)
+
+
+class DeviceTable:
+    """Which device has which row. Rows of forgotten devices are used again."""
+
+    def __init__(self, hop_us: int) -> None:
+        self.columns = Columns.empty()
+        self.capacity = 0
+        self._hop_us = hop_us
+        self._row_of: dict[str, int] = {}
+        self._id_of: list[str] = []
+        self._free: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._row_of)
+
+    def rows(self, device_ids: list[str]) -> Ints:
+        """Rows of devices; new ones get a row of their own."""
+        new: list[int] = []
+        rows = np.empty(len(device_ids), np.int64)
+        for i, device_id in enumerate(device_ids):
+            row = self._row_of.get(device_id)
+            if row is None:
+                row = self._take(device_id)
+                new.append(row)
+            rows[i] = row
+        if new:
+            self._reset(new)
+        return rows
+
+    def ids(self, rows: Ints) -> list[str]:
+        """Names of the devices in these rows."""
+        return [self._id_of[row] for row in rows.tolist()]
+
+    def live(self) -> Ints:
+        """Rows in use."""
+        return np.fromiter(self._row_of.values(), np.int64, len(self._row_of))
+
+    def forget(self, rows: Ints) -> None:
+        """Free the rows."""
+        for row in rows.tolist():
+            del self._row_of[self._id_of[row]]
+            self._free.append(row)
+
+    def _take(self, device_id: str) -> int:
+        if self._free:
+            row = self._free.pop()
+            self._id_of[row] = device_id
+        else:
+            row = len(self._id_of)
+            self._id_of.append(device_id)
+        self._row_of[device_id] = row
+        return row
+
+    def _reset(self, rows: list[int]) -> None:
+        if len(self._id_of) > self.capacity:
+            self.capacity = max(16, 2 * self.capacity, len(self._id_of))
+            grow(self.columns, self.capacity)
+        columns = self.columns
+        for row in rows:
+            columns.phase_us[row] = phase_us(self._id_of[row], self._hop_us)
+        columns.clock_us[rows] = -NEVER
+        columns.newest_us[rows] = NEVER
+        columns.fresh[rows] = False
+        columns.count[rows] = 0
+        columns.base[rows] = 0
+        columns.opened[rows] = 0
+        columns.closed[rows] = 0
