@@ -8,20 +8,28 @@ A value comes from, in this order: a command-line flag (``--max-gap-ms 80``), th
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from streamer.errors import SettingsError
+from streamer.stream.rules import Rules
 
 ENV_PREFIX = "STREAMER_"
 CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
 
 # Variables with our prefix that are not settings of the worker.
-_OTHER_VARIABLES = {CONFIG_VARIABLE, f"{ENV_PREFIX}HAR_DIR", f"{ENV_PREFIX}CACHE_DIR"}
+_OTHER_VARIABLES = {"streamer_config", "streamer_har_dir", "streamer_cache_dir"}
 
 
 class Settings(BaseSettings):
@@ -59,7 +67,9 @@ class Settings(BaseSettings):
 
     # Time: when a reading counts
     max_gap_ms: PositiveFloat = Field(
-        100, le=1000, description="Longest hole that is filled; after a longer one a device restarts."
+        100,
+        le=1000,
+        description="Longest hole that is filled; after a longer one a device restarts.",
     )
     allowed_lateness_ms: float = Field(
         0, ge=0, le=60_000, description="How long to wait for readings that arrive out of order."
@@ -68,7 +78,10 @@ class Settings(BaseSettings):
         300, description="How far a reading may be ahead of Kafka's clock before it is rejected."
     )
     idle_timeout_s: float = Field(
-        60, ge=5, le=3600, description="Silence, by Kafka's clock, after which a device is forgotten."
+        60,
+        ge=5,
+        le=3600,
+        description="Silence, by Kafka's clock, after which a device is forgotten.",
     )
     dead_letter_late: bool = Field(
         False, description="Also send readings that came too late to the dead-letter topic."
@@ -95,13 +108,17 @@ class Settings(BaseSettings):
         10, description="Silence after which Kafka gives a dead worker's partitions to the others."
     )
     instance_id: str | None = Field(
-        None, description="Name that survives a restart (static membership): nothing moves meanwhile."
+        None,
+        description="Name that survives a restart (static membership): nothing moves meanwhile.",
     )
 
     # Operations
     http_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
     http_port: int = Field(
-        9464, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz; 0 picks a free one."
+        9464,
+        ge=0,
+        le=65535,
+        description="Port of /metrics, /healthz and /readyz; 0 picks a free one.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severity that is logged."
@@ -110,33 +127,139 @@ class Settings(BaseSettings):
         "console", description="Log lines for people, or one JSON object a line."
     )
 
+    @model_validator(mode="after")
+    def _login_is_complete(self) -> Self:
+        if self.security_protocol.startswith("SASL") and not (
+            self.sasl_username and self.sasl_password
+        ):
+            raise ValueError("needs sasl_username and sasl_password")
+        return self
+
     @classmethod
     def load(cls, flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Self:
         """Read the settings from flags, environment and file, in that order.
 
+        Args:
+            flags: values given on the command line or by a program, by name of the setting.
+            config: TOML file; without it the one that STREAMER_CONFIG names, if any.
+
         Raises:
             SettingsError: with one line for each thing that is wrong, and where it stands.
         """
-        return cls._validated(*_sources(flags or {}, config))
-
-    @classmethod
-    def _validated(cls, values: dict[str, Any], origins: dict[str, str]) -> Self:
+        sources = _sources(flags or {}, config)
+        values = {name: value for source in reversed(sources) for name, value in source.values}
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            lines = []
-            for problem in error.errors():
-                name = str(problem["loc"][0])
-                lines.append(_describe(name, origins[name], problem))
+            where = _origins(sources)
+            lines = [_complaint(problem, where) for problem in error.errors()]
             raise SettingsError("\n".join(lines)) from None
 
     @classmethod
-    def settings_customise_sources(cls, *_: Any, **__: Any) -> tuple[Any, ...]:
-        """Take no value behind our back: `load` merges the sources and knows their origins."""
-        return ()
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read nothing behind our back: `load` asks the sources and knows what came from where."""
+        return (init_settings,)
+
+    @property
+    def rules(self) -> Rules:
+        """The settings that decide about windows."""
+        return Rules(
+            max_gap_us=round(self.max_gap_ms * 1000),
+            lateness_us=round(self.allowed_lateness_ms * 1000),
+            idle_us=round(self.idle_timeout_s * 1_000_000),
+            min_coverage=self.min_coverage,
+        )
 
 
 def origins(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> dict[str, str]:
-    """Say where each setting's value comes from: a flag, a variable, a file, or the default."""
-    found = _sources(flags or {}, config)[1]
+    """Say where each setting's value comes from: a flag, a variable, a file, or the default.
+
+    Raises:
+        SettingsError: as `Settings.load`.
+    """
+    found = _origins(_sources(flags or {}, config))
     return {name: found.get(name, "default") for name in Settings.model_fields}
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The values of one source, and what to call each of them in a message."""
+
+    values: list[tuple[str, Any]]
+    naming: Callable[[str], str]
+
+
+def _sources(flags: Mapping[str, Any], config: Path | None) -> list[_Source]:
+    """Flags, environment, file: what comes first wins."""
+    path = config or (Path(name) if (name := os.environ.get(CONFIG_VARIABLE)) else None)
+    _refuse_unknown(
+        {name.lower(): name for name in os.environ if name.upper().startswith(ENV_PREFIX)},
+        {f"{ENV_PREFIX}{name}".lower() for name in Settings.model_fields} | _OTHER_VARIABLES,
+        "environment",
+    )
+    environment = EnvSettingsSource(Settings)()
+    file = _read(path) if path else {}
+    _refuse_unknown({name: name for name in file}, set(Settings.model_fields), f"file {path}")
+    return [
+        _Source(list(flags.items()), lambda name: f"flag --{name.replace('_', '-')}"),
+        _Source(list(environment.items()), lambda name: f"environment {ENV_PREFIX}{name.upper()}"),
+        _Source(list(file.items()), lambda _: f"file {path}"),
+    ]
+
+
+def _origins(sources: list[_Source]) -> dict[str, str]:
+    return {name: source.naming(name) for source in reversed(sources) for name, _ in source.values}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings file {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the settings file {path} is not TOML: {error}") from None
+
+
+def _refuse_unknown(found: Mapping[str, str], known: set[str], where: str) -> None:
+    """Refuse misspelt names: a setting that is silently ignored is worse than an error."""
+    lines = []
+    for name, as_written in found.items():
+        if name in known:
+            continue
+        close = difflib.get_close_matches(name, known, n=1)
+        spelt = close[0].upper() if close and as_written.isupper() else "".join(close)
+        hint = f"did you mean {spelt}?" if close else "`streamer config show` lists all settings"
+        lines.append(f"{where}: there is no setting {as_written}; {hint}")
+    if lines:
+        raise SettingsError("\n".join(lines))
+
+
+def _complaint(problem: ErrorDetails, where: Mapping[str, str]) -> str:
+    if not problem["loc"]:
+        return f"security_protocol: {problem['msg'].removeprefix('Value error, ')}"
+    name = str(problem["loc"][0])
+    message = problem["msg"].removeprefix("Input should be ")
+    if problem["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        return f"there is no setting {name}" + (f"; did you mean {close[0]}?" if close else "")
+    given = "" if "password" in name else f", not {problem['input']!r}"
+    return f"{name} ({where[name]}): should be {message}{given}"
+
+
+def documentation() -> str:
+    """Every setting as a Markdown table, for `docs/configuration.md`."""
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        rows.append(f"| `{name}` | {default} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(documentation(), end="")

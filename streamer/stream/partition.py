@@ -51,6 +51,17 @@ class ClosedWindows:
     def __len__(self) -> int:
         return len(self.device_ids)
 
+    @classmethod
+    def joined(cls, parts: list["ClosedWindows"]) -> "ClosedWindows":
+        """These windows, one after the other; there must be at least one part."""
+        return cls(
+            [device_id for part in parts for device_id in part.device_ids],
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("start_us", "coverage", "settled", "signals")
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

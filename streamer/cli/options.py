@@ -1,0 +1,53 @@
+"""Flags made from the settings: one definition of name, type, default and meaning."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import click
+from pydantic.fields import FieldInfo
+
+from streamer.settings import CONFIG_VARIABLE, Settings
+
+Command = Callable[..., Any]
+
+
+def settings_options(*names: str) -> Callable[[Command], Command]:
+    """Give a command ``--config`` and a flag for each named setting (all, when none is named).
+
+    The command is called with the loaded settings as the keyword argument ``settings``.
+    """
+    chosen = names or tuple(Settings.model_fields)
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def with_settings(config: Path | None, **given: Any) -> Any:
+            flags = {name: given.pop(name) for name in chosen}
+            flags = {name: value for name, value in flags.items() if value is not None}
+            return command(settings=Settings.load(flags, config), **given)
+
+        wrapped: Command = with_settings
+        for name in reversed(chosen):
+            wrapped = _flag(name, Settings.model_fields[name])(wrapped)
+        return click.option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help=f"TOML file of settings; also from {CONFIG_VARIABLE}.",
+        )(wrapped)
+
+    return decorate
+
+
+def _flag(name: str, field: FieldInfo) -> Callable[[Command], Command]:
+    flag = f"--{name.replace('_', '-')}"
+    default = "" if field.default is None else f"  [default: {field.default}]"
+    text = (field.description or "").replace("`", "") + default
+    if field.annotation is bool:
+        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
+    if get_origin(field.annotation) is Literal:
+        choices = click.Choice([str(choice) for choice in get_args(field.annotation)])
+        return click.option(flag, name, type=choices, help=text)
+    # Numbers stay text here: the model checks them, with one message for all sources.
+    return click.option(flag, name, metavar=flag[2:].rsplit("-", 1)[-1].upper(), help=text)

@@ -1,0 +1,56 @@
+"""Write readings the way `streamer.contracts.decode` reads them."""
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from streamer.contracts import f32
+from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Batch, Format, Sample
+from streamer.errors import ShapeError
+
+Headers = list[tuple[str, bytes]]
+
+_ENCODERS = {
+    Format.JSON: msgspec.json.Encoder().encode,
+    Format.MSGPACK: msgspec.msgpack.Encoder().encode,
+}
+
+
+def encode(
+    device_id: str,
+    timestamp_ms: float,
+    interval_ms: float | None,
+    samples: npt.NDArray[np.float64],
+    format: Format = Format.JSON,  # noqa: A002 - the word for it
+) -> tuple[bytes, bytes, Headers]:
+    """Write samples of one device as one record.
+
+    Args:
+        device_id: up to 255 bytes of UTF-8.
+        timestamp_ms: of the first sample, since the epoch.
+        interval_ms: between two samples; None writes the form for a single sample.
+        samples: (n, 6), acceleration x y z in g, rotation x y z in rad/s; n is 1 without interval.
+        format: `f32` rounds the samples to float32.
+
+    Returns:
+        Key, value and headers of the record. The numbers are the reader's to judge, not ours.
+
+    Raises:
+        ShapeError: there are no samples, or not six channels, or no interval between several.
+    """
+    n = len(samples)
+    if samples.shape != (n, 6) or n == 0 or (n > 1 and interval_ms is None):
+        raise ShapeError(
+            f"samples of shape {samples.shape} with interval_ms={interval_ms}: "
+            "give (n, 6) with n >= 1, and an interval unless n is 1"
+        )
+    if format is Format.F32:
+        value = f32.pack(timestamp_ms, interval_ms or 0.0, samples)
+    elif interval_ms is None:
+        x, y, z, p, q, r = samples[0].tolist()
+        value = _ENCODERS[format](Sample(device_id, timestamp_ms, (x, y, z), (p, q, r)))
+    else:
+        acc, gyro = samples[:, :3].tolist(), samples[:, 3:].tolist()
+        value = _ENCODERS[format](Batch(device_id, timestamp_ms, interval_ms, acc, gyro))
+    headers = [] if format is Format.JSON else [(CONTENT_TYPE, CONTENT_TYPES[format])]
+    return device_id.encode(), value, headers

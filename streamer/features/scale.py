@@ -1,0 +1,35 @@
+"""The published scale: every feature's range over the 10,299 windows of the data set is [-1, 1]."""
+
+import csv
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+def scale(features: Array) -> Array:
+    """Bring features (n, 561), as `extract` computes them, to the published scale.
+
+    Values that the data set has not seen leave [-1, 1].
+    """
+    low, high = _ranges()
+    scaled: Array = 2 * (features - low) / (high - low) - 1
+    return scaled
+
+
+def unscale(scaled: Array) -> Array:
+    """The inverse of `scale`."""
+    low, high = _ranges()
+    features: Array = low + (scaled + 1) * (high - low) / 2
+    return features
+
+
+@cache
+def _ranges() -> tuple[Array, Array]:
+    text = files(__package__).joinpath("ranges.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines())
+    low, high = np.array([(float(row["low"]), float(row["high"])) for row in rows]).T
+    return low, high

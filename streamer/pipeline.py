@@ -1,0 +1,220 @@
+"""The flow of one partition, read forwards.
+
+    records -> decode -> device table -> closed windows -> features -> predictions -> events -> commit
+
+`Stages` turns records into features and remembers what it must between two fetches; `flow` keeps a
+few fetches on the way at once (one is computed while others are predicted or committed) and hands
+them on in their order.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from streamer.contracts.decode import decode
+from streamer.contracts.events import ActivityEvent
+from streamer.contracts.readings import Decoded, Record
+from streamer.features import UCI_HAR, extract, scale
+from streamer.metrics import Metrics
+from streamer.predict.label import label
+from streamer.predict.protocol import Predictor
+from streamer.settings import Settings
+from streamer.stream.batch import Batch, Floats
+from streamer.stream.partition import ClosedWindows, Outcome, PartitionWindows
+from streamer.stream.position import Position, ReplayStart
+
+ON_THE_WAY = 4
+"""Fetches computed and not committed yet; more would only hide a slow endpoint or broker."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be used, whole or in part, and why."""
+
+    record: Record
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a fetch led to, and how far the partition is done with it."""
+
+    events: list[ActivityEvent]
+    dead_letters: list[DeadLetter]
+    position: Position
+    oldest_ms: int
+    """Kafka timestamp of the fetch's first record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """An output whose windows nobody has labelled yet."""
+
+    windows: list[ClosedWindows]
+    features: Floats
+    dead_letters: list[DeadLetter]
+    position: Position
+    oldest_ms: int
+
+
+class Source(Protocol):
+    """Where a partition's records come from."""
+
+    async def fetch(self) -> Sequence[Record] | None:
+        """The next records, at least one; None when there will be no more."""
+
+
+class Sink(Protocol):
+    """Where a partition's output goes."""
+
+    interval_s: float
+    """Shortest time between two commits: each has its price."""
+
+    async def commit(self, outputs: Sequence[Output]) -> None:
+        """Publish outputs, and the position of the last one with them."""
+
+
+class Stages:
+    """Decode, window, extract: one partition's way from records to features."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, position: Position) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._windows = PartitionWindows(settings.rules, UCI_HAR, position.clock_us)
+        self._replay_start = ReplayStart(position)
+        self.position = position
+
+    def compute(self, records: Sequence[Record]) -> Computed:
+        """Records in, features out. Nothing but CPU: runs off the event loop."""
+        decoded, batch = self._decode(records)
+        with self._metrics.stage("windows"):
+            outcome = self._windows.push(batch)
+        rejects = [
+            DeadLetter(records[reject.record], reject.reason, reject.detail)
+            for reject in decoded.rejects
+        ]
+        late = self._late(records, decoded, outcome) if self._settings.dead_letter_late else []
+        self._metrics.count_decoded(len(records), decoded)
+        self._processed(records[-1].offset + 1)
+        return self._featured(outcome.windows, rejects + late, records[0].timestamp)
+
+    def replay(self, records: Sequence[Record], flush: bool) -> None:
+        """Take in records whose output is published already; ``flush`` as `finish` did then."""
+        self._windows.push(self._decode(records)[1])
+        if flush:
+            self._windows.flush()
+        self._replay_start.processed(records[-1].offset + 1, self._windows.clock_us)
+
+    def replayed(self) -> None:
+        """Count what the replay left open as taken over."""
+        self._metrics.count_taken_over(self._windows)
+
+    def finish(self) -> Computed:
+        """Close the windows that wait for nothing but their watermark: no more records come."""
+        if self._windows.waiting:
+            self._replay_start.flushed(self.position.next)
+        windows = self._windows.flush()
+        self._processed(self.position.next)
+        return self._featured(windows, [], self._windows.clock_us // 1000)
+
+    def _decode(self, records: Sequence[Record]) -> tuple[Decoded, Batch]:
+        with self._metrics.stage("decode"):
+            decoded = decode(records, int(self._settings.max_future_skew_s * 1e6))
+        offsets = np.array([record.offset for record in records])
+        times_us = np.array([record.timestamp for record in records]) * 1000
+        batch = Batch.of(
+            decoded.device_ids,
+            decoded.device,
+            decoded.time_us,
+            decoded.values,
+            decoded.record,
+            offsets,
+            times_us,
+            self._windows.clock_us,
+        )
+        return decoded, batch
+
+    def _late(
+        self, records: Sequence[Record], decoded: Decoded, outcome: Outcome
+    ) -> list[DeadLetter]:
+        record, samples = np.unique(decoded.record[outcome.late], return_counts=True)
+        return [
+            DeadLetter(records[i], "late", f"{n} of its samples came behind the watermark")
+            for i, n in zip(record.tolist(), samples.tolist(), strict=True)
+        ]
+
+    def _processed(self, following: int) -> None:
+        self._replay_start.processed(following, self._windows.clock_us)
+        self.position = self._replay_start.position(self._windows.low, following)
+        self._metrics.count_tally(self._windows.take_tally())
+
+    def _featured(
+        self, windows: list[ClosedWindows], dead_letters: list[DeadLetter], oldest_ms: int
+    ) -> Computed:
+        with self._metrics.stage("features"):
+            features = [scale(extract(part.signals)) for part in windows]
+        return Computed(windows, features, dead_letters, self.position, oldest_ms)
+
+
+async def predicted(computed: Computed, predictor: Predictor, metrics: Metrics) -> Output:
+    """Have the windows of a fetch labelled."""
+    events: list[ActivityEvent] = []
+    if computed.windows:
+        with metrics.stage("predict"):
+            prediction = await predictor.predict(np.concatenate(computed.features))
+        events = label(ClosedWindows.joined(computed.windows), prediction, predictor.name)
+        metrics.count_events(events)
+    return Output(events, computed.dead_letters, computed.position, computed.oldest_ms)
+
+
+async def flow(
+    source: Source, stages: Stages, predictor: Predictor, sink: Sink, metrics: Metrics, cpu: Executor
+) -> None:
+    """Run one partition until its source ends; everything it led to is committed by then."""
+    loop = asyncio.get_running_loop()
+    predictions: asyncio.Queue[asyncio.Task[Output] | None] = asyncio.Queue(ON_THE_WAY)
+    outputs: asyncio.Queue[Output | None] = asyncio.Queue(ON_THE_WAY)
+
+    async with asyncio.TaskGroup() as tasks:
+
+        async def compute() -> None:
+            while (records := await source.fetch()) is not None:
+                computed = await loop.run_in_executor(cpu, stages.compute, records)
+                prediction = predicted(computed, predictor, metrics)
+                await predictions.put(tasks.create_task(prediction))
+            await predictions.put(None)
+
+        async def collect() -> None:
+            while (prediction := await predictions.get()) is not None:
+                await outputs.put(await prediction)
+            await outputs.put(None)
+
+        async def commit() -> None:
+            async for group in grouped(outputs, sink.interval_s):
+                await sink.commit(group)
+
+        for stage in (compute(), collect(), commit()):
+            tasks.create_task(stage)
+
+
+async def grouped(
+    outputs: asyncio.Queue[Output | None], interval_s: float
+) -> AsyncIterator[list[Output]]:
+    """Outputs to be committed together, at most one group an interval, until the first None."""
+    not_before = 0.0
+    last: Output | None = await outputs.get()
+    while last is not None:
+        group = [last]
+        await asyncio.sleep(not_before - time.monotonic())
+        while not outputs.empty() and (last := outputs.get_nowait()) is not None:
+            group.append(last)
+        yield group
+        not_before = time.monotonic() + interval_s
+        if last is not None:
+            last = await outputs.get()
