@@ -1,6 +1,6 @@
 """The flow of one partition, read forwards.
 
-    records -> decode -> device table -> closed windows -> features -> predictions -> events -> commit
+    records -> decode -> windows -> features -> predictions -> events -> commit
 
 `Stages` turns records into features and remembers what it must between two fetches; `flow` keeps a
 few fetches on the way at once (one is computed while others are predicted or committed) and hands
@@ -57,7 +57,8 @@ class Computed:
     """An output whose windows nobody has labelled yet."""
 
     windows: list[ClosedWindows]
-    features: Floats
+    features: list[Floats]
+    """Part by part as the windows, (n, 561) on the published scale."""
     dead_letters: list[DeadLetter]
     position: Position
     oldest_ms: int
@@ -65,6 +66,9 @@ class Computed:
 
 class Source(Protocol):
     """Where a partition's records come from."""
+
+    exhausted: bool
+    """Whether there will be no more because all was read, rather than for another's sake."""
 
     async def fetch(self) -> Sequence[Record] | None:
         """The next records, at least one; None when there will be no more."""
@@ -78,6 +82,9 @@ class Sink(Protocol):
 
     async def commit(self, outputs: Sequence[Output]) -> None:
         """Publish outputs, and the position of the last one with them."""
+
+    async def finish(self) -> None:
+        """Make the last position last."""
 
 
 class Stages:
@@ -93,34 +100,45 @@ class Stages:
     def compute(self, records: Sequence[Record]) -> Computed:
         """Records in, features out. Nothing but CPU: runs off the event loop."""
         decoded, batch = self._decode(records)
+        devices = self._windows.devices
         with self._metrics.stage("windows"):
             outcome = self._windows.push(batch)
+        self._metrics.devices.inc(self._windows.devices - devices)
         rejects = [
             DeadLetter(records[reject.record], reject.reason, reject.detail)
             for reject in decoded.rejects
         ]
         late = self._late(records, decoded, outcome) if self._settings.dead_letter_late else []
         self._metrics.count_decoded(len(records), decoded)
-        self._processed(records[-1].offset + 1)
+        self._processed(records[-1].offset + 1, len(decoded.record))
         return self._featured(outcome.windows, rejects + late, records[0].timestamp)
 
-    def replay(self, records: Sequence[Record], flush: bool) -> None:
-        """Take in records whose output is published already; ``flush`` as `finish` did then."""
+    def replay(self, records: Sequence[Record]) -> None:
+        """Take in records again whose output is published already."""
         self._windows.push(self._decode(records)[1])
-        if flush:
-            self._windows.flush()
         self._replay_start.processed(records[-1].offset + 1, self._windows.clock_us)
 
-    def replayed(self) -> None:
-        """Count what the replay left open as taken over."""
-        self._metrics.count_taken_over(self._windows)
+    def replay_flush(self) -> None:
+        """Flush where `finish` did."""
+        self._windows.flush()
+
+    def take_over(self) -> None:
+        """Count what is open now, opened elsewhere or before: it is closed here."""
+        windows = self._windows
+        windows.take_tally()
+        self._metrics.count_taken_over(windows.devices, windows.open_windows, windows.waiting)
+
+    def hand_over(self) -> None:
+        """Count what is open now: it is closed elsewhere or later."""
+        windows = self._windows
+        self._metrics.count_moved(windows.devices, windows.open_windows, windows.waiting)
 
     def finish(self) -> Computed:
         """Close the windows that wait for nothing but their watermark: no more records come."""
         if self._windows.waiting:
             self._replay_start.flushed(self.position.next)
         windows = self._windows.flush()
-        self._processed(self.position.next)
+        self._processed(self.position.next, 0)
         return self._featured(windows, [], self._windows.clock_us // 1000)
 
     def _decode(self, records: Sequence[Record]) -> tuple[Decoded, Batch]:
@@ -149,10 +167,10 @@ class Stages:
             for i, n in zip(record.tolist(), samples.tolist(), strict=True)
         ]
 
-    def _processed(self, following: int) -> None:
+    def _processed(self, following: int, samples: int) -> None:
         self._replay_start.processed(following, self._windows.clock_us)
         self.position = self._replay_start.position(self._windows.low, following)
-        self._metrics.count_tally(self._windows.take_tally())
+        self._metrics.count_tally(self._windows.take_tally(), samples)
 
     def _featured(
         self, windows: list[ClosedWindows], dead_letters: list[DeadLetter], oldest_ms: int
@@ -169,12 +187,16 @@ async def predicted(computed: Computed, predictor: Predictor, metrics: Metrics) 
         with metrics.stage("predict"):
             prediction = await predictor.predict(np.concatenate(computed.features))
         events = label(ClosedWindows.joined(computed.windows), prediction, predictor.name)
-        metrics.count_events(events)
     return Output(events, computed.dead_letters, computed.position, computed.oldest_ms)
 
 
 async def flow(
-    source: Source, stages: Stages, predictor: Predictor, sink: Sink, metrics: Metrics, cpu: Executor
+    source: Source,
+    stages: Stages,
+    predictor: Predictor,
+    sink: Sink,
+    metrics: Metrics,
+    cpu: Executor,
 ) -> None:
     """Run one partition until its source ends; everything it led to is committed by then."""
     loop = asyncio.get_running_loop()
@@ -188,6 +210,9 @@ async def flow(
                 computed = await loop.run_in_executor(cpu, stages.compute, records)
                 prediction = predicted(computed, predictor, metrics)
                 await predictions.put(tasks.create_task(prediction))
+            if source.exhausted:
+                last = await loop.run_in_executor(cpu, stages.finish)
+                await predictions.put(tasks.create_task(predicted(last, predictor, metrics)))
             await predictions.put(None)
 
         async def collect() -> None:
@@ -198,6 +223,7 @@ async def flow(
         async def commit() -> None:
             async for group in grouped(outputs, sink.interval_s):
                 await sink.commit(group)
+            await sink.finish()
 
         for stage in (compute(), collect(), commit()):
             tasks.create_task(stage)

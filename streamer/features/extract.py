@@ -1,5 +1,7 @@
 """The 561 UCI HAR features of windows of the nine signals."""
 
+import re
+from collections import defaultdict
 from typing import Final
 
 import numpy as np
@@ -22,16 +24,29 @@ Array = npt.NDArray[np.float64]
 _CHUNK: Final = 64
 """Windows computed at once: what is in work then fits a processor's cache."""
 
-# The 19 series in time: five signals of three axes and four magnitudes. All but gravity and the
-# gyroscope's jerk have a spectrum.
+# The 19 series in time: five signals of three axes, then four magnitudes.
 _BODY, _GRAVITY, _BODY_JERK, _GYRO, _GYRO_JERK = (slice(i, i + 3) for i in range(0, 15, 3))
-_AXES = slice(0, 15)
-_MAGNITUDES = slice(15, 19)
-_WITH_SPECTRUM = np.r_[_BODY, _BODY_JERK, _GYRO, _MAGNITUDES]
+_AXES, _MAGNITUDES = slice(0, 15), slice(15, 19)
 
-# The 13 spectra: three signals of three axes and four magnitudes.
-_SPECTRAL_AXES = slice(0, 9)
-_SPECTRAL_MAGNITUDES = slice(9, 13)
+# All but gravity and the gyroscope's jerk have a spectrum: three signals, then four magnitudes.
+_WITH_SPECTRUM: Final = np.r_[_BODY, _BODY_JERK, _GYRO, _MAGNITUDES]
+_SPECTRAL_AXES, _SPECTRAL_MAGNITUDES = slice(0, 9), slice(9, 13)
+
+# What is published as the magnitude of gravity is a copy of the magnitude of the body.
+_PUBLISHED: Final = np.r_[_AXES, 15, _MAGNITUDES]
+
+
+def _columns() -> dict[str, list[int]]:
+    """The columns of each statistic; they follow the order of the series, then of the spectra."""
+    columns = defaultdict(list)
+    for column, name in enumerate(NAMES):
+        statistic = re.search(r"(?<=-)\w+|^angle", name)
+        assert statistic is not None
+        columns[statistic[0]].append(column)
+    return columns
+
+
+_COLUMNS: Final = _columns()
 
 
 def extract(signals: Array) -> Array:
@@ -63,45 +78,45 @@ def extract(signals: Array) -> Array:
 
 
 def _extract(signals: Array) -> Array:
+    """The features of one chunk of windows."""
     series = _series(signals)
     spectra = amplitude(series[:, _WITH_SPECTRUM])
-    time, standardised_time = describe(series)
-    frequency, standardised_frequency = describe(spectra)
-    ar = autoregression(series)
-    shape = skewness_and_kurtosis(standardised_frequency)
-    peaks, centres, bands = peak(spectra), mean_frequency(spectra), bands_energy(spectra)
+    in_time, standardised_series = describe(series)
+    in_frequency, standardised_spectra = describe(spectra)
+    skewness, kurtosis = skewness_and_kurtosis(standardised_spectra)
 
-    def grouped(values: Array, groups: int) -> Array:
-        return values.reshape(len(signals), groups, -1)
+    blocks = {
+        statistic: [time[:, _PUBLISHED], frequency]
+        for statistic, time, frequency in zip(
+            Statistics._fields, in_time, in_frequency, strict=True
+        )
+    }
+    blocks |= {
+        "sma": [
+            _by_axes(np.abs(series[:, _AXES]).mean(axis=-1)).sum(axis=-1),
+            in_time.mean[:, _PUBLISHED[15:]],
+            _by_axes(in_frequency.mean[:, _SPECTRAL_AXES]).sum(axis=-1),
+            in_frequency.mean[:, _SPECTRAL_MAGNITUDES],
+        ],
+        "arCoeff": [autoregression(series)[:, _PUBLISHED]],
+        "correlation": [correlations(_by_axes(standardised_series[:, _AXES]))],
+        "maxInds": [peak(spectra)],
+        "meanFreq": [mean_frequency(spectra)],
+        "skewness": [skewness],
+        "kurtosis": [kurtosis],
+        "bandsEnergy": [bands_energy(spectra[:, _SPECTRAL_AXES])],
+        "angle": [_angles(_by_axes(in_time.mean[:, _AXES]))],
+    }
+    features = np.empty((len(signals), len(NAMES)))
+    for statistic, columns in _COLUMNS.items():
+        parts = [part.reshape(len(signals), -1) for part in blocks[statistic]]
+        features[:, columns] = np.concatenate(parts, axis=1)
+    return features
 
-    time_axes = [
-        _published(time, _AXES, 3),
-        grouped(ar[:, _AXES], 5),
-        correlations(standardised_time[:, _AXES].reshape(-1, 5, 3, UCI_HAR.length)),
-    ]
-    time_magnitudes = [_published(time, _MAGNITUDES, 1), ar[:, _MAGNITUDES]]
-    frequency_axes = [
-        _published(frequency, _SPECTRAL_AXES, 3),
-        grouped(peaks[:, _SPECTRAL_AXES], 3),
-        grouped(centres[:, _SPECTRAL_AXES], 3),
-        grouped(shape[:, _SPECTRAL_AXES], 3),
-        grouped(bands[:, _SPECTRAL_AXES], 3),
-    ]
-    frequency_magnitudes = [
-        _published(frequency, _SPECTRAL_MAGNITUDES, 1),
-        grouped(peaks[:, _SPECTRAL_MAGNITUDES], 4),
-        grouped(centres[:, _SPECTRAL_MAGNITUDES], 4),
-        shape[:, _SPECTRAL_MAGNITUDES],
-    ]
-    blocks = [
-        np.concatenate(time_axes, axis=-1),
-        # The published magnitude of gravity is a copy of the body's.
-        np.concatenate(time_magnitudes, axis=-1)[:, [0, 0, 1, 2, 3]],
-        np.concatenate(frequency_axes, axis=-1),
-        np.concatenate(frequency_magnitudes, axis=-1),
-        _angles(time.mean[:, _AXES].reshape(-1, 5, 3)),
-    ]
-    return np.concatenate([grouped(block, 1)[:, 0] for block in blocks], axis=1)
+
+def _by_axes(values: Array) -> Array:
+    """Axes (n, 3 * signals, ...) by signal: (n, signals, 3, ...)."""
+    return values.reshape(len(values), -1, 3, *values.shape[2:])
 
 
 def _series(signals: Array) -> Array:
@@ -118,17 +133,6 @@ def _series(signals: Array) -> Array:
         x, y, z = np.moveaxis(series[:, axes], 1, 0)
         np.sqrt(x * x + y * y + z * z, out=series[:, _MAGNITUDES][:, i])
     return series
-
-
-def _published(of: Statistics, rows: slice, axes: int) -> Array:
-    """Statistics of groups of axes in published order (n, groups, 8 * axes + 1).
-
-    A group has one number for each axis of every statistic, but one signal magnitude area (sma) in
-    all: the sum of the axes' sizes.
-    """
-    by_group = Statistics(*(field[:, rows].reshape(len(field), -1, axes) for field in of))
-    columns = by_group._replace(size=by_group.size.sum(axis=-1, keepdims=True))
-    return np.concatenate(columns, axis=-1)
 
 
 def _angles(means: Array) -> Array:

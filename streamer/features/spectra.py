@@ -39,7 +39,9 @@ def mean_frequency(spectrum: Array) -> Array:
 
 def bands_energy(spectrum: Array) -> Array:
     """The energy (..., 14) of eight bands of 8 bins, four of 16, and the lower two of 24."""
-    eighths = np.square(spectrum).reshape(*spectrum.shape[:-1], 8, 8).sum(axis=-1)
+    eight_by_eight = spectrum.reshape(*spectrum.shape[:-1], 8, 8)
+    eighths = sum_of_products(eight_by_eight, eight_by_eight)
     quarters = eighths[..., ::2] + eighths[..., 1::2]
-    thirds = eighths[..., :6].reshape(*spectrum.shape[:-1], 2, 3).sum(axis=-1)
-    return np.concatenate([eighths, quarters, thirds], axis=-1)
+    lower, upper = eighths[..., :3], eighths[..., 3:6]
+    halves = [part.sum(axis=-1, keepdims=True) for part in (lower, upper)]
+    return np.concatenate([eighths, quarters, *halves], axis=-1)

@@ -24,7 +24,6 @@ class Statistics(NamedTuple):
         mad: mean absolute deviation from the mean.
         max: largest value.
         min: smallest value.
-        size: mean absolute value.
         energy: mean square.
         iqr: interquartile range, with Hazen's percentiles.
         entropy: in bits, of the series as grey values of an image.
@@ -35,7 +34,6 @@ class Statistics(NamedTuple):
     mad: Array
     max: Array
     min: Array
-    size: Array
     energy: Array
     iqr: Array
     entropy: Array
@@ -50,23 +48,23 @@ def describe(series: Array) -> tuple[Statistics, Array]:
     """
     length = series.shape[-1]
     mean = series.mean(axis=-1)
-    size = np.abs(series).mean(axis=-1)
     deviations = series - mean[..., None]
     std = np.sqrt(sum_of_products(deviations, deviations) / (length - 1))
-    constant = std <= _ROUNDING * size
     ordered = np.sort(series, axis=-1)
+    low, high = ordered[..., 0], ordered[..., -1]
+    constant = std <= _ROUNDING * np.maximum(high, -low)
     statistics = Statistics(
         mean=mean,
         std=std,
         mad=np.abs(deviations).mean(axis=-1),
-        max=ordered[..., -1],
-        min=ordered[..., 0],
-        size=size,
+        max=high,
+        min=low,
         energy=sum_of_products(series, series) / length,
         iqr=_quartile(ordered, 3 * length // 4) - _quartile(ordered, length // 4),
         entropy=_entropy(ordered),
     )
-    return statistics, deviations / np.where(constant, np.inf, std)[..., None]
+    deviations /= np.where(constant, np.inf, std)[..., None]
+    return statistics, deviations
 
 
 def sum_of_products(a: Array, b: Array) -> Array:
@@ -82,14 +80,14 @@ def correlations(standardised: Array) -> Array:
     return np.stack(products, axis=-1) / (standardised.shape[-1] - 1)
 
 
-def skewness_and_kurtosis(standardised: Array) -> Array:
-    """The third and the fourth standardised moment (..., 2): biased, and not in excess of 3."""
+def skewness_and_kurtosis(standardised: Array) -> tuple[Array, Array]:
+    """The third and the fourth standardised moment: biased, and the fourth not in excess of 3."""
     length = standardised.shape[-1]
     biased = length / (length - 1)  # the standardised series has a variance of 1 with n - 1
     squares = np.square(standardised)
-    third = sum_of_products(squares, standardised) / length * biased**1.5
-    fourth = sum_of_products(squares, squares) / length * biased**2
-    return np.stack([third, fourth], axis=-1)
+    third = sum_of_products(squares, standardised) / length
+    fourth = sum_of_products(squares, squares) / length
+    return third * biased**1.5, fourth * biased**2
 
 
 def autoregression(series: Array, order: int = 4) -> Array:
@@ -97,22 +95,29 @@ def autoregression(series: Array, order: int = 4) -> Array:
 
     A series of which the prediction leaves nothing has no further coefficients: they are 0.
     """
-    forward, backward = series[..., 1:].copy(), series[..., :-1].copy()
-    buffer = np.empty_like(forward)
-    nothing = _ROUNDING**2 * sum_of_products(series, series)
-    coefficients = np.zeros((*series.shape[:-1], order))
+    # Time runs down the columns here: the prediction errors lose a sample at each step, and rows
+    # can be dropped without leaving the rest ragged in memory, which is twice as fast.
+    columns = np.ascontiguousarray(series.reshape(-1, series.shape[-1]).T)
+    forward, backward, spare = columns[1:].copy(), columns[:-1], np.empty_like(columns[1:])
+    nothing = _ROUNDING**2 * _column_sums(columns, columns)
+    coefficients = np.zeros((order, columns.shape[1]))
     for step in range(order):
-        left = sum_of_products(forward, forward) + sum_of_products(backward, backward)
-        shared = sum_of_products(forward, backward)
-        k = np.zeros_like(left)
-        np.divide(-2 * shared, left, out=k, where=left > nothing)
-        k = k[..., None]
-        coefficients[..., :step] += k * coefficients[..., :step][..., ::-1]
-        coefficients[..., step : step + 1] = k
-        if step < order - 1:
-            reflected = np.multiply(k, forward, out=buffer[..., : forward.shape[-1]])
-            forward += np.multiply(k, backward, out=...)
-    return coefficients
+        left = _column_sums(forward, forward) + _column_sums(backward, backward)
+        shared = _column_sums(forward, backward)
+        k = np.divide(-2 * shared, left, out=np.zeros_like(left), where=left > nothing)
+        coefficients[:step] += k * coefficients[:step][::-1]
+        coefficients[step] = k
+        spare = np.multiply(k, forward, out=spare[: len(forward)])
+        spare += backward
+        backward *= k
+        forward += backward
+        forward, backward, spare = forward[1:], spare[:-1], backward
+    return coefficients.T.reshape(*series.shape[:-1], order)
+
+
+def _column_sums(a: Array, b: Array) -> Array:
+    sums: Array = np.einsum("ij,ij->j", a, b, optimize=False)
+    return sums
 
 
 def _quartile(ordered: Array, i: int) -> Array:
@@ -125,10 +130,15 @@ def _entropy(ordered: Array) -> Array:
     Equal levels stand side by side in a sorted series, so the histogram is the lengths of its runs.
     """
     length = ordered.shape[-1]
-    levels = np.clip(np.floor(255 * ordered + 0.5), 0, 255)
+    levels = 255 * ordered
+    levels += 0.5
+    np.clip(levels, 0, 255, out=levels)
+    grey = levels.astype(np.uint8)  # rounds down
     is_end = np.ones(ordered.shape, dtype=np.bool_)
-    np.not_equal(levels[..., 1:], levels[..., :-1], out=is_end[..., :-1])
+    np.not_equal(grey[..., 1:], grey[..., :-1], out=is_end[..., :-1])
     ends = np.flatnonzero(is_end)
-    share = np.diff(ends, prepend=-1) / length
-    bits = np.bincount(ends // length, weights=-share * np.log2(share))
-    return bits.reshape(ordered.shape[:-1])
+    share = np.arange(1, length + 1) / length
+    bits = -share * np.log2(share)
+    runs = np.diff(ends, prepend=-1)
+    entropy = np.bincount(ends // length, weights=bits[runs - 1])
+    return entropy.reshape(ordered.shape[:-1])

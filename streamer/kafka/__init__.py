@@ -1,0 +1,1 @@
+"""Kafka: clients, sources, sinks, positions, and a broker to have at hand."""

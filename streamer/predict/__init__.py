@@ -1,0 +1,1 @@
+"""Models that can be asked, wherever they run."""

@@ -20,7 +20,7 @@ class Skip(StrEnum):
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one partition.
+    """What became of samples and windows of one partition.
 
     At any time ``samples pushed = used + late + duplicate + waiting`` (for the watermark) and
     ``opened = closed + sum(skipped) + open``.
@@ -31,4 +31,6 @@ class Tally:
     duplicate: int = 0
     opened: int = 0
     closed: int = 0
+    unsettled: int = 0
+    """Closed ones whose filters were still warming up."""
     skipped: Counter[Skip] = field(default_factory=Counter)

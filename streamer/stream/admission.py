@@ -18,10 +18,14 @@ from typing import Self
 import numpy as np
 
 from streamer.stream.batch import NEVER, Bools, Floats, Ints
-from streamer.stream.devices import Columns
+from streamer.stream.devices import RING, Columns
+from streamer.stream.rules import Rules
 
-DUPLICATE_MEMORY_US = 1_280_000
-"""How far behind the newest sample a repeated one is still told from a late one."""
+DUPLICATE_MEMORY = 128
+"""Samples up to the watermark among which a repeated one is still told from a late one."""
+
+DUPLICATE_MEMORY_US = 2_560_000
+"""How far they may reach back: holes between them take up slots, and the ring must have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,9 @@ class Verdict:
 class Admission:
     """The watermark of every device, and the samples that wait for it."""
 
-    def __init__(self, watermark_lag_us: int) -> None:
-        self._lag_us = watermark_lag_us
+    def __init__(self, rules: Rules) -> None:
+        self._lag_us = rules.watermark_lag_us
+        self._max_gap_us = rules.max_gap_us
         self.waiting = Arrivals.none()
 
     def admit(self, columns: Columns, arrivals: Arrivals) -> Verdict:
@@ -98,14 +103,15 @@ class Admission:
         previous[1:] = time[:-1]
         previous[starts] = newest
         if self._lag_us == 0 and bool((time > previous).all()):
-            last = np.append(starts[1:], len(row)) - 1
+            last = np.append(starts, len(row))[1:] - 1
             columns.newest_us[row[last]] = time[last]
             return Verdict(arrivals, np.zeros(len(row), np.bool_), 0)
 
         before, after = running_newest(time, starts, newest)
-        behind = time <= before - self._lag_us
-        duplicate = behind & self._repeated(columns, arrivals, before, behind)
-        last = np.append(starts[1:], len(row)) - 1
+        watermark = before - self._lag_us
+        behind = time <= watermark
+        duplicate = self._repeated(columns, arrivals, watermark, behind)
+        last = np.append(starts, len(row))[1:] - 1
         columns.newest_us[row[last]] = after
         admitted, repeats = self._release(columns, arrivals[~behind])
         return Verdict(admitted, behind & ~duplicate, int(duplicate.sum()) + repeats)
@@ -116,18 +122,44 @@ class Admission:
         released, self.waiting = self.waiting[going], self.waiting[~going]
         return released
 
-    def _repeated(self, columns: Columns, arrivals: Arrivals, newest: Ints, behind: Bools) -> Bools:
-        """Whether an arrival has the time of a sample that was admitted not long before."""
+    def _repeated(
+        self, columns: Columns, arrivals: Arrivals, watermark: Ints, behind: Bools
+    ) -> Bools:
+        """Whether an arrival behind the watermark repeats one of the last samples before that.
+
+        Samples from before the device last started anew do not count: after a crash they need not
+        be known.
+        """
         repeated = np.zeros(len(arrivals), np.bool_)
-        recent = behind & (arrivals.time_us > newest - self._lag_us - DUPLICATE_MEMORY_US)
-        for chunk in np.array_split(np.flatnonzero(recent), 1 + int(recent.sum()) // 4096):
-            row, time = arrivals.row[chunk], arrivals.time_us[chunk, None]
-            here = (columns.time_us[row] == time) & columns.real[row]
-            here &= np.arange(here.shape[1]) < columns.count[row, None]
-            repeated[chunk] = here.any(axis=1) & (arrivals.life[chunk] == 0)
-        # The table does not know yet those that came with this batch.
-        repeated[recent] |= occurs(arrivals[recent], self.waiting.then(arrivals[~behind]))
+        asked = np.flatnonzero(behind & (arrivals.time_us > watermark - DUPLICATE_MEMORY_US))
+        if len(asked):
+            device = arrivals.row[asked], arrivals.life[asked]
+            known = self._known(columns, arrivals[~behind], np.unique(device[0]))
+            at, found, run = look_up(
+                known, np.stack([*device, arrivals.time_us[asked]]), self._max_gap_us
+            )
+            end, _, last_run = look_up(
+                known, np.stack([*device, watermark[asked]]), self._max_gap_us
+            )
+            repeated[asked] = found & (run == last_run) & (end - at < DUPLICATE_MEMORY)
         return repeated
+
+    def _known(self, columns: Columns, arrivals: Arrivals, rows: Ints) -> Ints:
+        """(3, k) row, life and time of samples in the ring, of those that wait, and of these."""
+        newest = columns.count[rows, None] - 1
+        slot = newest - (newest - np.arange(RING)) % RING
+        landed = columns.real[rows] & (slot >= columns.base[rows, None])
+        landed &= ~columns.fresh[rows, None]
+        row = np.broadcast_to(rows[:, None], landed.shape)[landed]
+        unlanded = self.waiting.then(arrivals)
+        unlanded = unlanded[np.isin(unlanded.row, rows)]
+        return np.concatenate(
+            [
+                [row, np.zeros_like(row), columns.time_us[rows][landed]],
+                [unlanded.row, unlanded.life, unlanded.time_us],
+            ],
+            axis=1,
+        )
 
     def _release(self, columns: Columns, arrivals: Arrivals) -> tuple[Arrivals, int]:
         candidates = self.waiting.then(arrivals)
@@ -183,16 +215,33 @@ def running_newest(time: Ints, starts: Ints, newest: Ints) -> tuple[Ints, Ints]:
     exclusive[1:] = key[:-1]
     exclusive[starts] = np.arange(len(starts)) * len(values) + start_ranks
     before = np.maximum.accumulate(exclusive)
-    last = np.append(starts[1:], len(time)) - 1
+    last = np.append(starts, len(time))[1:] - 1
     after = np.maximum(values[before[last] % len(values)], time[last])
     return values[before % len(values)], after
 
 
-def occurs(asked: Arrivals, known: Arrivals) -> Bools:
-    """(a,) whether each sample has the row, life and time of a known one."""
-    if not len(asked):
-        return np.zeros(0, np.bool_)
-    both = known.then(asked)
-    keys = np.stack([both.row, both.life, both.time_us], axis=1)
-    codes = np.unique(keys, axis=0, return_inverse=True)[1].ravel()
-    return np.isin(codes[len(known) :], codes[: len(known)])
+def look_up(known: Ints, asked: Ints, max_gap_us: int) -> tuple[Ints, Bools, Ints]:
+    """Find the last known sample of a device and life at or before a time.
+
+    Args:
+        known: (3, k) row, life and time of samples, in any order, some of them twice.
+        asked: (3, a) row, life and time to look up.
+        max_gap_us: longest step in time within a run of samples.
+
+    Returns:
+        (a,) its number among the distinct ones, (a,) whether it has that very time, and (a,) the
+        number of its run.
+    """
+    keys = np.concatenate([known, asked], axis=1)
+    is_asked = np.arange(keys.shape[1]) >= known.shape[1]
+    order = np.lexsort((is_asked, *keys[::-1]))
+    row, life, time = keys[:, order]
+    first = first_of_each(row, life, time)
+    distinct = first & ~is_asked[order]
+    begins = first_of_each(row[distinct], life[distinct])
+    begins[1:] |= np.diff(time[distinct]) > max_gap_us
+    place = np.empty(len(order), np.int64)
+    found = np.empty(len(order), np.bool_)
+    place[order] = np.cumsum(distinct) - 1
+    found[order] = distinct[first][np.cumsum(first) - 1]
+    return place[is_asked], found[is_asked], np.cumsum(begins)[place[is_asked]]

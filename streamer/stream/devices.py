@@ -39,7 +39,7 @@ class Columns:
     hop: Ints
     """Hop of the grid in which the last slot lies."""
     last_offset: Ints
-    """Smallest offset among the records placed last."""
+    """Smallest offset of a record that the last slot depends on."""
     time_us: Ints
     """(rows, RING) times of the slots."""
     values: Floats

@@ -85,7 +85,7 @@ class PartitionWindows:
         self._table = DeviceTable(features.hop_us)
         self._columns = self._table.columns
         self._filtering = Filtering(self._columns, features)
-        self._admission = Admission(rules.watermark_lag_us)
+        self._admission = Admission(rules)
         self.clock_us = clock_us
         self.tally = Tally()
 
@@ -102,7 +102,13 @@ class PartitionWindows:
     @property
     def open_windows(self) -> int:
         """Windows that were opened and have not got all their samples."""
-        return self.tally.opened - self.tally.closed - self.tally.skipped.total()
+        rows = self._table.live()
+        return int((self._columns.opened[rows] - self._columns.closed[rows]).sum())
+
+    def take_tally(self) -> Tally:
+        """Counts since the last call."""
+        taken, self.tally = self.tally, Tally()
+        return taken
 
     @property
     def low(self) -> int | None:
@@ -135,7 +141,9 @@ class PartitionWindows:
         """Let no sample wait any longer for its watermark; later ones before it are late."""
         rows = self._table.live()
         windows = list(self._land(self._slots(self._admission.flush(rows))))
-        self._columns.newest_us[rows] += self._rules.watermark_lag_us
+        columns = self._columns
+        last_us = columns.time_us[rows, (columns.count[rows] - 1) % RING]
+        columns.newest_us[rows] = last_us + self._rules.watermark_lag_us
         return windows
 
     def _arrivals(self, batch: Batch) -> tuple[Arrivals, Ints]:
@@ -156,7 +164,7 @@ class PartitionWindows:
         lives = np.cumsum(silent.astype(np.int64))
         lives_before = lives[first] - silent[first]
         life = lives - np.repeat(lives_before, np.diff(first, append=len(row)))
-        last = np.append(first[1:], len(row))[: len(first)] - 1
+        last = np.append(first, len(row))[1:] - 1
         columns.clock_us[row[last]] = clock_us[last]
         arrivals = Arrivals(
             row, life, batch.time_us[order], batch.values[order], batch.offset[order]
@@ -169,7 +177,9 @@ class PartitionWindows:
         np.maximum.at(begun, arrivals.row, arrivals.life)
         landed = np.zeros(self._table.capacity, np.int64)
         np.maximum.at(landed, admitted.row, admitted.life)
-        self._columns.fresh[begun > landed] = True
+        rows = np.flatnonzero(begun > landed)
+        self._columns.fresh[rows] = True
+        self._skip_open(rows, Skip.IDLE)
 
     def _slots(self, samples: Arrivals) -> Slots:
         """Find where devices start anew, and fill the holes."""
@@ -177,23 +187,21 @@ class PartitionWindows:
         row = samples.row
         first = np.flatnonzero(first_of_each(row)) if len(row) else row
         newest = (columns.count[row[first]] - 1) % RING
-        previous_us, previous = np.empty_like(samples.time_us), np.empty_like(samples.values)
-        life_before = np.zeros_like(samples.life)
-        previous_us[1:], previous[1:] = samples.time_us[:-1], samples.values[:-1]
-        life_before[1:] = samples.life[:-1]
-        previous_us[first] = columns.time_us[row[first], newest]
-        previous[first] = columns.values[row[first], newest]
-        life_before[first] = 0
-        idle = samples.life != life_before
+        previous = samples[np.arange(len(samples)) - 1]
+        previous.life[first] = 0
+        previous.time_us[first] = columns.time_us[row[first], newest]
+        previous.values[first] = columns.values[row[first], newest]
+        previous.offset[first] = columns.last_offset[row[first]]
+        idle = samples.life != previous.life
         idle[first] |= columns.fresh[row[first]]
-        gap = samples.time_us - previous_us > self._rules.max_gap_us
+        gap = samples.time_us - previous.time_us > self._rules.max_gap_us
         gap[first] |= columns.count[row[first]] == 0
         start = np.where(idle, Start.IDLE, np.where(gap, Start.GAP, Start.NO))
         columns.fresh[row[first]] = False
         self.tally.used += len(samples)
         real = np.ones(len(row), np.bool_)
         slots = Slots(row, start, samples.time_us, samples.values, real, samples.offset)
-        return fill_holes(slots, previous_us, previous, self._features.step_us)
+        return fill_holes(slots, previous, self._features.step_us)
 
     def _land(self, slots: Slots) -> Iterator[ClosedWindows]:
         """Put slots into the ring, round by round; close the windows that have all they need."""
@@ -308,11 +316,13 @@ class PartitionWindows:
         end_hop = hop + features.length // features.hop
         chain = (end_hop // features.epoch_hops - 1) % CHAINS
         warm_us = start_us - self._filtering.cursor.start_us[rows, chain]
+        settled = warm_us >= features.settled_us
+        tally.unsettled += int((~settled).sum())
         return ClosedWindows(
             self._table.ids(rows),
             start_us,
             coverage[good],
-            warm_us >= features.settled_us,
+            settled,
             self._filtering.chains.history[rows, chain],
         )
 

@@ -14,6 +14,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from streamer.stream.admission import Arrivals
 from streamer.stream.batch import Bools, Floats, Ints
 
 
@@ -35,7 +36,7 @@ class Slots:
         time_us: (n,) time, interpolated in holes.
         values: (n, 6) sample, interpolated in holes.
         real: (n,) false in holes.
-        offset: (n,) offset of the record; in holes, of the record after.
+        offset: (n,) offset of the record; in holes, the smaller one of the records around.
     """
 
     row: Ints
@@ -64,16 +65,15 @@ def steps(dt_us: Ints, step_us: int) -> Ints:
     return np.maximum(1, (2 * dt_us + step_us) // (2 * step_us))
 
 
-def fill_holes(samples: Slots, previous_us: Ints, previous: Floats, step_us: int) -> Slots:
+def fill_holes(samples: Slots, previous: Arrivals, step_us: int) -> Slots:
     """Put linearly interpolated slots where samples are missing.
 
     Args:
         samples: real samples only.
-        previous_us: (n,) time of the device's sample before each one; ignored at a start.
-        previous: (n, 6) that sample.
+        previous: (n,) the device's sample before each one; ignored at a start.
         step_us: time from one slot to the next at the nominal rate.
     """
-    count = steps(samples.time_us - previous_us, step_us)
+    count = steps(samples.time_us - previous.time_us, step_us)
     count[samples.start > 0] = 1
     if bool((count == 1).all()):
         return samples
@@ -84,12 +84,12 @@ def fill_holes(samples: Slots, previous_us: Ints, previous: Floats, step_us: int
     filled = samples[of]
     hole = part < total
     part, total, of = part[hole], total[hole], of[hole]
-    span_us = samples.time_us[of] - previous_us[of]
-    filled.time_us[hole] = previous_us[of] + span_us * part // total
-    filled.values[hole] = (
-        previous[of] + (samples.values[of] - previous[of]) * (part / total)[:, None]
-    )
+    before, after = previous[of], samples[of]
+    span_us = after.time_us - before.time_us
+    filled.time_us[hole] = before.time_us + span_us * part // total
+    filled.values[hole] = before.values + (after.values - before.values) * (part / total)[:, None]
     filled.real[hole] = False
+    filled.offset[hole] = np.minimum(before.offset, after.offset)
     return filled
 
 

@@ -1,0 +1,74 @@
+"""How fast readings are decoded, against `json.loads` of the same bytes in the same run.
+
+    python benchmarks/decode.py
+
+`json.loads` only parses; decoding also checks key, shape, time and every value, and gives columns.
+"""
+
+import json
+import timeit
+from dataclasses import dataclass
+
+import click
+import numpy as np
+
+from streamer.contracts.decode import decode
+from streamer.contracts.encode import encode
+from streamer.contracts.readings import Format
+
+NOW_MS = 1_763_906_400_000
+SKEW_US = 300_000_000
+DEVICES = 200
+
+
+@dataclass
+class FetchedRecord:
+    """Like aiokafka's ConsumerRecord."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    timestamp: int
+    offset: int
+
+
+def fetched(count: int, samples: int, form: Format) -> list[FetchedRecord]:
+    """Records of many devices in turn, with the five decimals that sensors are good for."""
+    rng = np.random.default_rng(1)
+    records = []
+    for offset in range(count):
+        values = rng.normal(size=(samples, 6)).round(5)
+        interval = None if samples == 1 else 20
+        device_id = f"phone-{offset % DEVICES}"
+        key, value, headers = encode(device_id, NOW_MS + offset, interval, values, form)
+        records.append(FetchedRecord(key, value, tuple(headers), NOW_MS + offset, offset))
+    return records
+
+
+def seconds_a_record(job: str, names: dict[str, object], records: int, repeat: int) -> float:
+    """The best of several runs."""
+    return min(timeit.repeat(job, globals=names, number=1, repeat=repeat)) / records
+
+
+@click.command()
+@click.option("--records", default=2000, show_default=True, help="Records in a fetch.")
+@click.option("--repeat", default=7, show_default=True, help="Runs; the best one counts.")
+def main(records: int, repeat: int) -> None:
+    """Print records/s and samples/s for each format and batch size."""
+    click.echo("format   samples   records/s    samples/s   us/record   json.loads us   ratio")
+    for samples in (1, 50):
+        texts = [record.value for record in fetched(records, samples, Format.JSON)]
+        parse = seconds_a_record(
+            "for text in texts: loads(text)", {"texts": texts, "loads": json.loads}, records, repeat
+        )
+        for form in Format:
+            names = {"decode": decode, "batch": fetched(records, samples, form), "skew": SKEW_US}
+            spent = seconds_a_record("decode(batch, skew)", names, records, repeat)
+            click.echo(
+                f"{form:8} {samples:7} {1 / spent:11,.0f} {samples / spent:12,.0f} "
+                f"{spent * 1e6:11.2f} {parse * 1e6:15.2f} {spent / parse:7.2f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

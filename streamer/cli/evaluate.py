@@ -1,0 +1,35 @@
+"""`streamer evaluate`."""
+
+import asyncio
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+
+from streamer.cli.options import settings_options
+from streamer.model.replayed import align_replayed
+from streamer.model.report import as_json, as_tables
+from streamer.settings import Settings
+
+
+@click.command
+@settings_options("bootstrap_servers", "readings_topic", "events_topic")
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The labels.txt of the replayed recordings.",
+)
+@click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
+def evaluate(settings: Settings, labels: Path, as_machine: bool) -> None:
+    """Compare published labels of replayed recordings with the true ones.
+
+    Reads the events there are now. A window counts when it lies wholly within one labelled
+    activity; a window published as unknown counts as wrong.
+    """
+    alignment = asyncio.run(align_replayed(settings, labels))
+    if as_machine:
+        click.echo(msgspec.json.encode(as_json(alignment)))
+    else:
+        Console().print(as_tables(alignment))

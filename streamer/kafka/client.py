@@ -1,0 +1,125 @@
+"""How every client of ours connects: with the same options, and with patience."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import stamina
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
+
+from streamer.errors import KafkaError, SettingsError
+from streamer.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+# We say ourselves that we try again and why; stamina's own line would be a second one.
+stamina.instrumentation.set_on_retry_hooks(())
+
+_FIRST_WAIT_S = 0.2
+_LONGEST_WAIT_S = 5.0
+
+Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient)
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """Where the brokers are and how to log in, as keyword arguments of aiokafka's clients.
+
+    Raises:
+        SettingsError: the CA certificates cannot be read.
+    """
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap_servers,
+        "security_protocol": settings.security_protocol,
+    }
+    if settings.security_protocol.endswith("SSL"):
+        options["ssl_context"] = _ssl_context(settings)
+    if settings.security_protocol.startswith("SASL"):
+        assert settings.sasl_password is not None
+        options["sasl_mechanism"] = settings.sasl_mechanism
+        options["sasl_plain_username"] = settings.sasl_username
+        options["sasl_plain_password"] = settings.sasl_password.get_secret_value()
+    return options
+
+
+@asynccontextmanager
+async def connected(
+    make: Callable[[], Client], patience_s: float | None = None
+) -> AsyncIterator[Client]:
+    """Start a client, trying again while no broker answers, and stop it at the end.
+
+    Args:
+        make: makes the client; a new one for each try, for a failed one is not usable again.
+        patience_s: how long to try; None for ever.
+
+    Raises:
+        KafkaError: no broker answered in that time.
+    """
+    client = await _started(make, patience_s)
+    try:
+        yield client
+    finally:
+        await _stop(client)
+
+
+async def _started(make: Callable[[], Client], patience_s: float | None) -> Client:
+    try:
+        async with asyncio.timeout(patience_s):
+            async for attempt in stamina.retry_context(
+                on=KafkaConnectionError,
+                attempts=None,
+                timeout=None,
+                wait_initial=_FIRST_WAIT_S,
+                wait_max=_LONGEST_WAIT_S,
+            ):
+                client = make()
+                with attempt:
+                    return await _start(client)
+    except TimeoutError:
+        raise KafkaError(
+            f"no Kafka broker has answered at {_addresses(client)} within {patience_s:g} s; check "
+            "--bootstrap-servers and the login, or start a broker here with `streamer broker`"
+        ) from None
+    raise AssertionError("it tries for ever")
+
+
+async def _start(client: Client) -> Client:
+    try:
+        await client.start()
+    except BaseException as error:
+        # It holds connections open even if it has not started.
+        await _stop(client)
+        if isinstance(error, KafkaConnectionError):
+            log.warning(
+                "no Kafka broker answers, trying again",
+                brokers=_addresses(client),
+                hint="is it running, and are --bootstrap-servers and the login right?",
+            )
+        raise
+    return client
+
+
+async def _stop(client: Client) -> None:
+    if isinstance(client, AIOKafkaAdminClient):
+        await client.close()
+    else:
+        await client.stop()
+
+
+def _addresses(client: Client) -> str:
+    inner = client.client if isinstance(client, AIOKafkaProducer) else client._client  # noqa: SLF001
+    return ",".join(f"{host}:{port}" for host, port, _family in inner.hosts)
+
+
+def _ssl_context(settings: Settings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.ssl_cafile)
+    except OSError as error:
+        raise SettingsError(
+            f"ssl_cafile: cannot read CA certificates from {settings.ssl_cafile}: "
+            f"{error.strerror or error}; it should be a file in PEM format"
+        ) from None

@@ -1,0 +1,138 @@
+"""The lanes of a group member, as the group gives it partitions and takes them away."""
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping
+
+import structlog
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streamer.kafka.lane import Lane, Tools
+from streamer.ops.health import Health
+from streamer.pipeline import Stages
+
+log = structlog.get_logger(__name__)
+
+DRAIN_S = 5.0
+"""How long lanes may take to commit what they have when their partitions go."""
+
+LOOK_S = 2.0
+"""How often progress is looked at."""
+
+
+class StarvedError(KafkaError):  # type: ignore[misc]
+    """The consumer gives no records though there are some."""
+
+
+class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
+    """One lane for each partition that is ours.
+
+    The group moves all partitions at every rebalance, so all lanes end and begin there. A lane
+    that could commit everything before leaves its memory for the next one of its partition.
+    """
+
+    def __init__(
+        self,
+        tools: Tools,
+        health: Health,
+        ends: Mapping[TopicPartition, int] | None,
+        kept: dict[TopicPartition, Stages],
+    ) -> None:
+        self._tools = tools
+        self._health = health
+        self._ends = ends
+        self._kept = kept
+        self._running: dict[TopicPartition, tuple[Lane, asyncio.Task[None]]] = {}
+        self._assigned = asyncio.Event()
+        self._seen: dict[TopicPartition, int] = {}
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002
+        """Finish everything: whose partitions they will be is not known yet."""
+        self._assigned.clear()
+        await self.drain()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Start a lane for each; they take their partitions over on their own."""
+        kept = {partition: self._kept.get(partition) for partition in assigned}
+        self._kept.clear()
+        for partition in sorted(assigned):
+            until = None if self._ends is None else self._ends.get(partition, 0)
+            lane = Lane(self._tools, partition, until, kept[partition])
+            self._running[partition] = lane, asyncio.create_task(lane.run(), name=str(partition))
+        self._tools.metrics.partitions.set(len(assigned))
+        self._health.connected = True
+        log.info("assigned", partitions=sorted(p.partition for p in assigned))
+        self._assigned.set()
+
+    async def drain(self) -> None:
+        """Let every lane commit what it has and end; those that cannot are cut off."""
+        running, self._running = self._running, {}
+        for lane, _ in running.values():
+            lane.stop()
+        tasks = [task for _, task in running.values()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=DRAIN_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for partition, (lane, task) in running.items():
+            if lane.stages is not None:
+                self._kept[partition] = lane.stages
+            elif not task.cancelled() and (error := task.exception()):
+                log.warning("gave up uncommitted work", partition=partition, error=repr(error))
+        self._tools.metrics.partitions.set(0)
+        self._health.recovering.clear()
+
+    async def work(self, stopping: asyncio.Event) -> None:
+        """Watch over the lanes until told to stop, or until all of them have come to their end.
+
+        Raises:
+            KafkaError: a lane had trouble with Kafka, or gets no records though there are some.
+        """
+        stop = asyncio.create_task(stopping.wait())
+        try:
+            while not stop.done():
+                unfinished = self._unfinished()
+                await asyncio.wait(
+                    {stop, *unfinished}, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                if self._assigned.is_set() and self._ends is not None and not self._unfinished():
+                    return
+                await self._look()
+        finally:
+            stop.cancel()
+
+    def _unfinished(self) -> set[asyncio.Task[None]]:
+        """Lanes at work; raises what went wrong in the others."""
+        tasks = {task for _, task in self._running.values()}
+        for task in tasks:
+            if task.done():
+                task.result()
+        return {task for task in tasks if not task.done()}
+
+    async def _look(self) -> None:
+        """Tell `Health` whether records go through, and give up a consumer that has gone deaf."""
+        health = self._health
+        lanes = {partition: lane for partition, (lane, _) in self._running.items()}
+        health.recovering = {p.partition for p, lane in lanes.items() if not lane.ready}
+        try:
+            ends = await self._tools.consumer.end_offsets(list(lanes))
+        except KafkaError as error:
+            log.warning("cannot ask how far the topic goes", error=str(error))
+            health.no_progress()
+            return
+        seen = {partition: lane.source.next for partition, lane in lanes.items()}
+        behind = {partition for partition in lanes if seen[partition] < ends[partition]}
+        if any(seen[partition] == self._seen.get(partition) for partition in behind):
+            health.no_progress()
+        else:
+            health.progress()
+        self._seen = seen
+        now = time.monotonic()
+        for partition in behind:
+            since = lanes[partition].source.waiting_since
+            if since is not None and now - since > health.patience_s:
+                raise StarvedError(
+                    f"no records of {partition} for {now - since:.0f} s, though there are"
+                )

@@ -1,0 +1,62 @@
+"""Reading a topic from outside the worker: all of its partitions, no consumer group."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from streamer.errors import TopicError
+from streamer.kafka.client import client_options, connected
+from streamer.settings import Settings
+
+
+@asynccontextmanager
+async def reader(
+    settings: Settings,
+    topic: str,
+    start: Literal["earliest", "latest"],
+    patience_s: float | None = None,
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """Open a consumer on a topic's committed records.
+
+    Args:
+        settings: where the brokers are.
+        topic: whose partitions it is assigned, all of them.
+        start: with the oldest record, or with the next one.
+        patience_s: how long to try when no broker answers; None for ever.
+
+    Raises:
+        TopicError: there is no such topic.
+        KafkaError: no broker answered in time.
+    """
+
+    def make() -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            **client_options(settings),
+            auto_offset_reset=start,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+        )
+
+    async with connected(make, patience_s) as consumer:
+        partitions = consumer.partitions_for_topic(topic)
+        if not partitions:
+            raise TopicError(
+                f"there is no topic {topic} at {settings.bootstrap_servers}; "
+                "`streamer topics` creates it"
+            )
+        consumer.assign([TopicPartition(topic, partition) for partition in partitions])
+        yield consumer
+
+
+async def read_to_end(
+    consumer: AIOKafkaConsumer,
+) -> AsyncIterator["ConsumerRecord[bytes | None, bytes | None]"]:
+    """Yield the records up to those that are the last ones at the moment of the call."""
+    ends = await consumer.end_offsets(consumer.assignment())
+    while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+        for partition, records in (await consumer.getmany(timeout_ms=500)).items():
+            for record in records:
+                if record.offset < ends[partition]:
+                    yield record

@@ -1,0 +1,144 @@
+"""Where a partition's output goes: events, dead letters and the position, all or nothing."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from streamer.contracts.dead_letters import dead_letter_headers
+from streamer.contracts.events import encode_event
+from streamer.kafka.client import client_options, connected
+from streamer.kafka.positions import to_commit
+from streamer.metrics import Metrics
+from streamer.pipeline import Output
+from streamer.settings import Settings
+from streamer.stream.position import Position
+
+IDLE_COMMIT_S = 5.0
+"""How often a position is committed that moves without any output."""
+
+LARGEST_REQUEST = 4 * 1024 * 1024
+"""Bytes: a dead letter is a record of any size that was accepted, and its headers."""
+
+# A transaction begun right after the last one's commit is told to come back later; aiokafka does
+# after this time, 100 ms by default.
+_RETRY_BACKOFF_MS = 10
+
+
+class PartitionSink:
+    """Publishes one partition's output, exactly or at least once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        partition: TopicPartition,
+        producer: AIOKafkaProducer,
+        consumer: AIOKafkaConsumer,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._partition = partition
+        self._producer = producer
+        self._consumer = consumer
+        self._committed_s = 0.0
+        self._position: Position | None = None
+        self.committed: Position | None = None
+        self.interval_s = settings.commit_interval_ms / 1000
+
+    async def commit(self, outputs: Sequence[Output]) -> None:
+        """Publish outputs and the position of the last one.
+
+        A position that moves without any output may wait: going on from an earlier one gives the
+        same output again, none.
+        """
+        self._position = outputs[-1].position
+        silent = not any(output.events or output.dead_letters for output in outputs)
+        if not silent or time.monotonic() - self._committed_s > IDLE_COMMIT_S:
+            await self._publish(outputs)
+
+    async def finish(self) -> None:
+        """Commit a position that still waits."""
+        if self._position != self.committed:
+            await self._publish([])
+
+    async def _publish(self, outputs: Sequence[Output]) -> None:
+        assert self._position is not None
+        offsets = {self._partition: to_commit(self._position)}
+        with self._metrics.stage("commit"):
+            if self._settings.delivery == "exactly-once":
+                async with self._producer.transaction():
+                    await self._send(outputs)
+                    await self._producer.send_offsets_to_transaction(
+                        offsets, self._settings.group_id
+                    )
+            else:
+                await self._send(outputs)
+                await self._consumer.commit(offsets)
+        self.committed = self._position
+        self._committed_s = time.monotonic()
+        self._account(outputs)
+
+    async def _send(self, outputs: Sequence[Output]) -> None:
+        """Write everything and wait until the broker has it."""
+        topic, partition = self._partition
+        send, settings = self._producer.send, self._settings
+        sent = [
+            await send(
+                settings.events_topic, encode_event(event), event.device_id.encode(), partition
+            )
+            for output in outputs
+            for event in output.events
+        ]
+        sent += [
+            await send(
+                settings.dlq_topic,
+                letter.record.value,
+                letter.record.key,
+                partition,
+                headers=dead_letter_headers(
+                    letter.record, topic, partition, letter.reason, letter.detail
+                ),
+            )
+            for output in outputs
+            for letter in output.dead_letters
+        ]
+        await asyncio.gather(*sent)
+
+    def _account(self, outputs: Sequence[Output]) -> None:
+        now_s = time.time()
+        for output in outputs:
+            self._metrics.count_events(output.events)
+            self._metrics.dead_letters.inc(len(output.dead_letters))
+            if output.events:
+                self._metrics.event_latency.observe(max(0.0, now_s - output.oldest_ms / 1000))
+
+
+@asynccontextmanager
+async def open_sink(
+    settings: Settings, metrics: Metrics, partition: TopicPartition, consumer: AIOKafkaConsumer
+) -> AsyncIterator[PartitionSink]:
+    """Take over the output of a partition.
+
+    With exactly-once the partition has a transactional id of its own. Starting its producer fences
+    the previous owner's and finishes the transaction that one left open, so positions must be read
+    after this and not before.
+    """
+    exactly_once = settings.delivery == "exactly-once"
+    name = f"{settings.group_id}-{partition.topic}-{partition.partition}"
+
+    def producer() -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            **client_options(settings),
+            transactional_id=name if exactly_once else None,
+            enable_idempotence=True,
+            compression_type="lz4",
+            retry_backoff_ms=_RETRY_BACKOFF_MS,
+            max_batch_size=512 * 1024,
+            max_request_size=LARGEST_REQUEST,
+        )
+
+    async with connected(producer) as started:
+        yield PartitionSink(settings, metrics, partition, started, consumer)

@@ -1,0 +1,100 @@
+"""Where a partition's records come from: one consumer, many partitions, each at its own pace."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from streamer.metrics import Metrics
+
+Records = Sequence[ConsumerRecord[bytes | None, bytes | None]]
+
+FETCH_TIMEOUT_MS = 500
+"""How long a fetch waits for records before it looks at the position again."""
+
+FETCH_RECORDS = 5000
+"""Most records of a fetch: what is computed at a time must not keep a commit waiting for long."""
+
+
+class PartitionSource:
+    """Fetches one partition until told to stop, or until its end."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        consumer: AIOKafkaConsumer,
+        partition: TopicPartition,
+        until: int | None,
+    ) -> None:
+        self._metrics = metrics
+        self._consumer = consumer
+        self._partition = partition
+        self._until = until
+        self._stopping = asyncio.Event()
+        self.next = 0
+        """The record that the next fetch begins with."""
+        self.exhausted = False
+        self.waiting_since: float | None = None
+        """Since when the consumer has been asked for records and has given none."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping.is_set()
+
+    def seek(self, offset: int) -> None:
+        """Go on from this record."""
+        self._consumer.seek(self._partition, offset)
+        self.next = offset
+
+    def stop(self) -> None:
+        """Let there be no further fetch."""
+        self._stopping.set()
+
+    async def fetch(self) -> Records | None:
+        """The next records, at least one; None at the end."""
+        while not self.stopped:
+            if self._until is not None and self.next >= self._until:
+                self.exhausted = True
+                return None
+            if records := await self.fetch_some():
+                return records
+        return None
+
+    async def fetch_some(self) -> Records:
+        """The next records, none when there are none for a while or it was told to stop."""
+        fetch = asyncio.ensure_future(
+            self._consumer.getmany(
+                self._partition, timeout_ms=FETCH_TIMEOUT_MS, max_records=FETCH_RECORDS
+            )
+        )
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        self.waiting_since = self.waiting_since or time.monotonic()
+        # In a rebalance the fetch would wait for its end, and the rebalance for us.
+        await asyncio.wait({fetch, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not fetch.done():
+            fetch.cancel()
+            return []
+        # What the consumer fetched before it was told where to go is not ours.
+        fetched = (await fetch).get(self._partition, [])
+        records = [record for record in fetched if record.offset >= self.next]
+        if records:
+            self.next = records[-1].offset + 1
+            self.waiting_since = None
+        else:
+            # Transaction markers move the position and are no records.
+            self.next = max(self.next, await self._consumer.position(self._partition))
+        self._observe(records)
+        return records
+
+    def _observe(self, records: Records) -> None:
+        name = str(self._partition.partition)
+        lag = max(0, (self._consumer.highwater(self._partition) or 0) - self.next)
+        self._metrics.lag_records.labels(name).set(lag)
+        if not lag:
+            self._metrics.lag_seconds.labels(name).set(0)
+        elif records:
+            age_s = time.time() - records[-1].timestamp / 1000
+            self._metrics.lag_seconds.labels(name).set(max(0, age_s))

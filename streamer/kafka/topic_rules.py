@@ -1,0 +1,224 @@
+"""What topics must be like so that nothing is lost: rules without any I/O."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from streamer.features.names import UCI_HAR
+from streamer.settings import Settings
+
+LEAST_MARGIN_S = 600.0
+"""How much longer than recovery needs readings must stay: a worker is down for that long."""
+
+_BUSY_PARTITION = 10_000_000
+"""Bytes per second that a partition may well take in."""
+
+_LETTER_OVERHEAD = 16 * 1024
+"""Bytes that a dead letter's headers add to the reading, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as the brokers describe it."""
+
+    partitions: int
+    replicas: int
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Brokers in service, the configuration of one of them, and every topic's name."""
+
+    brokers: int
+    config: Mapping[str, str]
+    topics: Mapping[str, Topic]
+    """Those that the settings name, if they exist."""
+    internal: frozenset[str]
+    """Names of the topics that Kafka has made for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong with a topic."""
+
+    topic: str
+    severity: Literal["error", "warning"]
+    """With an error data are lost or the worker cannot work."""
+    problem: str
+    remedy: str
+
+
+def recovery_s(settings: Settings) -> float:
+    """How far back a worker may have to read when it starts again."""
+    filters_us = 2 * UCI_HAR.epoch_hops * UCI_HAR.hop_us
+    rules = settings.rules
+    return (filters_us + UCI_HAR.length_us + rules.lateness_us + rules.idle_us) / 1e6
+
+
+def findings(settings: Settings, cluster: Cluster) -> list[Finding]:
+    """Everything that is wrong, topic by topic."""
+    found = list(_internal(settings, cluster))
+    for name in (settings.readings_topic, settings.events_topic, settings.dlq_topic):
+        if name in cluster.topics:
+            found += _replication(settings, cluster, name)
+        else:
+            problem = "it does not exist"
+            found.append(Finding(name, "error", problem, "`streamer topics create` makes it"))
+    readings = cluster.topics.get(settings.readings_topic)
+    if readings:
+        found += _clock(settings, readings)
+        found += _retention(settings, readings)
+        found += _partitions(settings, readings, cluster)
+        found += _letters(settings, readings, cluster)
+    return found
+
+
+def _clock(settings: Settings, readings: Topic) -> Iterator[Finding]:
+    """The partition clock trusts record timestamps."""
+    topic = settings.readings_topic
+    if readings.config["message.timestamp.type"] == "LogAppendTime":
+        return
+    yield Finding(
+        topic,
+        "warning",
+        "message.timestamp.type is CreateTime: the time of its records is what producers say, and "
+        "records that are old by it are deleted early",
+        _set(settings, topic, "message.timestamp.type=LogAppendTime"),
+    )
+    ahead_ms = int(readings.config["message.timestamp.after.max.ms"])
+    if ahead_ms > settings.max_future_skew_s * 1000:
+        limit_ms = round(settings.max_future_skew_s * 1000)
+        yield Finding(
+            topic,
+            "warning",
+            f"message.timestamp.after.max.ms is {ahead_ms}: one producer whose clock is wrong can "
+            f"make everybody's readings late by more than max_future_skew_s "
+            f"({settings.max_future_skew_s:g} s)",
+            _set(settings, topic, f"message.timestamp.after.max.ms={limit_ms}"),
+        )
+
+
+def _retention(settings: Settings, readings: Topic) -> Iterator[Finding]:
+    """The log is the state: what recovery reads must still be there."""
+    topic, least_s = settings.readings_topic, recovery_s(settings) + LEAST_MARGIN_S
+    if "compact" in readings.config["cleanup.policy"]:
+        yield Finding(
+            topic,
+            "error",
+            f"cleanup.policy is {readings.config['cleanup.policy']}: of each device only the "
+            "newest reading stays",
+            _set(settings, topic, "cleanup.policy=delete"),
+        )
+    kept_ms = int(readings.config["retention.ms"])
+    if 0 <= kept_ms < least_s * 1000:
+        yield Finding(
+            topic,
+            "error",
+            f"retention.ms keeps readings for {kept_ms / 1000:g} s; a worker that starts again "
+            f"needs those of {recovery_s(settings):.0f} s, and to be down for "
+            f"{LEAST_MARGIN_S / 60:.0f} minutes must be no loss",
+            _set(settings, topic, f"retention.ms={round(least_s * 1000)}") + " or more",
+        )
+    kept = int(readings.config["retention.bytes"])
+    if 0 <= kept < least_s * _BUSY_PARTITION:
+        yield Finding(
+            topic,
+            "warning",
+            f"retention.bytes keeps {kept:,} bytes of a partition, whatever their age: with more "
+            f"than {kept / least_s:,.0f} bytes/s that is less than the {least_s:.0f} s needed",
+            _set(settings, topic, "retention.bytes=-1"),
+        )
+
+
+def _partitions(settings: Settings, readings: Topic, cluster: Cluster) -> Iterator[Finding]:
+    """Events and dead letters go to the partition number of their readings."""
+    count = readings.partitions
+    events = cluster.topics.get(settings.events_topic)
+    if events and events.partitions != count:
+        yield Finding(
+            settings.events_topic,
+            "error",
+            f"it has {events.partitions} partitions and {settings.readings_topic} {count}: "
+            "the events of a partition's readings go to the same partition of this topic",
+            "create one with as many, and name it with --events-topic",
+        )
+    letters = cluster.topics.get(settings.dlq_topic)
+    if letters and letters.partitions < count:
+        yield Finding(
+            settings.dlq_topic,
+            "error",
+            f"it has {letters.partitions} partitions and {settings.readings_topic} {count}: "
+            "the dead letters of the others have nowhere to go",
+            f"kafka-topics.sh --bootstrap-server {settings.bootstrap_servers} --alter "
+            f"--topic {settings.dlq_topic} --partitions {count}",
+        )
+    if count < settings.partitions:
+        yield Finding(
+            settings.readings_topic,
+            "warning",
+            f"it has {count} partitions, the setting says {settings.partitions}: no more than "
+            f"{count} workers can share the work",
+            "more partitions move devices to other ones: best create new topics and name them",
+        )
+
+
+def _letters(settings: Settings, readings: Topic, cluster: Cluster) -> Iterator[Finding]:
+    """The largest reading must fit into a dead letter, or it would stop its partition."""
+    topic = settings.dlq_topic
+    if topic not in cluster.topics:
+        return
+    least = int(readings.config["max.message.bytes"]) + _LETTER_OVERHEAD
+    largest = int(cluster.topics[topic].config["max.message.bytes"])
+    if largest < least:
+        yield Finding(
+            topic,
+            "warning",
+            f"max.message.bytes is {largest}: the largest reading that {settings.readings_topic} "
+            "takes would not fit as a dead letter, and would stop its partition",
+            _set(settings, topic, f"max.message.bytes={least}"),
+        )
+
+
+def _replication(settings: Settings, cluster: Cluster, name: str) -> Iterator[Finding]:
+    topic = cluster.topics[name]
+    in_sync = int(topic.config["min.insync.replicas"])
+    if topic.replicas < in_sync:
+        yield Finding(
+            name,
+            "error",
+            f"it has {topic.replicas} replicas and min.insync.replicas is {in_sync}: nothing that "
+            "must not be lost can be written",
+            _set(settings, name, f"min.insync.replicas={topic.replicas}"),
+        )
+    if topic.replicas == 1 < cluster.brokers:
+        yield Finding(
+            name,
+            "warning",
+            f"it has one replica although there are {cluster.brokers} brokers: while the broker "
+            "that has it is down the stream stands still, and if its disk is lost so are the data",
+            "kafka-reassign-partitions.sh adds replicas",
+        )
+
+
+def _internal(settings: Settings, cluster: Cluster) -> Iterator[Finding]:
+    """Kafka makes these topics when they are first needed; if it cannot, clients just wait."""
+    needed = {"__consumer_offsets": "offsets.topic.replication.factor"}
+    if settings.delivery == "exactly-once":
+        needed["__transaction_state"] = "transaction.state.log.replication.factor"
+    for name, key in needed.items():
+        if name not in cluster.internal and int(cluster.config[key]) > cluster.brokers:
+            yield Finding(
+                name,
+                "error",
+                f"the brokers' {key} is {cluster.config[key]}, and {cluster.brokers} are there: "
+                "Kafka cannot make it, and workers would wait for ever",
+                f"set {key}={cluster.brokers} in the brokers' server.properties",
+            )
+
+
+def _set(settings: Settings, topic: str, entry: str) -> str:
+    return (
+        f"kafka-configs.sh --bootstrap-server {settings.bootstrap_servers} --alter "
+        f"--topic {topic} --add-config {entry}"
+    )

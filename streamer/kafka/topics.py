@@ -1,0 +1,150 @@
+"""The three topics: creating them, and looking at those that exist."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiokafka import errors
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from streamer.errors import KafkaError, TopicError
+from streamer.kafka.client import client_options, connected
+from streamer.kafka.topic_rules import Cluster, Finding, Topic, findings
+from streamer.settings import Settings
+
+_DAY_MS = 24 * 3600 * 1000
+_POLL_S = 0.05
+
+_READINGS = {
+    # The broker's clock and not the producers': retention and the partition clock go by it.
+    "message.timestamp.type": "LogAppendTime",
+    "cleanup.policy": "delete",
+    "retention.ms": str(7 * _DAY_MS),
+}
+_EVENTS = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
+# A dead letter is a reading of any size that was accepted, and its headers.
+_LETTERS = _EVENTS | {"max.message.bytes": str(2 * 1024 * 1024)}
+
+
+async def ensure(settings: Settings, patience_s: float | None = None) -> list[str]:
+    """Create those of the three topics that are missing; several processes may do so at once.
+
+    The topics of events and dead letters get as many partitions as the readings have.
+
+    Args:
+        settings: names, partitions and replicas of the topics.
+        patience_s: how long to try when no broker answers; None for ever.
+
+    Returns:
+        The names of those that were created.
+
+    Raises:
+        TopicError: Kafka refuses to create one.
+        KafkaError: no broker answered in time.
+    """
+    readings = settings.readings_topic
+    created = []
+    async with _admin(settings, patience_s) as admin:
+        counts = await _partition_counts(admin)
+        # This one first: whoever creates it, with whatever number of partitions, decides.
+        if readings not in counts:
+            created += await _create(admin, settings, readings, settings.partitions, _READINGS)
+            counts = await _partition_counts(admin, readings)
+        for name, config in ((settings.events_topic, _EVENTS), (settings.dlq_topic, _LETTERS)):
+            if name not in counts:
+                created += await _create(admin, settings, name, counts[readings], config)
+        await _partition_counts(admin, readings, settings.events_topic, settings.dlq_topic)
+    return created
+
+
+async def check(settings: Settings, patience_s: float | None = None) -> list[Finding]:
+    """Look for everything about the topics that would lose data or surprise.
+
+    Args:
+        settings: names of the topics, and what they are needed for.
+        patience_s: how long to try when no broker answers; None for ever.
+
+    Raises:
+        KafkaError: no broker answered in time, or it does not let us look.
+    """
+    async with _admin(settings, patience_s) as admin:
+        return findings(settings, await _describe(admin, settings))
+
+
+async def _describe(admin: AIOKafkaAdminClient, settings: Settings) -> Cluster:
+    described = {topic["topic"]: topic for topic in await admin.describe_topics()}
+    names = {settings.readings_topic, settings.events_topic, settings.dlq_topic} & set(described)
+    brokers = [broker["node_id"] for broker in (await admin.describe_cluster())["brokers"]]
+    topics = {}
+    for name in names:
+        partitions = described[name]["partitions"]
+        replicas = min(len(partition["replicas"]) for partition in partitions)
+        config = await _config(admin, ConfigResourceType.TOPIC, name)
+        topics[name] = Topic(len(partitions), replicas, config)
+    return Cluster(
+        brokers=len(brokers),
+        config=await _config(admin, ConfigResourceType.BROKER, str(brokers[0])),
+        topics=topics,
+        internal=frozenset(name for name, topic in described.items() if topic["is_internal"]),
+    )
+
+
+async def _config(
+    admin: AIOKafkaAdminClient, kind: ConfigResourceType, name: str
+) -> dict[str, str]:
+    (response,) = await admin.describe_configs([ConfigResource(kind, name)])
+    ((code, message, _kind, _name, entries),) = response.resources
+    if code:
+        raise errors.for_code(code)(f"the configuration of {name}: {message}")
+    return {key: value for key, value, *_ in entries}
+
+
+async def _partition_counts(admin: AIOKafkaAdminClient, *awaited: str) -> dict[str, int]:
+    """Partitions of every topic, once the broker knows those that were just created."""
+    while True:
+        # Asking for them by name would create them, where brokers do that.
+        described = await admin.describe_topics()
+        counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
+        if counts.keys() >= set(awaited):
+            return counts
+        await asyncio.sleep(_POLL_S)
+
+
+async def _create(
+    admin: AIOKafkaAdminClient,
+    settings: Settings,
+    name: str,
+    partitions: int,
+    config: dict[str, str],
+) -> list[str]:
+    """The name, unless somebody else has just created it."""
+    replicas = settings.replication_factor
+    # With the broker's default aiokafka wants an assignment too, if only an empty one.
+    assignments: dict[int, list[int]] | None = {} if replicas == -1 else None
+    topic = NewTopic(name, partitions, replicas, assignments, config)
+    response = await admin.create_topics([topic])
+    ((_name, code, message),) = response.topic_errors
+    if code == errors.TopicAlreadyExistsError.errno:
+        return []
+    if code:
+        reason = message or errors.for_code(code).__name__
+        raise TopicError(
+            f"Kafka at {settings.bootstrap_servers} does not create the topic {name}: {reason}"
+        )
+    return [name]
+
+
+@asynccontextmanager
+async def _admin(
+    settings: Settings, patience_s: float | None
+) -> AsyncIterator[AIOKafkaAdminClient]:
+    try:
+        async with connected(
+            lambda: AIOKafkaAdminClient(**client_options(settings)), patience_s
+        ) as admin:
+            yield admin
+    except errors.KafkaError as error:
+        raise KafkaError(
+            f"asked about topics, Kafka at {settings.bootstrap_servers} says: {error!r}"
+        ) from error

@@ -1,0 +1,163 @@
+"""Reads recordings in the layout of the public UCI HAR / HAPT download.
+
+``RawData/`` holds, for every experiment, ``acc_exp01_user01.txt`` and ``gyro_exp01_user01.txt``
+(one sample a line, ``x y z``; g and rad/s, at 50 Hz) and one ``labels.txt`` (``experiment user
+activity start end``, samples counted from 1, the end included).
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.errors import DataError
+
+_FILE = re.compile(r"acc_exp(\d+)_user(\d+)\.txt")
+_Number = TypeVar("_Number", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One person carrying one phone through one experiment.
+
+    Attributes:
+        acc_gyro: (n, 6), acceleration x y z in g and gyroscope x y z in rad/s, at 50 Hz.
+    """
+
+    experiment: int
+    user: int
+    acc_gyro: npt.NDArray[np.float64]
+
+    @property
+    def device_id(self) -> str:
+        """The name under which the recording is replayed: ``exp01_user01``."""
+        return f"exp{self.experiment:02d}_user{self.user:02d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Samples ``start0 <= i < end0`` (from 0) of a recording, all of one activity (1 to 12)."""
+
+    experiment: int
+    user: int
+    activity: int
+    start0: int
+    end0: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window of the published data set, located: it starts at sample ``start0`` (from 0)."""
+
+    row: int
+    subject: int
+    activity: int
+    experiment: int
+    start0: int
+
+
+def read_recordings(raw_dir: Path) -> Iterator[Recording]:
+    """Read all recordings of a folder, one at a time, in the order of their file names.
+
+    Raises:
+        DataError: there is no recording, or one is malformed; says which file and line.
+    """
+    files = sorted(path for path in raw_dir.glob("acc_exp*_user*.txt") if _FILE.match(path.name))
+    if not files:
+        raise DataError(
+            f"no recordings in {raw_dir}: expected files such as acc_exp01_user01.txt and "
+            "gyro_exp01_user01.txt, as in the folder RawData of the public data set"
+        )
+    return map(_read_recording, files)
+
+
+def read_labels(path: Path) -> list[Segment]:
+    """Read ``labels.txt``: which samples of which recording show which activity.
+
+    Raises:
+        DataError: the file is missing or malformed; says which line.
+    """
+    return [
+        Segment(experiment, user, activity, start - 1, end)
+        for experiment, user, activity, start, end in _rows(
+            path, _lines(path), int, "experiment user activity start end"
+        )
+    ]
+
+
+def read_windows(path: Path) -> list[Window]:
+    """Read a table of windows: a CSV file with the columns row,subject,activity,experiment,start0.
+
+    Raises:
+        DataError: the file is missing or malformed; says which line.
+    """
+    header, *lines = _lines(path) or [""]
+    columns = " ".join(field.name for field in fields(Window))
+    if header.replace(",", " ") != columns:
+        raise DataError(
+            f"{path}: the first line of a table of windows must be {columns.replace(' ', ',')}"
+        )
+    return [Window(*row) for row in _rows(path, lines, int, columns, ",", first_line=2)]
+
+
+def _read_recording(acc_file: Path) -> Recording:
+    name = _FILE.match(acc_file.name)
+    assert name is not None
+    gyro_file = acc_file.with_name(acc_file.name.replace("acc", "gyro", 1))
+    acc, gyro = _read_samples(acc_file), _read_samples(gyro_file)
+    if len(acc) != len(gyro):
+        raise DataError(
+            f"{acc_file.name} has {len(acc)} samples, {gyro_file.name} has {len(gyro)}: the two "
+            f"files of a recording are equally long; copy both again into {acc_file.parent}"
+        )
+    return Recording(int(name[1]), int(name[2]), np.concatenate([acc, gyro], axis=1))
+
+
+def _read_samples(path: Path) -> npt.NDArray[np.float64]:
+    rows = list(_rows(path, _lines(path), _finite, "x y z"))
+    return np.array(rows, dtype=np.float64).reshape(-1, 3)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def _rows(
+    path: Path,
+    lines: Iterable[str],
+    parse: Callable[[str], _Number],
+    columns: str,
+    separator: str | None = None,
+    first_line: int = 1,
+) -> Iterator[list[_Number]]:
+    """Parse lines of numbers, one row each; `columns` names what a line must hold."""
+    count = len(columns.split())
+    kind = "whole numbers" if parse is int else "finite numbers"
+    for number, line in enumerate(lines, first_line):
+        try:
+            row = [parse(field) for field in line.split(separator)]
+        except ValueError:
+            row = []
+        if len(row) != count:
+            raise DataError(
+                f"{path}, line {number}: expected {count} {kind} ({columns}), found {line[:60]!r}; "
+                "copy the file again or correct the line"
+            )
+        yield row

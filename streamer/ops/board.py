@@ -1,0 +1,67 @@
+"""What every device is doing at the moment, as its events tell. Pure: time is passed in."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from streamer.contracts.events import Activity, ActivityEvent
+
+_RATE_SPAN_S = 5.0
+
+
+@dataclass(slots=True)
+class Device:
+    """One device's latest window, and how long it has been like that."""
+
+    activity: Activity
+    confidence: float | None
+    since_ms: int
+    """Start of the first window of the uninterrupted stretch of this activity."""
+    window_start_ms: int
+    window_end_ms: int
+    windows: int
+    """Seen so far."""
+
+    @property
+    def duration_ms(self) -> int:
+        """How long the stretch is, in the device's own time."""
+        return self.window_end_ms - self.since_ms
+
+
+class Board:
+    """The devices by name, and the rate at which events come."""
+
+    def __init__(self) -> None:
+        self.devices: dict[str, Device] = {}
+        self._arrivals: deque[tuple[float, int]] = deque()
+
+    def update(self, events: list[ActivityEvent], now_s: float) -> list[ActivityEvent]:
+        """Take in events that arrived at ``now_s`` (monotonic); return those that are news.
+
+        News is a device's first event, and every one of another activity than the one before.
+        """
+        self._arrivals.append((now_s, len(events)))
+        return [event for event in events if self._is_news(event)]
+
+    def rate(self, now_s: float) -> float:
+        """Events a second over the last five seconds."""
+        while self._arrivals and self._arrivals[0][0] <= now_s - _RATE_SPAN_S:
+            self._arrivals.popleft()
+        return sum(count for _, count in self._arrivals) / _RATE_SPAN_S
+
+    def _is_news(self, event: ActivityEvent) -> bool:
+        before = self.devices.get(event.device_id)
+        # Half overlapping windows still touch when one between them is missing.
+        goes_on = (
+            before is not None
+            and before.activity == event.activity
+            and before.window_start_ms <= event.window_start <= before.window_end_ms
+        )
+        self.devices[event.device_id] = Device(
+            activity=event.activity,
+            confidence=event.confidence,
+            since_ms=before.since_ms if before and goes_on else event.window_start,
+            window_start_ms=event.window_start,
+            window_end_ms=event.window_end,
+            windows=before.windows + 1 if before else 1,
+        )
+        return before is None or before.activity != event.activity

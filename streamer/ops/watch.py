@@ -1,0 +1,113 @@
+"""Shows who is doing what: a live table on a terminal, a line for each change anywhere else."""
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from streamer.contracts.events import Activity, ActivityEvent
+from streamer.kafka.reader import reader
+from streamer.ops.board import Board, Device
+from streamer.ops.follow import News, follow
+from streamer.settings import Settings
+
+_FRAME = 7
+"""Lines of the table around its rows."""
+
+_COLOURS = {
+    Activity.WALKING: "green",
+    Activity.WALKING_UPSTAIRS: "bright_green",
+    Activity.WALKING_DOWNSTAIRS: "cyan",
+    Activity.SITTING: "yellow",
+    Activity.STANDING: "bright_yellow",
+    Activity.LAYING: "magenta",
+    Activity.UNKNOWN: "dim",
+}
+
+
+async def watch(settings: Settings, console: Console, *, from_beginning: bool) -> None:
+    """Follow the committed events and show them, until cancelled."""
+    # The client's complaints about lost connections would tear the table; we say it ourselves.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+    start: Literal["earliest", "latest"] = "earliest" if from_beginning else "latest"
+    show = _live_table if console.is_terminal else _lines
+    async with (
+        reader(settings, settings.events_topic, start) as consumer,
+        aclosing(follow(consumer)) as news,
+    ):
+        await show(news, console)
+
+
+async def _live_table(news: AsyncIterator[News], console: Console) -> None:
+    board = Board()
+    with Live(console=console, auto_refresh=False) as live:
+        async for arrived in news:
+            now_s = time.monotonic()
+            board.update(arrived.events, now_s)
+            rows = max(1, console.height - _FRAME)
+            live.update(table(board, now_s, rows, arrived.trouble), refresh=True)
+
+
+async def _lines(news: AsyncIterator[News], console: Console) -> None:
+    board, trouble = Board(), ""
+    async for arrived in news:
+        lines = [line(event) for event in board.update(arrived.events, time.monotonic())]
+        if arrived.trouble != trouble:
+            trouble = arrived.trouble
+            lines.append(trouble or "connected again")
+        for text in lines:
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def line(event: ActivityEvent) -> str:
+    """Write an event as one line: when, who, what, how sure."""
+    return (
+        f"{_clock(event.window_start)} {event.device_id} {event.activity} "
+        f"{_percent(event.confidence)}"
+    )
+
+
+def table(board: Board, now_s: float, rows: int, trouble: str) -> Table:
+    """Lay out the board with at most ``rows`` devices, by name."""
+    shown = sorted(board.devices)[:rows]
+    hidden = len(board.devices) - len(shown)
+    result = Table(
+        title=f"{len(board.devices)} devices, {board.rate(now_s):.1f} events/s",
+        caption=trouble or (f"and {hidden} more devices" if hidden else None),
+        caption_style="bold red" if trouble else "dim",
+    )
+    result.add_column("device")
+    result.add_column("activity", min_width=len(Activity.WALKING_DOWNSTAIRS))
+    result.add_column("confidence", justify="right")
+    result.add_column("since (UTC)")
+    result.add_column("for", justify="right")
+    result.add_column("windows", justify="right")
+    for name in shown:
+        result.add_row(Text(name), *_cells(board.devices[name]))
+    return result
+
+
+def _cells(device: Device) -> tuple[str | Text, ...]:
+    return (
+        Text(device.activity, style=_COLOURS[device.activity]),
+        _percent(device.confidence),
+        _clock(device.since_ms),
+        str(timedelta(seconds=device.duration_ms // 1000)),
+        str(device.windows),
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
+
+
+def _clock(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

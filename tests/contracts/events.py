@@ -1,0 +1,56 @@
+"""Activity events of every kind, as the code allows them."""
+
+from hypothesis import strategies as st
+
+from streamer.contracts.events import (
+    Activity,
+    ActivityEvent,
+    FeatureSet,
+    ModelVersion,
+    Source,
+    window_id,
+)
+
+_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+_shares = st.floats(0, 1)
+
+
+@st.composite
+def events(draw: st.DrawFn) -> ActivityEvent:
+    device_id = draw(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60))
+    start = draw(st.integers(-1280, 253402300799999))
+    answered = draw(st.booleans())
+    return ActivityEvent(
+        window_id=window_id(device_id, start),
+        device_id=device_id,
+        window_start=start,
+        window_end=start + 2560,
+        activity=draw(st.sampled_from(Activity)) if answered else Activity.UNKNOWN,
+        label=draw(_text) if answered else None,
+        confidence=draw(_shares) if answered else None,
+        scores=draw(st.dictionaries(_text, _shares, min_size=1)) if answered else {},
+        model=ModelVersion(draw(_text), draw(_text)) if answered else None,
+        predictor=draw(_text),
+        source=draw(st.sampled_from(Source)),
+        coverage=draw(_shares),
+        feature_set=FeatureSet(draw(_text), draw(_text)),
+        settled=draw(st.booleans()),
+    )
+
+
+WALK = ActivityEvent(
+    window_id="phone-17/1763906400512",
+    device_id="phone-17",
+    window_start=1763906400512,
+    window_end=1763906403072,
+    activity=Activity.WALKING,
+    label="WALKING",
+    confidence=0.98120449,
+    scores={"WALKING": 0.98120449, "SITTING": 0.01879551},
+    model=ModelVersion("har-linear", "1"),
+    predictor="local",
+    source=Source.ENDPOINT,
+    coverage=127 / 128,
+    feature_set=FeatureSet("uci-har", "1"),
+    settled=True,
+)

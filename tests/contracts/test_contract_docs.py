@@ -1,0 +1,83 @@
+"""The examples in docs/contracts.md are run, compiled and decoded as they stand there."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamer.contracts import dead_letters
+from streamer.contracts.decode import decode
+from streamer.contracts.events import decode_event
+from streamer.contracts.readings import RejectReason
+from tests.contracts.records import F32_TYPE, MSGPACK_TYPE, NOW_MS, SKEW_US, ARecord
+
+DOCS = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text(encoding="utf-8")
+SAMPLES = np.array([[0.01, -0.98, 0.12, 0.02, 0.0, -0.01], [0.02, -0.97, 0.11, 0.01, 0.0, -0.02]])
+
+
+def _examples(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
+
+
+def _assert_means(sent: ARecord, samples: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+    decoded = decode([sent], SKEW_US)
+    assert decoded.rejects == []
+    assert decoded.device_ids == ["phone-17"]
+    assert decoded.time_us.tolist() == [(NOW_MS + 20 * j) * 1000 for j in range(len(samples))]
+    np.testing.assert_array_equal(decoded.values, samples)
+
+
+def test_the_json_examples_are_readings_and_an_event() -> None:
+    one, two, event = _examples("json")
+    _assert_means(ARecord(b"phone-17", one.encode()), SAMPLES[:1])
+    _assert_means(ARecord(b"phone-17", two.encode()), SAMPLES)
+    assert decode_event(event.encode()).activity == "walking"
+
+
+def test_the_messagepack_example_is_the_first_json_example() -> None:
+    (dump,) = _examples("hex")
+    headers = (("content-type", MSGPACK_TYPE),)
+    _assert_means(ARecord(b"phone-17", bytes.fromhex(dump), headers), SAMPLES[:1])
+
+
+def test_the_python_example_publishes_what_the_worker_reads() -> None:
+    (source,) = _examples("python")
+    names: dict[str, Any] = {}
+    exec(source, names)
+    sent = ARecord(names["key"], names["value"], tuple(names["headers"]))
+    _assert_means(sent, SAMPLES.astype(np.float32).astype(np.float64))
+
+
+def test_the_c_example_publishes_what_the_worker_reads(tmp_path: Path) -> None:
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        pytest.skip("no C compiler here")
+    (source,) = _examples("c")
+    (tmp_path / "example.c").write_text(source, encoding="utf-8")
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"]
+    subprocess.run([compiler, *flags, "-o", "example", "example.c"], cwd=tmp_path, check=True)
+    value = subprocess.run([tmp_path / "example"], check=True, stdout=subprocess.PIPE).stdout
+    sent = ARecord(b"phone-17", value, (("content-type", F32_TYPE),))
+    _assert_means(sent, SAMPLES.astype(np.float32).astype(np.float64))
+
+
+def test_every_reject_reason_is_explained_in_the_order_they_are_looked_for() -> None:
+    reasons = re.findall(r"^\| `([a-z_]+)` \| (?:has|names|is|ends|came) ", DOCS, re.MULTILINE)
+    assert reasons == [*RejectReason, "late"]
+
+
+def test_every_dead_letter_header_is_in_the_docs() -> None:
+    headers = [name for name in vars(dead_letters).values() if str(name).startswith("streamer-")]
+    assert re.findall(r"^\| `(streamer-[a-z-]+)`", DOCS, re.MULTILINE) == headers
+
+
+def test_every_field_of_an_event_is_in_the_docs() -> None:
+    event = json.loads(_examples("json")[-1])
+    section = DOCS.split("## Activity events")[1]
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (?!meaning)", section, re.MULTILINE)
+    assert [name for row in rows for name in re.findall(r"[a-z_]+", row)] == list(event)

@@ -1,0 +1,45 @@
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+
+from streamer.contracts.dead_letters import dead_letter_headers
+from streamer.contracts.decode import decode
+from tests.contracts.records import SKEW_US, ARecord
+
+REFUSED = ARecord(b"phone-17", b"{", (("trace", b"\x00\xff"), ("empty", None)), offset=1234)
+
+
+def test_a_dead_letter_keeps_its_headers_and_says_where_it_comes_from_and_why() -> None:
+    (reject,) = decode([REFUSED], SKEW_US).rejects
+    headers = dead_letter_headers(REFUSED, "sensor-readings", 3, reject.reason, reject.detail)
+    assert headers == [
+        ("trace", b"\x00\xff"),
+        ("empty", None),
+        ("streamer-origin-topic", b"sensor-readings"),
+        ("streamer-origin-partition", b"3"),
+        ("streamer-origin-offset", b"1234"),
+        ("streamer-reason", b"malformed"),
+        ("streamer-detail", reject.detail.encode()),
+    ]
+
+
+def test_of_a_dead_letter_that_died_again_the_last_headers_count() -> None:
+    once = dead_letter_headers(REFUSED, "sensor-readings", 3, "malformed", "")
+    again = ARecord(REFUSED.key, REFUSED.value, tuple(once), offset=7)
+    twice = dict(dead_letter_headers(again, "sensor-readings.dlq", 0, "malformed", ""))
+    assert twice["streamer-origin-topic"] == b"sensor-readings.dlq"
+    assert twice["streamer-origin-offset"] == b"7"
+
+
+def test_the_headers_survive_kafkas_record_format() -> None:
+    headers = dead_letter_headers(REFUSED, "sensor-readings", 3, "value", "±160 g")
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=0,
+        is_transactional=1,
+        producer_id=1,
+        producer_epoch=0,
+        base_sequence=0,
+        batch_size=4096,
+    )
+    assert builder.append(0, timestamp=0, key=REFUSED.key, value=REFUSED.value, headers=headers)
+    (back,) = DefaultRecordBatch(bytes(builder.build()))
+    assert (back.key, back.value, list(back.headers)) == (REFUSED.key, REFUSED.value, headers)
