@@ -27,7 +27,7 @@ async def run(settings: Settings, *, until_end: bool = False) -> None:
         StreamerError: something must be put right first.
     """
     logging.configure(settings)
-    model = artifact.load(settings.model) if settings.model else artifact.shipped()
+    model = artifact.load(settings.model or artifact.SHIPPED)
     metrics, health = Metrics(), Health(time.monotonic)
     await topics.ensure(settings)
     worker = Worker(settings, metrics, health, LocalPredictor(model), until_end=until_end)

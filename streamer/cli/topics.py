@@ -3,13 +3,60 @@
 import asyncio
 
 import click
-import rich
-from rich.table import Table
 
 from streamer import log
 from streamer.cli.options import settings_options
-from streamer.kafka.topics import check as find
-from streamer.kafka.topics import ensure
+from streamer.kafka import topics as kafka_topics
 from streamer.settings import Settings
 
-PATIENCE_S = 10.0
+_PATIENCE_S = 10.0
+_COLOURS = {"error": "red", "warning": "yellow"}
+
+
+@click.group()
+def topics() -> None:
+    """Create the topics, or check existing ones."""
+
+
+@topics.command()
+@settings_options(
+    "bootstrap_servers",
+    "readings_topic",
+    "events_topic",
+    "dlq_topic",
+    "partitions",
+    "replication_factor",
+)
+def create(settings: Settings) -> None:
+    """Create those that are missing."""
+    log.configure(settings)
+    created = asyncio.run(kafka_topics.ensure(settings, _PATIENCE_S))
+    for name in created:
+        click.echo(f"created {name}")
+    if not created:
+        click.echo("all topics are there already")
+
+
+@topics.command()
+@settings_options(
+    "bootstrap_servers",
+    "readings_topic",
+    "events_topic",
+    "dlq_topic",
+    "partitions",
+    "allowed_lateness_ms",
+    "max_future_skew_s",
+    "idle_timeout_s",
+    "delivery",
+)
+@click.pass_context
+def check(ctx: click.Context, settings: Settings) -> None:
+    """Look for what would lose data or surprise; exit code 1 if something would lose data."""
+    log.configure(settings)
+    findings = asyncio.run(kafka_topics.check(settings, _PATIENCE_S))
+    for found in findings:
+        severity = click.style(found.severity, fg=_COLOURS[found.severity], bold=True)
+        click.echo(f"{severity}  {found.topic}: {found.problem}\n  remedy: {found.remedy}")
+    if not findings:
+        click.echo("the topics are fine")
+    ctx.exit(int(any(found.severity == "error" for found in findings)))

@@ -57,7 +57,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         kept = {partition: self._kept.get(partition) for partition in assigned}
         self._kept.clear()
         for partition in sorted(assigned):
-            until = None if self._ends is None else self._ends.get(partition, 0)
+            until = None if self._ends is None else self._ends[partition]
             lane = Lane(self._tools, partition, until, kept[partition])
             self._running[partition] = lane, asyncio.create_task(lane.run(), name=str(partition))
         self._tools.metrics.partitions.set(len(assigned))

@@ -75,7 +75,7 @@ class Worker:
         ):
             tools = Tools(settings, self._metrics, self._predictor, consumer, admin, cpu)
             if self._until_end and self._ends is None:
-                self._ends = await end_offsets(consumer, settings.readings_topic)
+                self._ends = await end_offsets(consumer, admin, settings.readings_topic)
             lanes = Lanes(tools, self._health, self._ends, self._kept)
             consumer.subscribe([settings.readings_topic], listener=lanes)
             try:
@@ -103,10 +103,12 @@ def group_member(settings: Settings) -> AIOKafkaConsumer:
     )
 
 
-async def end_offsets(consumer: AIOKafkaConsumer, topic: str) -> dict[TopicPartition, int]:
+async def end_offsets(
+    consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, topic: str
+) -> dict[TopicPartition, int]:
     """Where each partition of a topic ends now."""
-    await consumer.topics()
-    partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
+    [described] = await admin.describe_topics([topic])
+    partitions = [TopicPartition(topic, each["partition"]) for each in described["partitions"]]
     ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
     return ends
 

@@ -1,0 +1,88 @@
+"""Options that `replay` and `simulate` share: how readings are published."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any
+
+import click
+
+from streamer.contracts.readings import LARGEST_BATCH, Format
+from streamer.devices.sending import Sending
+
+Command = Callable[..., Any]
+
+
+class _Speed(click.ParamType[float]):
+    name = "speed"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            speed = math.inf if value == "max" else float(value)
+        except ValueError:
+            speed = math.nan
+        if not speed > 0:
+            self.fail(f"{value!r} is neither a positive number nor 'max'.", param, ctx)
+        return speed
+
+
+class _Moment(click.ParamType[float]):
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if value.isdecimal():
+            return float(value)
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(
+                f"{value!r} is neither a time such as 2026-05-17T12:00:00Z nor milliseconds "
+                "since the epoch.",
+                param,
+                ctx,
+            )
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
+
+
+def sending_options(command: Command) -> Command:
+    """Call a command with what its flags say as the keyword argument ``sending``."""
+
+    @click.option(
+        "--speed",
+        type=_Speed(),
+        default="1",
+        show_default=True,
+        metavar="1|N|max",
+        help="How fast time passes: as by the clock, N times, as fast as the broker takes it.",
+    )
+    @click.option(
+        "--batch",
+        type=click.IntRange(1, LARGEST_BATCH),
+        default=1,
+        show_default=True,
+        help="Samples in a record.",
+    )
+    @click.option(
+        "--format",
+        "form",
+        type=click.Choice([form.value for form in Format]),
+        default=Format.JSON.value,
+        show_default=True,
+        help="How a record is written.",
+    )
+    @click.option(
+        "--start",
+        type=_Moment(),
+        help="Time of the first sample, ISO (UTC unless it says otherwise) or milliseconds since "
+        "the epoch.  [default: now; at other speeds so long ago that the last sample is of now]",
+    )
+    @wraps(command)
+    def with_sending(speed: float, batch: int, form: str, start: float | None, **given: Any) -> Any:
+        return command(sending=Sending(speed, batch, Format(form), start), **given)
+
+    return with_sending

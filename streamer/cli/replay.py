@@ -1,0 +1,37 @@
+"""`streamer replay`: recordings as devices."""
+
+import asyncio
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from streamer.cli.options import settings_options
+from streamer.cli.publishing import sending_options
+from streamer.devices.replay import replay as publish_recordings
+from streamer.devices.sending import Sending
+from streamer.settings import Settings
+
+
+@click.command()
+@click.argument("raw_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@sending_options
+@click.option(
+    "--only",
+    default="*",
+    metavar="GLOB",
+    help="Publish only devices whose id matches, such as 'exp0*' or '*_user01'.",
+)
+@click.option("--loop", is_flag=True, help="Begin again at the end, until Ctrl-C.")
+@settings_options("bootstrap_servers", "readings_topic", "events_topic", "dlq_topic", "partitions")
+def replay(settings: Settings, raw_dir: Path, sending: Sending, only: str, loop: bool) -> None:
+    """Publish the recordings in RAW_DIR, each as a device such as exp01_user01.
+
+    RAW_DIR is the folder RawData of the public data set, or any with files named like there.
+    Ctrl-C ends in order: what is counted as sent has arrived.
+    """
+    console = Console(stderr=True)
+    sent = asyncio.run(
+        publish_recordings(settings, raw_dir, sending, only=only, loop=loop, console=console)
+    )
+    click.echo(f"sent {sent}")

@@ -1,0 +1,216 @@
+"""Publishes what many devices send, in the order of time, at any speed that the clock allows."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError as AIOKafkaError
+from aiokafka.partitioner import DefaultPartitioner
+
+from streamer.contracts.encode import Headers
+from streamer.errors import KafkaError
+from streamer.kafka.client import client_options, connected
+from streamer.settings import Settings
+
+PATIENCE_S = 10
+_TURN_S = 0.02
+_LONGEST_TURN_MS = 1000
+"""So many readings of one device at a time, at most, when there are more to send than time."""
+
+_BATCH_BYTES = 512 * 1024
+_REQUEST_BYTES = 16 * 1024 * 1024
+
+
+class Message(NamedTuple):
+    """A record to publish, and how many samples a reader gets out of it."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    samples: int
+
+
+class Device(Protocol):
+    """Who sends."""
+
+    def until(self, time_ms: float) -> Sequence[Message]:
+        """What is complete at this time (ms since the epoch) and was not asked for before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """When readings are taken, and how fast that time passes.
+
+    It never gets ahead of the clock: no reading is published before it is taken, for the worker
+    would have to refuse it.
+
+    Attributes:
+        start_ms: of the first reading, since the epoch.
+        end_ms: of the last one; infinite when there is none.
+        speed: of the clock's; infinite for as fast as the broker takes it.
+    """
+
+    start_ms: float
+    end_ms: float
+    speed: float
+
+    def at(self, elapsed_ms: float) -> float:
+        """How far it has come after so long, elapsed_ms > 0."""
+        return min(self.start_ms + elapsed_ms * self.speed, time.time() * 1000, self.end_ms)
+
+
+@dataclass(slots=True)
+class Sent:
+    """What has been published."""
+
+    records: int = 0
+    samples: int = 0
+    size: int = 0
+    """Bytes of keys and values."""
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        rate = self.records / max(self.seconds, 0.001)
+        return (
+            f"{self.samples:,} samples in {self.records:,} records, {self.size / 1e6:,.1f} MB, "
+            f"within {self.seconds:,.1f} s ({rate:,.0f} records/s)"
+        )
+
+
+async def publish(
+    settings: Settings,
+    devices: Sequence[Device],
+    timeline: Timeline,
+    stop: asyncio.Event,
+    on_progress: Callable[[Sent], None] = lambda _: None,
+) -> Sent:
+    """Publish until the timeline ends or `stop` is set; all that is counted has arrived.
+
+    Raises:
+        KafkaError: no broker answers, or it does not accept what is sent.
+    """
+
+    def make() -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            **client_options(settings),
+            acks="all",
+            enable_idempotence=True,  # so that a retry keeps the order
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=_REQUEST_BYTES,
+        )
+
+    sent = Sent()
+    begun_s = time.monotonic()
+    try:
+        async with connected(make, PATIENCE_S) as producer:
+            outbox = _Outbox(
+                producer,
+                settings.readings_topic,
+                await producer.partitions_for(settings.readings_topic),
+            )
+            time_ms = timeline.start_ms
+            while True:
+                turn_s = time.monotonic()
+                messages = [message for device in devices for message in device.until(time_ms)]
+                await outbox.send(messages)
+                sent.records += len(messages)
+                sent.samples += sum(message.samples for message in messages)
+                sent.size += sum(len(m.key or b"") + len(m.value or b"") for m in messages)
+                sent.seconds = time.monotonic() - begun_s
+                on_progress(sent)
+                if time_ms >= timeline.end_ms:
+                    break
+                behind = timeline.at((time.monotonic() - begun_s) * 1000) - time_ms
+                if await _set_within(stop, 0 if behind >= _LONGEST_TURN_MS else turn_s + _TURN_S):
+                    break
+                now_ms = timeline.at((time.monotonic() - begun_s) * 1000)
+                time_ms = min(now_ms, time_ms + _LONGEST_TURN_MS)
+            await outbox.flush()
+    except AIOKafkaError as error:
+        raise KafkaError(
+            f"publishing to {settings.readings_topic} failed: {error!r}; "
+            f"{sent.records:,} records were on their way by then"
+        ) from error
+    sent.seconds = time.monotonic() - begun_s
+    return sent
+
+
+@contextmanager
+def until_interrupted() -> Iterator[asyncio.Event]:
+    """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C ends the program at once."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def interrupt() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    try:
+        yield stop
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+async def _set_within(event: asyncio.Event, deadline_s: float) -> bool:
+    """Wait for an event until a time of the monotonic clock, which may be over."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), max(0.0, deadline_s - time.monotonic()))
+    return event.is_set()
+
+
+class _Outbox:
+    """Packs messages into one batch a partition, which is several times as fast as one by one.
+
+    A partition has one batch on its way and one being packed: memory is bounded, order is kept.
+    """
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str, partitions: set[int]) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._partitions = _Partitions(sorted(partitions))
+        self._on_their_way: dict[int, asyncio.Future[Any]] = {}
+
+    async def send(self, messages: Sequence[Message]) -> None:
+        batches: dict[int, Any] = {}
+        for key, value, headers, _ in messages:
+            partition = self._partitions[key]
+            batch = batches.get(partition)
+            if batch is None:
+                batch = batches[partition] = self._producer.create_batch()
+            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                await self._submit(partition, batch)
+                batch = batches[partition] = self._producer.create_batch()
+                batch.append(timestamp=None, key=key, value=value, headers=headers)
+        for partition, batch in batches.items():
+            await self._submit(partition, batch)
+
+    async def flush(self) -> None:
+        await asyncio.gather(*self._on_their_way.values())
+
+    async def _submit(self, partition: int, batch: Any) -> None:
+        if previous := self._on_their_way.get(partition):
+            await previous
+        batch.close()
+        self._on_their_way[partition] = await self._producer.send_batch(
+            batch, self._topic, partition=partition
+        )
+
+
+class _Partitions(dict[bytes | None, int]):
+    """The partition of each key, hashed once a key."""
+
+    def __init__(self, partitions: list[int]) -> None:
+        super().__init__()
+        self._all = partitions
+        self._hash = DefaultPartitioner()
+
+    def __missing__(self, key: bytes | None) -> int:
+        self[key] = self._hash(key, self._all, self._all)
+        return self[key]

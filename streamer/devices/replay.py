@@ -1,0 +1,155 @@
+"""Recordings published as if their phones were sending them now."""
+
+import math
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from streamer.contracts.encode import encode
+from streamer.devices.publisher import PATIENCE_S, Message, Sent, publish, until_interrupted
+from streamer.devices.sending import Sending
+from streamer.errors import DataError
+from streamer.kafka import topics
+from streamer.model.recordings import Recording, read_recordings
+from streamer.settings import Settings
+
+INTERVAL_MS = 20
+"""Between two samples of a recording."""
+
+REPLAY_HEADER = "streamer-replay"
+"""On the first record of every replay of a recording; holds a `ReplayInfo` as JSON."""
+
+_PAUSE_MS = 2000
+"""Before a recording begins again: longer than any gap that is filled, so the device restarts."""
+
+
+class ReplayInfo(msgspec.Struct, frozen=True):
+    """When the samples of a recording were taken, according to their readings."""
+
+    start_ms: float
+    samples: int
+    interval_ms: float
+
+
+class RecordedDevice:
+    """The phone of a recording.
+
+    Args:
+        recording: what it measured.
+        start_ms: the time of its first sample, since the epoch.
+        sending: how it sends.
+        loop: whether it begins again at its end, for ever.
+    """
+
+    def __init__(
+        self, recording: Recording, start_ms: float, sending: Sending, *, loop: bool
+    ) -> None:
+        self._id = recording.device_id
+        self._samples = recording.acc_gyro
+        self._start_ms = start_ms
+        self._sending = sending
+        self._loop = loop
+        self._next = 0
+
+    def until(self, time_ms: float) -> Sequence[Message]:
+        """The records whose samples are all taken by then."""
+        messages = self._records(time_ms)
+        while self._loop and self._next == len(self._samples) and self._start_ms <= time_ms:
+            self._start_ms += len(self._samples) * INTERVAL_MS + _PAUSE_MS
+            self._next = 0
+            messages += self._records(time_ms)
+        return messages
+
+    def _records(self, time_ms: float) -> list[Message]:
+        size, n = self._sending.batch, len(self._samples)
+        taken = min(n, max(0, math.floor((time_ms - self._start_ms) / INTERVAL_MS) + 1))
+        complete = n if taken == n else taken // size * size
+        messages = [self._record(i, min(i + size, n)) for i in range(self._next, complete, size)]
+        self._next = max(self._next, complete)
+        return messages
+
+    def _record(self, first: int, end: int) -> Message:
+        key, value, headers = encode(
+            self._id,
+            self._start_ms + first * INTERVAL_MS,
+            INTERVAL_MS if self._sending.batch > 1 else None,
+            self._samples[first:end],
+            self._sending.format,
+        )
+        if first == 0:
+            info = ReplayInfo(self._start_ms, len(self._samples), INTERVAL_MS)
+            headers = [*headers, (REPLAY_HEADER, msgspec.json.encode(info))]
+        return Message(key, value, headers, end - first)
+
+
+async def replay(
+    settings: Settings,
+    raw_dir: Path,
+    sending: Sending,
+    *,
+    only: str = "*",
+    loop: bool = False,
+    console: Console,
+) -> Sent:
+    """Publish the recordings of a folder, until their end or Ctrl-C.
+
+    Args:
+        settings: where to.
+        raw_dir: with the recordings.
+        sending: how.
+        only: glob pattern of the device ids to publish.
+        loop: whether recordings begin again at their end.
+        console: for the progress.
+
+    Raises:
+        DataError: there are no such recordings, or malformed ones.
+        KafkaError: no broker answers, or it does not accept what is sent.
+    """
+    with console.status("reading the recordings"):
+        recordings = _choose(raw_dir, only)
+    longest = max(len(recording.acc_gyro) for recording in recordings)
+    timeline = sending.timeline(math.inf if loop else (longest - 1) * INTERVAL_MS)
+    devices = [
+        RecordedDevice(recording, timeline.start_ms, sending, loop=loop) for recording in recordings
+    ]
+    total = sum(len(recording.acc_gyro) for recording in recordings)
+    await topics.ensure(settings, PATIENCE_S)
+    with (
+        until_interrupted() as stop,
+        _progress(console) as bar,
+    ):
+        task = bar.add_task(f"{len(devices)} devices", total=None if loop else total)
+        return await publish(
+            settings,
+            devices,
+            timeline,
+            stop,
+            lambda sent: bar.update(task, completed=sent.samples),
+        )
+
+
+def _choose(raw_dir: Path, only: str) -> list[Recording]:
+    recordings = list(read_recordings(raw_dir))
+    chosen = [recording for recording in recordings if fnmatchcase(recording.device_id, only)]
+    if not chosen:
+        raise DataError(
+            f"no device id matches {only!r}: {raw_dir} has {recordings[0].device_id} to "
+            f"{recordings[-1].device_id}"
+        )
+    return chosen
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.completed:,.0f} samples"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )

@@ -1,0 +1,55 @@
+"""What tests share: a real Kafka for the session, settings for it, the recordings."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from streamer.kafka.broker import LocalKafka
+from streamer.settings import Settings
+
+
+class MakeSettings(Protocol):
+    """Makes settings; keyword arguments replace what the fixture chose."""
+
+    def __call__(self, **overrides: Any) -> Settings: ...
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[LocalKafka]:
+    """One broker for all tests, started when the first one asks for it."""
+    with LocalKafka() as running:
+        yield running
+
+
+@pytest.fixture
+def make_settings(kafka: LocalKafka) -> MakeSettings:
+    """Topics and group of this test's own, on the session's broker."""
+    unique = uuid.uuid4().hex[:8]
+
+    def make(**overrides: Any) -> Settings:
+        chosen = {
+            "bootstrap_servers": kafka.bootstrap_servers,
+            "readings_topic": f"readings-{unique}",
+            "events_topic": f"events-{unique}",
+            "dlq_topic": f"dlq-{unique}",
+            "group_id": f"group-{unique}",
+            "http_port": 0,
+        }
+        return Settings.load(chosen | overrides, None)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def har_dir() -> Path:
+    """Folder of the public recordings."""
+    if folder := os.environ.get("STREAMER_HAR_DIR"):
+        return Path(folder)
+    pytest.skip(
+        "set STREAMER_HAR_DIR to the unpacked download of the UCI repository's data set "
+        "'Smartphone-Based Recognition of Human Activities and Postural Transitions'"
+    )
