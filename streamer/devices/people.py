@@ -9,7 +9,7 @@ During a movement everything - direction of gravity, sway, tremor, gait - passes
 activity's to the other's. To go on with an activity is to move from it to itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -36,6 +36,9 @@ _RINGING_ENDS: Final = 9.0
 
 _SENSOR_NOISE: Final = np.array([0.003] * 3 + [0.004] * 3)
 
+_DIGITS: Final = 4
+"""Finer than any phone's sensors are."""
+
 
 def _unit_variance(*filters: Floats) -> Floats:
     """Chain filters (sections, 6) so that white noise of variance 1 leaves with variance 1."""
@@ -58,7 +61,7 @@ _TREMOR: Final = _unit_variance(signal.butter(1, (0.5, 3.0), "band", fs=RATE_HZ,
 class Person:
     """Somebody with a phone; the same seed is the same person living the same day."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | Sequence[int]) -> None:
         self._rng = rng = np.random.default_rng(seed)
         self._mood = _Noise(rng, _MOOD, 2)
         self._sway = _Noise(rng, _SWAY, 3)
@@ -146,7 +149,8 @@ class Person:
         shares = {here: leaving}
         shares[there] = shares.get(there, 0) + arrived
         samples += self._walk(shares)
-        return samples + _SENSOR_NOISE * self._rng.standard_normal((n, 6))
+        samples += _SENSOR_NOISE * self._rng.standard_normal((n, 6))
+        return samples.round(_DIGITS)
 
     def _turn(self, upwards: Floats) -> Floats:
         """What gravity in these directions (n, 3), and turning to each, does to the sensors."""

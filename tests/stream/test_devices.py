@@ -44,15 +44,16 @@ def test_nothing_of_a_forgotten_device_shows_in_the_one_that_gets_its_row(
 
 
 def test_an_epoch_that_a_forgotten_device_had_just_begun_does_not_begin_in_the_next_one() -> None:
-    # row       | a: 150 slots, then an epoch | silence | b: 600 slots
-    # filters   |    as far as slot 128       |         |    must not start anew at slot 150
+    # row       | a: 100 slots, then an epoch | silence | b: 600 slots, from an epoch on
+    # filters   |    not that far yet         |         |    must not start anew at slot 100
     epoch_us = SHORT_EPOCHS.epoch_hops * SHORT_EPOCHS.hop_us
-    begins_us = START_US - START_US % epoch_us + phase_us("a", SHORT_EPOCHS.hop_us)
-    a = regular("a", begins_us - 150 * STEP_US, 155)
-    b = regular("b", begins_us + 2 * Rules().idle_us, 600, first_offset=155)
+    origin_us = START_US - START_US % epoch_us
+    a_us = origin_us + phase_us("a", SHORT_EPOCHS.hop_us) - 100 * STEP_US
+    b_us = origin_us + phase_us("b", SHORT_EPOCHS.hop_us) + 20 * epoch_us
+    a, b = regular("a", a_us, 105), regular("b", b_us, 600, first_offset=105)
     used, new = (PartitionWindows(Rules(), SHORT_EPOCHS) for _ in range(2))
-    take_in(used, a, 0, 155, [155])
-    push(used, [Record(155, b[0].clock_us - STEP_US, "nobody", ())], Result())
+    take_in(used, a, 0, 105, [105])
+    push(used, [Record(105, b_us - STEP_US, "nobody", ())], Result())
     assert used.devices == 0
     assert take_in(used, b, 0, 600, [50]) == take_in(new, b, 0, 600, [50])
 

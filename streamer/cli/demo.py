@@ -1,0 +1,18 @@
+"""`streamer demo`: everything on one machine."""
+
+import click
+from rich.console import Console
+
+from streamer import demo as everything
+from streamer.cli.options import settings_options
+from streamer.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--devices", type=click.IntRange(1), default=12, show_default=True, help="Simulated people."
+)
+@settings_options("http_host", "http_port")
+def demo(settings: Settings, devices: int) -> None:
+    """Start a broker, a worker and simulated devices, and show the live table until Ctrl-C."""
+    everything.run(settings, devices, Console())

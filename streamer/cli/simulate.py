@@ -1,0 +1,74 @@
+"""`streamer simulate`: synthetic people as devices."""
+
+import asyncio
+import math
+
+import click
+from rich.console import Console
+
+from streamer.cli.options import settings_options
+from streamer.cli.publishing import sending_options
+from streamer.devices.faults import Faults
+from streamer.devices.sending import Sending
+from streamer.devices.simulate import simulate as publish_people
+from streamer.settings import Settings
+
+_SHARE = click.FloatRange(0, 1)
+
+
+@click.command()
+@click.option("--devices", type=click.IntRange(1), default=10, show_default=True, help="How many.")
+@click.option(
+    "--duration",
+    type=click.FloatRange(0, min_open=True),
+    default=math.inf,
+    metavar="SECONDS",
+    help="How much of their life, by its own time.  [default: until Ctrl-C]",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Other people, other days."
+)
+@sending_options
+@click.option(
+    "--jitter",
+    type=click.FloatRange(0, 5),
+    default=0,
+    metavar="MS",
+    help="Take samples at irregular times, with this standard deviation.",
+)
+@click.option(
+    "--gap", type=_SHARE, default=0, help="Lose this share of samples, up to 5 s at a time."
+)
+@click.option("--late", type=_SHARE, default=0, help="Send this share of records late.")
+@click.option("--duplicate", type=_SHARE, default=0, help="Send this share of records twice.")
+@click.option("--bad", type=_SHARE, default=0, help="Add so many malformed records.")
+@settings_options("bootstrap_servers", "readings_topic", "events_topic", "dlq_topic", "partitions")
+def simulate(
+    settings: Settings,
+    sending: Sending,
+    devices: int,
+    duration: float,
+    seed: int,
+    jitter: float,
+    gap: float,
+    late: float,
+    duplicate: float,
+    bad: float,
+) -> None:
+    """Publish synthetic people who walk, climb stairs, sit, stand and lie, as phone-001 and so on.
+
+    Faults are given as shares, such as --late 0.01. Ctrl-C ends in order: what is counted as sent
+    has arrived.
+    """
+    simulated = asyncio.run(
+        publish_people(
+            settings,
+            sending,
+            devices=devices,
+            duration_s=duration,
+            seed=seed,
+            faults=Faults(jitter, gap, late, duplicate, bad),
+            console=Console(stderr=True),
+        )
+    )
+    click.echo(f"sent {simulated}")

@@ -1,0 +1,105 @@
+"""The whole thing on one machine: a broker, a worker, simulated devices, and the live table."""
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from streamer.errors import StreamerError
+from streamer.kafka import guard, topics
+from streamer.kafka.broker import LocalKafka
+from streamer.ops.watch import watch
+from streamer.settings import Settings
+
+_POLL_S = 0.5
+_LOG_LINES = 10
+
+
+def run(settings: Settings, devices: int, console: Console) -> None:
+    """Show it until Ctrl-C; leaves nothing running.
+
+    Args:
+        settings: all of a worker's; the brokers are chosen here.
+        devices: how many people to simulate.
+        console: where to show it.
+
+    Raises:
+        StreamerError: a part of it has ended by itself.
+    """
+    with tempfile.TemporaryDirectory(prefix="streamer-demo-") as scratch:
+        console.print("Starting Apache Kafka ...")
+        with LocalKafka() as kafka:
+            settings = settings.model_copy(update={"bootstrap_servers": kafka.bootstrap_servers})
+            where = ["--bootstrap-servers", kafka.bootstrap_servers]
+            worker = ["run", *where, "--http-port", str(settings.http_port)]
+            people = ["simulate", *where, "--devices", str(devices), "--batch", "10"]
+            asyncio.run(topics.ensure(settings))
+            with (
+                _program("worker", worker, Path(scratch)) as working,
+                _program("devices", people, Path(scratch)) as publishing,
+            ):
+                console.print(
+                    f"Kafka     {kafka.bootstrap_servers}\n"
+                    f"worker    streamer {' '.join(worker)}\n"
+                    f"devices   streamer {' '.join(people)}\n"
+                    f"metrics   http://{settings.http_host}:{settings.http_port}/metrics\n"
+                    f"logs      {scratch}\n"
+                    "First labels after some 5 seconds; Ctrl-C ends everything.\n",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+                with suppress(KeyboardInterrupt):
+                    asyncio.run(_show(settings, console, [working, publishing]))
+                console.print("Stopping ...")
+
+
+class _Program:
+    """A command of ours in a process of its own that ends with this one."""
+
+    def __init__(self, name: str, arguments: Sequence[str], folder: Path) -> None:
+        self._name = name
+        self._log = folder / f"{name}.log"
+        command = [sys.executable, "-m", "streamer", *arguments]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-I", guard.__file__, *command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """Raise an error with the end of its log if it has ended."""
+        if self.process.poll() is not None:
+            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+            raise StreamerError(
+                f"the {self._name} has ended by itself; the end of its log:\n"
+                + "\n".join(lines[-_LOG_LINES:])
+            )
+
+
+@contextmanager
+def _program(name: str, arguments: Sequence[str], folder: Path) -> Iterator[_Program]:
+    program = _Program(name, arguments, folder)
+    try:
+        yield program
+    finally:
+        program.process.communicate()
+
+
+async def _show(settings: Settings, console: Console, programs: Sequence[_Program]) -> None:
+    watching = asyncio.create_task(watch(settings, console, from_beginning=True))
+    try:
+        while not watching.done():
+            for program in programs:
+                program.check()
+            await asyncio.wait({watching}, timeout=_POLL_S)
+        await watching
+    finally:
+        watching.cancel()

@@ -1,0 +1,146 @@
+"""Synthetic people published as if their phones were sending."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+
+from streamer.contracts.encode import encode
+from streamer.devices.faults import INTERVAL_US, Due, Fate, Faults, Samples, disturbed, jittered
+from streamer.devices.people import RATE_HZ, Person
+from streamer.devices.publisher import PATIENCE_S, Message, Sent, publish, until_interrupted
+from streamer.devices.sending import Sending
+from streamer.kafka import topics
+from streamer.settings import Settings
+
+_INTERVAL_MS = INTERVAL_US // 1000
+
+
+class SimulatedDevice:
+    """The phone of a synthetic person.
+
+    Attributes:
+        fates: what became of the records so far.
+
+    Args:
+        device_id: its name.
+        seed: of the person and of the faults.
+        start_ms: time of the first sample, since the epoch.
+        samples: how many there are; infinite when they never end.
+        sending: how it sends.
+        faults: what goes wrong.
+    """
+
+    def __init__(
+        self,
+        device_id: str,
+        seed: Sequence[int],
+        start_ms: float,
+        samples: float,
+        sending: Sending,
+        faults: Faults,
+    ) -> None:
+        self.fates: Counter[Fate] = Counter()
+        self._id = device_id
+        self._sending = sending
+        rng = np.random.default_rng([*seed, 1])
+        stream = self._measured(Person([*seed, 0]), round(start_ms * 1000), samples)
+        if faults.jitter_ms:
+            stream = jittered(stream, faults.jitter_ms, sending.batch, rng)
+        self._records = disturbed(self._written(stream), faults, rng)
+        self._next = next(self._records, None)
+
+    def until(self, time_ms: float) -> Sequence[Message]:
+        """The records that are due by then."""
+        messages = []
+        while self._next and self._next.time_us <= time_ms * 1000:
+            self.fates[self._next.fate] += 1
+            if self._next.fate is not Fate.LOST:
+                messages.append(self._next.message)
+            self._next = next(self._records, None)
+        return messages
+
+    def _measured(self, person: Person, time_us: int, samples: float) -> Iterator[Samples]:
+        """About a second at a time, in whole records."""
+        length = -(-RATE_HZ // self._sending.batch) * self._sending.batch
+        while samples > 0:
+            values, _ = person.take(int(min(length, samples)))
+            samples -= len(values)
+            end_us = time_us + len(values) * INTERVAL_US
+            yield Samples(np.arange(time_us, end_us, INTERVAL_US), values)
+            time_us = end_us
+
+    def _written(self, stream: Iterator[Samples]) -> Iterator[Due]:
+        size = self._sending.batch
+        for time_us, values in stream:
+            for i, first_us in enumerate(time_us[::size].tolist()):
+                part = values[i * size : (i + 1) * size]
+                written = encode(
+                    self._id,
+                    first_us / 1000,
+                    None if size == 1 else _INTERVAL_MS,
+                    part,
+                    self._sending.format,
+                )
+                last_us = first_us + (len(part) - 1) * INTERVAL_US
+                yield Due(last_us, Message(*written, len(part)))
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """What has been published, and what became of the records."""
+
+    sent: Sent
+    fates: Counter[Fate]
+
+    def __str__(self) -> str:
+        counts = (f"{self.fates[fate]:,} {fate}" for fate in Fate)
+        return f"{self.sent}\nrecords: {', '.join(counts)}"
+
+
+async def simulate(
+    settings: Settings,
+    sending: Sending,
+    *,
+    devices: int,
+    duration_s: float,
+    seed: int,
+    faults: Faults,
+    console: Console,
+) -> Simulated:
+    """Publish synthetic people as ``phone-001`` and so on, until their end or Ctrl-C.
+
+    Args:
+        settings: where to.
+        sending: how.
+        devices: how many.
+        duration_s: of the time of their samples; infinite for no end.
+        seed: the same seed makes the same people with the same faults.
+        faults: what goes wrong.
+        console: for the progress.
+
+    Raises:
+        DataError: the first sample is to be taken in the future.
+        KafkaError: no broker answers, or it does not accept what is sent.
+    """
+    samples = math.inf if duration_s == math.inf else math.ceil(duration_s * RATE_HZ)
+    timeline = sending.timeline((samples - 1) * _INTERVAL_MS)
+    phones = [
+        SimulatedDevice(
+            f"phone-{i + 1:03d}", (seed, i), timeline.start_ms, samples, sending, faults
+        )
+        for i in range(devices)
+    ]
+    await topics.ensure(settings, PATIENCE_S)
+    with until_interrupted() as stop, console.status("connecting") as status:
+        sent = await publish(
+            settings,
+            phones,
+            timeline,
+            stop,
+            lambda sent: status.update(f"{devices} devices: {sent}"),
+        )
+    return Simulated(sent, sum((phone.fates for phone in phones), Counter()))
