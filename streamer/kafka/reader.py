@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streamer.errors import TopicError
 from streamer.kafka.client import client_options, connected
+from streamer.kafka.topics import admin_client, partition_counts
 from streamer.settings import Settings
 
 
@@ -39,14 +40,15 @@ async def reader(
             enable_auto_commit=False,
         )
 
+    async with admin_client(settings, patience_s) as admin:
+        count = (await partition_counts(admin)).get(topic)
+    if count is None:
+        raise TopicError(
+            f"there is no topic {topic} at {settings.bootstrap_servers}; "
+            "`streamer topics create` creates it"
+        )
     async with connected(make, patience_s) as consumer:
-        partitions = consumer.partitions_for_topic(topic)
-        if not partitions:
-            raise TopicError(
-                f"there is no topic {topic} at {settings.bootstrap_servers}; "
-                "`streamer topics` creates it"
-            )
-        consumer.assign([TopicPartition(topic, partition) for partition in partitions])
+        consumer.assign([TopicPartition(topic, partition) for partition in range(count)])
         yield consumer
 
 

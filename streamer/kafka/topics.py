@@ -45,16 +45,16 @@ async def ensure(settings: Settings, patience_s: float | None = None) -> list[st
     """
     readings = settings.readings_topic
     created = []
-    async with _admin(settings, patience_s) as admin:
-        counts = await _partition_counts(admin)
+    async with admin_client(settings, patience_s) as admin:
+        counts = await partition_counts(admin)
         # This one first: whoever creates it, with whatever number of partitions, decides.
         if readings not in counts:
             created += await _create(admin, settings, readings, settings.partitions, _READINGS)
-            counts = await _partition_counts(admin, readings)
+            counts = await partition_counts(admin, readings)
         for name, config in ((settings.events_topic, _EVENTS), (settings.dlq_topic, _LETTERS)):
             if name not in counts:
                 created += await _create(admin, settings, name, counts[readings], config)
-        await _partition_counts(admin, readings, settings.events_topic, settings.dlq_topic)
+        await partition_counts(admin, readings, settings.events_topic, settings.dlq_topic)
     return created
 
 
@@ -68,7 +68,7 @@ async def check(settings: Settings, patience_s: float | None = None) -> list[Fin
     Raises:
         KafkaError: no broker answered in time, or it does not let us look.
     """
-    async with _admin(settings, patience_s) as admin:
+    async with admin_client(settings, patience_s) as admin:
         return findings(settings, await _describe(admin, settings))
 
 
@@ -100,7 +100,7 @@ async def _config(
     return {key: value for key, value, *_ in entries}
 
 
-async def _partition_counts(admin: AIOKafkaAdminClient, *awaited: str) -> dict[str, int]:
+async def partition_counts(admin: AIOKafkaAdminClient, *awaited: str) -> dict[str, int]:
     """Partitions of every topic, once the broker knows those that were just created."""
     while True:
         # Asking for them by name would create them, where brokers do that.
@@ -136,7 +136,7 @@ async def _create(
 
 
 @asynccontextmanager
-async def _admin(
+async def admin_client(
     settings: Settings, patience_s: float | None
 ) -> AsyncIterator[AIOKafkaAdminClient]:
     try:

@@ -63,7 +63,7 @@ def test_every_seed_is_another_person() -> None:
 
 
 def test_sampled_as_the_features_want_it() -> None:
-    assert RATE_HZ == UCI_HAR.rate_hz
+    assert UCI_HAR.rate_hz == RATE_HZ
 
 
 def test_activities_are_numbered_as_in_the_public_data_set() -> None:

@@ -4,7 +4,6 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from aiokafka import ConsumerRecord
 from rich.console import Console
 
 from streamer.contracts.decode import decode
@@ -14,9 +13,9 @@ from streamer.devices.people import Person
 from streamer.devices.publisher import Message
 from streamer.devices.sending import Sending
 from streamer.devices.simulate import SimulatedDevice, simulate
-from streamer.kafka.reader import read_to_end, reader
 from tests.conftest import MakeSettings
 from tests.contracts.records import NOW_MS, ARecord
+from tests.devices.published import read_partitions
 
 SKEW_US = 300_000_000
 EVERYTHING = Faults(jitter_ms=2, gap=0.05, late=0.05, duplicate=0.05, bad=0.05)
@@ -95,10 +94,7 @@ async def test_what_is_published_is_in_kafka(make_settings: MakeSettings) -> Non
         faults=Faults(late=0.01, bad=0.02),
         console=Console(file=io.StringIO()),
     )
-    partitions: dict[int, list[ConsumerRecord[bytes | None, bytes | None]]] = defaultdict(list)
-    async with reader(settings, settings.readings_topic, "earliest") as consumer:
-        async for record in read_to_end(consumer):
-            partitions[record.partition].append(record)
+    partitions = await read_partitions(settings)
 
     assert simulated.sent.records == sum(map(len, partitions.values()))
     assert simulated.sent.samples == 5 * 20 * 50

@@ -1,0 +1,141 @@
+import io
+import math
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from rich.console import Console
+
+from streamer.contracts.decode import decode
+from streamer.contracts.readings import Format
+from streamer.devices.replay import REPLAY_HEADER, RecordedDevice, ReplayInfo, replay
+from streamer.devices.sending import Sending
+from streamer.errors import DataError
+from streamer.model.recordings import Recording, read_recordings
+from tests.conftest import MakeSettings
+from tests.contracts.records import NOW_MS, ARecord
+from tests.devices.published import read_partitions
+from tests.model.recordings import write_raw_dir
+
+SKEW_US = 300_000_000
+
+
+@pytest.fixture(scope="module")
+def raw_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_raw_dir(tmp_path_factory.mktemp("RawData"), users=2)
+
+
+def silence() -> Console:
+    return Console(file=io.StringIO())
+
+
+def recording(samples: int = 1000) -> Recording:
+    return Recording(1, 1, np.random.default_rng(0).normal(size=(samples, 6)))
+
+
+@pytest.mark.parametrize("form", Format)
+@pytest.mark.parametrize("batch", [1, 7, 1500])
+def test_a_recording_is_sent_whole_in_steps_of_20_ms(batch: int, form: Format) -> None:
+    phone = RecordedDevice(recording(), NOW_MS, Sending(batch=batch, format=form), loop=False)
+    messages = phone.until(NOW_MS + 999 * 20)
+    records = [ARecord(m.key, m.value, tuple(m.headers)) for m in messages]
+    decoded = decode(records, SKEW_US)
+
+    assert not decoded.rejects
+    assert decoded.device_ids == ["exp01_user01"]
+    np.testing.assert_array_equal(decoded.time_us, (NOW_MS + np.arange(1000) * 20) * 1000)
+    expected = recording().acc_gyro
+    np.testing.assert_allclose(decoded.values, expected, rtol=1e-6 if form is Format.F32 else 0)
+
+
+def test_nothing_is_sent_before_its_last_sample_is_taken() -> None:
+    phone = RecordedDevice(recording(), NOW_MS, Sending(batch=50), loop=False)
+
+    assert phone.until(NOW_MS + 49 * 20 - 1) == []
+    assert len(phone.until(NOW_MS + 49 * 20)) == 1
+
+
+def test_the_first_record_says_what_is_replayed() -> None:
+    phone = RecordedDevice(recording(), NOW_MS, Sending(batch=10), loop=False)
+    first, *others = phone.until(NOW_MS + 20_000)
+
+    info = msgspec.json.decode(dict(first.headers)[REPLAY_HEADER], type=ReplayInfo)
+    assert info == ReplayInfo(start_ms=NOW_MS, samples=1000, interval_ms=20)
+    assert not any(REPLAY_HEADER in dict(other.headers) for other in others)
+
+
+def test_a_loop_announces_every_round_and_leaves_a_gap_before_it() -> None:
+    phone = RecordedDevice(recording(100), NOW_MS, Sending(batch=10), loop=True)
+    messages = phone.until(NOW_MS + 12_500)
+    announced = [
+        msgspec.json.decode(value, type=ReplayInfo).start_ms
+        for message in messages
+        for name, value in message.headers
+        if name == REPLAY_HEADER
+    ]
+
+    assert len(announced) == 4
+    assert set(np.diff(announced)) == {100 * 20 + 2000}
+
+
+async def test_recordings_are_published_whole_and_in_order(
+    make_settings: MakeSettings, raw_dir: Path
+) -> None:
+    settings = make_settings(partitions=3)
+    before_ms = time.time() * 1000
+    sent = await replay(settings, raw_dir, Sending(speed=math.inf), console=silence())
+    partitions = await read_partitions(settings)
+
+    recordings = {each.device_id: each.acc_gyro for each in read_recordings(raw_dir)}
+    assert sent.samples == sum(map(len, recordings.values()))
+    seen = []
+    for records in partitions.values():
+        decoded = decode(records, SKEW_US)
+        assert not decoded.rejects
+        for i, device_id in enumerate(decoded.device_ids):
+            own = decoded.device == i
+            np.testing.assert_array_equal(decoded.values[own], recordings[device_id])
+            assert set(np.diff(decoded.time_us[own])) == {20_000}
+            assert decoded.time_us[own][-1] <= (before_ms + 5000) * 1000
+            first = next(r for r in records if r.key == device_id.encode())
+            assert [name for name, _ in first.headers] == [REPLAY_HEADER]
+            seen.append(device_id)
+    assert sorted(seen) == sorted(recordings)
+
+
+async def test_devices_take_turns(make_settings: MakeSettings, raw_dir: Path) -> None:
+    settings = make_settings(partitions=1)
+    await replay(settings, raw_dir, Sending(speed=math.inf), console=silence())
+    (records,) = (await read_partitions(settings)).values()
+
+    decoded = decode(records, SKEW_US)
+    # Nobody is far ahead of another, as it would be if recordings came one after the other.
+    assert (np.maximum.accumulate(decoded.time_us) - decoded.time_us).max() <= 1_000_000
+
+
+async def test_only_devices_that_match_are_published(
+    make_settings: MakeSettings, raw_dir: Path
+) -> None:
+    settings = make_settings()
+    sending = Sending(speed=math.inf, batch=100)
+    await replay(settings, raw_dir, sending, only="*_user02", console=silence())
+
+    keys = {r.key for records in (await read_partitions(settings)).values() for r in records}
+    assert keys == {b"exp02_user02"}
+
+
+async def test_a_pattern_that_matches_nothing_is_an_error(
+    make_settings: MakeSettings, raw_dir: Path
+) -> None:
+    with pytest.raises(DataError, match="exp01_user01 to exp02_user02"):
+        await replay(make_settings(), raw_dir, Sending(), only="phone*", console=silence())
+
+
+async def test_nothing_is_published_from_the_future(
+    make_settings: MakeSettings, raw_dir: Path
+) -> None:
+    tomorrow = Sending(start_ms=time.time() * 1000 + 86_400_000)
+    with pytest.raises(DataError, match="86,400 s in the future"):
+        await replay(make_settings(), raw_dir, tomorrow, console=silence())
