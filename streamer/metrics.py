@@ -85,7 +85,9 @@ class Metrics:
         self.windows_unsettled = counter(
             "windows_unsettled", "Windows predicted while the filters were still warming up."
         )
-        self.predictions = counter("predictions", "Windows labelled.", "predictor", "model")
+        self.predictions = counter(
+            "predictions", "Windows labelled and committed, by who did it.", "predictor", "model"
+        )
         self.events = counter("events", "Activity events committed.", "activity")
         self.event_latency = histogram(
             "event_latency_seconds",
@@ -161,6 +163,9 @@ class Metrics:
         """Count events that are committed."""
         for event in events:
             self.events.labels(event.activity).inc()
+            if event.model:
+                model = f"{event.model.id} {event.model.version}"
+                self.predictions.labels(event.predictor, model).inc()
 
 
 def documentation() -> str:

@@ -6,15 +6,24 @@ A value comes from, in this order: a command-line flag (``--max-gap-ms 80``), th
 """
 
 import difflib
+import json
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -31,22 +40,26 @@ CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
 # Variables with our prefix that are not settings of the worker.
 _OTHER_VARIABLES = {"streamer_config", "streamer_har_dir", "streamer_cache_dir"}
 
+Name = Annotated[str, Field(min_length=1)]
+
 
 class Settings(BaseSettings):
     """One flat model; a name is the same as flag, variable and TOML key."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     # Kafka: where, and as whom
     bootstrap_servers: str = Field(
         "127.0.0.1:9092", description="Kafka brokers to start from, `host:port`, comma-separated."
     )
-    readings_topic: str = Field("sensor-readings", description="Topic that devices publish to.")
-    events_topic: str = Field("activity-events", description="Topic that labels go to.")
-    dlq_topic: str = Field(
+    readings_topic: Name = Field("sensor-readings", description="Topic that devices publish to.")
+    events_topic: Name = Field("activity-events", description="Topic that labels go to.")
+    dlq_topic: Name = Field(
         "sensor-readings.dlq", description="Dead-letter topic: readings that could not be used."
     )
-    group_id: str = Field("streamer", description="Consumer group; its workers share the work.")
+    group_id: Name = Field("streamer", description="Consumer group; its workers share the work.")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How to talk to the brokers."
     )
@@ -56,7 +69,7 @@ class Settings(BaseSettings):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         "PLAIN", description="How to log in when the protocol is SASL."
     )
-    sasl_username: str | None = Field(None, description="User name when the protocol is SASL.")
+    sasl_username: Name | None = Field(None, description="User name when the protocol is SASL.")
     sasl_password: SecretStr | None = Field(None, description="Password when the protocol is SASL.")
     partitions: PositiveInt = Field(
         8, description="Partitions of the topics that we create; the most workers that can share."
@@ -75,7 +88,9 @@ class Settings(BaseSettings):
         0, ge=0, le=60_000, description="How long to wait for readings that arrive out of order."
     )
     max_future_skew_s: PositiveFloat = Field(
-        300, description="How far a reading may be ahead of Kafka's clock before it is rejected."
+        300,
+        allow_inf_nan=False,
+        description="How far a reading may be ahead of Kafka's clock before it is rejected.",
     )
     idle_timeout_s: float = Field(
         60,
@@ -105,9 +120,11 @@ class Settings(BaseSettings):
         100, description="Longest time that finished events wait for their commit."
     )
     session_timeout_s: PositiveFloat = Field(
-        10, description="Silence after which Kafka gives a dead worker's partitions to the others."
+        10,
+        allow_inf_nan=False,
+        description="Silence after which Kafka gives a dead worker's partitions to the others.",
     )
-    instance_id: str | None = Field(
+    instance_id: Name | None = Field(
         None,
         description="Name that survives a restart (static membership): nothing moves meanwhile.",
     )
@@ -127,12 +144,35 @@ class Settings(BaseSettings):
         "console", description="Log lines for people, or one JSON object a line."
     )
 
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _addresses(cls, servers: str) -> str:
+        for server in servers.split(","):
+            host, _, port = server.strip().rpartition(":")
+            if not (host and port.isdecimal() and 0 < int(port) < 2**16):
+                raise ValueError("should be `host:port`, comma-separated")
+        return servers
+
     @model_validator(mode="after")
     def _login_is_complete(self) -> Self:
         if self.security_protocol.startswith("SASL") and not (
             self.sasl_username and self.sasl_password
         ):
-            raise ValueError("needs sasl_username and sasl_password")
+            raise _contradiction(
+                f"{self.security_protocol} needs sasl_username and sasl_password",
+                "security_protocol",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _topics_differ(self) -> Self:
+        """A worker that reads what it writes would never come to an end."""
+        by_topic: dict[str, list[str]] = {}
+        for name in ("readings_topic", "events_topic", "dlq_topic"):
+            by_topic.setdefault(getattr(self, name), []).append(name)
+        for topic, names in by_topic.items():
+            if len(names) > 1:
+                raise _contradiction(f"should be different topics, not all {topic!r}", *names)
         return self
 
     @classmethod
@@ -148,12 +188,16 @@ class Settings(BaseSettings):
         """
         sources = _sources(flags or {}, config)
         values = {name: value for source in reversed(sources) for name, value in source.values}
+        complaints = [line for source in sources for line in source.unknown]
         try:
-            return cls.model_validate(values)
+            settings = cls.model_validate(values)
         except ValidationError as error:
             where = _origins(sources)
-            lines = [_complaint(problem, where) for problem in error.errors()]
-            raise SettingsError("\n".join(lines)) from None
+            complaints += [_complaint(problem, where) for problem in error.errors()]
+            raise SettingsError("\n".join(complaints)) from None
+        if complaints:
+            raise SettingsError("\n".join(complaints))
+        return settings
 
     @classmethod
     def settings_customise_sources(
@@ -193,23 +237,28 @@ class _Source:
 
     values: list[tuple[str, Any]]
     naming: Callable[[str], str]
+    unknown: Sequence[str] = ()
+    """A line for each name in it that is no setting."""
 
 
 def _sources(flags: Mapping[str, Any], config: Path | None) -> list[_Source]:
     """Flags, environment, file: what comes first wins."""
     path = config or (Path(name) if (name := os.environ.get(CONFIG_VARIABLE)) else None)
-    _refuse_unknown(
-        {name.lower(): name for name in os.environ if name.upper().startswith(ENV_PREFIX)},
-        {f"{ENV_PREFIX}{name}".lower() for name in Settings.model_fields} | _OTHER_VARIABLES,
-        "environment",
-    )
-    environment = EnvSettingsSource(Settings)()
+    variables = {name.lower(): name for name in os.environ if name.upper().startswith(ENV_PREFIX)}
+    known = {f"{ENV_PREFIX}{name}".lower() for name in Settings.model_fields} | _OTHER_VARIABLES
     file = _read(path) if path else {}
-    _refuse_unknown({name: name for name in file}, set(Settings.model_fields), f"file {path}")
     return [
         _Source(list(flags.items()), lambda name: f"flag --{name.replace('_', '-')}"),
-        _Source(list(environment.items()), lambda name: f"environment {ENV_PREFIX}{name.upper()}"),
-        _Source(list(file.items()), lambda _: f"file {path}"),
+        _Source(
+            list(EnvSettingsSource(Settings)().items()),
+            lambda name: f"environment {ENV_PREFIX}{name.upper()}",
+            _unknown(variables, known, "environment"),
+        ),
+        _Source(
+            [(name, value) for name, value in file.items() if name in Settings.model_fields],
+            lambda _: f"file {path}",
+            _unknown({name: name for name in file}, set(Settings.model_fields), f"file {path}"),
+        ),
     ]
 
 
@@ -226,8 +275,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"the settings file {path} is not TOML: {error}") from None
 
 
-def _refuse_unknown(found: Mapping[str, str], known: set[str], where: str) -> None:
-    """Refuse misspelt names: a setting that is silently ignored is worse than an error."""
+def _unknown(found: Mapping[str, str], known: set[str], where: str) -> list[str]:
+    """Complain of misspelt names: a setting that is silently ignored is worse than an error."""
     lines = []
     for name, as_written in found.items():
         if name in known:
@@ -236,20 +285,45 @@ def _refuse_unknown(found: Mapping[str, str], known: set[str], where: str) -> No
         spelt = close[0].upper() if close and as_written.isupper() else "".join(close)
         hint = f"did you mean {spelt}?" if close else "`streamer config show` lists all settings"
         lines.append(f"{where}: there is no setting {as_written}; {hint}")
-    if lines:
-        raise SettingsError("\n".join(lines))
+    return lines
+
+
+def _contradiction(message: str, *settings: str) -> PydanticCustomError:
+    return PydanticCustomError("contradiction", "{message}", {"message": message, "of": settings})
 
 
 def _complaint(problem: ErrorDetails, where: Mapping[str, str]) -> str:
-    if not problem["loc"]:
-        return f"security_protocol: {problem['msg'].removeprefix('Value error, ')}"
+    message = problem["msg"]
+    if problem["type"] == "contradiction":
+        names = problem["ctx"]["of"]
+        places = [f"{name} ({where.get(name, 'default')})" for name in names]
+        return f"{', '.join(places)}: {message}"
     name = str(problem["loc"][0])
-    message = problem["msg"].removeprefix("Input should be ")
     if problem["type"] == "extra_forbidden":
         close = difflib.get_close_matches(name, Settings.model_fields, n=1)
         return f"there is no setting {name}" + (f"; did you mean {close[0]}?" if close else "")
+    for kind in ("Value error, ", "Input ", "String "):
+        message = message.removeprefix(kind)
     given = "" if "password" in name else f", not {problem['input']!r}"
-    return f"{name} ({where[name]}): should be {message}{given}"
+    return f"{name} ({where[name]}): {message}{given}"
+
+
+def as_toml(settings: Settings) -> str:
+    """All values as a file that `Settings.load` reads; what cannot be in it is a comment."""
+    lines = []
+    for name, value in settings:
+        match value:
+            case None:
+                lines.append(f"# {name} is not set")
+            case SecretStr():
+                lines.append(f"# {name} is set, and not shown")
+            case bool() | int() | float():
+                lines.append(f"{name} = {json.dumps(value)}")
+            case _:
+                # TOML's strings are those of JSON, but for this one control character.
+                quoted = json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+                lines.append(f"{name} = {quoted}")
+    return "\n".join(lines) + "\n"
 
 
 def documentation() -> str:

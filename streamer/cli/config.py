@@ -1,14 +1,12 @@
 """`streamer config`: what the settings are, and where each came from."""
 
-from pathlib import Path
-from typing import Any
-
 import click
 import rich
 from rich.table import Table
+from rich.text import Text
 
 from streamer.cli.options import settings_options
-from streamer.settings import Settings, origins
+from streamer.settings import Settings, as_toml, origins
 
 
 @click.group()
@@ -18,14 +16,20 @@ def config() -> None:
 
 @config.command()
 @settings_options()
+@click.option("--toml", is_flag=True, help="As a file for --config, secrets left out.")
 @click.pass_context
-def show(ctx: click.Context, settings: Settings) -> None:
+def show(ctx: click.Context, settings: Settings, toml: bool) -> None:
     """Every setting, its value (secrets hidden) and where it came from."""
-    came_from = origins(*_given(ctx))
+    if toml:
+        click.echo(as_toml(settings), nl=False)
+        return
+    given = {name: ctx.params[name] for name in Settings.model_fields}
+    flags = {name: value for name, value in given.items() if value is not None}
+    came_from = origins(flags, ctx.params["config"])
     table = Table("setting", "value", "from", box=None, header_style="bold")
-    for name in Settings.model_fields:
-        value = getattr(settings, name)
-        table.add_row(name, "" if value is None else str(value), came_from[name])
+    for name, value in settings:
+        shown = "" if value is None else str(value)
+        table.add_row(name, Text(shown), Text(came_from[name]))
     rich.print(table)
 
 
@@ -34,8 +38,3 @@ def show(ctx: click.Context, settings: Settings) -> None:
 def check(settings: Settings) -> None:  # noqa: ARG001 - loading them is the check
     """Check the settings without running anything."""
     click.echo("The settings are fine.")
-
-
-def _given(ctx: click.Context) -> tuple[dict[str, Any], Path | None]:
-    given = {name: value for name, value in ctx.params.items() if value is not None}
-    return given, given.pop("config", None)

@@ -7,6 +7,7 @@ import click
 import msgspec
 from rich.console import Console
 
+from streamer import log
 from streamer.cli.options import settings_options
 from streamer.model.replayed import align_replayed
 from streamer.model.report import as_json, as_tables
@@ -14,7 +15,7 @@ from streamer.settings import Settings
 
 
 @click.command
-@settings_options("bootstrap_servers", "readings_topic", "events_topic")
+@settings_options("bootstrap_servers", "readings_topic", "events_topic", "log_level", "log_format")
 @click.option(
     "--labels",
     required=True,
@@ -28,6 +29,7 @@ def evaluate(settings: Settings, labels: Path, as_machine: bool) -> None:
     Reads the events there are now. A window counts when it lies wholly within one labelled
     activity; a window published as unknown counts as wrong.
     """
+    log.configure(settings)
     alignment = asyncio.run(align_replayed(settings, labels))
     if as_machine:
         click.echo(msgspec.json.encode(as_json(alignment)))

@@ -33,7 +33,9 @@ def model() -> None:
 @click.option("--id", "model_id", default="har-logistic", show_default=True, help="Its name.")
 @click.option("--users", default="", callback=_numbers, help="Learn from these, such as 1,3,5.")
 @click.option("--exclude-users", default="", callback=_numbers, help="Do not learn from these.")
-@click.option("--seed", default=0, show_default=True, help="Chooses where windows start.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Chooses where windows start and how copies vary."
+)
 def train(
     raw_dir: Path,
     output: Path,

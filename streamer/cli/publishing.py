@@ -79,7 +79,8 @@ def sending_options(command: Command) -> Command:
         "--start",
         type=_Moment(),
         help="Time of the first sample, ISO (UTC unless it says otherwise) or milliseconds since "
-        "the epoch.  [default: now; at other speeds so long ago that the last sample is of now]",
+        "the epoch.  [default: now; when faster, so long ago that the last sample is of now, or a "
+        "day ago when there is no last one]",
     )
     @wraps(command)
     def with_sending(speed: float, batch: int, form: str, start: float | None, **given: Any) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from streamer import log
 from streamer.cli.options import settings_options
 from streamer.cli.publishing import sending_options
 from streamer.devices.replay import replay as publish_recordings
@@ -23,13 +24,22 @@ from streamer.settings import Settings
     help="Publish only devices whose id matches, such as 'exp0*' or '*_user01'.",
 )
 @click.option("--loop", is_flag=True, help="Begin again at the end, until Ctrl-C.")
-@settings_options("bootstrap_servers", "readings_topic", "events_topic", "dlq_topic", "partitions")
+@settings_options(
+    "bootstrap_servers",
+    "readings_topic",
+    "events_topic",
+    "dlq_topic",
+    "partitions",
+    "log_level",
+    "log_format",
+)
 def replay(settings: Settings, raw_dir: Path, sending: Sending, only: str, loop: bool) -> None:
     """Publish the recordings in RAW_DIR, each as a device such as exp01_user01.
 
     RAW_DIR is the folder RawData of the public data set, or any with files named like there.
     Ctrl-C ends in order: what is counted as sent has arrived.
     """
+    log.configure(settings)
     console = Console(stderr=True)
     sent = asyncio.run(
         publish_recordings(settings, raw_dir, sending, only=only, loop=loop, console=console)

@@ -6,18 +6,20 @@ from contextlib import suppress
 import click
 from rich.console import Console
 
+from streamer import log
 from streamer.cli.options import settings_options
 from streamer.ops.watch import watch as follow_and_show
 from streamer.settings import Settings
 
 
 @click.command
-@settings_options("bootstrap_servers", "events_topic")
+@settings_options("bootstrap_servers", "events_topic", "log_level", "log_format")
 @click.option("--from-beginning", is_flag=True, help="Start with the oldest event, not the next.")
 def watch(settings: Settings, from_beginning: bool) -> None:
     """Show live what every device is doing; Ctrl-C ends.
 
     On a terminal it is a table, otherwise a line for each change.
     """
+    log.configure(settings)
     with suppress(KeyboardInterrupt):
         asyncio.run(follow_and_show(settings, Console(), from_beginning=from_beginning))

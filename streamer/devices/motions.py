@@ -1,6 +1,9 @@
-"""What a phone at the waist feels while somebody does something: one table, typical of adults.
+"""What a phone at the waist feels while somebody does something, as one table.
 
-Acceleration in g, rotation in rad/s; x points up, y sideways and z forward when one stands.
+Gravity, harmonics and their phases, and tremor are rounded averages over the people of the public
+UCI HAR recordings; heel strikes, sway and the variety of people are set by hand so that windows
+resemble real ones. Acceleration in g, rotation in rad/s; x points up, y sideways and z forward
+when one stands.
 """
 
 from dataclasses import dataclass

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError as AIOKafkaError
+from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
 from streamer.contracts.encode import Headers
@@ -74,6 +75,12 @@ class Sent:
     """Bytes of keys and values."""
     seconds: float = 0.0
 
+    def add(self, messages: Sequence[Message]) -> None:
+        """Count messages."""
+        self.records += len(messages)
+        self.samples += sum(message.samples for message in messages)
+        self.size += sum(len(m.key or b"") + len(m.value or b"") for m in messages)
+
     def __str__(self) -> str:
         rate = self.records / max(self.seconds, 0.001)
         return (
@@ -89,7 +96,17 @@ async def publish(
     stop: asyncio.Event,
     on_progress: Callable[[Sent], None] = lambda _: None,
 ) -> Sent:
-    """Publish until the timeline ends or `stop` is set; all that is counted has arrived.
+    """Publish until the timeline ends or `stop` is set.
+
+    Args:
+        settings: where to.
+        devices: who sends.
+        timeline: when.
+        stop: set it to end in order.
+        on_progress: called again and again with what was sent until then.
+
+    Returns:
+        What was sent, all of which has arrived.
 
     Raises:
         KafkaError: no broker answers, or it does not accept what is sent.
@@ -118,9 +135,7 @@ async def publish(
                 turn_s = time.monotonic()
                 messages = [message for device in devices for message in device.until(time_ms)]
                 await outbox.send(messages)
-                sent.records += len(messages)
-                sent.samples += sum(message.samples for message in messages)
-                sent.size += sum(len(m.key or b"") + len(m.value or b"") for m in messages)
+                sent.add(messages)
                 sent.seconds = time.monotonic() - begun_s
                 on_progress(sent)
                 if time_ms >= timeline.end_ms:
@@ -132,9 +147,11 @@ async def publish(
                 time_ms = min(now_ms, time_ms + _LONGEST_TURN_MS)
             await outbox.flush()
     except AIOKafkaError as error:
+        too_large = isinstance(error, MessageSizeTooLargeError)
+        hint = "put fewer samples into a record" if too_large else "is Kafka still running?"
         raise KafkaError(
-            f"publishing to {settings.readings_topic} failed: {error!r}; "
-            f"{sent.records:,} records were on their way by then"
+            f"publishing to {settings.readings_topic} at {settings.bootstrap_servers} failed after "
+            f"about {sent.records:,} records: {error!r}; {hint}"
         ) from error
     sent.seconds = time.monotonic() - begun_s
     return sent

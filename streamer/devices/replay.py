@@ -111,17 +111,14 @@ async def replay(
     """
     with console.status("reading the recordings"):
         recordings = _choose(raw_dir, only)
+    await topics.ensure(settings, PATIENCE_S)
     longest = max(len(recording.acc_gyro) for recording in recordings)
     timeline = sending.timeline(math.inf if loop else (longest - 1) * INTERVAL_MS)
     devices = [
         RecordedDevice(recording, timeline.start_ms, sending, loop=loop) for recording in recordings
     ]
     total = sum(len(recording.acc_gyro) for recording in recordings)
-    await topics.ensure(settings, PATIENCE_S)
-    with (
-        until_interrupted() as stop,
-        _progress(console) as bar,
-    ):
+    with until_interrupted() as stop, _progress(console) as bar:
         task = bar.add_task(f"{len(devices)} devices", total=None if loop else total)
         return await publish(
             settings,

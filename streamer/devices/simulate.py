@@ -127,7 +127,8 @@ async def simulate(
         KafkaError: no broker answers, or it does not accept what is sent.
     """
     samples = math.inf if duration_s == math.inf else math.ceil(duration_s * RATE_HZ)
-    timeline = sending.timeline((samples - 1) * _INTERVAL_MS)
+    # One interval more than to the last sample, which jitter may put off.
+    timeline = sending.timeline(samples * _INTERVAL_MS)
     phones = [
         SimulatedDevice(
             f"phone-{i + 1:03d}", (seed, i), timeline.start_ms, samples, sending, faults

@@ -142,4 +142,5 @@ def _angles(means: Array) -> Array:
     vectors[:, 4:] = np.eye(3)
     gravity = means[:, 1:2]
     across = np.sqrt(np.square(np.cross(vectors, gravity)).sum(axis=-1))
-    return np.arctan2(across, (vectors * gravity).sum(axis=-1))
+    angles: Array = np.arctan2(across, (vectors * gravity).sum(axis=-1))
+    return angles

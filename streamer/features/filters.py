@@ -136,11 +136,12 @@ def condition(raw: Array, start: Literal["zero", "rest"] = "zero") -> Array:
     _check(raw, (CHANNELS, None))
     if raw.shape[1] == 0:
         raise ShapeError("a recording needs at least one sample to be filtered, this one has none")
-    padding = "constant" if start == "zero" else "edge"
+    padding: Literal["constant", "edge"] = "constant" if start == "zero" else "edge"
     samples = median3(np.pad(raw, ((0, 0), (1, 1)), mode=padding))[None]
     state = state_at_zero(1) if start == "zero" else state_at_rest(samples[:, :, 0])
     signals, _ = advance(state, samples)
-    return signals[0]
+    whole: Array = signals[0]
+    return whole
 
 
 def _check(array: Array, shape: tuple[int | None, ...]) -> None:

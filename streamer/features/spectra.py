@@ -18,7 +18,7 @@ _BINS: Final = np.arange(1.0, 65.0)
 def amplitude(series: Array) -> Array:
     """The spectra (..., 64) of series (..., 128): |FFT| * 2 / 128, no window function."""
     transform = np.fft.rfft(series)[..., 1:]
-    power = np.square(transform.real)
+    power: Array = np.square(transform.real)
     power += np.square(transform.imag)
     np.sqrt(power, out=power)
     power *= 2 / series.shape[-1]
@@ -27,14 +27,16 @@ def amplitude(series: Array) -> Array:
 
 def peak(spectrum: Array) -> Array:
     """The bin k of the largest amplitude, the lowest such bin."""
-    return np.argmax(spectrum, axis=-1) + 1.0
+    k: Array = np.argmax(spectrum, axis=-1) + 1.0
+    return k
 
 
 def mean_frequency(spectrum: Array) -> Array:
     """The mean bin, weighted by amplitude; 0 for an empty spectrum."""
     total = spectrum.sum(axis=-1)
     weighted = sum_of_products(spectrum, np.broadcast_to(_BINS, spectrum.shape))
-    return np.divide(weighted, total, out=np.zeros_like(total), where=total > 0)
+    mean: Array = np.divide(weighted, total, out=np.zeros_like(total), where=total > 0)
+    return mean
 
 
 def bands_energy(spectrum: Array) -> Array:

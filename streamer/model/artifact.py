@@ -45,6 +45,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
     subjects: tuple[int, ...]
     windows: int
+    copies: int
+    """Varied copies of each window that it has learned from too."""
     macro_f1: float
     """On people left out of training, cross-validated."""
 
@@ -87,10 +89,17 @@ class LinearModel:
 
 
 def save(path: Path, model: LinearModel) -> None:
-    """Write a model; the same model gives the same bytes."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in _members(model).items():
-            archive.writestr(zipfile.ZipInfo(name, _EARLIEST_ZIP_TIME), content)
+    """Write a model; the same model gives the same bytes.
+
+    Raises:
+        ModelError: the file cannot be written.
+    """
+    try:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            for name, content in _members(model).items():
+                archive.writestr(zipfile.ZipInfo(name, _EARLIEST_ZIP_TIME), content)
+    except OSError as error:
+        raise ModelError(f"model {path} cannot be written: {error.strerror}") from None
 
 
 def load(path: Path = SHIPPED) -> LinearModel:
@@ -106,11 +115,11 @@ def load(path: Path = SHIPPED) -> LinearModel:
             raise ModelError(f"larger than {_LARGEST_FILE:,} bytes, which no model of ours is")
         return _parse(content)
     except OSError as error:
-        raise ModelError(f"Model {path} cannot be read: {error.strerror}.") from None
+        raise ModelError(f"model {path} cannot be read: {error.strerror}") from None
     except ModelError as error:
         raise ModelError(
-            f"Model {path} cannot be used: {error}.\n"
-            "Train one with `streamer model train`, or use the one in the package: no --model."
+            f"model {path} cannot be used: {error}\n"
+            "train one with `streamer model train`, or use the one in the package: no --model"
         ) from None
 
 

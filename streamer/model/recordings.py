@@ -35,8 +35,8 @@ class Recording:
 
     @property
     def device_id(self) -> str:
-        """The name under which the recording is replayed: ``exp01_user01``."""
-        return f"exp{self.experiment:02d}_user{self.user:02d}"
+        """The name under which the recording is replayed."""
+        return device_id(self.experiment, self.user)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,11 @@ class Segment:
     start0: int
     end0: int
 
+    @property
+    def device_id(self) -> str:
+        """The name under which the segment's recording is replayed."""
+        return device_id(self.experiment, self.user)
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -59,6 +64,11 @@ class Window:
     activity: int
     experiment: int
     start0: int
+
+
+def device_id(experiment: int, user: int) -> str:
+    """The name under which a recording is replayed: ``exp01_user01``."""
+    return f"exp{experiment:02d}_user{user:02d}"
 
 
 def read_recordings(raw_dir: Path) -> Iterator[Recording]:
@@ -102,7 +112,8 @@ def read_windows(path: Path) -> list[Window]:
         raise DataError(
             f"{path}: the first line of a table of windows must be {columns.replace(' ', ',')}"
         )
-    return [Window(*row) for row in _rows(path, lines, int, columns, ",", first_line=2)]
+    rows = _rows(path, lines, int, columns, separator=",", first_line=2)
+    return [Window(*row) for row in rows]
 
 
 def _read_recording(acc_file: Path) -> Recording:
@@ -119,7 +130,7 @@ def _read_recording(acc_file: Path) -> Recording:
 
 
 def _read_samples(path: Path) -> npt.NDArray[np.float64]:
-    rows = list(_rows(path, _lines(path), _finite, "x y z"))
+    rows = list(_rows(path, _lines(path), _finite, "x y z", "finite numbers"))
     return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
 
@@ -144,12 +155,12 @@ def _rows(
     lines: Iterable[str],
     parse: Callable[[str], _Number],
     columns: str,
+    kind: str = "whole numbers",
     separator: str | None = None,
     first_line: int = 1,
 ) -> Iterator[list[_Number]]:
     """Parse lines of numbers, one row each; `columns` names what a line must hold."""
     count = len(columns.split())
-    kind = "whole numbers" if parse is int else "finite numbers"
     for number, line in enumerate(lines, first_line):
         try:
             row = [parse(field) for field in line.split(separator)]

@@ -3,11 +3,14 @@
 from collections import defaultdict
 from pathlib import Path
 
+import msgspec
+
 from streamer.contracts.events import decode_event
 from streamer.devices.replay import REPLAY_HEADER
+from streamer.errors import DataError
 from streamer.kafka.reader import read_to_end, reader
 from streamer.model.evaluation import Alignment, Labelled, Replay, align
-from streamer.model.recordings import read_labels
+from streamer.model.recordings import Segment, read_labels
 from streamer.settings import Settings
 
 _PATIENCE_S = 10
@@ -18,9 +21,9 @@ async def align_replayed(settings: Settings, labels: Path) -> Alignment:
 
     Raises:
         KafkaError: no broker answers, or a topic is missing.
-        DataError: the labels are malformed, or the events topic holds something else.
+        DataError: the labels are malformed, or a topic holds something else.
     """
-    segments = defaultdict(list)
+    segments: dict[str, list[Segment]] = defaultdict(list)
     for segment in read_labels(labels):
         segments[segment.device_id].append(segment)
     return align(await _events(settings), await _replays(settings), segments)
@@ -36,11 +39,18 @@ async def _events(settings: Settings) -> list[Labelled]:
 
 
 async def _replays(settings: Settings) -> dict[str, list[Replay]]:
-    """Find the first record of each replayed recording, which says when it was replayed."""
+    """Find the first record of every replay: its header says when which sample was streamed."""
     replays: dict[str, list[Replay]] = defaultdict(list)
     async with reader(settings, settings.readings_topic, "earliest", _PATIENCE_S) as consumer:
         async for record in read_to_end(consumer):
             for name, value in record.headers:
                 if name == REPLAY_HEADER:
-                    ...
+                    replays[(record.key or b"").decode()].append(_replay(value))
     return replays
+
+
+def _replay(header: bytes) -> Replay:
+    try:
+        return msgspec.json.decode(header, type=Replay)
+    except msgspec.DecodeError as error:
+        raise DataError(f"a record's header {REPLAY_HEADER} is not ours: {error}") from None

@@ -27,7 +27,11 @@ def as_card(model: LinearModel) -> Table:
     classes = zip(card.labels, card.activities, strict=True)
     table.add_row("classes", "\n".join(f"{label}: {activity}" for label, activity in classes))
     table.add_row("algorithm", training.algorithm)
-    table.add_row("learned from", f"{training.windows} windows of {len(training.subjects)} users")
+    table.add_row(
+        "learned from",
+        f"{training.windows} windows of {len(training.subjects)} users, "
+        f"each with {training.copies} varied copies",
+    )
     table.add_row("users", ", ".join(map(str, training.subjects)))
     table.add_row("macro-F1", f"{training.macro_f1:.4f} on users left out of training")
     table.add_row("seed", str(training.seed))
@@ -67,8 +71,8 @@ def as_tables(alignment: Alignment) -> RenderableType:
     """Lay the figures out for a terminal."""
     matrix = confusion_matrix(alignment.pairs)
     return Group(
-        f"{len(alignment.pairs)} windows wholly within one labelled activity: "
         f"accuracy {accuracy(matrix):.4f}, macro-F1 {macro_f1(matrix):.4f}",
+        f"{len(alignment.pairs)} windows wholly within one labelled activity",
         *_not_counted(alignment),
         "",
         _scores_table(alignment),
@@ -99,9 +103,10 @@ def _scores_table(alignment: Alignment) -> Table:
 
 def _confusion_table(alignment: Alignment) -> Table:
     """One row for each true activity, a column for each published one."""
-    table = Table("true \\ published", box=None, pad_edge=False)
+    table = Table("true \\ published", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for answer in ANSWERS:
-        table.add_column(answer.replace("walking_", "walking_\n"), justify="right")
+        # Without the first word it fits on 80 columns.
+        table.add_column(answer.removeprefix("walking_"), justify="right")
     for activity, row in zip(TRUTHS, confusion_matrix(alignment.pairs).tolist(), strict=True):
         table.add_row(activity, *(str(count) if count else "." for count in row))
     return table

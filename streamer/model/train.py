@@ -1,50 +1,19 @@
-"""Training: multinomial logistic regression on windows as the live path would have cut them."""
+"""Training: multinomial logistic regression, checked on people it has not seen."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
 from streamer.errors import DataError, ModelError
-from streamer.features import UCI_HAR, extract, scale
-from streamer.features.filters import condition
 from streamer.model.artifact import FEATURES, Card, LinearModel, Training
-from streamer.model.evaluation import TRUTHS, activity_during, confusion_matrix, macro_f1
-from streamer.model.recordings import Recording, Segment, read_labels, read_recordings
+from streamer.model.evaluation import TRUTHS, confusion_matrix, macro_f1
+from streamer.model.windows import COPIES, Windows, collect
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
-OFFSETS = 2
-"""How often a recording is cut, each time from another random sample of its first hop."""
-
 FOLDS = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """Labelled windows.
-
-    Attributes:
-        features: (n, 561) on the published scale.
-        classes: (n,), positions in `TRUTHS`.
-        subjects: (n,), who it was.
-    """
-
-    features: Floats
-    classes: Ints
-    subjects: Ints
-
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    def of(self, rows: npt.NDArray[np.bool_] | Ints) -> "Windows":
-        """Some of the windows."""
-        return Windows(self.features[rows], self.classes[rows], self.subjects[rows])
 
 
 def train(
@@ -62,7 +31,7 @@ def train(
         model_id: its name.
         users: whom to learn from; everybody when empty.
         exclude_users: whom not to learn from.
-        seed: of the samples at which windows start.
+        seed: of where windows start and how copies are varied.
         report: is told the progress, a line at a time.
 
     Raises:
@@ -75,10 +44,11 @@ def train(
         )
     windows = collect(raw_dir, users, exclude_users, seed, report)
     subjects = np.unique(windows.subjects)
-    report(f"{len(windows)} windows of {len(subjects)} users")
+    originals = int((windows.copy == 0).sum())
+    report(f"{originals} windows of {len(subjects)} users, each with {COPIES} varied copies")
     if len(subjects) < 2:
         raise DataError(f"{raw_dir}: to learn and to check what was learned takes two users")
-    score = cross_validate(windows)
+    score = cross_validate(windows, report)
     report(f"macro-F1 {score:.4f} on users left out of training")
     weights, bias = fit(windows)
     card = Card(
@@ -90,83 +60,25 @@ def train(
             algorithm="multinomial logistic regression, L2, C = 1",
             seed=seed,
             subjects=tuple(subjects.tolist()),
-            windows=len(windows),
+            windows=originals,
+            copies=COPIES,
             macro_f1=round(score, 4),
         ),
     )
     return LinearModel(card, weights, bias)
 
 
-def collect(
-    raw_dir: Path,
-    users: Collection[int],
-    exclude_users: Collection[int],
-    seed: int,
-    report: Callable[[str], None],
-) -> Windows:
-    """Cut the recordings of the chosen users; the arguments are those of `train`.
-
-    Raises:
-        DataError: a user is not there, nobody is left, or the data are malformed.
-    """
-    segments = read_labels(raw_dir / "labels.txt")
-    present = {segment.user for segment in segments}
-    if unknown := {*users, *exclude_users} - present:
-        raise DataError(
-            f"{raw_dir / 'labels.txt'} has no user {_listed(unknown)}; it has {_listed(present)}"
-        )
-    wanted = (set(users) or present) - set(exclude_users)
-    rng = np.random.default_rng(seed)
-    parts = []
-    for recording in read_recordings(raw_dir):
-        # Drawn for every recording, so that leaving some out does not change the others.
-        offsets = rng.choice(UCI_HAR.hop, OFFSETS, replace=False)
-        if recording.user in wanted:
-            own = [s for s in segments if s.experiment == recording.experiment]
-            parts.append(cut(recording, own, offsets.tolist()))
-            report(f"{recording.device_id}: {len(parts[-1])} windows")
-    if not parts:
-        raise DataError(f"{raw_dir} has no recordings of users to learn from")
-    return Windows(
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.classes for part in parts]),
-        np.concatenate([part.subjects for part in parts]),
-    )
-
-
-def cut(recording: Recording, segments: Sequence[Segment], offsets: Iterable[int]) -> Windows:
-    """Cut a recording into windows as if it were streamed, and keep the labelled ones.
-
-    Args:
-        recording: filtered from rest on its first sample, with all that lies between segments.
-        segments: of this recording.
-        offsets: samples at which series of windows start, half overlapping.
-    """
-    samples = recording.acc_gyro.T
-    signals = condition(samples, start="rest")
-    end = samples.shape[1] - UCI_HAR.length - UCI_HAR.lookahead + 1
-    labelled = [
-        (start, TRUTHS.index(activity))
-        for offset in offsets
-        for start in range(offset, end, UCI_HAR.hop)
-        if (activity := activity_during(start, segments)) is not None
-    ]
-    starts, classes = np.array(labelled, np.int64).reshape(-1, 2).T
-    # The jerk takes one sample more.
-    windows = sliding_window_view(signals, UCI_HAR.length + 1, axis=1).swapaxes(0, 1)
-    features = scale(extract(windows[starts]))
-    return Windows(features, classes, np.full(len(starts), recording.user))
-
-
-def cross_validate(windows: Windows) -> float:
-    """Macro-F1 on subjects left out of training, over all folds together."""
+def cross_validate(windows: Windows, report: Callable[[str], None]) -> float:
+    """Macro-F1 on the recordings, as they are, of subjects left out of training; all folds."""
     from sklearn.model_selection import GroupKFold  # noqa: PLC0415 - an extra
 
     folds = GroupKFold(min(FOLDS, len(np.unique(windows.subjects))))
     pairs = []
-    for seen, unseen in folds.split(windows.features, groups=windows.subjects):
+    splits = folds.split(windows.features, groups=windows.subjects)
+    for fold, (seen, unseen) in enumerate(splits, start=1):
+        report(f"checking on users left out, fold {fold} of {folds.n_splits}")
         weights, bias = fit(windows.of(seen))
-        left_out = windows.of(unseen)
+        left_out = windows.of(unseen[windows.copy[unseen] == 0])
         answers = (left_out.features @ weights.T + bias).argmax(axis=1)
         pairs += [
             (TRUTHS[true], TRUTHS[answer])
@@ -183,7 +95,7 @@ def fit(windows: Windows) -> tuple[Floats, Floats]:
     """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - an extra
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # noqa: PLC0415
 
     if missing := set(range(len(TRUTHS))) - set(windows.classes.tolist()):
         raise DataError(
@@ -199,7 +111,3 @@ def fit(windows: Windows) -> tuple[Floats, Floats]:
     weights: Floats = classifier.coef_ / scaler.scale_
     bias: Floats = classifier.intercept_ - (weights * scaler.mean_).sum(axis=1)
     return weights, bias
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(numbers)))

@@ -36,7 +36,6 @@ async def watch(settings: Settings, console: Console, *, from_beginning: bool) -
     """Follow the committed events and show them, until cancelled."""
     # The client's complaints about lost connections would tear the table; we say it ourselves.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-
     start: Literal["earliest", "latest"] = "earliest" if from_beginning else "latest"
     show = _live_table if console.is_terminal else _lines
     async with (
@@ -81,7 +80,7 @@ def table(board: Board, now_s: float, rows: int, trouble: str) -> Table:
     hidden = len(board.devices) - len(shown)
     result = Table(
         title=f"{len(board.devices)} devices, {board.rate(now_s):.1f} events/s",
-        caption=trouble or (f"and {hidden} more devices" if hidden else None),
+        caption=trouble or (f"and {hidden} more" if hidden else None),
         caption_style="bold red" if trouble else "dim",
     )
     result.add_column("device")

@@ -6,10 +6,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from streamer.settings import Settings
 
-Published = ConsumerRecord[bytes | None, bytes | None]
 
-
-async def read_partitions(settings: Settings) -> dict[int, list[Published]]:
+async def read_partitions(settings: Settings) -> dict[int, list["ConsumerRecord[bytes, bytes]"]]:
     """All readings that are there now, by partition, in order."""
     consumer = AIOKafkaConsumer(
         settings.readings_topic,
@@ -19,7 +17,7 @@ async def read_partitions(settings: Settings) -> dict[int, list[Published]]:
     )
     await consumer.start()
     try:
-        partitions = defaultdict(list)
+        partitions: dict[int, list[ConsumerRecord[bytes, bytes]]] = defaultdict(list)
         ends = await consumer.end_offsets(consumer.assignment())
         missing = sum(ends.values()) - sum((await consumer.beginning_offsets(ends)).values())
         while missing:

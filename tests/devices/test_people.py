@@ -1,3 +1,4 @@
+from functools import cache
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -22,6 +23,7 @@ PEOPLE = range(12)
 MINUTES = 6
 
 
+@cache
 def life(seed: int) -> tuple[Floats, list[tuple[int, int, int]]]:
     """Samples (n, 6) of a person, and (truth, start, end) of all that came to its end."""
     samples, truth = Person(seed).take(MINUTES * 60 * RATE_HZ)
@@ -33,14 +35,11 @@ def life(seed: int) -> tuple[Floats, list[tuple[int, int, int]]]:
     return samples, pieces[:-1]
 
 
-LIVES = [life(seed) for seed in PEOPLE]
-
-
 def pieces_of(*numbers: int) -> list[tuple[int, Floats]]:
     """What everybody's phone measured during these activities: (number, samples)."""
     return [
         (number, samples[start:end])
-        for samples, pieces in LIVES
+        for samples, pieces in map(life, PEOPLE)
         for number, start, end in pieces
         if number in numbers
     ]
@@ -57,7 +56,7 @@ def test_how_samples_are_taken_does_not_matter(sizes: list[int]) -> None:
 
 
 def test_every_seed_is_another_person() -> None:
-    days = [samples for samples, _ in LIVES]
+    days = [samples for samples, _ in map(life, PEOPLE)]
 
     assert all((one != other).mean() > 0.9 for one, other in pairwise(days))
 
@@ -71,13 +70,13 @@ def test_activities_are_numbered_as_in_the_public_data_set() -> None:
 
 
 def test_everything_there_is_happens() -> None:
-    happened = {number for _, pieces in LIVES for number, _, _ in pieces}
+    happened = {number for _, pieces in map(life, PEOPLE) for number, _, _ in pieces}
 
     assert happened == {0, *ACTIVITIES, *CHANGES}
 
 
 def test_nobody_does_what_a_body_cannot_do_next() -> None:
-    for _, pieces in LIVES:
+    for _, pieces in map(life, PEOPLE):
         done = [number for number, _, _ in pieces]
         activities, changes = done[::2], done[1::2]
         assert set(activities) <= set(ACTIVITIES)
@@ -140,7 +139,7 @@ def test_heels_strike_hardest_downstairs() -> None:
 
 
 def test_the_gyroscope_turns_gravity_as_the_accelerometer_sees_it() -> None:
-    for samples, pieces in LIVES:
+    for samples, pieces in map(life, PEOPLE):
         for number, start, end in pieces:
             if number not in CHANGES:
                 continue
@@ -155,7 +154,7 @@ def test_the_gyroscope_turns_gravity_as_the_accelerometer_sees_it() -> None:
 
 
 def test_there_are_no_jumps_between_one_thing_and_the_next() -> None:
-    for samples, pieces in LIVES:
+    for samples, pieces in map(life, PEOPLE):
         for number, start, end in pieces:
             if number in STILL:
                 edges = np.abs(np.diff(samples, axis=0))[

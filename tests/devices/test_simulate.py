@@ -91,7 +91,7 @@ async def test_what_is_published_is_in_kafka(make_settings: MakeSettings) -> Non
         devices=5,
         duration_s=20,
         seed=3,
-        faults=Faults(late=0.01, bad=0.02),
+        faults=Faults(jitter_ms=5, late=0.01, bad=0.02),
         console=Console(file=io.StringIO()),
     )
     partitions = await read_partitions(settings)

@@ -5,7 +5,7 @@ from streamer.features import NAMES
 from streamer.model.artifact import FEATURES, Card, LinearModel, Training
 from streamer.model.evaluation import TRUTHS
 
-TRAINING = Training(algorithm="none", seed=0, subjects=(1, 2), windows=10, macro_f1=0.5)
+TRAINING = Training(algorithm="none", seed=0, subjects=(1, 2), windows=10, copies=0, macro_f1=0.5)
 
 
 def linear_model(scale: float = 1.0) -> LinearModel:

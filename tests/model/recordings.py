@@ -15,7 +15,7 @@ def write_raw_dir(folder: Path, users: int = 3) -> Path:
     labels = []
     for user in range(1, users + 1):
         rng = np.random.default_rng(user)
-        parts = []
+        parts: list[np.ndarray] = []
         for activity in range(1, 7):
             start = sum(map(len, parts)) + 1
             labels.append(f"{user} {user} {activity} {start} {start + SEGMENT - 1}")

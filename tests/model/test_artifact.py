@@ -80,6 +80,11 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         artifact.load(tmp_path / "nowhere.npz")
 
 
+def test_a_model_that_cannot_be_written_says_so(tmp_path: Path, model: LinearModel) -> None:
+    with pytest.raises(ModelError, match=r"model\.npz cannot be written: No such file"):
+        artifact.save(tmp_path / "nowhere" / "model.npz", model)
+
+
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read: Is a directory"):
         artifact.load(tmp_path)
@@ -193,7 +198,7 @@ def test_a_card_that_does_not_fit_is_refused(
 def test_a_refusal_names_the_file_and_the_way_out(path: Path, model: LinearModel) -> None:
     rewrite_card(path, model, labels=[])
 
-    with pytest.raises(ModelError, match=rf"Model {path} cannot.*\n.*streamer model train"):
+    with pytest.raises(ModelError, match=rf"model {path} cannot.*\n.*streamer model train"):
         artifact.load(path)
 
 

@@ -1,16 +1,13 @@
-import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from streamer.errors import DataError
-from streamer.features import extract, scale
-from streamer.features.filters import condition
 from streamer.model import artifact
-from streamer.model.evaluation import TRUTHS
-from streamer.model.recordings import Recording, Segment, read_labels, read_recordings
-from streamer.model.train import cut, train
+from streamer.model.evaluation import TRUTHS, confusion_matrix, macro_f1
+from streamer.model.recordings import read_labels, read_recordings
+from streamer.model.train import train
+from streamer.model.windows import cut
 from streamer.predict.local import LocalPredictor
 from tests.model.recordings import write_raw_dir
 
@@ -22,48 +19,11 @@ def raw_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_raw_dir(tmp_path_factory.mktemp("RawData"))
 
 
-def recording(samples: int) -> Recording:
-    return Recording(1, 1, np.random.default_rng(5).normal(size=(samples, 6)))
-
-
-# samples   0          128         256         384         512
-#           |  walking  |     (none)     |      sitting      |
-# windows   [0,128) [64,192) [128,256) [192,320) [256,384) [320,448)
-def test_windows_are_cut_every_hop_and_kept_within_a_segment() -> None:
-    segments = [Segment(1, 1, 1, start0=0, end0=128), Segment(1, 1, 4, start0=250, end0=512)]
-
-    windows = cut(recording(520), segments, offsets=[0])
-
-    assert [TRUTHS[i] for i in windows.classes] == ["walking", "sitting", "sitting", "sitting"]
-
-
-def test_windows_need_the_two_samples_after_them() -> None:
-    segments = [Segment(1, 1, 1, start0=0, end0=130)]
-
-    assert len(cut(recording(129), segments, offsets=[0])) == 0
-    assert len(cut(recording(130), segments, offsets=[0])) == 1
-    assert len(cut(recording(130), segments, offsets=[1])) == 0
-
-
-def test_transitions_are_not_learned() -> None:
-    assert len(cut(recording(500), [Segment(1, 1, 7, start0=0, end0=500)], offsets=[0])) == 0
-
-
-def test_features_are_those_of_the_recording_filtered_at_rest_as_a_whole() -> None:
-    whole = recording(400)
-    signals = condition(whole.acc_gyro.T, start="rest")
-
-    windows = cut(whole, [Segment(1, 1, 1, start0=100, end0=300)], offsets=[37])
-
-    expected = [scale(extract(signals[None, :, start : start + 129]))[0] for start in (101, 165)]
-    np.testing.assert_array_equal(windows.features, expected)
-
-
 async def test_what_is_learned_recognizes_people_left_out(raw_dir: Path) -> None:
     model = train(raw_dir, "invented", exclude_users=[3])
     *_, left_out = read_recordings(raw_dir)
     segments = [s for s in read_labels(raw_dir / "labels.txt") if s.user == 3]
-    windows = cut(left_out, segments, offsets=[20])
+    windows = cut(left_out, segments, offset=20)
 
     scores = (await LocalPredictor(model).predict(windows.features)).scores
 
@@ -93,7 +53,7 @@ def test_progress_is_told(raw_dir: Path) -> None:
     model = train(raw_dir, "invented", report=lines.append)
 
     assert lines[0].startswith("exp01_user01: ")
-    assert f"{model.card.training.windows} windows of 3 users" in lines
+    assert f"{model.card.training.windows} windows of 3 users, each with 5 varied copies" in lines
     assert lines[-1] == f"macro-F1 {model.card.training.macro_f1:.4f} on users left out of training"
 
 
@@ -119,3 +79,18 @@ def test_an_activity_that_only_one_user_shows_is_refused(tmp_path: Path) -> None
 
     with pytest.raises(DataError, match="nobody is seen laying"):
         train(raw_dir, "invented")
+
+
+async def test_the_shipped_model_knows_the_people_it_has_learned_from(har_dir: Path) -> None:
+    shipped = artifact.load()
+    predictor = LocalPredictor(shipped)
+    segments = read_labels(har_dir / "RawData" / "labels.txt")
+    pairs: list[tuple[int, int]] = []
+    for recording in read_recordings(har_dir / "RawData"):
+        own = [s for s in segments if s.experiment == recording.experiment]
+        windows = cut(recording, own, offset=32)
+        scores = (await predictor.predict(windows.features)).scores
+        pairs += zip(windows.classes, scores.argmax(axis=1), strict=True)
+
+    matrix = confusion_matrix((TRUTHS[true], TRUTHS[answer]) for true, answer in pairs)
+    assert macro_f1(matrix) > 0.97

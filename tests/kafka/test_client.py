@@ -1,0 +1,113 @@
+import asyncio
+import ssl
+import time
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streamer.errors import KafkaError, SettingsError
+from streamer.kafka.broker import LocalKafka, free_ports
+from streamer.kafka.client import client_options, connected
+from streamer.settings import Settings
+from tests.conftest import MakeSettings
+
+CLIENTS = [AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient]
+SASL = {"sasl_mechanism": "SCRAM-SHA-512", "sasl_username": "me", "sasl_password": "secret"}
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+async def test_every_kind_of_client_is_started_and_stopped(
+    kind: Any, make_settings: MakeSettings
+) -> None:
+    async with connected(lambda: kind(**client_options(make_settings()))) as client:
+        inner = client.client if kind is AIOKafkaProducer else client._client
+        assert inner.cluster.brokers()
+    assert client._closed
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+async def test_without_a_broker_patience_ends_with_the_address_and_a_remedy(kind: Any) -> None:
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    made = []
+
+    def make() -> Any:
+        made.append(kind(bootstrap_servers=address))
+        return made[-1]
+
+    began = time.monotonic()
+    with pytest.raises(KafkaError, match=f"{address}.*--bootstrap-servers"):
+        async with connected(make, patience_s=3.0):
+            pass
+    assert 3.0 <= time.monotonic() - began < 10.0
+    assert len(made) > 1
+    assert all(client._closed for client in made)
+
+
+async def test_a_broker_that_accepts_and_says_nothing_does_not_outlast_our_patience() -> None:
+    hung_up = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        hung_up.set()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+        address = "{}:{}".format(*server.sockets[0].getsockname())
+        with pytest.raises(KafkaError, match=address):
+            async with connected(lambda: AIOKafkaConsumer(bootstrap_servers=address), 1.0):
+                pass
+        await asyncio.wait_for(hung_up.wait(), 5.0)
+
+
+async def test_a_client_waits_for_a_broker_that_starts_later() -> None:
+    kafka = LocalKafka()
+
+    async def topics() -> list[str]:
+        async with connected(
+            lambda: AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+        ) as admin:
+            return list(await admin.list_topics())
+
+    waiting = asyncio.create_task(topics())
+    await asyncio.to_thread(kafka.__enter__)
+    try:
+        assert await waiting == []
+    finally:
+        await asyncio.to_thread(kafka.__exit__, None, None, None)
+
+
+def test_a_plain_connection_needs_no_more_than_the_address() -> None:
+    options = client_options(Settings.load({"bootstrap_servers": "a:1,b:2"}))
+    assert options == {"bootstrap_servers": "a:1,b:2", "security_protocol": "PLAINTEXT"}
+
+
+def test_tls_checks_the_broker_against_the_given_certificates() -> None:
+    cafile = certifi.where()
+    options = client_options(Settings.load({"security_protocol": "SSL", "ssl_cafile": cafile}))
+    assert options["ssl_context"].verify_mode is ssl.CERT_REQUIRED
+    assert options["ssl_context"].check_hostname
+    assert options["ssl_context"].get_ca_certs()
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_certificates_that_cannot_be_read_are_named(content: str | None, tmp_path: Path) -> None:
+    cafile = tmp_path / "ca.pem"
+    if content:
+        cafile.write_text(content)
+    settings = Settings.load({"security_protocol": "SSL", "ssl_cafile": str(cafile)})
+    with pytest.raises(SettingsError, match=f"ssl_cafile.*{cafile}"):
+        client_options(settings)
+
+
+@pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
+def test_a_login_reaches_the_client(protocol: str) -> None:
+    options = client_options(Settings.load(SASL | {"security_protocol": protocol}))
+    assert options["sasl_mechanism"] == "SCRAM-SHA-512"
+    assert options["sasl_plain_username"] == "me"
+    assert options["sasl_plain_password"] == "secret"
+    assert ("ssl_context" in options) == (protocol == "SASL_SSL")

@@ -1,0 +1,255 @@
+"""What is shipped to run streamer elsewhere agrees with the program.
+
+`compose_spec.json` is the schema of the Compose Specification (Apache License 2.0) as
+docker-compose 1.29.2 has it.
+"""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from streamer.cli import main
+from streamer.contracts.events import ActivityEvent, decode_event
+from streamer.kafka import topics
+from streamer.kafka.reader import reader
+from streamer.metrics import Metrics
+from streamer.ops.health import Health
+from streamer.ops.http import serve
+from streamer.settings import Settings
+from tests.conftest import MakeSettings
+
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "deploy"
+SCHEMA = Path(__file__).with_name("compose_spec.json")
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+PATIENCE_S = 60.0
+
+
+def read_yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+SERVICES: dict[str, dict[str, Any]] = read_yaml(ROOT / "docker-compose.yml")["services"]
+OURS = [name for name, service in SERVICES.items() if "build" in service]
+CATALOGUE = {entry.name: entry for entry in Metrics().catalogue}
+
+
+def alert_expressions() -> Iterator[str]:
+    for group in read_yaml(DEPLOY / "prometheus" / "alerts.yml")["groups"]:
+        for rule in group["rules"]:
+            yield rule["expr"]
+
+
+def dashboard_expressions() -> Iterator[str]:
+    for path in (DEPLOY / "grafana" / "dashboards").glob("*.json"):
+        for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
+            for target in panel["targets"]:
+                yield target["expr"]
+
+
+def metrics_in(expression: str) -> set[str]:
+    return set(re.findall(r"\bstreamer_\w+", expression))
+
+
+def series_of(name: str) -> set[str]:
+    if CATALOGUE[name].type == "histogram":
+        return {f"{name}_bucket", f"{name}_sum", f"{name}_count"}
+    return {name}
+
+
+SERIES = {series: CATALOGUE[name] for name in CATALOGUE for series in series_of(name)}
+
+
+def test_the_compose_file_follows_the_compose_specification() -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    validator = jsonschema.Draft201909Validator(schema)
+    composition = read_yaml(ROOT / "docker-compose.yml")
+    validator.validate(composition)
+
+    composition["services"]["worker"]["comand"] = ["run"]
+    assert not validator.is_valid(composition)
+
+
+def test_every_foreign_image_is_pinned_to_a_version() -> None:
+    for name, service in SERVICES.items():
+        if name not in OURS:
+            assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
+
+
+def test_everything_that_is_mounted_or_copied_is_there() -> None:
+    sources = [
+        mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])
+    ]
+    for line in re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE):
+        sources += line.split()
+    allowed = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert source.startswith("./") or f"!{source}" in allowed
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_commands_and_variables_of_our_services_are_accepted(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 'ENTRYPOINT ["streamer"]' in DOCKERFILE
+    context = main.make_context("streamer", [*SERVICES[service]["command"]])
+    name, *arguments = SERVICES[service]["command"]
+    command = main.get_command(context, name)
+    assert command is not None
+    command.make_context(name, arguments)
+
+    for variable, value in SERVICES[service]["environment"].items():
+        monkeypatch.setenv(variable, value)
+    assert Settings.load().bootstrap_servers == "kafka:9092"
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8")
+
+
+@asynccontextmanager
+async def running(service: str, variables: Mapping[str, str], log: Path) -> AsyncIterator[None]:
+    """A service of ours as a process, ended as Docker does; it must end well."""
+    chosen = {**SERVICES[service]["environment"], **variables}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("STREAMER_")}
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "streamer", *SERVICES[service]["command"]),
+            env=clean | chosen,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        code = await process.wait()
+    assert code == 0, _text(log)
+
+
+async def some_events(settings: Settings) -> list[ActivityEvent]:
+    async with reader(settings, settings.events_topic, "earliest", PATIENCE_S) as consumer:
+        while True:
+            fetched = await consumer.getmany(timeout_ms=500)
+            values = [record.value for records in fetched.values() for record in records]
+            if values:
+                return [decode_event(value) for value in values]
+
+
+async def test_worker_and_devices_as_composed_give_events(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    settings = make_settings()
+    names = ("bootstrap_servers", "readings_topic", "events_topic", "dlq_topic", "group_id")
+    variables = {f"STREAMER_{name.upper()}": getattr(settings, name) for name in names}
+    await topics.ensure(settings, PATIENCE_S)
+    async with (
+        running("worker", variables | {"STREAMER_HTTP_PORT": "0"}, tmp_path / "worker.log"),
+        running("devices", variables, tmp_path / "devices.log"),
+    ):
+        events = await asyncio.wait_for(some_events(settings), PATIENCE_S)
+    assert {event.device_id for event in events} <= {f"phone-{i:03d}" for i in range(1, 21)}
+
+
+@pytest.mark.parametrize("expression", [*alert_expressions(), *dashboard_expressions()])
+def test_every_metric_and_label_that_is_asked_for_exists(expression: str) -> None:
+    names = metrics_in(expression)
+    assert names <= set(SERIES) or "up{" in expression
+    labels = {"instance"}
+    for name in names:
+        labels |= {*SERIES[name].labels, *(["le"] if name.endswith("_bucket") else [])}
+    asked = {
+        label.strip()
+        for listed in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression)
+        for label in listed.split(",")
+    }
+    assert asked <= labels
+
+
+def test_the_dashboard_shows_what_an_operator_looks_for() -> None:
+    shown = {SERIES[name].name for text in dashboard_expressions() for name in metrics_in(text)}
+    assert shown >= {
+        "streamer_samples_total",
+        "streamer_windows_total",
+        "streamer_events_total",
+        "streamer_event_latency_seconds",
+        "streamer_lag_records",
+        "streamer_lag_seconds",
+        "streamer_rejects_total",
+        "streamer_recoveries_total",
+        "streamer_stage_seconds",
+    }
+
+
+def test_the_dashboard_asks_the_source_that_is_provisioned() -> None:
+    provisioned = DEPLOY / "grafana" / "provisioning" / "datasources" / "prometheus.yml"
+    [source] = read_yaml(provisioned)["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    for path in (DEPLOY / "grafana" / "dashboards").glob("*.json"):
+        for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
+            assert panel["datasource"] == {"type": source["type"], "uid": source["uid"]}
+
+
+def test_prometheus_scrapes_the_worker_where_it_listens_and_reads_the_alerts() -> None:
+    config = read_yaml(DEPLOY / "prometheus" / "prometheus.yml")
+    [job] = config["scrape_configs"]
+    [found] = job["dns_sd_configs"]
+    [service] = found["names"]
+    assert service in OURS
+    assert SERVICES[service]["environment"]["STREAMER_HTTP_HOST"] == "0.0.0.0"
+    assert found["port"] == Settings.model_fields["http_port"].default
+    assert f"EXPOSE {found['port']}\n" in DOCKERFILE
+    assert all((DEPLOY / "prometheus" / name).exists() for name in config["rule_files"])
+    assert all(f'job="{job["job_name"]}"' in text for text in alert_expressions() if "up{" in text)
+
+
+@pytest.mark.parametrize("what", [("config", "prometheus.yml"), ("rules", "alerts.yml")])
+def test_promtool_finds_nothing_wrong(what: tuple[str, str]) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not on the PATH")
+    kind, name = what
+    done = subprocess.run(
+        [promtool, "check", kind, str(DEPLOY / "prometheus" / name)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def healthy(port: int) -> bool:
+    """What the image's health check says of a worker at this port."""
+    [written] = re.findall(r"^HEALTHCHECK .*CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    python, *arguments = json.loads(written)
+    assert python == "python"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *arguments,
+        env=os.environ | {"STREAMER_HTTP_PORT": str(port)},
+        stderr=subprocess.DEVNULL,
+    )
+    return await process.wait() == 0
+
+
+async def test_the_health_check_of_the_image_tells_whether_a_worker_answers() -> None:
+    settings = Settings.load({"http_port": 0})
+    async with serve(settings, Metrics(), Health(lambda: 0.0)) as port:
+        assert await healthy(port)
+    assert not await healthy(port)

@@ -1,0 +1,101 @@
+"""Rules about the code as a whole: who imports whom, how long modules are, what nobody uses."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+from prometheus_client.metrics import MetricWrapperBase
+
+import streamer
+from streamer.metrics import Metrics
+from streamer.settings import Settings
+
+PACKAGE = Path(streamer.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PURE = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in {"stream", "features"}]
+ALLOWED = ("streamer.stream", "streamer.features", "streamer.errors")
+LONGEST = 400
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Names of modules, or of things in modules, that a module imports absolutely."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports are not for here"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def read_from(node: ast.AST, *owners: str) -> set[str]:
+    """Attributes that are read from something that is called like one of the owners."""
+    found = set()
+    for each in ast.walk(node):
+        if isinstance(each, ast.Attribute):
+            owner = each.value
+            called = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+            if called in owners:
+                found.add(each.attr)
+    return found
+
+
+def read_outside(module: str, *owners: str) -> set[str]:
+    trees = [tree_of(path) for path in MODULES if name_of(path) != module]
+    return set().union(*(read_from(tree, *owners) for tree in trees))
+
+
+def methods(cls: type) -> dict[str, ast.FunctionDef]:
+    path = inspect.getsourcefile(cls)
+    assert path is not None
+    [found] = [
+        node
+        for node in tree_of(Path(path)).body
+        if isinstance(node, ast.ClassDef) and node.name == cls.__name__
+    ]
+    return {node.name: node for node in found.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("path", PURE, ids=name_of)
+def test_pure_code_imports_nothing_of_ours_but_pure_code_and_errors(path: Path) -> None:
+    ours = {name for name in imported(tree_of(path)) if name.split(".")[0] == "streamer"}
+    assert {
+        name for name in ours if not f"{name}.".startswith(tuple(f"{a}." for a in ALLOWED))
+    } == (set())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_module_is_long(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+def test_every_setting_is_read_somewhere() -> None:
+    used = read_outside("settings.py", "settings", "_settings")
+    for name, method in methods(Settings).items():
+        if name in used:  # a property that is made of settings
+            used |= read_from(method, "self")
+    assert set(Settings.model_fields) - used == set()
+
+
+def test_every_metric_is_set_somewhere() -> None:
+    used = read_outside("metrics.py", "metrics", "_metrics")
+    for name, method in methods(Metrics).items():
+        if name in used:
+            used |= read_from(method, "self")
+    metrics = {
+        name
+        for name, value in vars(Metrics()).items()
+        if isinstance(value, MetricWrapperBase) and name != "build"  # set once, where it is made
+    }
+    assert len(metrics) == len(Metrics().catalogue)
+    assert metrics - used == set()
