@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test check format docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,13 @@ check: $(STAMP) ## Lint, formatting and strict types
 format: $(STAMP) ## Rewrite the code the way `make check` wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMP) ## Rewrite the tables in docs/ that are made from the code
+	sed -i.old '/^| setting /,$$d' docs/configuration.md
+	$(BIN)/python -m streamer.settings >> docs/configuration.md
+	sed -i.old '/^| metric /,$$d' docs/metrics.md
+	$(BIN)/python -m streamer.metrics >> docs/metrics.md
+	rm docs/*.old
 
 lock: $(STAMP) ## Refresh constraints.txt from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

@@ -5,6 +5,8 @@ StreamerError
 ├── DataError          a file or a data set is not what it should be
 │   └── ModelError     a model file cannot be used
 ├── ShapeError         an array has the wrong shape or type (also a ValueError)
+├── ProcessingError    records cannot be processed, whatever their contents
+│   └── RejectsError   most records are refused: something is wrong with all of them
 └── KafkaError         Kafka is not as the worker needs it
     ├── TopicError     a topic is missing or set up so that it would lose data
     └── BrokerError    the local broker cannot be installed, started or reached
@@ -31,6 +33,14 @@ class ModelError(DataError):
 
 class ShapeError(StreamerError, ValueError):
     """An array has the wrong shape or type."""
+
+
+class ProcessingError(StreamerError):
+    """Records cannot be processed, whatever their contents."""
+
+
+class RejectsError(ProcessingError):
+    """Most records are refused: something is wrong with all of them."""
 
 
 class KafkaError(StreamerError):

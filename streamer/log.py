@@ -2,10 +2,32 @@
 
 import logging
 import sys
+import time
 
 import structlog
 
 from streamer.settings import Settings
+
+REPEAT_S = 10.0
+"""How often a library may say the same thing."""
+
+
+class _Seldom(logging.Filter):
+    """Lets a library say the same only so often: without a broker aiokafka says it all the time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_s: dict[tuple[str, int, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("streamer"):
+            return True
+        key = record.name, record.levelno, str(record.msg)
+        now_s = time.monotonic()
+        if now_s - self._said_s.get(key, -REPEAT_S) < REPEAT_S:
+            return False
+        self._said_s[key] = now_s
+        return True
 
 
 def configure(settings: Settings) -> None:
@@ -40,6 +62,7 @@ def configure(settings: Settings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
+    handler.addFilter(_Seldom())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(level, logging.WARNING))

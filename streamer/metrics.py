@@ -103,6 +103,9 @@ class Metrics:
         self.fetch_windows = histogram("fetch_windows", "Windows of a fetch.", buckets=_SIZES)
 
         self.partitions = gauge("assigned_partitions", "Partitions that this worker has.")
+        self.broken = gauge(
+            "broken_partitions", "Partitions stopped because something breaks on their records."
+        )
         self.devices = gauge("devices", "Devices remembered.")
         self.lag_records = gauge("lag_records", "Records not read yet.", "partition")
         self.lag_seconds = gauge(
@@ -158,6 +161,11 @@ class Metrics:
         self.windows_open.dec(windows)
         self.samples.labels("moved").inc(samples)
         self.samples_waiting.dec(samples)
+
+    def forget(self, partition: int) -> None:
+        """Stop showing what was known of a partition that is another worker's now."""
+        for gauge in (self.lag_records, self.lag_seconds, self.recovery_remaining):
+            gauge.remove(str(partition))
 
     def count_events(self, events: Sequence[ActivityEvent]) -> None:
         """Count events that are committed."""

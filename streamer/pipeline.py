@@ -9,7 +9,7 @@ them on in their order.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,6 +23,7 @@ from streamer.features import UCI_HAR, extract, scale
 from streamer.metrics import Metrics
 from streamer.predict.label import label
 from streamer.predict.protocol import Predictor
+from streamer.rejects import RejectLimit
 from streamer.settings import Settings
 from streamer.stream.batch import Batch, Floats
 from streamer.stream.partition import ClosedWindows, Outcome, PartitionWindows
@@ -87,12 +88,26 @@ class Sink(Protocol):
         """Make the last position last."""
 
 
+def published_features(signals: Floats) -> Floats:
+    """The features (n, 561) of windows of signals (n, 9, 129), on the published scale."""
+    return scale(extract(signals))
+
+
 class Stages:
     """Decode, window, extract: one partition's way from records to features."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, position: Position) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        position: Position,
+        limit: RejectLimit,
+        features: Callable[[Floats], Floats] = published_features,
+    ) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._limit = limit
+        self._features = features
         self._windows = PartitionWindows(settings.rules, UCI_HAR, position.clock_us)
         self._replay_start = ReplayStart(position)
         self.position = position
@@ -100,6 +115,7 @@ class Stages:
     def compute(self, records: Sequence[Record]) -> Computed:
         """Records in, features out. Nothing but CPU: runs off the event loop."""
         decoded, batch = self._decode(records)
+        self._limit.count(len(records), len(decoded.rejects))
         devices = self._windows.devices
         with self._metrics.stage("windows"):
             outcome = self._windows.push(batch)
@@ -176,7 +192,7 @@ class Stages:
         self, windows: list[ClosedWindows], dead_letters: list[DeadLetter], oldest_ms: int
     ) -> Computed:
         with self._metrics.stage("features"):
-            features = [scale(extract(part.signals)) for part in windows]
+            features = [self._features(part.signals) for part in windows]
         return Computed(windows, features, dead_letters, self.position, oldest_ms)
 
 

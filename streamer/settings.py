@@ -102,6 +102,16 @@ class Settings(BaseSettings):
         False, description="Also send readings that came too late to the dead-letter topic."
     )
 
+    max_reject_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of refused records at which the worker stops; 1 refuses them all.",
+    )
+    reject_window_s: PositiveFloat = Field(
+        60, allow_inf_nan=False, description="Time over which that share is taken."
+    )
+
     # Windows: which are worth a prediction
     min_coverage: float = Field(
         0.8, ge=0, le=1, description="Least share of a window's samples that must really be there."

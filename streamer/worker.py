@@ -8,8 +8,9 @@ import time
 import structlog
 
 from streamer import log as logging
+from streamer.errors import KafkaError, TopicError
 from streamer.kafka import topics
-from streamer.kafka.worker import Worker
+from streamer.kafka.worker import Worker, until_stopped
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.ops.health import Health
@@ -27,25 +28,48 @@ async def run(settings: Settings, *, until_end: bool = False) -> None:
         StreamerError: something must be put right first.
     """
     logging.configure(settings)
-    model = artifact.load(settings.model or artifact.SHIPPED)
+    stopping = asyncio.Event()
+    _on_signals(stopping)
+    predictor = LocalPredictor(artifact.load(settings.model or artifact.SHIPPED))
     metrics, health = Metrics(), Health(time.monotonic)
-    await topics.ensure(settings)
-    worker = Worker(settings, metrics, health, LocalPredictor(model), until_end=until_end)
-    _on_signals(worker)
     async with serve(settings, metrics, health) as port:
         log.info("working", metrics=f"http://{settings.http_host}:{port}/metrics")
-        await worker.run()
+        await until_stopped(stopping, _prepare_topics(settings))
+        await Worker(settings, metrics, health, predictor, stopping, until_end=until_end).run()
     log.info("done")
 
 
-def _on_signals(worker: Worker) -> None:
+async def _prepare_topics(settings: Settings) -> None:
+    """Create what is missing; refuse to work with what would lose data, and warn of the rest.
+
+    Raises:
+        TopicError: topics are set up so that data would be lost.
+    """
+    for name in await topics.ensure(settings):
+        log.info("created topic", topic=name)
+    try:
+        findings = await topics.check(settings)
+    except KafkaError as error:
+        # A worker may well not be allowed to read configurations.
+        log.warning("cannot check the topics", error=str(error))
+        return
+    for found in findings:
+        if found.severity == "warning":
+            log.warning(found.problem, topic=found.topic, remedy=found.remedy)
+    if errors := [found for found in findings if found.severity == "error"]:
+        raise TopicError(
+            "\n".join(f"{found.topic}: {found.problem}; {found.remedy}" for found in errors)
+        )
+
+
+def _on_signals(stopping: asyncio.Event) -> None:
     """The first Ctrl-C or SIGTERM drains, a second Ctrl-C ends the process as it stands."""
     loop = asyncio.get_running_loop()
 
     def drain() -> None:
         log.info("stopping: committing what is on its way; Ctrl-C again to end at once")
         loop.add_signal_handler(signal.SIGINT, os._exit, 130)
-        worker.stop()
+        stopping.set()
 
     loop.add_signal_handler(signal.SIGINT, drain)
     loop.add_signal_handler(signal.SIGTERM, drain)

@@ -76,3 +76,22 @@ def test_lines_of_a_library_tell_which_it_is() -> None:
     assert [line.get("logger") for line in lines if line["event"] == "theirs, error"] == [
         "aiokafka.test"
     ]
+
+
+def test_a_library_that_says_the_same_all_the_time_is_heard_once_in_a_while() -> None:
+    script = """
+import logging
+from streamer import log
+from streamer.settings import Settings
+
+log.configure(Settings.load({"log_format": "json"}))
+for attempt in range(1000):
+    logging.getLogger("aiokafka.test").error("attempt %s failed", attempt)
+    logging.getLogger("streamer.test").error("ours %s", attempt)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert [event for event in events if event.startswith("attempt")] == ["attempt 0 failed"]
+    assert sum(event.startswith("ours") for event in events) == 1000

@@ -82,7 +82,7 @@ async def test_who_asks_for_openmetrics_gets_it() -> None:
 
 async def test_a_worker_is_alive_before_it_is_ready() -> None:
     async with running() as ops:
-        assert await ops.get("/healthz") == (200, '{"alive": true}')
+        assert await ops.get("/healthz") == (200, '{"alive": true, "trouble": null}')
         status, reason = await ops.readiness()
         assert status == 503
         assert reason is not None

@@ -11,6 +11,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaError as AIOKafkaError
 
 from streamer.errors import KafkaError, SettingsError
 from streamer.settings import Settings
@@ -22,8 +23,21 @@ stamina.instrumentation.set_on_retry_hooks(())
 
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
+_CLOSE_S = 3.0
 
 Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient)
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """What went wrong, one by one, where several things may have at once."""
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for part in error.exceptions for cause in causes(part)]
+    return [error]
+
+
+def is_kafka_trouble(error: BaseException) -> bool:
+    """Whether everything that went wrong went wrong between Kafka and us."""
+    return all(isinstance(cause, AIOKafkaError) for cause in causes(error))
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -105,10 +119,13 @@ async def _start(client: Client) -> Client:
 
 async def _stop(client: Client) -> None:
     try:
-        if isinstance(client, AIOKafkaAdminClient):
-            await client.close()
-        else:
-            await client.stop()
+        async with asyncio.timeout(_CLOSE_S):
+            if isinstance(client, AIOKafkaAdminClient):
+                await client.close()
+            else:
+                await client.stop()
+    except TimeoutError:
+        log.warning("a broker does not answer; connection closed without a farewell")
     except asyncio.CancelledError:
         # A consumer that had no time to start its tasks lets their cancellation out of `stop`.
         task = asyncio.current_task()

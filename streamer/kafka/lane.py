@@ -1,6 +1,8 @@
 """One partition in the hands of one worker: taken over, built again from the log, run, given up."""
 
 import asyncio
+import contextlib
+import time
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -8,16 +10,29 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streamer.errors import ProcessingError, StreamerError
+from streamer.kafka.client import causes, is_kafka_trouble
 from streamer.kafka.positions import committed
-from streamer.kafka.sink import open_sink
+from streamer.kafka.sink import PartitionSink, open_sink
 from streamer.kafka.source import PartitionSource
 from streamer.metrics import Metrics
 from streamer.pipeline import Stages, flow
 from streamer.predict.protocol import Predictor
+from streamer.recovery import recover
+from streamer.rejects import RejectLimit
 from streamer.settings import Settings
 from streamer.stream.position import Position
 
 log = structlog.get_logger(__name__)
+
+ATTEMPTS = 3
+"""How often records are tried that our own code breaks on."""
+
+RETRY_S = 1.0
+"""Pause before the second attempt; later ones are longer."""
+
+REPORT_S = 5.0
+"""How often a recovery says how far it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +42,7 @@ class Tools:
     settings: Settings
     metrics: Metrics
     predictor: Predictor
+    limit: RejectLimit
     consumer: AIOKafkaConsumer
     admin: AIOKafkaAdminClient
     cpu: Executor
@@ -40,9 +56,13 @@ class Lane:
     ) -> None:
         self._tools = tools
         self._partition = partition
-        self.source = PartitionSource(tools.metrics, tools.consumer, partition, until)
+        self._until_end = until is not None
         self._kept = kept
+        self._position: Position | None = None
+        self.source = PartitionSource(tools.metrics, tools.consumer, partition, until)
         self.ready = False
+        self.broken: str | None = None
+        """Why nothing goes on here, though the partition is still ours."""
         self.stages: Stages | None = None
         """The partition's memory, for whoever goes on from where this lane has stopped."""
 
@@ -51,29 +71,82 @@ class Lane:
         self.source.stop()
 
     async def run(self) -> None:
-        """Take the partition over, and run it until it ends."""
+        """Run the partition until it ends.
+
+        What breaks in our own code is tried again from the committed position, which may have
+        been bad luck. What breaks again stops the partition there: skipping would lose data.
+
+        Raises:
+            KafkaError: there is trouble with Kafka; aiokafka's or ours.
+            StreamerError: something must be put right first.
+        """
+        failures, reached = 0, -1
+        while not self.source.stopped:
+            try:
+                await self._run()
+            except Exception as error:
+                ours = [cause for cause in causes(error) if isinstance(cause, StreamerError)]
+                if ours:
+                    raise ours[0] from None
+                if is_kafka_trouble(error):
+                    raise
+                at = self._position.next if self._position else -1
+                failures, reached = (failures + 1, at) if at == reached else (1, at)
+                await self._failed(error, failures)
+            else:
+                return
+
+    async def _failed(self, error: Exception, failures: int) -> None:
+        """Wait before the next attempt; after the last one, for the end."""
+        self.ready = False
+        reason = repr(causes(error)[0])
+        problem = f"no record of {_name(self._partition)} from {self._reached()} on: {reason}"
+        log.error("something broke", unprocessed=problem, attempt=failures, exc_info=error)
+        if failures < ATTEMPTS:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.source.stopping.wait(), failures * RETRY_S)
+            return
+        problem += (
+            f". Tried {ATTEMPTS} times; nothing is skipped. Put the cause right and start again"
+        )
+        if self._until_end:
+            raise ProcessingError(problem)
+        self.broken = problem
+        log.error("partition stopped", problem=problem)
+        await self.source.stopping.wait()
+
+    def _reached(self) -> str:
+        return "the committed position" if self._position is None else str(self._position.next)
+
+    async def _run(self) -> None:
+        """Take the partition over, and run it."""
         tools = self._tools
+        kept, self._kept = self._kept, None
         async with open_sink(
             tools.settings, tools.metrics, self._partition, tools.consumer
         ) as sink:
-            position = await self._position()
-            if self._kept is not None and self._kept.position == position:
-                stages = self._kept
+            self._position = position = await self._committed()
+            if kept is not None and kept.position == position:
+                stages = kept
             else:
-                stages = Stages(tools.settings, tools.metrics, position)
+                stages = Stages(tools.settings, tools.metrics, position, tools.limit)
                 await self._recover(stages, position)
-            if self.source.stopped:
-                return
-            self.source.seek(position.next)
-            stages.take_over()
-            self.ready = True
-            try:
-                await flow(self.source, stages, tools.predictor, sink, tools.metrics, tools.cpu)
-                self.stages = stages
-            finally:
-                stages.hand_over()
+            if not self.source.stopped:
+                self.source.seek(position.next)
+                await self._flow(stages, sink)
 
-    async def _position(self) -> Position:
+    async def _flow(self, stages: Stages, sink: PartitionSink) -> None:
+        tools = self._tools
+        stages.take_over()
+        self.ready = True
+        try:
+            await flow(self.source, stages, tools.predictor, sink, tools.metrics, tools.cpu)
+            self.stages = stages
+        finally:
+            self._position = sink.committed or self._position
+            stages.hand_over()
+
+    async def _committed(self) -> Position:
         """Where to go on: the group's position, or the oldest record that is still there."""
         tools, partition = self._tools, self._partition
         begin = (await tools.consumer.beginning_offsets([partition]))[partition]
@@ -85,8 +158,7 @@ class Lane:
         log.error(
             "records that open windows depend on are gone: windows lack context for a while; "
             "give the topic a longer retention",
-            topic=partition.topic,
-            partition=partition.partition,
+            partition=_name(partition),
             needed=position.low,
             oldest=begin,
             lost=max(0, begin - position.next),
@@ -94,32 +166,28 @@ class Lane:
         return Position(begin, max(begin, position.next), position.clock_us)
 
     async def _recover(self, stages: Stages, position: Position) -> None:
-        """Read again what is published already but still matters."""
+        """Read again what is published already but still matters, and say so."""
         if position.low == position.next:
             return
-        tools, source = self._tools, self.source
-        loop = asyncio.get_running_loop()
-        remaining = tools.metrics.recovery_remaining.labels(str(self._partition.partition))
-        started_s = loop.time()
-        tools.metrics.recoveries.inc()
-        start = position.low
-        for end in sorted({*position.flushed, position.next}):
-            # What lies beyond the end of the output is fetched again later.
-            source.seek(start)
-            while source.next < end and not source.stopped:
-                remaining.set(position.next - source.next)
-                records = [r for r in await source.fetch_some() if r.offset < end]
-                if records:
-                    tools.metrics.recovery_records.inc(len(records))
-                    await loop.run_in_executor(tools.cpu, stages.replay, records)
-            if end in position.flushed:
-                stages.replay_flush()
-            start = end
-        remaining.set(0)
-        log.info(
-            "recovered",
-            topic=self._partition.topic,
-            partition=self._partition.partition,
-            records=position.next - position.low,
-            seconds=round(loop.time() - started_s, 3),
-        )
+        metrics, name = self._tools.metrics, _name(self._partition)
+        metrics.recoveries.inc()
+        remaining = metrics.recovery_remaining.labels(str(self._partition.partition))
+        started_s = said_s = time.monotonic()
+
+        def report(read: int, left: int) -> None:
+            nonlocal said_s
+            metrics.recovery_records.inc(read)
+            remaining.set(left)
+            if time.monotonic() - said_s > REPORT_S:
+                said_s = time.monotonic()
+                log.info("recovering", partition=name, records_left=left)
+
+        records = position.next - position.low
+        remaining.set(records)
+        await recover(self.source, stages, position, self._tools.cpu, report)
+        seconds = round(time.monotonic() - started_s, 3)
+        log.info("recovered", partition=name, records=records, seconds=seconds)
+
+
+def _name(partition: TopicPartition) -> str:
+    return f"{partition.topic}[{partition.partition}]"

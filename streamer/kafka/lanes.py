@@ -20,6 +20,9 @@ DRAIN_S = 5.0
 LOOK_S = 2.0
 """How often progress is looked at."""
 
+ANSWER_S = 5.0
+"""How long Kafka may take to say how far the topic goes."""
+
 
 class StarvedError(KafkaError):  # type: ignore[misc]
     """The consumer gives no records though there are some."""
@@ -62,7 +65,10 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             self._running[partition] = lane, asyncio.create_task(lane.run(), name=str(partition))
         self._tools.metrics.partitions.set(len(assigned))
         self._health.connected = True
+        self._health.recovering = {partition.partition for partition in assigned}
         log.info("assigned", partitions=sorted(p.partition for p in assigned))
+        if not assigned:
+            log.warning("more workers than partitions: this one waits until another leaves")
         self._assigned.set()
 
     async def drain(self) -> None:
@@ -81,17 +87,22 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._kept[partition] = lane.stages
             elif not task.cancelled() and (error := task.exception()):
                 log.warning("gave up uncommitted work", partition=partition, error=repr(error))
+            self._tools.metrics.forget(partition.partition)
         self._tools.metrics.partitions.set(0)
+        self._tools.metrics.broken.set(0)
         self._health.recovering.clear()
+        self._health.broken.clear()
 
     async def work(self, stopping: asyncio.Event) -> None:
         """Watch over the lanes until told to stop, or until all of them have come to their end.
 
         Raises:
             KafkaError: a lane had trouble with Kafka, or gets no records though there are some.
+            StreamerError: something must be put right first.
         """
         stop = asyncio.create_task(stopping.wait())
         try:
+            await self._wait_for_the_group(stop)
             while not stop.done():
                 unfinished = self._unfinished()
                 await asyncio.wait(
@@ -102,6 +113,17 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._look()
         finally:
             stop.cancel()
+
+    async def _wait_for_the_group(self, stop: asyncio.Task[bool]) -> None:
+        assigned = asyncio.create_task(self._assigned.wait())
+        await asyncio.wait({stop, assigned}, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+        assigned.cancel()
+        if not (self._assigned.is_set() or stop.done()):
+            log.info(
+                "waiting for the group to give us partitions; it keeps those of a worker that has "
+                "died until the session timeout is over",
+                session_timeout_s=self._tools.settings.session_timeout_s,
+            )
 
     def _unfinished(self) -> set[asyncio.Task[None]]:
         """Lanes at work; raises what went wrong in the others."""
@@ -115,18 +137,22 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         """Tell `Health` whether records go through, and give up a consumer that has gone deaf."""
         health = self._health
         lanes = {partition: lane for partition, (lane, _) in self._running.items()}
+        health.broken = [lane.broken for lane in lanes.values() if lane.broken]
+        self._tools.metrics.broken.set(len(health.broken))
+        lanes = {partition: lane for partition, lane in lanes.items() if not lane.broken}
         health.recovering = {p.partition for p, lane in lanes.items() if not lane.ready}
         try:
-            ends = await self._tools.consumer.end_offsets(list(lanes))
-        except KafkaError as error:
-            log.warning("cannot ask how far the topic goes", error=str(error))
+            async with asyncio.timeout(ANSWER_S):
+                ends = await self._tools.consumer.end_offsets(list(lanes))
+        except (KafkaError, TimeoutError) as error:
+            log.warning("Kafka does not say how far the topic goes", error=repr(error))
             health.no_progress()
             return
         seen = {partition: lane.source.next for partition, lane in lanes.items()}
         behind = {partition for partition in lanes if seen[partition] < ends[partition]}
         if any(seen[partition] == self._seen.get(partition) for partition in behind):
             health.no_progress()
-        else:
+        elif behind <= self._seen.keys():
             health.progress()
         self._seen = seen
         now = time.monotonic()

@@ -31,7 +31,8 @@ class PartitionSource:
         self._consumer = consumer
         self._partition = partition
         self._until = until
-        self._stopping = asyncio.Event()
+        self.stopping = asyncio.Event()
+        """Set when it is told to stop."""
         self.next = 0
         """The record that the next fetch begins with."""
         self.exhausted = False
@@ -41,16 +42,17 @@ class PartitionSource:
     @property
     def stopped(self) -> bool:
         """Whether it was told to stop."""
-        return self._stopping.is_set()
+        return self.stopping.is_set()
 
     def seek(self, offset: int) -> None:
         """Go on from this record."""
         self._consumer.seek(self._partition, offset)
         self.next = offset
+        self.waiting_since = None
 
     def stop(self) -> None:
         """Let there be no further fetch."""
-        self._stopping.set()
+        self.stopping.set()
 
     async def fetch(self) -> Records | None:
         """The next records, at least one; None at the end."""
@@ -69,13 +71,16 @@ class PartitionSource:
                 self._partition, timeout_ms=FETCH_TIMEOUT_MS, max_records=FETCH_RECORDS
             )
         )
-        stopping = asyncio.ensure_future(self._stopping.wait())
+        stopping = asyncio.ensure_future(self.stopping.wait())
         self.waiting_since = self.waiting_since or time.monotonic()
-        # In a rebalance the fetch would wait for its end, and the rebalance for us.
-        await asyncio.wait({fetch, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not fetch.done():
-            fetch.cancel()
+        try:
+            # In a rebalance the fetch would wait for its end, and the rebalance for us.
+            await asyncio.wait({fetch, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # A fetch left behind would take the records that the next one is for.
+            stopping.cancel()
+            finished = fetch.done() or not fetch.cancel()
+        if not finished:
             return []
         # What the consumer fetched before it was told where to go is not ours.
         fetched = (await fetch).get(self._partition, [])

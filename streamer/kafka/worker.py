@@ -2,27 +2,38 @@
 
 import asyncio
 import contextlib
+import time
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaError
 
-from streamer.kafka.client import client_options, connected
+from streamer.errors import KafkaError
+from streamer.kafka.client import client_options, connected, is_kafka_trouble
 from streamer.kafka.lane import Tools
-from streamer.kafka.lanes import Lanes
+from streamer.kafka.lanes import DRAIN_S, Lanes
 from streamer.metrics import Metrics
 from streamer.ops.health import Health
 from streamer.pipeline import Stages
 from streamer.predict.protocol import Predictor
+from streamer.rejects import RejectLimit
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 RESTART_S = 1.0
-"""Pause before the Kafka clients are started again."""
+"""Pause before the Kafka clients are started again; twice as long after each failure in a row."""
+
+LONGEST_RESTART_S = 30.0
+
+MOST_FAILURES = 8
+"""Restarts in a row without any progress, after which the process had better be started anew."""
+
+STOP_S = DRAIN_S + 3.0
+"""How long it may take to commit, to leave the group and to close, once told to stop."""
 
 
 class Worker:
@@ -34,6 +45,7 @@ class Worker:
         metrics: Metrics,
         health: Health,
         predictor: Predictor,
+        stopping: asyncio.Event,
         *,
         until_end: bool = False,
     ) -> None:
@@ -42,30 +54,50 @@ class Worker:
         self._health = health
         self._predictor = predictor
         self._until_end = until_end
+        self._limit = RejectLimit(
+            settings.max_reject_share, settings.reject_window_s, time.monotonic
+        )
         self._ends: dict[TopicPartition, int] | None = None
-        self._stopping = asyncio.Event()
+        self._stopping = stopping
         self._kept: dict[TopicPartition, Stages] = {}
 
-    def stop(self) -> None:
-        """Commit what is on its way, then end `run`."""
-        self._stopping.set()
-
     async def run(self) -> None:
-        """Work; after trouble with Kafka start again from what is committed."""
+        """Work; after trouble with Kafka start again from what is committed.
+
+        Raises:
+            KafkaError: starting again has not helped.
+            StreamerError: something must be put right first.
+        """
         with ThreadPoolExecutor(1, "compute") as cpu:
-            while True:
+            while not self._stopping.is_set():
                 try:
-                    await self._session(cpu)
-                except BaseException as error:
+                    await until_stopped(self._stopping, self._session(cpu), self._grace_s)
+                except Exception as error:
                     if not is_kafka_trouble(error):
                         raise
-                    log.warning("trouble with Kafka, starting again", error=repr(error))
+                    await self._pause(error)
                 else:
                     return
-                self._metrics.restarts.inc()
-                self._health.connected = False
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), RESTART_S)
+
+    def _grace_s(self) -> float:
+        # Without partitions there is nothing to commit.
+        return STOP_S if self._health.connected else 0.0
+
+    async def _pause(self, error: Exception) -> None:
+        """Give Kafka time, and up when time does not help."""
+        health = self._health
+        health.connected = False
+        health.failures += 1
+        if health.failures > MOST_FAILURES:
+            raise KafkaError(
+                f"no progress, though the Kafka clients were started again {MOST_FAILURES} times; "
+                f"the last trouble was {error!r}"
+            ) from error
+        self._metrics.restarts.inc()
+        pause_s = min(RESTART_S * 2 ** (health.failures - 1), LONGEST_RESTART_S)
+        log.warning("trouble with Kafka, starting again", error=repr(error), pause_s=pause_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), pause_s)
 
     async def _session(self, cpu: Executor) -> None:
         settings = self._settings
@@ -73,7 +105,9 @@ class Worker:
             connected(lambda: group_member(settings)) as consumer,
             connected(lambda: AIOKafkaAdminClient(**client_options(settings))) as admin,
         ):
-            tools = Tools(settings, self._metrics, self._predictor, consumer, admin, cpu)
+            tools = Tools(
+                settings, self._metrics, self._predictor, self._limit, consumer, admin, cpu
+            )
             if self._until_end and self._ends is None:
                 self._ends = await end_offsets(consumer, admin, settings.readings_topic)
             lanes = Lanes(tools, self._health, self._ends, self._kept)
@@ -113,8 +147,18 @@ async def end_offsets(
     return ends
 
 
-def is_kafka_trouble(error: BaseException) -> bool:
-    """Whether everything that went wrong went wrong between Kafka and us."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(is_kafka_trouble(part) for part in error.exceptions)
-    return isinstance(error, KafkaError)
+async def until_stopped(
+    stopping: asyncio.Event,
+    work: Coroutine[None, None, None],
+    grace_s: Callable[[], float] = lambda: 0.0,
+) -> None:
+    """Do some work; cut it off when it has not ended so many seconds after the event."""
+    task, stop = asyncio.create_task(work), asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task}, timeout=grace_s())
+    finally:
+        stop.cancel()
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

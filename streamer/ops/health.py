@@ -12,12 +12,16 @@ class Health:
         clock: seconds that only go forwards.
         connected: a broker has answered and the group has been joined.
         recovering: partitions that are not yet built again from the log.
+        broken: why partitions are stopped, if something breaks on their records.
+        failures: times in a row that the Kafka clients were started again without any progress.
         behind_since: since when there are records and no progress; None while there is some.
     """
 
     clock: Callable[[], float]
     connected: bool = False
     recovering: set[int] = field(default_factory=set)
+    broken: list[str] = field(default_factory=list)
+    failures: int = 0
     behind_since: float | None = None
 
     patience_s: float = 30.0
@@ -26,6 +30,7 @@ class Health:
     def progress(self) -> None:
         """Records went through, or there are none to go."""
         self.behind_since = None
+        self.failures = 0
 
     def no_progress(self) -> None:
         """There are records, and none went through."""
@@ -37,6 +42,17 @@ class Health:
         """Whether patience has run out."""
         return self.behind_since is not None and self.clock() - self.behind_since > self.patience_s
 
+    def trouble(self) -> str | None:
+        """What should not be so; None when all is well."""
+        if self.broken:
+            return f"broken: {' / '.join(self.broken)}"
+        if self.stalled:
+            restarts = f", clients restarted {self.failures} times" if self.failures else ""
+            return (
+                f"stalled: there are records, none went through for {self.patience_s:g} s{restarts}"
+            )
+        return None
+
     def why_not_ready(self) -> str | None:
         """What is missing; None when ready."""
         if not self.connected:
@@ -44,6 +60,4 @@ class Health:
         if self.recovering:
             partitions = ", ".join(map(str, sorted(self.recovering)))
             return f"recovering: building partitions {partitions} again from the log"
-        if self.stalled:
-            return f"stalled: there are records, none went through for {self.patience_s:g} s"
-        return None
+        return self.trouble()

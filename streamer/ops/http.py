@@ -28,7 +28,9 @@ async def serve(settings: Settings, metrics: Metrics, health: Health) -> AsyncIt
         return web.Response(body=encode(metrics.registry), headers={"Content-Type": content_type})
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.json_response({"alive": True})
+        # A supervisor that restarted us for trouble in Kafka would only make more of it: we say
+        # so here, cure ourselves, and exit when that does not help.
+        return web.json_response({"alive": True, "trouble": health.trouble()})
 
     async def readyz(_: web.Request) -> web.Response:
         reason = health.why_not_ready()

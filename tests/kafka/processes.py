@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 CLI = [sys.executable, "-c", "from streamer.cli import main; main()"]
 PATIENCE_S = 60.0
