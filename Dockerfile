@@ -11,6 +11,6 @@ COPY --from=build /opt/streamer /opt/streamer
 ENV PATH=/opt/streamer/bin:$PATH PYTHONUNBUFFERED=1
 USER 10001
 EXPOSE 9464
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ.get(\"STREAMER_HTTP_PORT\", 9464)}/healthz', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ.get(\"STREAMER_HTTP_PORT\") or 9464}/healthz', timeout=2)"]
 ENTRYPOINT ["streamer"]
 CMD ["run"]
