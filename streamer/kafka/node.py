@@ -70,7 +70,9 @@ class Node:
         ]
         if (data / "meta.properties").exists():
             return
-        tool = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
+        # One id in 64 begins with a hyphen, so it must not stand alone.
+        arguments = [f"--cluster-id={cluster_id}", f"--config={config}"]
+        tool = [*java, "kafka.tools.StorageTool", "format", *arguments]
         done = subprocess.run(tool, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             raise BrokerError(f"Kafka cannot use {self.folder}:\n{done.stdout}{done.stderr}")

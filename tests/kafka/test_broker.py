@@ -89,6 +89,7 @@ def test_a_folder_of_a_cluster_of_another_size_is_refused(tmp_path: Path) -> Non
 
 
 async def test_data_in_a_folder_of_ones_own_survive_a_crash_and_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "cluster-id").write_text("-" + 21 * "A")  # one id in 64 begins with a hyphen
     with LocalKafka(data_dir=tmp_path) as kafka:
         async with admin_of(kafka) as admin:
             await admin.create_topics([NewTopic("kept", 1, 1)])
