@@ -3,7 +3,7 @@ WORKDIR /src
 RUN python -m venv /opt/streamer
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY streamer streamer
-RUN /opt/streamer/bin/pip install --no-cache-dir --constraint constraints.txt .
+RUN /opt/streamer/bin/pip install --no-cache-dir --constraint constraints.txt '.[fast]'
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --no-create-home streamer
