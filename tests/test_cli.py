@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -42,8 +41,6 @@ def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name: str) -> None:
-    if find_spec(f"streamer.cli.{name}") is None:
-        pytest.xfail(f"streamer {name} is listed and not there")
     done = CliRunner().invoke(main, [name, "--help"], catch_exceptions=False)
     assert done.exit_code == 0
     assert "--help" in done.output

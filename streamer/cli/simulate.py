@@ -6,6 +6,7 @@ import math
 import click
 from rich.console import Console
 
+from streamer import log
 from streamer.cli.options import settings_options
 from streamer.cli.publishing import sending_options
 from streamer.devices.faults import Faults
@@ -42,7 +43,15 @@ _SHARE = click.FloatRange(0, 1)
 @click.option("--late", type=_SHARE, default=0, help="Send this share of records late.")
 @click.option("--duplicate", type=_SHARE, default=0, help="Send this share of records twice.")
 @click.option("--bad", type=_SHARE, default=0, help="Add so many malformed records.")
-@settings_options("bootstrap_servers", "readings_topic", "events_topic", "dlq_topic", "partitions")
+@settings_options(
+    "bootstrap_servers",
+    "readings_topic",
+    "events_topic",
+    "dlq_topic",
+    "partitions",
+    "log_level",
+    "log_format",
+)
 def simulate(
     settings: Settings,
     sending: Sending,
@@ -60,6 +69,7 @@ def simulate(
     Faults are given as shares, such as --late 0.01. Ctrl-C ends in order: what is counted as sent
     has arrived.
     """
+    log.configure(settings)
     simulated = asyncio.run(
         publish_people(
             settings,

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import msgspec
@@ -12,7 +11,6 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from streamer.contracts.encode import encode
 from streamer.devices.publisher import PATIENCE_S, Message, Sent, publish, until_interrupted
 from streamer.devices.sending import Sending
-from streamer.errors import DataError
 from streamer.kafka import topics
 from streamer.model.recordings import Recording, read_recordings
 from streamer.settings import Settings
@@ -110,7 +108,7 @@ async def replay(
         KafkaError: no broker answers, or it does not accept what is sent.
     """
     with console.status("reading the recordings"):
-        recordings = _choose(raw_dir, only)
+        recordings = list(read_recordings(raw_dir, only))
     await topics.ensure(settings, PATIENCE_S)
     longest = max(len(recording.acc_gyro) for recording in recordings)
     timeline = sending.timeline(math.inf if loop else (longest - 1) * INTERVAL_MS)
@@ -127,17 +125,6 @@ async def replay(
             stop,
             lambda sent: bar.update(task, completed=sent.samples),
         )
-
-
-def _choose(raw_dir: Path, only: str) -> list[Recording]:
-    recordings = list(read_recordings(raw_dir))
-    chosen = [recording for recording in recordings if fnmatchcase(recording.device_id, only)]
-    if not chosen:
-        raise DataError(
-            f"no device id matches {only!r}: {raw_dir} has {recordings[0].device_id} to "
-            f"{recordings[-1].device_id}"
-        )
-    return chosen
 
 
 def _progress(console: Console) -> Progress:

@@ -126,6 +126,7 @@ async def simulate(
         DataError: the first sample is to be taken in the future.
         KafkaError: no broker answers, or it does not accept what is sent.
     """
+    await topics.ensure(settings, PATIENCE_S)
     samples = math.inf if duration_s == math.inf else math.ceil(duration_s * RATE_HZ)
     # One interval more than to the last sample, which jitter may put off.
     timeline = sending.timeline(samples * _INTERVAL_MS)
@@ -135,7 +136,6 @@ async def simulate(
         )
         for i in range(devices)
     ]
-    await topics.ensure(settings, PATIENCE_S)
     with until_interrupted() as stop, console.status("connecting") as status:
         sent = await publish(
             settings,

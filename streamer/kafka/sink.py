@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import RecordMetadata
 
 from streamer.contracts.dead_letters import dead_letter_headers
 from streamer.contracts.events import encode_event
@@ -25,6 +27,14 @@ LARGEST_REQUEST = 4 * 1024 * 1024
 # A transaction begun right after the last one's commit is told to come back later; aiokafka does
 # after this time, 100 ms by default.
 _RETRY_BACKOFF_MS = 10
+
+
+class Message(NamedTuple):
+    """A record to be written."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
 
 
 class PartitionSink:
@@ -84,28 +94,38 @@ class PartitionSink:
     async def _send(self, outputs: Sequence[Output]) -> None:
         """Write everything and wait until the broker has it."""
         topic, partition = self._partition
-        send, settings = self._producer.send, self._settings
-        sent = [
-            await send(
-                settings.events_topic, encode_event(event), event.device_id.encode(), partition
-            )
+        events = (
+            Message(event.device_id.encode(), encode_event(event), [])
             for output in outputs
             for event in output.events
-        ]
-        sent += [
-            await send(
-                settings.dlq_topic,
-                letter.record.value,
+        )
+        letters = (
+            Message(
                 letter.record.key,
-                partition,
-                headers=dead_letter_headers(
-                    letter.record, topic, partition, letter.reason, letter.detail
-                ),
+                letter.record.value,
+                dead_letter_headers(letter.record, topic, partition, letter.reason, letter.detail),
             )
             for output in outputs
             for letter in output.dead_letters
-        ]
+        )
+        sent = await self._enqueue(self._settings.events_topic, events)
+        sent += await self._enqueue(self._settings.dlq_topic, letters)
         await asyncio.gather(*sent)
+
+    async def _enqueue(
+        self, topic: str, messages: Iterable[Message]
+    ) -> list[asyncio.Future[RecordMetadata]]:
+        """Pack messages into batches: handing them over one by one takes ten times as long."""
+        producer, now_ms = self._producer, int(time.time() * 1000)
+        sent = []
+        batch = producer.create_batch()
+        for key, value, headers in messages:
+            while batch.append(timestamp=now_ms, key=key, value=value, headers=headers) is None:
+                sent.append(await producer.send_batch(batch, topic, partition=self._partition[1]))
+                batch = producer.create_batch()
+        if batch.record_count():
+            sent.append(await producer.send_batch(batch, topic, partition=self._partition[1]))
+        return sent
 
     def _account(self, outputs: Sequence[Output]) -> None:
         now_s = time.time()

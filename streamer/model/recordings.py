@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
@@ -71,19 +72,31 @@ def device_id(experiment: int, user: int) -> str:
     return f"exp{experiment:02d}_user{user:02d}"
 
 
-def read_recordings(raw_dir: Path) -> Iterator[Recording]:
-    """Read all recordings of a folder, one at a time, in the order of their file names.
+def read_recordings(raw_dir: Path, only: str = "*") -> Iterator[Recording]:
+    """Read the recordings of a folder, one at a time, in the order of their file names.
+
+    Args:
+        raw_dir: with the recordings.
+        only: glob pattern of the device ids to read; the other files are not opened.
 
     Raises:
         DataError: there is no recording, or one is malformed; says which file and line.
     """
-    files = sorted(path for path in raw_dir.glob("acc_exp*_user*.txt") if _FILE.match(path.name))
+    files = {
+        device_id(int(name[1]), int(name[2])): path
+        for path in sorted(raw_dir.glob("acc_exp*_user*.txt"))
+        if (name := _FILE.match(path.name))
+    }
     if not files:
         raise DataError(
             f"no recordings in {raw_dir}: expected files such as acc_exp01_user01.txt and "
             "gyro_exp01_user01.txt, as in the folder RawData of the public data set"
         )
-    return map(_read_recording, files)
+    chosen = [path for device, path in files.items() if fnmatchcase(device, only)]
+    if not chosen:
+        known = list(files)
+        raise DataError(f"no device id matches {only!r}: {raw_dir} has {known[0]} to {known[-1]}")
+    return map(_read_recording, chosen)
 
 
 def read_labels(path: Path) -> list[Segment]:

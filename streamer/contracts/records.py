@@ -1,0 +1,146 @@
+"""The records of a fetch, column by column, without a Python object for each."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.contracts.readings import Record
+
+Ints = npt.NDArray[np.int64]
+
+OFFSET, TIMESTAMP, KEY, KEY_END, VALUE, VALUE_END, HEADERS, HEADERS_END = range(8)
+"""Columns of the table; a key or value of null ends before it begins."""
+
+COLUMNS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OneRecord:
+    """A single record, as `streamer.contracts.readings.Record` wants it."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    timestamp: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Records(Sequence[Record]):
+    """Records of one partition, in order.
+
+    Attributes:
+        buffer: their keys, values and headers, headers in Kafka's encoding.
+        table: (n, 8) offset and Kafka timestamp in milliseconds, then where key, value and headers
+            begin and end in the buffer.
+    """
+
+    buffer: bytes
+    table: Ints
+
+    @property
+    def offset(self) -> Ints:
+        """(n,) offsets."""
+        return self.table[:, OFFSET]
+
+    @property
+    def timestamp(self) -> Ints:
+        """(n,) milliseconds since the epoch, by Kafka's clock."""
+        return self.table[:, TIMESTAMP]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Records": ...
+    def __getitem__(self, index: int | slice) -> "Record | Records":
+        if isinstance(index, slice):
+            return Records(self.buffer, self.table[index])
+        offset, timestamp, key, key_end, value, value_end, headers, end = self.table[index].tolist()
+        return OneRecord(
+            key=self.buffer[key:key_end] if key <= key_end else None,
+            value=self.buffer[value:value_end] if value <= value_end else None,
+            headers=_headers(self.buffer[headers:end]),
+            timestamp=timestamp,
+            offset=offset,
+        )
+
+    def between(self, begin: int, end: int) -> "Records":
+        """Those with offsets from ``begin`` up to ``end``, exclusive."""
+        first, last = np.searchsorted(self.offset, [begin, end]).tolist()
+        return self[first:last]
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> "Records":
+        """Put single records into columns."""
+        buffer, rows = bytearray(), []
+        for record in records:
+            row = [record.offset, record.timestamp]
+            for part in (record.key, record.value, _encoded(record.headers)):
+                row += [len(buffer), len(buffer) + (-1 if part is None else len(part))]
+                buffer += part or b""
+            rows.append(row)
+        return cls(bytes(buffer), np.array(rows, np.int64).reshape(-1, COLUMNS))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Records"]) -> "Records":
+        """All records of these, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        tables, start = [], 0
+        for part in parts:
+            table = part.table.copy()
+            table[:, KEY:] += start
+            tables.append(table)
+            start += len(part.buffer)
+        table = np.concatenate(tables) if tables else np.zeros((0, COLUMNS), np.int64)
+        return cls(b"".join(part.buffer for part in parts), table)
+
+
+def _headers(encoded: bytes) -> list[tuple[str, bytes | None]]:
+    count, at = _varint(encoded, 0)
+    headers = []
+    for _ in range(count):
+        length, at = _varint(encoded, at)
+        name = encoded[at : at + length].decode()
+        length, at = _varint(encoded, at + length)
+        value = encoded[at : at + length] if length >= 0 else None
+        at += max(length, 0)
+        headers.append((name, value))
+    return headers
+
+
+def _encoded(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
+    encoded = _zigzag(len(headers))
+    for name, value in headers:
+        key = name.encode()
+        encoded += _zigzag(len(key)) + key
+        encoded += _zigzag(-1) if value is None else _zigzag(len(value)) + value
+    return encoded
+
+
+def _varint(buffer: bytes, at: int) -> tuple[int, int]:
+    """A number in Kafka's zigzag encoding, and where the next one begins."""
+    raw = shift = 0
+    while True:
+        byte = buffer[at]
+        at += 1
+        raw |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (raw >> 1) ^ -(raw & 1), at
+        shift += 7
+
+
+def _zigzag(number: int) -> bytes:
+    raw = number << 1 if number >= 0 else (-number << 1) - 1
+    encoded = bytearray()
+    while raw > 0x7F:
+        encoded.append(raw & 0x7F | 0x80)
+        raw >>= 7
+    encoded.append(raw)
+    return bytes(encoded)
