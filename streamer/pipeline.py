@@ -19,6 +19,7 @@ import numpy as np
 from streamer.contracts.decode import decode
 from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import Decoded, Record
+from streamer.contracts.records import Records
 from streamer.features import UCI_HAR, extract, scale
 from streamer.metrics import Metrics
 from streamer.predict.label import label
@@ -71,7 +72,7 @@ class Source(Protocol):
     exhausted: bool
     """Whether there will be no more because all was read, rather than for another's sake."""
 
-    async def fetch(self) -> Sequence[Record] | None:
+    async def fetch(self) -> Records | None:
         """The next records, at least one; None when there will be no more."""
 
 
@@ -112,7 +113,7 @@ class Stages:
         self._replay_start = ReplayStart(position)
         self.position = position
 
-    def compute(self, records: Sequence[Record]) -> Computed:
+    def compute(self, records: Records) -> Computed:
         """Records in, features out. Nothing but CPU: runs off the event loop."""
         decoded, batch = self._decode(records)
         self._limit.count(len(records), len(decoded.rejects))
@@ -126,13 +127,13 @@ class Stages:
         ]
         late = self._late(records, decoded, outcome) if self._settings.dead_letter_late else []
         self._metrics.count_decoded(len(records), decoded)
-        self._processed(records[-1].offset + 1, len(decoded.record))
-        return self._featured(outcome.windows, rejects + late, records[0].timestamp)
+        self._processed(int(records.offset[-1]) + 1, len(decoded.record))
+        return self._featured(outcome.windows, rejects + late, int(records.timestamp[0]))
 
-    def replay(self, records: Sequence[Record]) -> None:
+    def replay(self, records: Records) -> None:
         """Take in records again whose output is published already."""
         self._windows.push(self._decode(records)[1])
-        self._replay_start.processed(records[-1].offset + 1, self._windows.clock_us)
+        self._replay_start.processed(int(records.offset[-1]) + 1, self._windows.clock_us)
 
     def replay_flush(self) -> None:
         """Flush where `finish` did."""
@@ -157,26 +158,22 @@ class Stages:
         self._processed(self.position.next, 0)
         return self._featured(windows, [], self._windows.clock_us // 1000)
 
-    def _decode(self, records: Sequence[Record]) -> tuple[Decoded, Batch]:
+    def _decode(self, records: Records) -> tuple[Decoded, Batch]:
         with self._metrics.stage("decode"):
             decoded = decode(records, int(self._settings.max_future_skew_s * 1e6))
-        offsets = np.array([record.offset for record in records])
-        times_us = np.array([record.timestamp for record in records]) * 1000
         batch = Batch.of(
             decoded.device_ids,
             decoded.device,
             decoded.time_us,
             decoded.values,
             decoded.record,
-            offsets,
-            times_us,
+            records.offset,
+            records.timestamp * 1000,
             self._windows.clock_us,
         )
         return decoded, batch
 
-    def _late(
-        self, records: Sequence[Record], decoded: Decoded, outcome: Outcome
-    ) -> list[DeadLetter]:
+    def _late(self, records: Records, decoded: Decoded, outcome: Outcome) -> list[DeadLetter]:
         record, samples = np.unique(decoded.record[outcome.late], return_counts=True)
         return [
             DeadLetter(records[i], "late", f"{n} of its samples came behind the watermark")

@@ -1,11 +1,11 @@
 """Builds what is known about a partition's devices again, from the log, with nothing published."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Protocol
 
-from streamer.contracts.readings import Record
+from streamer.contracts.records import Records
 from streamer.pipeline import Stages
 from streamer.stream.position import Position
 
@@ -23,7 +23,7 @@ class Log(Protocol):
     def seek(self, offset: int) -> None:
         """Go on from this record."""
 
-    async def fetch_some(self) -> Sequence[Record]:
+    async def fetch_some(self) -> Records:
         """The next records; none when there are none for a while or it was told to stop."""
 
 
@@ -49,7 +49,8 @@ async def recover(
         # What lies beyond the end of the output is fetched again later.
         log.seek(start)
         while log.next < end and not log.stopped:
-            if records := [record for record in await log.fetch_some() if record.offset < end]:
+            records = (await log.fetch_some()).before(end)
+            if len(records):
                 await loop.run_in_executor(cpu, stages.replay, records)
             report(len(records), max(0, position.next - log.next))
         if end in position.flushed:

@@ -70,10 +70,13 @@ class Records(Sequence[Record]):
             offset=offset,
         )
 
-    def between(self, begin: int, end: int) -> "Records":
-        """Those with offsets from ``begin`` up to ``end``, exclusive."""
-        first, last = np.searchsorted(self.offset, [begin, end]).tolist()
-        return self[first:last]
+    def since(self, offset: int) -> "Records":
+        """Those from an offset on."""
+        return self[int(np.searchsorted(self.offset, offset)) :]
+
+    def before(self, offset: int) -> "Records":
+        """Those before an offset."""
+        return self[: int(np.searchsorted(self.offset, offset))]
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> "Records":

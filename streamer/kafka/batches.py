@@ -103,7 +103,7 @@ def scan(
 
 
 @compiled
-def varint(buffer: npt.NDArray[np.uint8], at: int) -> tuple[np.int64, int]:
+def varint(buffer: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
     """A number in Kafka's zigzag encoding, and where the next one begins."""
     raw = np.int64(0)
     shift = 0
@@ -114,7 +114,7 @@ def varint(buffer: npt.NDArray[np.uint8], at: int) -> tuple[np.int64, int]:
         if byte < 0x80:
             break
         shift += 7
-    return (raw >> 1) ^ -(raw & 1), at
+    return int((raw >> 1) ^ -(raw & 1)), at
 
 
 class _Fetched:

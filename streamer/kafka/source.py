@@ -2,23 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streamer.contracts.records import Records
+from streamer.kafka.batches import as_records
 from streamer.metrics import Metrics
-
-Records = Sequence[ConsumerRecord[bytes | None, bytes | None]]
 
 FETCH_TIMEOUT_MS = 500
 """How long a fetch waits for records before it looks at the position again."""
 
-FETCH_RECORDS = 5000
-"""Most records of a fetch: what is computed at a time must not keep a commit waiting for long."""
-
 
 class PartitionSource:
-    """Fetches one partition until told to stop, or until its end."""
+    """Fetches one partition until told to stop, or until its end.
+
+    A fetch is what a consumer of whole batches has: at most what the broker sends of a partition
+    at a time, a megabyte.
+    """
 
     def __init__(
         self,
@@ -60,16 +60,14 @@ class PartitionSource:
             if self._until is not None and self.next >= self._until:
                 self.exhausted = True
                 return None
-            if records := await self.fetch_some():
+            if len(records := await self.fetch_some()):
                 return records
         return None
 
     async def fetch_some(self) -> Records:
         """The next records, none when there are none for a while or it was told to stop."""
         fetch = asyncio.ensure_future(
-            self._consumer.getmany(
-                self._partition, timeout_ms=FETCH_TIMEOUT_MS, max_records=FETCH_RECORDS
-            )
+            self._consumer.getmany(self._partition, timeout_ms=FETCH_TIMEOUT_MS)
         )
         stopping = asyncio.ensure_future(self.stopping.wait())
         self.waiting_since = self.waiting_since or time.monotonic()
@@ -81,12 +79,12 @@ class PartitionSource:
             stopping.cancel()
             finished = fetch.done() or not fetch.cancel()
         if not finished:
-            return []
+            return Records.of([])
+        fetched = as_records((await fetch).get(self._partition, []))
         # What the consumer fetched before it was told where to go is not ours.
-        fetched = (await fetch).get(self._partition, [])
-        records = [record for record in fetched if record.offset >= self.next]
-        if records:
-            self.next = records[-1].offset + 1
+        records = fetched.since(self.next)
+        if len(records):
+            self.next = int(records.offset[-1]) + 1
             self.waiting_since = None
         else:
             # Transaction markers move the position and are no records.
@@ -100,6 +98,6 @@ class PartitionSource:
         self._metrics.lag_records.labels(name).set(lag)
         if not lag:
             self._metrics.lag_seconds.labels(name).set(0)
-        elif records:
-            age_s = time.time() - records[-1].timestamp / 1000
+        elif len(records):
+            age_s = time.time() - records.timestamp[-1] / 1000
             self._metrics.lag_seconds.labels(name).set(max(0, age_s))

@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from streamer.errors import KafkaError
+from streamer.kafka.batches import whole_batches
 from streamer.kafka.client import client_options, connected, is_kafka_trouble
 from streamer.kafka.lane import Tools
 from streamer.kafka.lanes import DRAIN_S, Lanes
@@ -128,6 +129,7 @@ def group_member(settings: Settings) -> AIOKafkaConsumer:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
+        value_deserializer=whole_batches,
         partition_assignment_strategy=[StickyPartitionAssignor],
         session_timeout_ms=session_ms,
         heartbeat_interval_ms=min(1000, session_ms // 4),
