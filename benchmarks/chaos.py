@@ -1,0 +1,132 @@
+"""Kills workers and brokers at random, and compares what is published with what must be.
+
+    python benchmarks/chaos.py [--kills 200] [--minutes 18] [--seed 0]
+
+Up to three workers of a group take in one log while it is written, with recordings in it if
+STREAMER_HAR_DIR names them. They are killed with SIGKILL, at random moments and at chosen points of
+a transaction, stopped with SIGTERM, frozen and woken, and the broker is restarted now and then. In
+the end every event and every dead letter must be there, once, with the bytes that a single worker
+that nothing happened to would have published.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from streamer.kafka.broker import LocalKafka, free_ports
+from streamer.settings import Settings
+from tests.delivery.doomed import EXACTLY_ONCE
+from tests.delivery.feeding import append, feeding
+from tests.delivery.fleet import Fleet, fleet
+from tests.delivery.golden import compare, golden, read_published
+from tests.delivery.log import Log, make_log
+
+NAMES = ("first", "second", "third")
+FROZEN_S = 9.0
+"""Longer than the session timeout: the group gives a frozen worker's partitions to others."""
+
+
+class Chaos:
+    """Does something to workers or broker, chosen at random, and counts."""
+
+    def __init__(self, rng: random.Random, workers: Fleet, kafka: LocalKafka) -> None:
+        self._rng = rng
+        self._workers = workers
+        self._kafka = kafka
+        self.restarts = 0
+
+    async def strike(self) -> None:
+        """One thing that may happen."""
+        rng, workers = self._rng, self._workers
+        name = rng.choice(NAMES)
+        if name not in workers.running:
+            doom = (rng.choice(EXACTLY_ONCE), rng.randint(1, 5)) if rng.random() < 0.5 else None
+            flags = ["--instance-id", name] if rng.random() < 0.7 else []
+            workers.start(name, *flags, doom=doom)
+            await asyncio.sleep(rng.uniform(0, 3))
+        elif workers.running[name].poll() is not None:
+            workers.wait(name)
+        elif (dice := rng.random()) < 0.8:
+            workers.kill(name)
+        elif dice < 0.9:
+            await asyncio.to_thread(workers.stop, name)
+        elif dice < 0.95:
+            await self._freeze(name)
+        else:
+            await self._restart_broker()
+
+    async def _freeze(self, name: str) -> None:
+        """A worker that comes back when its partitions are another's must not publish."""
+        process = self._workers.running[name]
+        process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(FROZEN_S)
+        process.send_signal(signal.SIGCONT)
+
+    async def _restart_broker(self) -> None:
+        self.restarts += 1
+        await asyncio.to_thread(self._rng.choice([self._kafka.stop, self._kafka.kill]))
+        await asyncio.to_thread(self._kafka.start)
+
+
+async def unleash(
+    settings: Settings, log: Log, workers: Fleet, chaos: Chaos, kills: int, end_s: float
+) -> None:
+    """Write the log while things happen, until enough workers were killed or time is over."""
+    done = 0.0
+    while workers.kills < kills and time.monotonic() < end_s:
+        share = min(1.0, (workers.kills + 1) / kills)
+        if share > done:
+            async with feeding(settings) as producer:
+                await append(producer, settings.readings_topic, log, (done, share))
+            done = share
+        await chaos.strike()
+    async with feeding(settings) as producer:
+        await append(producer, settings.readings_topic, log, (done, 1))
+    for name in list(workers.running):
+        workers.kill(name)
+    await asyncio.to_thread(workers.run_to_end)
+
+
+@click.command()
+@click.option("--kills", default=200, show_default=True)
+@click.option("--minutes", default=18.0, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def main(kills: int, minutes: float, seed: int) -> None:
+    """Exit code 1 if anything is lost, duplicated or different."""
+    (port,) = free_ports(1)
+    har = os.environ.get("STREAMER_HAR_DIR")
+    log = make_log(600, Path(har) / "RawData" if har else None, seed)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        LocalKafka(port=port, data_dir=Path(scratch, "kafka")) as kafka,
+    ):
+        settings = Settings.load(
+            {"bootstrap_servers": kafka.bootstrap_servers, "allowed_lateness_ms": 300}
+        )
+        with fleet(settings, Path(scratch)) as workers:
+            chaos = Chaos(random.Random(seed), workers, kafka)
+            end_s = time.monotonic() + 60 * minutes
+            asyncio.run(unleash(settings, log, workers, chaos, kills, end_s))
+            verdict = compare(
+                asyncio.run(golden(log, settings)), asyncio.run(read_published(settings))
+            )
+            click.echo(
+                f"{workers.kills} kills, {workers.count(' assigned ')} rebalances, "
+                f"{chaos.restarts} broker restarts: {verdict}"
+            )
+            if not verdict.good:
+                click.echo(f"seed {seed}; out of order: {verdict.disordered}", err=True)
+                sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Runs our command line until it is about to do a certain thing for the n-th time, then is killed.
+
+    python -m tests.delivery.doomed POINT N run --bootstrap-servers ...
+
+The kill is SIGKILL: nothing is flushed, nothing says goodbye.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from streamer.cli import main
+from streamer.kafka.lane import Lane
+from streamer.kafka.sink import PartitionSink
+from streamer.pipeline import Stages
+
+POINTS: dict[str, tuple[type, str]] = {
+    "before computing": (Stages, "compute"),
+    "before predicting": (Stages, "_featured"),
+    "inside a transaction, before anything is sent": (PartitionSink, "_send"),
+    "after sending, before the position": (AIOKafkaProducer, "send_offsets_to_transaction"),
+    "after the position, before the commit": (AIOKafkaProducer, "commit_transaction"),
+    "after a commit": (PartitionSink, "_account"),
+    "after fencing, before reading the position": (Lane, "_committed"),
+    "during recovery": (Stages, "replay"),
+}
+EXACTLY_ONCE = list(POINTS)
+POINTS["at least once: after sending, before the position"] = (AIOKafkaConsumer, "commit")
+
+
+def doom(point: str, passage: int) -> None:
+    """Kill this process at the n-th passage of a point."""
+    owner, name = POINTS[point]
+    doomed: Callable[..., Any] = getattr(owner, name)
+    passages = 0
+
+    def killing(*args: Any, **kwargs: Any) -> Any:
+        nonlocal passages
+        passages += 1
+        if passages >= passage:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return doomed(*args, **kwargs)
+
+    setattr(owner, name, killing)
+
+
+if __name__ == "__main__":
+    doom(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[3:], prog_name="streamer")
