@@ -3,6 +3,7 @@
 `docs/metrics.md` is made from it (``python -m streamer.metrics``).
 """
 
+import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -38,6 +39,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.lock = threading.RLock()
+        """Held while counting what belongs together, and while showing it."""
         self.catalogue: list[Entry] = []
 
         def counter(name: str, text: str, *labels: str) -> Counter:

@@ -126,8 +126,9 @@ class Stages:
             for reject in decoded.rejects
         ]
         late = self._late(records, decoded, outcome) if self._settings.dead_letter_late else []
-        self._metrics.count_decoded(len(records), decoded)
-        self._processed(int(records.offset[-1]) + 1, len(decoded.record))
+        with self._metrics.lock:
+            self._metrics.count_decoded(len(records), decoded)
+            self._processed(int(records.offset[-1]) + 1, len(decoded.record))
         return self._featured(outcome.windows, rejects + late, int(records.timestamp[0]))
 
     def replay(self, records: Records) -> None:
@@ -143,19 +144,22 @@ class Stages:
         """Count what is open now, opened elsewhere or before: it is closed here."""
         windows = self._windows
         windows.take_tally()
-        self._metrics.count_taken_over(windows.devices, windows.open_windows, windows.waiting)
+        with self._metrics.lock:
+            self._metrics.count_taken_over(windows.devices, windows.open_windows, windows.waiting)
 
     def hand_over(self) -> None:
         """Count what is open now: it is closed elsewhere or later."""
         windows = self._windows
-        self._metrics.count_moved(windows.devices, windows.open_windows, windows.waiting)
+        with self._metrics.lock:
+            self._metrics.count_moved(windows.devices, windows.open_windows, windows.waiting)
 
     def finish(self) -> Computed:
         """Close the windows that wait for nothing but their watermark: no more records come."""
         if self._windows.waiting:
             self._replay_start.flushed(self.position.next)
         windows = self._windows.flush()
-        self._processed(self.position.next, 0)
+        with self._metrics.lock:
+            self._processed(self.position.next, 0)
         return self._featured(windows, [], self._windows.clock_us // 1000)
 
     def _decode(self, records: Records) -> tuple[Decoded, Batch]:

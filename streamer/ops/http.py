@@ -25,7 +25,9 @@ async def serve(settings: Settings, metrics: Metrics, health: Health) -> AsyncIt
 
     async def show_metrics(request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(metrics.registry), headers={"Content-Type": content_type})
+        with metrics.lock:
+            page = encode(metrics.registry)
+        return web.Response(body=page, headers={"Content-Type": content_type})
 
     async def healthz(_: web.Request) -> web.Response:
         # A supervisor that restarted us for trouble in Kafka would only make more of it: we say
