@@ -7,6 +7,7 @@ from rich.console import Console
 
 from streamer.model import artifact
 from streamer.model.report import as_card
+from streamer.model.train import ALGORITHMS, Algorithm
 from streamer.model.train import train as train_model
 
 
@@ -30,7 +31,14 @@ def model() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write, such as model.npz.",
 )
-@click.option("--id", "model_id", default="har-logistic", show_default=True, help="Its name.")
+@click.option("--id", "model_id", default="har", show_default=True, help="Its name.")
+@click.option(
+    "--algorithm",
+    type=click.Choice(list(ALGORITHMS)),
+    default="lda",
+    show_default=True,
+    help="Linear discriminant analysis, or multinomial logistic regression.",
+)
 @click.option("--users", default="", callback=_numbers, help="Learn from these, such as 1,3,5.")
 @click.option("--exclude-users", default="", callback=_numbers, help="Do not learn from these.")
 @click.option(
@@ -40,6 +48,7 @@ def train(
     raw_dir: Path,
     output: Path,
     model_id: str,
+    algorithm: Algorithm,
     users: list[int],
     exclude_users: list[int],
     seed: int,
@@ -48,7 +57,9 @@ def train(
 
     RAW_DIR is the folder RawData of the public download: acc_*.txt, gyro_*.txt and labels.txt.
     """
-    trained = train_model(raw_dir, model_id, users, exclude_users, seed, report=click.echo)
+    trained = train_model(
+        raw_dir, model_id, algorithm, users, exclude_users, seed, report=click.echo
+    )
     artifact.save(output, trained)
     click.echo(f"{output}: {trained.card.id} {trained.version}")
 

@@ -31,4 +31,4 @@ async def test_the_shipped_model_recognizes_what_synthetic_people_do() -> None:
 
     shares = {activity: np.mean(cases) for activity, cases in right.items()}
     assert np.concatenate(list(right.values())).mean() >= 0.9
-    assert min(shares.values()) >= 0.8, shares
+    assert min(shares.values()) >= 0.75, shares

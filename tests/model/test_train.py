@@ -1,12 +1,13 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from streamer.errors import DataError
 from streamer.model import artifact
 from streamer.model.evaluation import TRUTHS, confusion_matrix, macro_f1
 from streamer.model.recordings import read_labels, read_recordings
-from streamer.model.train import train
+from streamer.model.train import ALGORITHMS, Algorithm, best_temperature, train
 from streamer.model.windows import cut
 from streamer.predict.local import LocalPredictor
 from tests.model.recordings import write_raw_dir
@@ -19,15 +20,18 @@ def raw_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_raw_dir(tmp_path_factory.mktemp("RawData"))
 
 
-async def test_what_is_learned_recognizes_people_left_out(raw_dir: Path) -> None:
-    model = train(raw_dir, "invented", exclude_users=[3])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+async def test_what_is_learned_recognizes_people_left_out(
+    algorithm: Algorithm, raw_dir: Path
+) -> None:
+    model = train(raw_dir, "invented", algorithm, exclude_users=[3])
     *_, left_out = read_recordings(raw_dir)
     segments = [s for s in read_labels(raw_dir / "labels.txt") if s.user == 3]
     windows = cut(left_out, segments, offset=20)
 
     scores = (await LocalPredictor(model).predict(windows.features)).scores
 
-    assert (scores.argmax(axis=1) == windows.classes).mean() > 0.95
+    assert (scores.argmax(axis=1) == windows.classes).mean() > 0.9
 
 
 def test_training_twice_gives_the_same_bytes(raw_dir: Path, tmp_path: Path) -> None:
@@ -54,7 +58,10 @@ def test_progress_is_told(raw_dir: Path) -> None:
 
     assert lines[0].startswith("exp01_user01: ")
     assert f"{model.card.training.windows} windows of 3 users, each with 5 varied copies" in lines
-    assert lines[-1] == f"macro-F1 {model.card.training.macro_f1:.4f} on users left out of training"
+    score = (
+        f"macro-F1 {model.card.training.macro_f1:.4f} on users left out of training, temperature "
+    )
+    assert lines[-1].startswith(score)
 
 
 def test_a_user_that_is_not_there_is_refused(raw_dir: Path) -> None:
@@ -94,3 +101,12 @@ async def test_the_shipped_model_knows_the_people_it_has_learned_from(har_dir: P
 
     matrix = confusion_matrix((TRUTHS[true], TRUTHS[answer]) for true, answer in pairs)
     assert macro_f1(matrix) > 0.97
+
+
+def test_the_temperature_undoes_what_made_scores_too_sure() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (20_000, 4))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    classes = (probabilities.cumsum(axis=1) < rng.random((20_000, 1))).sum(axis=1)
+    assert best_temperature(logits, classes) == pytest.approx(1, abs=0.05)
+    assert best_temperature(5 * logits, classes) == pytest.approx(5, abs=0.25)
