@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs lock clean
+.PHONY: help demo test check format chaos docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,10 @@ check: $(STAMP) ## Lint, formatting and strict types
 format: $(STAMP) ## Rewrite the code the way `make check` wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+chaos: $(STAMP) ## Kill workers and brokers for up to 20 minutes; every byte must still be right
+	$(BIN)/python benchmarks/chaos.py
+	$(BIN)/python -m pytest -m slow
 
 docs: $(STAMP) ## Rewrite the tables in docs/ that are made from the code
 	sed -i.old '/^| setting /,$$d' docs/configuration.md

@@ -1,8 +1,8 @@
-"""Runs our command line until it is about to do a certain thing for the n-th time, then is killed.
+"""Runs our command line until it is about to do a certain thing for the n-th time, then is struck.
 
-    python -m tests.delivery.doomed POINT N run --bootstrap-servers ...
+    python -m tests.delivery.doomed POINT N SIGKILL run --bootstrap-servers ...
 
-The kill is SIGKILL: nothing is flushed, nothing says goodbye.
+With SIGKILL nothing is flushed, nothing says goodbye; with SIGSTOP it may wake up later.
 """
 
 import os
@@ -32,8 +32,8 @@ EXACTLY_ONCE = list(POINTS)
 POINTS["at least once: after sending, before the position"] = (AIOKafkaConsumer, "commit")
 
 
-def doom(point: str, passage: int) -> None:
-    """Kill this process at the n-th passage of a point."""
+def doom(point: str, passage: int, blow: signal.Signals) -> None:
+    """Send this process a signal at the n-th passage of a point."""
     owner, name = POINTS[point]
     doomed: Callable[..., Any] = getattr(owner, name)
     passages = 0
@@ -41,13 +41,13 @@ def doom(point: str, passage: int) -> None:
     def killing(*args: Any, **kwargs: Any) -> Any:
         nonlocal passages
         passages += 1
-        if passages >= passage:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if passages == passage:
+            os.kill(os.getpid(), blow)
         return doomed(*args, **kwargs)
 
     setattr(owner, name, killing)
 
 
 if __name__ == "__main__":
-    doom(sys.argv[1], int(sys.argv[2]))
-    main(sys.argv[3:], prog_name="streamer")
+    doom(sys.argv[1], int(sys.argv[2]), signal.Signals[sys.argv[3]])
+    main(sys.argv[4:], prog_name="streamer")

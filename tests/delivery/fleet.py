@@ -34,9 +34,17 @@ class Fleet:
         self.kills = 0
         self._begin: dict[str, int] = {}
 
-    def start(self, name: str, *flags: str, doom: tuple[str, int] | None = None) -> None:
-        """Start a worker; doomed ones are killed when they get to a point for the n-th time."""
-        program = ["tests.delivery.doomed", doom[0], str(doom[1])] if doom else ["streamer"]
+    def start(
+        self,
+        name: str,
+        *flags: str,
+        doom: tuple[str, int] | None = None,
+        blow: signal.Signals = signal.SIGKILL,
+    ) -> None:
+        """Start a worker; doomed ones are struck when they get to a point for the n-th time."""
+        program = ["streamer"]
+        if doom:
+            program = ["tests.delivery.doomed", doom[0], str(doom[1]), blow.name]
         command = [sys.executable, "-m", *program, "run", *self._flags, *flags]
         with self.log(name).open("ab") as log:
             self._begin[name] = log.tell()
@@ -74,6 +82,11 @@ class Fleet:
     def log(self, name: str) -> Path:
         """The file to which a worker writes."""
         return self._folder / f"{name}.log"
+
+    def says(self, name: str, words: str) -> None:
+        """Wait until a worker has logged something."""
+        until(lambda: words in self.text(name) or self.running[name].poll() is not None)
+        assert words in self.text(name), self.text(name)
 
     def text(self, name: str) -> str:
         """What a worker has logged."""

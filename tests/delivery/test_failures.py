@@ -1,0 +1,103 @@
+"""Workers that come back from the dead, brokers that fall over or go away."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streamer.kafka.broker import LocalKafka
+from streamer.settings import Settings
+from tests.conftest import MakeSettings
+from tests.delivery.feeding import append, feeding
+from tests.delivery.fleet import Fleet, fleet, until
+from tests.delivery.golden import compare, golden, read_published
+from tests.delivery.log import Log, make_log
+
+
+@pytest.fixture(scope="module")
+def log() -> Log:
+    return make_log(200, seed=1)
+
+
+async def assert_golden(settings: Settings, log: Log, workers: Fleet) -> None:
+    await asyncio.to_thread(workers.run_to_end)
+    verdict = compare(await golden(log, settings), await read_published(settings))
+    assert verdict.good, f"{verdict}, order of {verdict.disordered}"
+
+
+async def test_a_zombie_that_wakes_inside_its_transaction_publishes_nothing(
+    make_settings: MakeSettings, tmp_path: Path, log: Log
+) -> None:
+    #   zombie   |-- sends events and position --| frozen ......... | commit: refused
+    #   heir                       |-- waits ----- fences, recovers, publishes ----------|
+    settings = make_settings(commit_interval_ms=50)
+    with fleet(settings, tmp_path) as running:
+        async with feeding(settings) as producer:
+            await append(producer, settings.readings_topic, log, (0, 0.5))
+            doom = ("after the position, before the commit", 2)
+            running.start("zombie", doom=doom, blow=signal.SIGSTOP)
+            zombie = psutil.Process(running.running["zombie"].pid)
+            await asyncio.to_thread(until, lambda: zombie.status() == psutil.STATUS_STOPPED)
+            running.start("heir")
+            await asyncio.to_thread(running.says, "heir", "waiting for the group")
+            await asyncio.to_thread(running.says, "heir", "recovered")
+            await append(producer, settings.readings_topic, log, (0.5, 1))
+            zombie.resume()
+            await asyncio.to_thread(running.says, "zombie", "ProducerFenced")
+        await asyncio.to_thread(running.stop, "zombie", "heir")
+        await assert_golden(settings, log, running)
+
+
+async def test_a_leader_killed_under_load_loses_nothing(tmp_path: Path, log: Log) -> None:
+    with LocalKafka(3) as kafka:
+        settings = Settings.load({"bootstrap_servers": kafka.bootstrap_servers})
+        with fleet(settings, tmp_path) as running:
+            async with feeding(settings) as producer:
+                running.start("worker")
+                await append(producer, settings.readings_topic, log, (0, 0.4))
+                await asyncio.to_thread(running.says, "worker", "assigned")
+                kafka.kill(await leader(settings))
+                await append(producer, settings.readings_topic, log, (0.4, 1))
+            await asyncio.to_thread(running.stop, "worker")
+            await assert_golden(settings, log, running)
+
+
+async def leader(settings: Settings) -> int:
+    """The node that leads the first partition of the readings."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
+    await admin.start()
+    try:
+        [topic] = await admin.describe_topics([settings.readings_topic])
+    finally:
+        await admin.close()
+    return int(next(each["leader"] for each in topic["partitions"] if each["partition"] == 0))
+
+
+@pytest.mark.parametrize("outage_s", [10, pytest.param(60, marks=pytest.mark.slow)])
+async def test_a_worker_survives_without_a_broker_and_catches_up(
+    outage_s: float, tmp_path: Path, log: Log
+) -> None:
+    with LocalKafka(data_dir=tmp_path / "kafka") as kafka:
+        settings = Settings.load({"bootstrap_servers": kafka.bootstrap_servers})
+        with fleet(settings, tmp_path) as running:
+            running.start("worker")
+            async with feeding(settings) as producer:
+                await append(producer, settings.readings_topic, log, (0, 0.4))
+            await asyncio.to_thread(running.says, "worker", "assigned")
+            process = psutil.Process(running.running["worker"].pid)
+            before = process.memory_info().rss
+            await asyncio.to_thread(kafka.stop)
+            since_s = time.monotonic()
+            while time.monotonic() < since_s + outage_s:
+                assert process.is_running()
+                assert process.memory_info().rss < before + 50e6
+                await asyncio.sleep(1)
+            await asyncio.to_thread(kafka.start)
+            async with feeding(settings) as producer:
+                await append(producer, settings.readings_topic, log, (0.4, 1))
+            await asyncio.to_thread(running.stop, "worker")
+            await assert_golden(settings, log, running)
