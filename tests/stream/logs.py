@@ -155,7 +155,7 @@ def acts(rules: Rules) -> st.SearchStrategy[Act]:
 
 
 @dataclass
-class _Publisher:
+class Publisher:
     """Turns what a device does into its records."""
 
     device_id: str
@@ -203,7 +203,7 @@ def logs(draw: st.DrawFn, rules: Rules, devices: int = 3, most_acts: int = 8) ->
     publishers = []
     for number in range(draw(st.integers(1, devices))):
         start_us = START_US + draw(st.sampled_from([0, 1_000, 639_000, 5_119_000, 123_456_789]))
-        publisher = _Publisher(f"device-{number}", start_us, rng)
+        publisher = Publisher(f"device-{number}", start_us, rng)
         # Something to disturb first.
         publisher.perform(Steady(draw(st.sampled_from([200, 400, 900])), STEP_US, 0, 0.0, 5))
         for act in draw(st.lists(acts(rules), min_size=1, max_size=most_acts)):

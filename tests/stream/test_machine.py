@@ -1,0 +1,106 @@
+"""Any interleaving of records, flushes, commits and crashes: as if nothing had happened."""
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from streamer.stream.partition import PartitionWindows
+from streamer.stream.position import Position, ReplayStart
+from streamer.stream.rules import Rules
+from tests.stream.logs import RULES, SHORT_EPOCHS, SIZES, START_US, STEP_US, Publisher, Steady, acts
+from tests.stream.reference import Record
+from tests.stream.runs import Result, cut, push, take_in
+
+
+class Worker(RuleBasedStateMachine):
+    """A partition, the worker that has it, and what that worker has committed.
+
+    A crash throws away all but the log, the committed position (as its text) and what was
+    published with it.
+    """
+
+    @initialize(rules=RULES, seed=st.integers(0, 2**32 - 1))
+    def begin(self, rules: Rules, seed: int) -> None:
+        self.limits = rules
+        self.rng = np.random.default_rng(seed)
+        self.log: list[Record] = []
+        self.clock_us = START_US
+        self.devices: dict[str, Publisher] = {}
+        self.flushes: set[int] = set()
+        self.committed = (0, Position(0, 0).metadata(), frozenset[int]())
+        self.published = Result()
+        self._start(Position(0, 0))
+
+    def _start(self, position: Position) -> None:
+        self.partition = PartitionWindows(self.limits, SHORT_EPOCHS, position.clock_us)
+        self.replay_start = ReplayStart(position)
+        self.next = position.next
+        self.pending = Result()
+
+    def _process(self, sizes: list[int]) -> None:
+        for records in cut(self.log[self.next :], sizes):
+            push(self.partition, records, self.pending)
+            self.next = records[-1].offset + 1
+            self.replay_start.processed(self.next, self.partition.clock_us)
+
+    @rule(data=st.data(), device=st.sampled_from("abc"), sizes=SIZES)
+    def a_device_does_something(self, data: st.DataObject, device: str, sizes: list[int]) -> None:
+        if device not in self.devices:
+            start_us = self.clock_us + data.draw(st.sampled_from([0, 1_000, 639_000]))
+            self.devices[device] = Publisher(device, start_us, self.rng)
+            self.devices[device].perform(Steady(200, STEP_US, 0, 0.0, 5))
+        publisher = self.devices[device]
+        publisher.perform(data.draw(acts(self.limits)))
+        for forward_us, samples in publisher.records:
+            self.clock_us += forward_us
+            # Kafka's timestamps may go back; the partition clock does not.
+            stamp_us = self.clock_us - int(self.rng.choice([0, 0, 5_000, 2_000_000]))
+            self.log.append(Record(len(self.log), stamp_us, device, samples))
+        publisher.records.clear()
+        self._process(sizes)
+
+    @precondition(lambda self: self.next > 0)
+    @rule()
+    def no_sample_waits_any_longer(self) -> None:
+        if self.partition.waiting:
+            self.flushes.add(self.next)
+            self.replay_start.flushed(self.next)
+        self.pending.add(self.partition.flush())
+
+    @rule()
+    def it_commits(self) -> None:
+        position = self.replay_start.position(self.partition.low, self.next)
+        self.committed = position.low, position.metadata(), frozenset(self.flushes)
+        self.published.extend(self.pending)
+        self.pending = Result()
+
+    @rule(sizes=SIZES, other_sizes=SIZES)
+    def it_crashes_and_recovers(self, sizes: list[int], other_sizes: list[int]) -> None:
+        low, metadata, flushes = self.committed
+        position = Position.parse(low, metadata)
+        self.flushes = set(flushes)
+        self._start(position)
+        start = position.low
+        for end in sorted({*position.flushed, position.next}):
+            for records in cut(self.log[start:end], sizes):
+                push(self.partition, records, Result())
+                self.replay_start.processed(records[-1].offset + 1, self.partition.clock_us)
+            if end in position.flushed:
+                self.partition.flush()
+            start = end
+        self._process(other_sizes)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "log"):
+            return
+        self.it_commits()
+        whole = PartitionWindows(self.limits, SHORT_EPOCHS)
+        wanted = take_in(whole, self.log, 0, len(self.log), [len(self.log) or 1], self.flushes)
+        assert self.published.windows == wanted.windows
+        assert self.published.late == wanted.late
+        assert (self.partition.devices, self.partition.waiting) == (whole.devices, whole.waiting)
+
+
+TestWorker = Worker.TestCase
+TestWorker.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
