@@ -1,0 +1,220 @@
+"""Test your own predictor or features without a broker.
+
+A script of records and marks goes through the very code that a worker runs, recovery included::
+
+    from streamer.testing import CRASH, PAUSE, readings, run
+
+    published = await run([*readings("phone", samples), CRASH], predictor=MyPredictor())
+    assert [event.activity for event in published.events] == ["walking", "walking"]
+
+Nothing looks at the wall clock: the time of Kafka is the one in the records.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+import numpy as np
+
+from streamer.contracts.encode import encode
+from streamer.contracts.events import ActivityEvent, decode_event, encode_event
+from streamer.contracts.readings import Format, Record
+from streamer.contracts.records import OneRecord, Records
+from streamer.features import UCI_HAR
+from streamer.metrics import Metrics
+from streamer.model import artifact
+from streamer.pipeline import DeadLetter, Output, Stages, flow, published_features
+from streamer.predict.local import LocalPredictor
+from streamer.predict.protocol import Predictor
+from streamer.recovery import recover
+from streamer.rejects import RejectLimit
+from streamer.settings import Settings
+from streamer.stream.batch import Floats
+from streamer.stream.position import Position
+
+START_MS = 1_763_906_400_000
+"""Where readings begin that do not say when."""
+
+ALL_AT_ONCE = 1_000_000_000
+
+
+class Mark(Enum):
+    """What happens to the worker between two records."""
+
+    PAUSE = "everything so far is published and committed before the worker goes on"
+    CRASH = "what was not committed is lost, and a new worker recovers from the log"
+
+
+PAUSE, CRASH = Mark.PAUSE, Mark.CRASH
+
+
+@dataclass
+class Published:
+    """What consumers see, and what the worker has counted.
+
+    Attributes:
+        events: in the order of their topic, as a consumer decodes them.
+        dead_letters: refused records, and why.
+        position: the committed one.
+        metrics: all workers' together; ``metrics.registry.get_sample_value(...)`` reads one.
+    """
+
+    events: list[ActivityEvent] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    position: Position = field(default_factory=lambda: Position(0, 0))
+    metrics: Metrics = field(default_factory=Metrics)
+
+
+def readings(
+    device_id: str,
+    samples: Floats,
+    start_ms: float = START_MS,
+    batch: int = 50,
+    form: Format = Format.JSON,
+) -> list[Record]:
+    """The records of a device that samples at 50 Hz and publishes each batch when it is complete.
+
+    Args:
+        device_id: whose they are.
+        samples: (n, 6) acceleration x y z in g, rotation x y z in rad/s.
+        start_ms: time of the first sample.
+        batch: samples in a record.
+        form: how a record is written.
+    """
+    step_ms = UCI_HAR.step_us / 1000
+    records: list[Record] = []
+    for i in range(0, len(samples), batch):
+        part = np.asarray(samples[i : i + batch], np.float64)
+        key, value, headers = encode(device_id, start_ms + i * step_ms, step_ms, part, form)
+        kafka_ms = round(start_ms + (i + len(part)) * step_ms)
+        records.append(OneRecord(key, value, headers, kafka_ms, offset=0))
+    return records
+
+
+async def run(
+    script: Iterable[Record | Mark],
+    *,
+    predictor: Predictor | None = None,
+    features: Callable[[Floats], Floats] = published_features,
+    settings: Settings | None = None,
+    batch: int = ALL_AT_ONCE,
+) -> Published:
+    """Work through the records of one partition, to its end as `streamer run --until-end` does.
+
+    Args:
+        script: records, whose offsets are given here, and marks between them.
+        predictor: yours; the shipped model when None.
+        features: yours: signals (n, 9, 129) to features (n, whatever the predictor takes).
+        settings: a worker's; the defaults when None.
+        batch: most records of a fetch.
+    """
+    worker = _Worker(predictor, features, settings or Settings(), batch)
+    with ThreadPoolExecutor(1) as cpu:
+        for item in script:
+            if isinstance(item, Mark):
+                await worker.work(cpu, crash=item is CRASH)
+            else:
+                worker.log.append(
+                    OneRecord(
+                        item.key, item.value, item.headers, item.timestamp, len(worker.log.records)
+                    )
+                )
+        worker.log.exhausted = True
+        await worker.work(cpu)
+    return worker.published
+
+
+class _CrashError(Exception):
+    """The worker is no more."""
+
+
+class _Log:
+    """A partition in memory: what `flow` and `recover` read."""
+
+    def __init__(self, batch: int) -> None:
+        self.records: list[OneRecord] = []
+        self.next = 0
+        self.exhausted = False
+        self.stopped = False
+        self._batch = batch
+
+    def append(self, record: OneRecord) -> None:
+        self.records.append(record)
+
+    def seek(self, offset: int) -> None:
+        self.next = offset
+
+    async def fetch_some(self) -> Records:
+        fetched = self.records[self.next : self.next + self._batch]
+        self.next += len(fetched)
+        return Records.of(fetched)
+
+    async def fetch(self) -> Records | None:
+        records = await self.fetch_some()
+        return records if len(records) else None
+
+
+class _Sink:
+    """Publishes all or nothing."""
+
+    interval_s = 0.0
+
+    def __init__(self, published: Published, *, crash: bool) -> None:
+        self._published = published
+        self._crash = crash
+
+    async def commit(self, outputs: Sequence[Output]) -> None:
+        if self._crash:
+            raise _CrashError
+        for output in outputs:
+            self._published.events += [decode_event(encode_event(e)) for e in output.events]
+            self._published.dead_letters += output.dead_letters
+            self._published.position = output.position
+
+    async def finish(self) -> None:
+        pass
+
+
+class _Worker:
+    """One worker after the other on the same partition."""
+
+    def __init__(
+        self,
+        predictor: Predictor | None,
+        features: Callable[[Floats], Floats],
+        settings: Settings,
+        batch: int,
+    ) -> None:
+        self._predictor = predictor or LocalPredictor(artifact.load())
+        self._features = features
+        self._settings = settings
+        self._limit = RejectLimit(1, 1, lambda: 0.0)
+        self.log = _Log(batch)
+        self.published = Published()
+        self._stages = self._fresh()
+
+    def _fresh(self) -> Stages:
+        published = self.published
+        return Stages(
+            self._settings, published.metrics, published.position, self._limit, self._features
+        )
+
+    async def work(self, cpu: Executor, *, crash: bool = False) -> None:
+        """Take in what is there; after a crash, begin again from what is committed."""
+        sink = _Sink(self.published, crash=crash)
+        metrics = self.published.metrics
+        try:
+            await flow(self.log, self._stages, self._predictor, sink, metrics, cpu)
+        except* _CrashError:
+            pass
+        if crash:
+            # The position goes through its text, as it does through Kafka.
+            last = self.published.position
+            position = Position.parse(last.low, last.metadata())
+            self.published.position = replace(position)
+            self._stages.hand_over()
+            self._stages = self._fresh()
+            await recover(self.log, self._stages, position, cpu, lambda _read, _left: None)
+            self._stages.take_over()
+            self.log.seek(position.next)

@@ -1,0 +1,132 @@
+"""The pipeline in memory: `streamer.testing`, and what it proves of `streamer.pipeline`."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamer.contracts.events import encode_event
+from streamer.contracts.readings import Record
+from streamer.contracts.records import OneRecord
+from streamer.devices.people import Person
+from streamer.model import artifact
+from streamer.predict.local import LocalPredictor
+from streamer.predict.protocol import Prediction
+from streamer.testing import CRASH, PAUSE, START_MS, Published, readings, run
+
+DOCS = Path(__file__).parents[1] / "docs" / "testing.md"
+
+
+def person(seed: int, seconds: int = 20) -> npt.NDArray[np.float64]:
+    return Person(seed).take(50 * seconds)[0]
+
+
+SCRIPT: list[Record] = [
+    record
+    for records in zip(
+        *(readings(f"person-{i}", person(i), START_MS + 7 * i, batch=10) for i in range(3)),
+        strict=True,
+    )
+    for record in records
+]
+
+
+def contents(published: Published) -> list[bytes]:
+    return sorted(encode_event(event) for event in published.events)
+
+
+WHOLE = asyncio.run(run(SCRIPT))
+
+
+def test_the_examples_of_the_documentation_work() -> None:
+    code = "\n".join(
+        re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    )
+    names: dict[str, object] = {}
+    exec(code, names)
+    examples = [value for name, value in names.items() if name.startswith("test_")]
+    assert len(examples) == 2
+    for example in examples:
+        assert callable(example)
+        example()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+async def test_marks_and_batches_anywhere_change_nothing(data: st.DataObject) -> None:
+    script: list[object] = list(SCRIPT)
+    for _ in range(data.draw(st.integers(1, 6))):
+        script.insert(
+            data.draw(st.integers(0, len(script))), data.draw(st.sampled_from([PAUSE, CRASH]))
+        )
+    batch = data.draw(st.sampled_from([1, 7, 50, 10_000]))
+    published = await run(script, batch=batch)  # type: ignore[arg-type]
+    assert contents(published) == contents(WHOLE)
+    assert published.position == WHOLE.position
+
+
+async def test_what_a_crash_loses_is_published_by_the_next_worker_once() -> None:
+    published = await run([*SCRIPT[:90], PAUSE, *SCRIPT[90:200], CRASH, *SCRIPT[200:]])
+    assert contents(published) == contents(WHOLE)
+    assert len(contents(WHOLE)) > 30
+
+
+class Shuffled(LocalPredictor):
+    """An endpoint whose answers overtake each other."""
+
+    def __init__(self) -> None:
+        super().__init__(artifact.load())
+        self.calls = 0
+        self.overtaken = 0
+        self._open: set[int] = set()
+
+    async def predict(self, features: npt.NDArray[np.float64]) -> Prediction:
+        call = self.calls
+        self.calls += 1
+        self._open.add(call)
+        for _ in range(7 * (call % 3)):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.002 * ((call + 1) % 3))
+        self._open.remove(call)
+        self.overtaken += any(other < call for other in self._open)
+        return await super().predict(features)
+
+
+async def test_answers_that_overtake_each_other_are_published_in_order() -> None:
+    predictor = Shuffled()
+    published = await run(SCRIPT, predictor=predictor, batch=4)
+    assert predictor.overtaken > 0
+    for device in {event.device_id for event in published.events}:
+        starts = [e.window_start for e in published.events if e.device_id == device]
+        assert starts == sorted(starts)
+    assert contents(published) == contents(WHOLE)
+
+
+class Failing(LocalPredictor):
+    def __init__(self, good_calls: int) -> None:
+        super().__init__(artifact.load())
+        self._left = good_calls
+
+    async def predict(self, features: npt.NDArray[np.float64]) -> Prediction:
+        self._left -= 1
+        if self._left < 0:
+            raise ConnectionError("gone")
+        return await super().predict(features)
+
+
+async def test_a_predictor_that_fails_stops_everything_behind_it() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        await run(SCRIPT, predictor=Failing(3), batch=10)
+    assert caught.group_contains(ConnectionError, match="gone")
+
+
+async def test_a_record_that_is_no_reading_is_a_dead_letter() -> None:
+    bad = OneRecord(b"person-0", b"{", [], START_MS, 0)
+    published = await run([*SCRIPT[:100], bad, *SCRIPT[100:]])
+    assert [letter.reason for letter in published.dead_letters] == ["malformed"]
+    assert contents(published) == contents(WHOLE)
