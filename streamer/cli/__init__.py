@@ -17,6 +17,7 @@ COMMANDS = {
     "topics": "Create the topics, or check existing ones.",
     "replay": "Publish recordings as devices.",
     "simulate": "Publish synthetic people as devices.",
+    "dlq": "Look at refused readings, and put them back.",
     "evaluate": "Judge the events of replayed recordings.",
     "dataset": "Features of a data set's windows.",
     "model": "Train and inspect models.",
