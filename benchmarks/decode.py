@@ -15,6 +15,7 @@ import numpy as np
 from streamer.contracts.decode import decode
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
+from streamer.contracts.records import Records
 
 NOW_MS = 1_763_906_400_000
 SKEW_US = 300_000_000
@@ -62,7 +63,11 @@ def main(records: int, repeat: int) -> None:
             "for text in texts: loads(text)", {"texts": texts, "loads": json.loads}, records, repeat
         )
         for form in Format:
-            names = {"decode": decode, "batch": fetched(records, samples, form), "skew": SKEW_US}
+            names = {
+                "decode": decode,
+                "batch": Records.of(fetched(records, samples, form)),
+                "skew": SKEW_US,
+            }
             spent = seconds_a_record("decode(batch, skew)", names, records, repeat)
             click.echo(
                 f"{form:8} {samples:7} {1 / spent:11,.0f} {samples / spent:12,.0f} "

@@ -5,7 +5,6 @@ samples of the fetch, in NumPy. A record is accepted or refused as a whole, and 
 raise: whatever devices publish, the stream goes on.
 """
 
-from collections.abc import Sequence
 from itertools import chain, compress
 
 import msgspec
@@ -24,12 +23,12 @@ from streamer.contracts.readings import (
     Batch,
     Decoded,
     Format,
-    Record,
     Reject,
     Rejection,
     RejectReason,
     Sample,
 )
+from streamer.contracts.records import Headers, Records
 
 Reading = Sample | Batch | f32.Block
 
@@ -42,7 +41,7 @@ _CHANNELS = ("acc x", "acc y", "acc z", "gyro x", "gyro y", "gyro z")
 _LIMITS = np.array([LARGEST_ACCELERATION] * 3 + [LARGEST_ROTATION] * 3)
 
 
-def decode(records: Sequence[Record], max_future_skew_us: int) -> Decoded:
+def decode(records: Records, max_future_skew_us: int) -> Decoded:
     """Decode and check the records of a fetch.
 
     Args:
@@ -58,9 +57,9 @@ def decode(records: Sequence[Record], max_future_skew_us: int) -> Decoded:
     readings: list[Reading] = []
     rejects: list[Reject] = []
     device_ids = _DeviceIds()
-    for index, record in enumerate(records):
+    for index, (key, value, headers) in enumerate(records.contents()):
         try:
-            readings.append(_parse(record, device_ids))
+            readings.append(_parse(key, value, headers, device_ids))
             parsed.append(index)
         except Rejection as no:
             rejects.append(Reject(index, no.reason, no.detail, no.samples))
@@ -70,7 +69,7 @@ def decode(records: Sequence[Record], max_future_skew_us: int) -> Decoded:
 
 
 def _check(
-    records: Sequence[Record],
+    records: Records,
     parsed: list[int],
     readings: list[Reading],
     rejects: list[Reject],
@@ -82,7 +81,7 @@ def _check(
     timestamp = np.array([reading.timestamp for reading in readings], dtype=np.float64)
     interval_us = np.array([reading.interval_ms for reading in readings], dtype=np.float64) * 1000
     # In float64: Kafka's own timestamp may be anything that fits 64 bits, thousandfold does not.
-    kafka_us = np.array([records[i].timestamp for i in parsed], dtype=np.float64) * 1000
+    kafka_us = records.timestamp[record_of].astype(np.float64) * 1000
     values = _values(readings, count)
     start = np.cumsum(count) - count
     reading_of = np.repeat(np.arange(len(readings)), count)
@@ -141,12 +140,13 @@ class _DeviceIds(dict[bytes | None, str]):
         return self[key]
 
 
-def _parse(record: Record, device_ids: _DeviceIds) -> Reading:
-    value = record.value
+def _parse(
+    key: bytes | None, value: bytes | None, headers: Headers, device_ids: _DeviceIds
+) -> Reading:
     if value is None:
         raise Rejection(RejectReason.TOMBSTONE, "the record has no value")
-    device_id = device_ids[record.key]
-    form = _format(record.headers) if record.headers else Format.JSON
+    device_id = device_ids[key]
+    form = _format(headers) if headers else Format.JSON
     if form is Format.F32:
         return f32.unpack(device_id, value)
     decode_sample, decode_batch = _DECODERS[form]
@@ -178,7 +178,7 @@ def _with_equal_lengths(batch: Batch) -> Batch:
     return batch
 
 
-def _format(headers: Sequence[tuple[str, bytes | None]]) -> Format:
+def _format(headers: Headers) -> Format:
     content_type = dict(headers).get(CONTENT_TYPE, CONTENT_TYPES[Format.JSON])
     media_type = (content_type or b"").partition(b";")[0].strip().lower()
     if media_type not in _FORMATS:

@@ -1,6 +1,6 @@
 """The records of a fetch, column by column, without a Python object for each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from streamer.contracts.readings import Record
 
+Headers = list[tuple[str, bytes | None]]
 Ints = npt.NDArray[np.int64]
 
 OFFSET, TIMESTAMP, KEY, KEY_END, VALUE, VALUE_END, HEADERS, HEADERS_END = range(8)
@@ -70,6 +71,17 @@ class Records(Sequence[Record]):
             offset=offset,
         )
 
+    def contents(self) -> Iterator[tuple[bytes | None, bytes | None, Headers]]:
+        """Key, value and headers of each, sooner than by asking for one record after the other."""
+        buffer = self.buffer
+        for key, key_end, value, value_end, headers, end in self.table[:, KEY:].tolist():
+            yield (
+                buffer[key:key_end] if key <= key_end else None,
+                buffer[value:value_end] if value <= value_end else None,
+                # One byte says that there are none.
+                _headers(buffer[headers:end]) if end - headers > 1 else [],
+            )
+
     def since(self, offset: int) -> "Records":
         """Those from an offset on."""
         return self[int(np.searchsorted(self.offset, offset)) :]
@@ -105,7 +117,7 @@ class Records(Sequence[Record]):
         return cls(b"".join(part.buffer for part in parts), table)
 
 
-def _headers(encoded: bytes) -> list[tuple[str, bytes | None]]:
+def _headers(encoded: bytes) -> Headers:
     count, at = _varint(encoded, 0)
     headers = []
     for _ in range(count):

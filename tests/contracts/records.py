@@ -3,7 +3,7 @@
 import json
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,12 +12,19 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
+from streamer.contracts import decode as decoding
 from streamer.contracts.encode import encode
-from streamer.contracts.readings import CONTENT_TYPES, Format, RejectReason
+from streamer.contracts.readings import CONTENT_TYPES, Decoded, Format, Record, RejectReason
+from streamer.contracts.records import Records
 
 NOW_MS = 1_763_906_400_000
 SKEW_US = 300_000_000
 JSON_TYPE, MSGPACK_TYPE, F32_TYPE = (CONTENT_TYPES[form] for form in Format)
+
+
+def decode(records: Iterable[Record], max_future_skew_us: int) -> Decoded:
+    """Decode single records as one fetch."""
+    return decoding.decode(Records.of(records), max_future_skew_us)
 
 
 @dataclass(frozen=True)

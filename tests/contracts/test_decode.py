@@ -6,7 +6,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamer.contracts.decode import decode
 from streamer.contracts.readings import Decoded, Format, Reject, RejectReason
 from tests.contracts.records import (
     NOW_MS,
@@ -17,6 +16,7 @@ from tests.contracts.records import (
     as_json,
     as_msgpack,
     bad,
+    decode,
     fields,
     good,
     record,

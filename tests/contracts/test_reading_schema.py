@@ -9,7 +9,6 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from streamer.contracts.decode import decode
 from streamer.contracts.readings import (
     LARGEST_ACCELERATION,
     LARGEST_BATCH,
@@ -20,7 +19,7 @@ from streamer.contracts.readings import (
     Batch,
     Sample,
 )
-from tests.contracts.records import NOW_MS, ARecord
+from tests.contracts.records import NOW_MS, ARecord, decode
 
 SCHEMA: dict[str, Any] = json.loads(
     files("streamer.contracts").joinpath("schemas/reading.schema.json").read_text()

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.contracts.decode import decode
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format, RejectReason
 from streamer.devices.faults import (
@@ -21,7 +20,7 @@ from streamer.devices.faults import (
     spoilt,
 )
 from streamer.devices.publisher import Message
-from tests.contracts.records import NOW_MS, SKEW_US, ARecord
+from tests.contracts.records import NOW_MS, SKEW_US, ARecord, decode
 
 EVERYTHING = Faults(gap=0.05, late=0.05, duplicate=0.05, bad=0.05)
 

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from streamer.contracts.decode import decode
 from streamer.contracts.readings import Format
 from streamer.devices.replay import REPLAY_HEADER, RecordedDevice, ReplayInfo, replay
 from streamer.devices.sending import Sending
 from streamer.errors import DataError
 from streamer.model.recordings import Recording, read_recordings
 from tests.conftest import MakeSettings
-from tests.contracts.records import NOW_MS, ARecord
+from tests.contracts.records import NOW_MS, ARecord, decode
 from tests.devices.published import read_partitions
 from tests.model.recordings import write_raw_dir
 

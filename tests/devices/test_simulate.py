@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from streamer.contracts.decode import decode
 from streamer.contracts.readings import Format
 from streamer.devices.faults import Fate, Faults
 from streamer.devices.people import Person
@@ -14,7 +13,7 @@ from streamer.devices.publisher import Message
 from streamer.devices.sending import Sending
 from streamer.devices.simulate import SimulatedDevice, simulate
 from tests.conftest import MakeSettings
-from tests.contracts.records import NOW_MS, ARecord
+from tests.contracts.records import NOW_MS, ARecord, decode
 from tests.devices.published import read_partitions
 
 SKEW_US = 300_000_000
