@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format chaos docs lock clean
+.PHONY: help demo test check format chaos soak docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ format: $(STAMP) ## Rewrite the code the way `make check` wants it
 chaos: $(STAMP) ## Kill workers and brokers for up to 20 minutes; every byte must still be right
 	$(BIN)/python benchmarks/chaos.py
 	$(BIN)/python -m pytest -m slow
+
+soak: $(STAMP) ## Ten minutes of load with a worker killed every minute; memory must stay flat
+	$(BIN)/python benchmarks/soak.py
 
 docs: $(STAMP) ## Rewrite the tables in docs/ that are made from the code
 	sed -i.old '/^| setting /,$$d' docs/configuration.md

@@ -3,16 +3,19 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError
 
 from streamer.contracts.events import ActivityEvent, decode_event
-from streamer.errors import ProcessingError, RejectsError
+from streamer.errors import KafkaError, ProcessingError, RejectsError
 from streamer.kafka import lane, topics
+from streamer.kafka import worker as worker_module
 from streamer.kafka.reader import read_to_end, reader
 from streamer.kafka.worker import Worker
 from streamer.metrics import Metrics
@@ -156,3 +159,25 @@ async def test_when_most_records_are_refused_the_worker_stops_before_it_dead_let
     async with reader(settings, settings.dlq_topic, "earliest", 10) as consumer:
         letters = [record async for record in read_to_end(consumer)]
     assert len(letters) < 1000
+
+
+async def test_restarts_that_do_not_help_end_the_worker_with_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sessions = 0
+
+    async def broken(_: Worker, __: Executor) -> None:
+        nonlocal sessions
+        sessions += 1
+        if sessions == 3:
+            health.progress()  # which makes it forget the two failures before
+        raise KafkaConnectionError("again")
+
+    monkeypatch.setattr(Worker, "_session", broken)
+    monkeypatch.setattr(worker_module, "RESTART_S", 0.001)
+    health = Health(time.monotonic)
+    predictor = LocalPredictor(artifact.load())
+    worker = Worker(Settings.load({}), Metrics(), health, predictor, asyncio.Event())
+    with pytest.raises(KafkaError, match=r"started again 8 times; .*KafkaConnectionError"):
+        await worker.run()
+    assert sessions == 2 + worker_module.MOST_FAILURES + 1
