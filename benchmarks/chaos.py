@@ -12,6 +12,7 @@ that nothing happened to would have published.
 import asyncio
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -124,7 +125,10 @@ def main(kills: int, minutes: float, seed: int) -> None:
                 f"{chaos.restarts} broker restarts: {verdict}"
             )
             if not verdict.good:
+                kept = shutil.copytree(scratch, f"{tempfile.mkdtemp(prefix='chaos-')}/all")
                 click.echo(f"seed {seed}; out of order: {verdict.disordered}", err=True)
+                click.echo(f"first that are missing: {verdict.examples}", err=True)
+                click.echo(f"logs and Kafka's data are kept in {kept}", err=True)
                 sys.exit(1)
 
 

@@ -91,6 +91,8 @@ class Verdict:
     duplicated: int
     different: int
     disordered: list[str]
+    examples: list[object]
+    """Some of what is missing."""
 
     def __str__(self) -> str:
         return f"{self.lost} lost, {self.duplicated} duplicated, {self.different} different"
@@ -114,7 +116,8 @@ def compare(expected: Published, found: Published) -> Verdict:
         if list(dict.fromkeys(found.events.get(device, []))) != events
     ]
     # What is there with other bytes is different, not lost.
-    return Verdict(max(0, missing.total() - different), duplicated, different, disordered)
+    lost = max(0, missing.total() - different)
+    return Verdict(lost, duplicated, different, disordered, list(missing)[:10])
 
 
 def _counted(published: Published) -> Counter[object]:
