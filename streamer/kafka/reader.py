@@ -55,10 +55,25 @@ async def reader(
 async def read_to_end(
     consumer: AIOKafkaConsumer,
 ) -> AsyncIterator["ConsumerRecord[bytes | None, bytes | None]"]:
-    """Yield the records up to those that are the last ones at the moment of the call."""
-    ends = await consumer.end_offsets(consumer.assignment())
-    while any([await consumer.position(partition) < end for partition, end in ends.items()]):
-        for partition, records in (await consumer.getmany(timeout_ms=500)).items():
+    """Yield the records up to those that are the last ones now.
+
+    What is in a transaction that is being committed counts too: Kafka confirms a commit before
+    readers can see it, so the last committed record is not the one to stop at.
+    """
+    ends: dict[TopicPartition, int] = {}
+    while not await _at(consumer, ends):
+        fetched = await consumer.getmany(timeout_ms=500)
+        for partition in consumer.assignment() - ends.keys():
+            # Known from the first answer on.
+            if (end := consumer.highwater(partition)) is not None:
+                ends[partition] = end
+        for partition, records in fetched.items():
             for record in records:
                 if record.offset < ends[partition]:
                     yield record
+
+
+async def _at(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+    return len(ends) == len(consumer.assignment()) and all(
+        [await consumer.position(partition) >= end for partition, end in ends.items()]
+    )
