@@ -69,6 +69,8 @@ class Computed:
 class Source(Protocol):
     """Where a partition's records come from."""
 
+    next: int
+    """The record that the next fetch begins with."""
     exhausted: bool
     """Whether there will be no more because all was read, rather than for another's sake."""
 
@@ -113,8 +115,13 @@ class Stages:
         self._replay_start = ReplayStart(position)
         self.position = position
 
-    def compute(self, records: Records) -> Computed:
-        """Records in, features out. Nothing but CPU: runs off the event loop."""
+    def compute(self, records: Records, following: int) -> Computed:
+        """Records in, features out. Nothing but CPU: runs off the event loop.
+
+        Args:
+            records: the next ones, at least one.
+            following: the record that comes after them.
+        """
         decoded, batch = self._decode(records)
         self._limit.count(len(records), len(decoded.rejects))
         devices = self._windows.devices
@@ -128,7 +135,7 @@ class Stages:
         late = self._late(records, decoded, outcome) if self._settings.dead_letter_late else []
         with self._metrics.lock:
             self._metrics.count_decoded(len(records), decoded)
-            self._processed(int(records.offset[-1]) + 1, len(decoded.record))
+            self._processed(following, len(decoded.record))
         return self._featured(outcome.windows, rejects + late, int(records.timestamp[0]))
 
     def replay(self, records: Records) -> None:
@@ -153,13 +160,17 @@ class Stages:
         with self._metrics.lock:
             self._metrics.count_moved(windows.devices, windows.open_windows, windows.waiting)
 
-    def finish(self) -> Computed:
-        """Close the windows that wait for nothing but their watermark: no more records come."""
+    def finish(self, following: int) -> Computed:
+        """Close the windows that wait for nothing but their watermark: no record is left.
+
+        Args:
+            following: the record that would be the next one.
+        """
         if self._windows.waiting:
-            self._replay_start.flushed(self.position.next)
+            self._replay_start.flushed(following)
         windows = self._windows.flush()
         with self._metrics.lock:
-            self._processed(self.position.next, 0)
+            self._processed(following, 0)
         return self._featured(windows, [], self._windows.clock_us // 1000)
 
     def _decode(self, records: Records) -> tuple[Decoded, Batch]:
@@ -224,11 +235,11 @@ async def flow(
 
         async def compute() -> None:
             while (records := await source.fetch()) is not None:
-                computed = await loop.run_in_executor(cpu, stages.compute, records)
+                computed = await loop.run_in_executor(cpu, stages.compute, records, source.next)
                 prediction = predicted(computed, predictor, metrics)
                 await predictions.put(tasks.create_task(prediction))
             if source.exhausted:
-                last = await loop.run_in_executor(cpu, stages.finish)
+                last = await loop.run_in_executor(cpu, stages.finish, source.next)
                 await predictions.put(tasks.create_task(predicted(last, predictor, metrics)))
             await predictions.put(None)
 

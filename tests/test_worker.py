@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import ConsumerRecord
@@ -196,6 +197,33 @@ async def test_until_end_takes_in_what_is_there_once_and_ends(
     # 20 s are 15.6 hops; a window needs two and a bit.
     assert len(events) == len(set(events))
     assert 3 * 13 <= len(events) <= 3 * 14
+
+
+@pytest.mark.parametrize("ending", ["committed", "aborted"])
+async def test_the_end_may_be_that_of_a_transaction(
+    make_settings: MakeSettings, tmp_path: Path, ending: str
+) -> None:
+    settings = make_settings(partitions=2)
+    await topics.ensure(settings)
+    await asyncio.to_thread(simulate, settings, "--devices", "3", "--duration", "5")
+    async with AIOKafkaProducer(
+        bootstrap_servers=settings.bootstrap_servers, transactional_id="corrections"
+    ) as correcting:
+        await correcting.begin_transaction()
+        for partition in (0, 1):
+            await correcting.send(settings.readings_topic, b"{", b"phone", partition)
+        if ending == "committed":
+            await correcting.commit_transaction()
+        else:
+            await correcting.abort_transaction()
+    with (
+        run(settings, tmp_path / "one", "--until-end") as one,
+        run(settings, tmp_path / "other", "--until-end") as other,
+    ):
+        await asyncio.to_thread(one.ends, 0, 30)
+        await asyncio.to_thread(other.ends, 0, 30)
+    letters = await found_in(settings, settings.dlq_topic)
+    assert len(letters) == (2 if ending == "committed" else 0)
 
 
 async def test_sigterm_commits_what_was_read_and_ends_well_under_load(

@@ -9,6 +9,7 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streamer.kafka.lane import Lane, Tools
+from streamer.kafka.positions import committed
 from streamer.ops.health import Health
 from streamer.pipeline import Stages
 
@@ -48,6 +49,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._kept = kept
         self._running: dict[TopicPartition, tuple[Lane, asyncio.Task[None]]] = {}
         self._assigned = asyncio.Event()
+        self._elsewhere: set[TopicPartition] = set()
         self._seen: dict[TopicPartition, int] = {}
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002
@@ -94,7 +96,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._health.broken.clear()
 
     async def work(self, stopping: asyncio.Event) -> None:
-        """Watch over the lanes until told to stop, or until all of them have come to their end.
+        """Watch over the lanes until told to stop, or until the topic has come to its end.
 
         Raises:
             KafkaError: a lane had trouble with Kafka, or gets no records though there are some.
@@ -108,7 +110,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 await asyncio.wait(
                     {stop, *unfinished}, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED
                 )
-                if self._assigned.is_set() and self._ends is not None and not self._unfinished():
+                if self._assigned.is_set() and not self._unfinished() and await self._at_end():
                     return
                 await self._look()
         finally:
@@ -132,6 +134,27 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             if task.done():
                 task.result()
         return {task for task in tasks if not task.done()}
+
+    async def _at_end(self) -> bool:
+        """Whether the group is done with partitions that others have too, as our lanes are.
+
+        Another member may have died with partitions in its hands: they come to us.
+        """
+        if self._ends is None:
+            return False
+        tools, elsewhere = self._tools, set()
+        others = list(self._ends.keys() - self._running.keys())
+        for partition, begin in (await tools.consumer.beginning_offsets(others)).items():
+            position = await committed(tools.admin, tools.settings.group_id, partition)
+            if max(begin, position.next if position else 0) < self._ends[partition]:
+                elsewhere.add(partition)
+        if elsewhere - self._elsewhere:
+            log.info(
+                "waiting for other members of the group to finish their partitions",
+                partitions=sorted(partition.partition for partition in elsewhere),
+            )
+        self._elsewhere = elsewhere
+        return not elsewhere
 
     async def _look(self) -> None:
         """Tell `Health` whether records go through, and give up a consumer that has gone deaf."""

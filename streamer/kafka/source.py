@@ -86,9 +86,8 @@ class PartitionSource:
         if len(records):
             self.next = int(records.offset[-1]) + 1
             self.waiting_since = None
-        else:
-            # Transaction markers move the position and are no records.
-            self.next = max(self.next, await self._consumer.position(self._partition))
+        # Transaction markers move the position and are no records.
+        self.next = max(self.next, await self._consumer.position(self._partition))
         self._observe(records)
         return records
 

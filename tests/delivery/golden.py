@@ -65,7 +65,8 @@ async def golden(log: Log, settings: Settings) -> Published:
         if not records:
             continue
         stages = make_stages(settings)
-        for computed in (stages.compute(Records.of(records)), stages.finish()):
+        end = len(records)
+        for computed in (stages.compute(Records.of(records), end), stages.finish(end)):
             published.add(partition, [await predicted(computed, predictor, metrics)])
     return published
 

@@ -10,6 +10,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.kafka.broker import LocalKafka
+from streamer.kafka.worker import group_member
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.delivery.feeding import append, feeding
@@ -21,6 +22,25 @@ from tests.delivery.log import Log, make_log
 @pytest.fixture(scope="module")
 def log() -> Log:
     return make_log(200, seed=1)
+
+
+async def test_the_end_is_where_the_whole_group_has_got_to(
+    make_settings: MakeSettings, tmp_path: Path, log: Log
+) -> None:
+    #   silent   |-- has partitions and does nothing ---------| leaves
+    #   last            |-- finishes its own, waits ----------| gets the others, finishes |
+    settings = make_settings()
+    with fleet(settings, tmp_path) as running:
+        async with feeding(settings) as producer:
+            await append(producer, settings.readings_topic, log)
+        async with group_member(settings) as silent:
+            silent.subscribe([settings.readings_topic])
+            await silent.getmany()
+            running.start("last", "--until-end")
+            await asyncio.to_thread(running.says, "last", "waiting for other members")
+            assert silent.assignment()
+        assert await asyncio.to_thread(running.wait, "last") == 0
+        assert compare(await golden(log, settings), await read_published(settings)).good
 
 
 async def assert_golden(settings: Settings, log: Log, workers: Fleet) -> None:

@@ -43,10 +43,14 @@ class ListSource:
     exhausted = True
 
     def __init__(self, records: Sequence[OneRecord], size: int) -> None:
-        self._batches = (Records.of(records[i : i + size]) for i in range(0, len(records), size))
+        self.next = 0
+        self._records = records
+        self._size = size
 
     async def fetch(self) -> Records | None:
-        return next(self._batches, None)
+        fetched = self._records[self.next : self.next + self._size]
+        self.next += len(fetched)
+        return Records.of(fetched) if fetched else None
 
 
 class ListSink:
