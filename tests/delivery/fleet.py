@@ -83,10 +83,11 @@ class Fleet:
         """The file to which a worker writes."""
         return self._folder / f"{name}.log"
 
-    def says(self, name: str, words: str) -> None:
-        """Wait until a worker has logged something."""
-        until(lambda: words in self.text(name) or self.running[name].poll() is not None)
-        assert words in self.text(name), self.text(name)
+    def says(self, name: str, words: str, times: int = 1) -> None:
+        """Wait until a worker has logged something, so many times."""
+        worker = self.running[name]
+        until(lambda: self.text(name).count(words) >= times or worker.poll() is not None)
+        assert self.text(name).count(words) >= times, self.text(name)
 
     def text(self, name: str) -> str:
         """What a worker has logged."""

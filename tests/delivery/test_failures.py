@@ -1,6 +1,7 @@
 """Workers that come back from the dead, brokers that fall over or go away."""
 
 import asyncio
+import re
 import signal
 import time
 from pathlib import Path
@@ -72,6 +73,42 @@ async def test_a_zombie_that_wakes_inside_its_transaction_publishes_nothing(
         await assert_golden(settings, log, running)
 
 
+async def test_a_named_worker_that_comes_back_in_time_moves_nothing(
+    make_settings: MakeSettings, tmp_path: Path, log: Log
+) -> None:
+    #   first    |----- killed |---------- stopped |----------
+    #   second   |--------------------------------------------   keeps what it has, all along
+    settings = make_settings()
+    with fleet(settings, tmp_path) as running:
+        async with feeding(settings) as producer:
+            for name in ("first", "second"):
+                running.start(name, "--instance-id", name)
+            await asyncio.to_thread(until, lambda: shared(running, "first", "second"))
+            before = [assignments(running, name) for name in ("first", "second")]
+            for end, share in ((running.kill, (0, 0.5)), (running.stop, (0.5, 1))):
+                await asyncio.to_thread(end, "first")
+                running.start("first", "--instance-id", "first")
+                times = len(assignments(running, "first")) + 1
+                await asyncio.to_thread(running.says, "first", "assigned ", times)
+                await append(producer, settings.readings_topic, log, share)
+            assert assignments(running, "first") == before[0] + 2 * before[0][-1:]
+            assert assignments(running, "second") == before[1]
+        await asyncio.to_thread(running.stop, "first", "second")
+        assert assignments(running, "second") == before[1]
+        await assert_golden(settings, log, running)
+
+
+def assignments(running: Fleet, name: str) -> list[str]:
+    """The partitions that a worker was given, each time."""
+    return re.findall(r"assigned +partitions=(\[.*?\])", running.text(name))
+
+
+def shared(running: Fleet, *names: str) -> bool:
+    """Whether all workers have partitions, each its own."""
+    last = [assignments(running, name)[-1:] for name in names]
+    return all(last) and sorted(re.findall(r"\d", str(last))) == ["0", "1", "2"]
+
+
 async def test_a_leader_killed_under_load_loses_nothing(tmp_path: Path, log: Log) -> None:
     with LocalKafka(3) as kafka:
         settings = Settings.load({"bootstrap_servers": kafka.bootstrap_servers})
@@ -119,5 +156,6 @@ async def test_a_worker_survives_without_a_broker_and_catches_up(
             await asyncio.to_thread(kafka.start)
             async with feeding(settings) as producer:
                 await append(producer, settings.readings_topic, log, (0.4, 1))
+            await asyncio.to_thread(running.says, "worker", "assigned", 2)
             await asyncio.to_thread(running.stop, "worker")
             await assert_golden(settings, log, running)
