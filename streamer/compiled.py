@@ -8,12 +8,14 @@ F = TypeVar("F", bound=Callable[..., object])
 try:
     from numba import njit
 except ImportError:
+    IS_COMPILED = False
 
     def compiled(function: F) -> F:
         """Leave the function as it is."""
         return function
 
 else:
+    IS_COMPILED = True
 
     def compiled(function: F) -> F:
         """Compile the function at its first call, and remember the result on disk."""

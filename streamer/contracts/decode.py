@@ -1,44 +1,51 @@
 """From records to columns: everything after it works on whole fetches at once.
 
-Each record is parsed on its own, by typed decoders; every check of a number happens once for all
-samples of the fetch, in NumPy. A record is accepted or refused as a whole, and nothing in it can
-raise: whatever devices publish, the stream goes on.
+Usual readings are read by a compiled reader, all others one by one by typed decoders; every check
+of a number happens once for all samples of the fetch, in NumPy. A record is accepted or refused as
+a whole, and nothing in it can raise: whatever devices publish, the stream goes on.
 """
 
-from itertools import chain, compress
+from dataclasses import dataclass
+from itertools import chain
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from streamer.compiled import IS_COMPILED
 from streamer.contracts import f32
+from streamer.contracts.parse import Reading, parse
 from streamer.contracts.readings import (
-    CONTENT_TYPE,
-    CONTENT_TYPES,
     LARGEST_ACCELERATION,
     LARGEST_ROTATION,
     LATEST_TIMESTAMP_MS,
-    LONGEST_DEVICE_ID,
     Axes,
     Batch,
     Decoded,
-    Format,
     Reject,
-    Rejection,
     RejectReason,
     Sample,
 )
-from streamer.contracts.records import Headers, Records
+from streamer.contracts.records import KEY, KEY_END, Ints, Records
+from streamer.contracts.usual import Usual, read_usual
 
-Reading = Sample | Batch | f32.Block
+Floats = npt.NDArray[np.float64]
 
-_FORMATS = {name: form for form, name in CONTENT_TYPES.items()}
-_DECODERS = {
-    Format.JSON: (msgspec.json.Decoder(Sample).decode, msgspec.json.Decoder(Batch).decode),
-    Format.MSGPACK: (msgspec.msgpack.Decoder(Sample).decode, msgspec.msgpack.Decoder(Batch).decode),
-}
 _CHANNELS = ("acc x", "acc y", "acc z", "gyro x", "gyro y", "gyro z")
 _LIMITS = np.array([LARGEST_ACCELERATION] * 3 + [LARGEST_ROTATION] * 3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Readings:
+    """The r well-formed readings of a fetch, with s samples, in the order of their records."""
+
+    record: Ints
+    device: Ints
+    """(r,) Index into `device_ids`."""
+    device_ids: list[str]
+    count: Ints
+    timestamp: Floats
+    interval_ms: Floats
+    values: Floats
 
 
 def decode(records: Records, max_future_skew_us: int) -> Decoded:
@@ -53,44 +60,96 @@ def decode(records: Records, max_future_skew_us: int) -> Decoded:
         is at ``round(timestamp * 1000) + round(j * interval_ms * 1000)`` microseconds, halves
         to even.
     """
-    parsed: list[int] = []
-    readings: list[Reading] = []
-    rejects: list[Reject] = []
-    device_ids = _DeviceIds()
-    for index, (key, value, headers) in enumerate(records.contents()):
-        try:
-            readings.append(_parse(key, value, headers, device_ids))
-            parsed.append(index)
-        except Rejection as no:
-            rejects.append(Reject(index, no.reason, no.detail, no.samples))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            rejects.append(Reject(index, RejectReason.MALFORMED, str(error), 1))
-    return _check(records, parsed, readings, rejects, max_future_skew_us)
+    readings, rejects = _read(records)
+    return _check(records, readings, rejects, max_future_skew_us)
+
+
+def _read(records: Records) -> tuple[_Readings, list[Reject]]:
+    """Read all records, each by the reader that it needs."""
+    rest = np.ones(len(records), np.bool_)
+    usual = None
+    # Interpreted, the reader of the usual would be the slower one.
+    if IS_COMPILED:
+        usual = _of_usual(records, found := read_usual(records))
+        rest[found.record] = False
+    if usual is not None and not rest.any():
+        return usual, []
+    others = np.flatnonzero(rest)
+    contents = Records(records.buffer, records.table[others]).contents()
+    parsed, readings, rejects = parse(
+        (index, *content) for index, content in zip(others.tolist(), contents, strict=True)
+    )
+    one_by_one = _of_parsed(parsed, readings)
+    return one_by_one if usual is None else _merged(usual, one_by_one), rejects
+
+
+def _of_usual(records: Records, usual: Usual) -> _Readings:
+    firsts = usual.record[usual.key == usual.record]
+    device_of_first = np.zeros(len(records), np.int64)
+    device_of_first[firsts] = np.arange(len(firsts))
+    ends = records.table[firsts][:, [KEY, KEY_END]].tolist()
+    return _Readings(
+        usual.record,
+        device_of_first[usual.key],
+        [records.buffer[begin:end].decode("ascii") for begin, end in ends],
+        usual.count,
+        usual.timestamp,
+        usual.interval_ms,
+        usual.values,
+    )
+
+
+def _of_parsed(parsed: list[int], readings: list[Reading]) -> _Readings:
+    count = np.array([reading.count for reading in readings], np.int64)
+    device_of: dict[str, int] = {}
+    device = [device_of.setdefault(reading.device_id, len(device_of)) for reading in readings]
+    return _Readings(
+        np.array(parsed, np.int64),
+        np.array(device, np.int64),
+        list(device_of),
+        count,
+        np.array([reading.timestamp for reading in readings], np.float64),
+        np.array([reading.interval_ms for reading in readings], np.float64),
+        _values(readings, count),
+    )
+
+
+def _merged(one: _Readings, other: _Readings) -> _Readings:
+    """Put both into the order of their records."""
+    device_of = {device_id: i for i, device_id in enumerate(one.device_ids)}
+    known = [device_of.setdefault(device_id, len(device_of)) for device_id in other.device_ids]
+    device = np.concatenate([one.device, np.array(known, np.int64)[other.device]])
+    record = np.concatenate([one.record, other.record])
+    count = np.concatenate([one.count, other.count])
+    order = np.argsort(record)
+    samples = np.argsort(np.repeat(record, count), kind="stable")
+    return _Readings(
+        record[order],
+        device[order],
+        list(device_of),
+        count[order],
+        np.concatenate([one.timestamp, other.timestamp])[order],
+        np.concatenate([one.interval_ms, other.interval_ms])[order],
+        np.concatenate([one.values, other.values])[samples],
+    )
 
 
 def _check(
-    records: Records,
-    parsed: list[int],
-    readings: list[Reading],
-    rejects: list[Reject],
-    max_future_skew_us: int,
+    records: Records, readings: _Readings, rejects: list[Reject], max_future_skew_us: int
 ) -> Decoded:
-    """Check the numbers of all readings at once; `parsed` has the record of each."""
-    record_of = np.array(parsed, dtype=np.int64)
-    count = np.array([reading.count for reading in readings], dtype=np.int64)
-    timestamp = np.array([reading.timestamp for reading in readings], dtype=np.float64)
-    interval_us = np.array([reading.interval_ms for reading in readings], dtype=np.float64) * 1000
+    """Check the numbers of all readings at once."""
+    count, timestamp, values = readings.count, readings.timestamp, readings.values
+    interval_us = readings.interval_ms * 1000
     # In float64: Kafka's own timestamp may be anything that fits 64 bits, thousandfold does not.
-    kafka_us = records.timestamp[record_of].astype(np.float64) * 1000
-    values = _values(readings, count)
+    kafka_us = records.timestamp[readings.record].astype(np.float64) * 1000
     start = np.cumsum(count) - count
-    reading_of = np.repeat(np.arange(len(readings)), count)
+    reading_of = np.repeat(np.arange(len(count)), count)
 
     sane = (timestamp >= 0) & (timestamp <= LATEST_TIMESTAMP_MS)
     first_us = np.rint(np.where(sane, timestamp, 0) * 1000).astype(np.int64)
     last_us = first_us + np.rint((count - 1) * interval_us).astype(np.int64)
     ahead_us = last_us - kafka_us
-    plausible = np.ones(len(readings), dtype=np.bool_)
+    plausible = np.ones(len(count), dtype=np.bool_)
     plausible[reading_of[~(np.abs(values) <= _LIMITS).all(axis=1)]] = False
     good = sane & (ahead_us <= max_future_skew_us) & plausible
 
@@ -104,88 +163,24 @@ def _check(
         else:
             reason = RejectReason.FUTURE
             detail = f"{ahead_us[i] / 1e6:.3f} s ahead of Kafka's clock"
-        rejects.append(Reject(parsed[i], reason, detail, readings[i].count))
+        rejects.append(Reject(int(readings.record[i]), reason, detail, int(count[i])))
     rejects.sort(key=lambda reject: reject.record)
 
     kept = good[reading_of]
     position = np.arange(len(reading_of)) - start[reading_of]
     time_us = first_us[reading_of] + np.rint(position * interval_us[reading_of]).astype(np.int64)
-    ids = [reading.device_id for reading in compress(readings, good)]
-    index_of = {device_id: i for i, device_id in enumerate(dict.fromkeys(ids))}
-    device_of = np.array([index_of[device_id] for device_id in ids], dtype=np.intp)
+    seen, first, device = np.unique(readings.device[good], return_index=True, return_inverse=True)
+    by_appearance = np.argsort(first)
+    rank = np.empty(len(seen), np.intp)
+    rank[by_appearance] = np.arange(len(seen))
     return Decoded(
-        record=record_of[reading_of][kept],
-        device=np.repeat(device_of, count[good]),
-        device_ids=list(index_of),
+        record=readings.record[reading_of][kept],
+        device=np.repeat(rank[device], count[good]),
+        device_ids=[readings.device_ids[i] for i in seen[by_appearance].tolist()],
         time_us=time_us[kept],
         values=values[kept],
         rejects=rejects,
     )
-
-
-class _DeviceIds(dict[bytes | None, str]):
-    """The device ids that keys mean; each key is checked once a fetch."""
-
-    def __missing__(self, key: bytes | None) -> str:
-        if key is None:
-            raise Rejection(RejectReason.KEY, "the record has no key")
-        if not 1 <= len(key) <= LONGEST_DEVICE_ID:
-            raise Rejection(
-                RejectReason.KEY, f"the key has {len(key)} bytes, not 1 to {LONGEST_DEVICE_ID}"
-            )
-        try:
-            self[key] = key.decode()
-        except UnicodeDecodeError as error:
-            raise Rejection(RejectReason.KEY, f"the key is not UTF-8: {error.reason}") from None
-        return self[key]
-
-
-def _parse(
-    key: bytes | None, value: bytes | None, headers: Headers, device_ids: _DeviceIds
-) -> Reading:
-    if value is None:
-        raise Rejection(RejectReason.TOMBSTONE, "the record has no value")
-    device_id = device_ids[key]
-    form = _format(headers) if headers else Format.JSON
-    if form is Format.F32:
-        return f32.unpack(device_id, value)
-    decode_sample, decode_batch = _DECODERS[form]
-    reading: Sample | Batch
-    try:
-        reading = decode_sample(value)
-    except msgspec.ValidationError as not_a_sample:
-        try:
-            reading = _with_equal_lengths(decode_batch(value))
-        except msgspec.ValidationError as not_a_batch:
-            raise Rejection(
-                RejectReason.SCHEMA, f"not a sample: {not_a_sample}; not a batch: {not_a_batch}"
-            ) from None
-    if reading.device_id != device_id:
-        raise Rejection(
-            RejectReason.KEY,
-            f"the key is {device_id!r:.80}, device_id is {reading.device_id!r:.80}",
-            reading.count,
-        )
-    return reading
-
-
-def _with_equal_lengths(batch: Batch) -> Batch:
-    acc, gyro = len(batch.acc), len(batch.gyro)
-    if acc != gyro:
-        raise Rejection(
-            RejectReason.SCHEMA, f"{acc} samples of acc, {gyro} of gyro", max(acc, gyro)
-        )
-    return batch
-
-
-def _format(headers: Headers) -> Format:
-    content_type = dict(headers).get(CONTENT_TYPE, CONTENT_TYPES[Format.JSON])
-    media_type = (content_type or b"").partition(b";")[0].strip().lower()
-    if media_type not in _FORMATS:
-        raise Rejection(
-            RejectReason.CONTENT_TYPE, f"the content type {content_type!r:.80} is not known"
-        )
-    return _FORMATS[media_type]
 
 
 def _values(readings: list[Reading], count: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -1,0 +1,118 @@
+"""One record, whatever it holds: by typed decoders, which say what is wrong with it."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from streamer.contracts import f32
+from streamer.contracts.readings import (
+    CONTENT_TYPE,
+    CONTENT_TYPES,
+    LONGEST_DEVICE_ID,
+    Batch,
+    Format,
+    Reject,
+    Rejection,
+    RejectReason,
+    Sample,
+)
+from streamer.contracts.records import Headers
+
+Reading = Sample | Batch | f32.Block
+
+_FORMATS = {name: form for form, name in CONTENT_TYPES.items()}
+_DECODERS = {
+    Format.JSON: (msgspec.json.Decoder(Sample).decode, msgspec.json.Decoder(Batch).decode),
+    Format.MSGPACK: (msgspec.msgpack.Decoder(Sample).decode, msgspec.msgpack.Decoder(Batch).decode),
+}
+
+
+def parse(
+    records: Iterable[tuple[int, bytes | None, bytes | None, Headers]],
+) -> tuple[list[int], list[Reading], list[Reject]]:
+    """Parse records one by one.
+
+    Args:
+        records: index, key, value and headers of each.
+
+    Returns:
+        The index of each well-formed record, what it holds, and a reject for every other one.
+    """
+    parsed: list[int] = []
+    readings: list[Reading] = []
+    rejects: list[Reject] = []
+    device_ids = _DeviceIds()
+    for index, key, value, headers in records:
+        try:
+            readings.append(_parse(key, value, headers, device_ids))
+            parsed.append(index)
+        except Rejection as no:
+            rejects.append(Reject(index, no.reason, no.detail, no.samples))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            rejects.append(Reject(index, RejectReason.MALFORMED, str(error), 1))
+    return parsed, readings, rejects
+
+
+class _DeviceIds(dict[bytes | None, str]):
+    """The device ids that keys mean; each key is checked once a fetch."""
+
+    def __missing__(self, key: bytes | None) -> str:
+        if key is None:
+            raise Rejection(RejectReason.KEY, "the record has no key")
+        if not 1 <= len(key) <= LONGEST_DEVICE_ID:
+            raise Rejection(
+                RejectReason.KEY, f"the key has {len(key)} bytes, not 1 to {LONGEST_DEVICE_ID}"
+            )
+        try:
+            self[key] = key.decode()
+        except UnicodeDecodeError as error:
+            raise Rejection(RejectReason.KEY, f"the key is not UTF-8: {error.reason}") from None
+        return self[key]
+
+
+def _parse(
+    key: bytes | None, value: bytes | None, headers: Headers, device_ids: _DeviceIds
+) -> Reading:
+    if value is None:
+        raise Rejection(RejectReason.TOMBSTONE, "the record has no value")
+    device_id = device_ids[key]
+    form = _format(headers) if headers else Format.JSON
+    if form is Format.F32:
+        return f32.unpack(device_id, value)
+    decode_sample, decode_batch = _DECODERS[form]
+    reading: Sample | Batch
+    try:
+        reading = decode_sample(value)
+    except msgspec.ValidationError as not_a_sample:
+        try:
+            reading = _with_equal_lengths(decode_batch(value))
+        except msgspec.ValidationError as not_a_batch:
+            raise Rejection(
+                RejectReason.SCHEMA, f"not a sample: {not_a_sample}; not a batch: {not_a_batch}"
+            ) from None
+    if reading.device_id != device_id:
+        raise Rejection(
+            RejectReason.KEY,
+            f"the key is {device_id!r:.80}, device_id is {reading.device_id!r:.80}",
+            reading.count,
+        )
+    return reading
+
+
+def _with_equal_lengths(batch: Batch) -> Batch:
+    acc, gyro = len(batch.acc), len(batch.gyro)
+    if acc != gyro:
+        raise Rejection(
+            RejectReason.SCHEMA, f"{acc} samples of acc, {gyro} of gyro", max(acc, gyro)
+        )
+    return batch
+
+
+def _format(headers: Headers) -> Format:
+    content_type = dict(headers).get(CONTENT_TYPE, CONTENT_TYPES[Format.JSON])
+    media_type = (content_type or b"").partition(b";")[0].strip().lower()
+    if media_type not in _FORMATS:
+        raise Rejection(
+            RejectReason.CONTENT_TYPE, f"the content type {content_type!r:.80} is not known"
+        )
+    return _FORMATS[media_type]
