@@ -15,6 +15,7 @@ from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.ops.health import Health
 from streamer.ops.http import serve
+from streamer.ops.memory import keep_freed_memory
 from streamer.predict.local import LocalPredictor
 from streamer.settings import Settings
 
@@ -28,6 +29,7 @@ async def run(settings: Settings, *, until_end: bool = False) -> None:
         StreamerError: something must be put right first.
     """
     logging.configure(settings)
+    keep_freed_memory()
     stopping = asyncio.Event()
     _on_signals(stopping)
     predictor = LocalPredictor(artifact.load(settings.model or artifact.SHIPPED))

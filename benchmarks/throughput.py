@@ -1,0 +1,182 @@
+"""Samples per second, from readings in Kafka to events in Kafka, features and model included.
+
+    python benchmarks/throughput.py [--workers 1 --workers 2] [--batch 1] [--commit-interval-ms 100]
+
+An option given several times makes cases; all cases take turns, so that what else the machine does
+meets all of them, and the median of each is reported, with its ratio to the first case. The topic
+is written before. What counts is the time in which all workers were at work on all partitions: from
+the group's last assignment to the first partition's end, by the timestamps of the events; an event
+stands for the 64 samples of a hop.
+"""
+
+import asyncio
+import itertools
+import json
+import re
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import click
+import numpy as np
+from aiokafka import AIOKafkaProducer
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from streamer.contracts.encode import encode
+from streamer.contracts.readings import Format
+from streamer.kafka import topics
+from streamer.kafka.broker import LocalKafka
+from streamer.kafka.reader import read_to_end, reader
+from streamer.settings import Settings
+from tests.delivery.fleet import Fleet, fleet
+
+PARTITIONS = 4
+HOP = 64
+START_MS = 1_763_906_400_000
+STEP_MS = 20
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a run is made of."""
+
+    workers: int
+    format: str
+    batch: int
+    devices: int
+    delivery: str
+    commit_interval_ms: int
+
+    @property
+    def topic(self) -> str:
+        """The readings that the case needs."""
+        return f"readings-{self.format}-{self.batch}-{self.devices}"
+
+
+@click.command()
+@click.option("--samples", default=2_000_000, show_default=True, help="In the topic.")
+@click.option("--workers", multiple=True, type=int, default=[1], show_default=True)
+@click.option(
+    "--format",
+    "forms",
+    multiple=True,
+    type=click.Choice([form.value for form in Format]),
+    default=["json"],
+)
+@click.option("--batch", multiple=True, type=int, default=[1], show_default=True)
+@click.option("--devices", multiple=True, type=int, default=[200], show_default=True)
+@click.option("--delivery", multiple=True, default=["exactly-once"], show_default=True)
+@click.option("--commit-interval-ms", multiple=True, type=int, default=[100], show_default=True)
+@click.option("--repeat", default=5, show_default=True)
+def main(
+    samples: int,
+    workers: tuple[int, ...],
+    forms: tuple[str, ...],
+    batch: tuple[int, ...],
+    devices: tuple[int, ...],
+    delivery: tuple[str, ...],
+    commit_interval_ms: tuple[int, ...],
+    repeat: int,
+) -> None:
+    """Print a JSON line for each case."""
+    options = (workers, forms, batch, devices, delivery, commit_interval_ms)
+    cases = [Case(*values) for values in itertools.product(*options)]
+    found: dict[Case, list[float]] = {case: [] for case in cases}
+    with LocalKafka() as kafka:
+        address = {"bootstrap_servers": kafka.bootstrap_servers, "partitions": PARTITIONS}
+        for case in {case.topic: case for case in cases}.values():
+            asyncio.run(
+                write(Settings.load(address | {"readings_topic": case.topic}), case, samples)
+            )
+        for run, case in itertools.product(range(repeat), cases):
+            settings = Settings.load(
+                address
+                | {
+                    "readings_topic": case.topic,
+                    "events_topic": f"events-{run}-{cases.index(case)}",
+                    "group_id": f"group-{run}-{cases.index(case)}",
+                    "delivery": case.delivery,
+                    "commit_interval_ms": case.commit_interval_ms,
+                }
+            )
+            found[case].append(samples_per_second(settings, case.workers))
+    base = statistics.median(found[cases[0]])
+    for case, rates in found.items():
+        median = statistics.median(rates)
+        figures = {"samples_per_second": round(median), "ratio": round(median / base, 2)}
+        spread = {"lowest": round(min(rates)), "highest": round(max(rates))}
+        click.echo(json.dumps({"benchmark": "throughput"} | asdict(case) | figures | spread))
+
+
+async def write(settings: Settings, case: Case, samples: int) -> None:
+    """Write readings of devices that have all been there all the time."""
+    await topics.ensure(settings, 10)
+    async with AIOKafkaProducer(
+        bootstrap_servers=settings.bootstrap_servers, max_batch_size=256 * 1024
+    ) as producer:
+        batches = [producer.create_batch() for _ in range(PARTITIONS)]
+        for device, record in readings(case, samples):
+            partition = device % PARTITIONS
+            while batches[partition].append(timestamp=None, **record) is None:
+                await producer.send_batch(
+                    batches[partition], settings.readings_topic, partition=partition
+                )
+                batches[partition] = producer.create_batch()
+        for partition, rest in enumerate(batches):
+            await producer.send_batch(rest, settings.readings_topic, partition=partition)
+
+
+def readings(case: Case, samples: int) -> Iterator[tuple[int, dict[str, object]]]:
+    """Records of all devices in turn, with the five decimals that sensors are good for."""
+    rng = np.random.default_rng(1)
+    interval_ms = None if case.batch == 1 else STEP_MS
+    for first in range(0, samples // case.devices, case.batch):
+        values = rng.normal(size=(case.devices, case.batch, 6)).round(5)
+        for device in range(case.devices):
+            start_ms = START_MS + first * STEP_MS + device * STEP_MS / case.devices
+            key, value, headers = encode(
+                f"phone-{device}", start_ms, interval_ms, values[device], Format(case.format)
+            )
+            yield device, {"key": key, "value": value, "headers": headers}
+
+
+def samples_per_second(settings: Settings, workers: int) -> float:
+    """Run workers from the topic's beginning to its end."""
+    with tempfile.TemporaryDirectory() as scratch, fleet(settings, Path(scratch)) as running:
+        names = [f"worker-{i}" for i in range(workers)]
+        for name in names:
+            running.start(name, "--until-end")
+        for name in names:
+            if running.wait(name) != 0:
+                raise click.ClickException(running.text(name))
+        begin_ms = max(assigned_ms(running, name) for name in names)
+    times_ms = asyncio.run(event_times_ms(settings))
+    end_ms = min(max(times) for times in times_ms.values())
+    events = sum(begin_ms <= time <= end_ms for times in times_ms.values() for time in times)
+    if end_ms - begin_ms < 1000:
+        raise click.ClickException("over within a second: give more --samples")
+    return events * HOP / (end_ms - begin_ms) * 1000
+
+
+def assigned_ms(running: Fleet, name: str) -> float:
+    """When a worker was given partitions to work on for the last time, all at once with others."""
+    times = re.findall(r"^(\S+)Z .*assigned +partitions=\[\d", running.text(name), re.MULTILINE)
+    return datetime.fromisoformat(times[0] + "+00:00").timestamp() * 1000
+
+
+async def event_times_ms(settings: Settings) -> dict[int, list[int]]:
+    """When the events of each partition were written."""
+    times_ms: dict[int, list[int]] = {}
+    async with reader(settings, settings.events_topic, "earliest", 10) as consumer:
+        async for record in read_to_end(consumer):
+            times_ms.setdefault(record.partition, []).append(record.timestamp)
+    return times_ms
+
+
+if __name__ == "__main__":
+    main()
