@@ -11,8 +11,8 @@ _KEPT_BYTES = 32 * 1024 * 1024
 def keep_freed_memory() -> None:
     """Let the process keep what it frees, for what it needs next.
 
-    Features are computed in arrays of a megabyte that come and go. glibc would give each back to the
-    system, and every page of the next one would have to be faulted in and cleared: half of the time.
+    Features are computed in arrays of a megabyte that come and go. glibc would give each back to
+    the system, and fault in every page of the next one: half of the time went there.
     """
     if sys.platform != "linux":
         return
