@@ -33,6 +33,9 @@ from streamer.stream.position import Position, ReplayStart
 ON_THE_WAY = 4
 """Fetches computed and not committed yet; more would only hide a slow endpoint or broker."""
 
+LARGEST_GROUP = 64
+"""Fetches committed together; a fetch is a megabyte of records at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -260,13 +263,22 @@ async def flow(
 async def grouped(
     outputs: asyncio.Queue[Output | None], interval_s: float
 ) -> AsyncIterator[list[Output]]:
-    """Outputs to be committed together, at most one group an interval, until the first None."""
+    """Outputs to be committed together, until the first None.
+
+    A group ends an interval after the last one did, or sooner if it has become `LARGEST_GROUP`.
+    """
     not_before = 0.0
-    last: Output | None = await outputs.get()
+    last = await outputs.get()
     while last is not None:
         group = [last]
-        await asyncio.sleep(not_before - time.monotonic())
-        while not outputs.empty() and (last := outputs.get_nowait()) is not None:
+        while len(group) < LARGEST_GROUP:
+            try:
+                async with asyncio.timeout(not_before - time.monotonic()):
+                    last = await outputs.get()
+            except TimeoutError:
+                break
+            if last is None:
+                break
             group.append(last)
         yield group
         not_before = time.monotonic() + interval_s
