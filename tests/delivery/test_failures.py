@@ -8,14 +8,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streamer.kafka import topics
 from streamer.kafka.broker import LocalKafka
+from streamer.kafka.positions import committed
 from streamer.kafka.worker import group_member
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.delivery.feeding import append, feeding
-from tests.delivery.fleet import Fleet, fleet, until
+from tests.delivery.fleet import PATIENCE_S, Fleet, fleet, until
 from tests.delivery.golden import compare, golden, read_published
 from tests.delivery.log import Log, make_log
 
@@ -48,6 +51,17 @@ async def assert_golden(settings: Settings, log: Log, workers: Fleet) -> None:
     await asyncio.to_thread(workers.run_to_end)
     verdict = compare(await golden(log, settings), await read_published(settings))
     assert verdict.good, f"{verdict}, order of {verdict.disordered}"
+
+
+async def caught_up(settings: Settings, log: Log) -> None:
+    """Wait until the group is done with every record of the log."""
+    async with topics.admin_client(settings, PATIENCE_S) as admin, asyncio.timeout(PATIENCE_S):
+        for number, records in enumerate(log):
+            partition = TopicPartition(settings.readings_topic, number)
+            position = await committed(admin, settings.group_id, partition)
+            while position is None or position.next < len(records):
+                await asyncio.sleep(0.1)  # of another process
+                position = await committed(admin, settings.group_id, partition)
 
 
 async def test_a_zombie_that_wakes_inside_its_transaction_publishes_nothing(
@@ -156,6 +170,6 @@ async def test_a_worker_survives_without_a_broker_and_catches_up(
             await asyncio.to_thread(kafka.start)
             async with feeding(settings) as producer:
                 await append(producer, settings.readings_topic, log, (0.4, 1))
-            await asyncio.to_thread(running.says, "worker", "assigned", 2)
+            await caught_up(settings, log)
             await asyncio.to_thread(running.stop, "worker")
             await assert_golden(settings, log, running)
