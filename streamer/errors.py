@@ -7,6 +7,7 @@ StreamerError
 ├── ShapeError         an array has the wrong shape or type (also a ValueError)
 ├── ProcessingError    records cannot be processed, whatever their contents
 │   └── RejectsError   most records are refused: something is wrong with all of them
+├── EndpointError      the prediction endpoint refuses us, or does not exist
 └── KafkaError         Kafka is not as the worker needs it
     ├── TopicError     a topic is missing or set up so that it would lose data
     └── BrokerError    the local broker cannot be installed, started or reached
@@ -41,6 +42,10 @@ class ProcessingError(StreamerError):
 
 class RejectsError(ProcessingError):
     """Most records are refused: something is wrong with all of them."""
+
+
+class EndpointError(StreamerError):
+    """The prediction endpoint refuses us, or does not exist."""
 
 
 class KafkaError(StreamerError):

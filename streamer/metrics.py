@@ -13,6 +13,7 @@ from prometheus_client.context_managers import Timer
 from streamer import __version__
 from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import Decoded
+from streamer.predict.answers import Answers
 from streamer.stream.accounting import Tally
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -105,6 +106,34 @@ class Metrics:
         self.fetch_records = histogram("fetch_records", "Records of a fetch.", buckets=_SIZES)
         self.fetch_windows = histogram("fetch_windows", "Windows of a fetch.", buckets=_SIZES)
 
+        self.answers = counter(
+            "answers",
+            "What became of windows that were asked about: answered by endpoint or fallback,"
+            " refused (a dead letter), or unavailable (an event without a label).",
+            "outcome",
+        )
+        self.endpoint_calls = counter(
+            "endpoint_calls",
+            "Calls of the prediction endpoint: answered, refused, throttled, error, timeout,"
+            " wrong_answer, or cancelled (a hedged one that was slower).",
+            "outcome",
+        )
+        self.endpoint_call_seconds = histogram(
+            "endpoint_call_seconds", "Time of one call, however it ended."
+        )
+        self.endpoint_call_windows = histogram(
+            "endpoint_call_windows", "Windows of one call.", buckets=_SIZES
+        )
+        self.endpoint_retries = counter("endpoint_retries", "Calls that were further tries.")
+        self.endpoint_hedges = counter("endpoint_hedges", "Second calls for slow ones.")
+        self.endpoint_concurrency = gauge(
+            "endpoint_concurrency_limit", "Calls that may be under way at once."
+        )
+        self.endpoint_running = gauge("endpoint_calls_running", "Calls under way.")
+        self.endpoint_open = gauge(
+            "endpoint_breaker_open", "1 while the endpoint is left alone because it fails."
+        )
+
         self.partitions = gauge("assigned_partitions", "Partitions that this worker has.")
         self.broken = gauge(
             "broken_partitions", "Partitions stopped because something breaks on their records."
@@ -124,6 +153,19 @@ class Metrics:
     def stage(self, name: str) -> Timer:
         """Times a stage: ``with metrics.stage("decode"): ...``."""
         return self.stage_seconds.labels(name).time()
+
+    def count_answers(self, answers: Answers) -> None:
+        """Count what became of windows that were asked about."""
+        for scored in answers.scored:
+            self.answers.labels(scored.source).inc(len(scored.rows))
+        self.answers.labels("refused").inc(len(answers.refused))
+        self.answers.labels("unavailable").inc(len(answers.unavailable))
+
+    def count_call(self, outcome: str, windows: int, seconds: float) -> None:
+        """Count a call of the endpoint."""
+        self.endpoint_calls.labels(outcome).inc()
+        self.endpoint_call_windows.observe(windows)
+        self.endpoint_call_seconds.observe(seconds)
 
     def count_decoded(self, records: int, decoded: Decoded) -> None:
         """Count a fetch as it came."""

@@ -16,14 +16,15 @@ from typing import Protocol
 
 import numpy as np
 
+from streamer.contracts.dead_letters import REFUSED, refused_window
 from streamer.contracts.decode import decode
 from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import Decoded, Record
 from streamer.contracts.records import Records
 from streamer.features import UCI_HAR, extract, scale
 from streamer.metrics import Metrics
-from streamer.predict.label import label
-from streamer.predict.protocol import Predictor
+from streamer.predict.answers import Ask
+from streamer.predict.label import labelled
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
 from streamer.stream.batch import Batch, Floats
@@ -211,20 +212,37 @@ class Stages:
         return Computed(windows, features, dead_letters, self.position, oldest_ms)
 
 
-async def predicted(computed: Computed, predictor: Predictor, metrics: Metrics) -> Output:
+async def predicted(computed: Computed, ask: Ask, metrics: Metrics) -> Output:
     """Have the windows of a fetch labelled."""
     events: list[ActivityEvent] = []
+    dead_letters = computed.dead_letters
     if computed.windows:
+        features = np.concatenate(computed.features)
         with metrics.stage("predict"):
-            prediction = await predictor.predict(np.concatenate(computed.features))
-        events = label(ClosedWindows.joined(computed.windows), prediction, predictor.name)
-    return Output(events, computed.dead_letters, computed.position, computed.oldest_ms)
+            answers = await ask(features)
+        metrics.count_answers(answers)
+        windows = ClosedWindows.joined(computed.windows)
+        events = labelled(windows, answers)
+        dead_letters = dead_letters + [
+            DeadLetter(
+                refused_window(
+                    windows.device_ids[row],
+                    int(windows.start_us[row]) // 1000,
+                    features[row].tolist(),
+                    computed.position.next - 1,
+                ),
+                REFUSED,
+                words,
+            )
+            for row, words in answers.refused.items()
+        ]
+    return Output(events, dead_letters, computed.position, computed.oldest_ms)
 
 
 async def flow(
     source: Source,
     stages: Stages,
-    predictor: Predictor,
+    ask: Ask,
     sink: Sink,
     metrics: Metrics,
     cpu: Executor,
@@ -239,11 +257,11 @@ async def flow(
         async def compute() -> None:
             while (records := await source.fetch()) is not None:
                 computed = await loop.run_in_executor(cpu, stages.compute, records, source.next)
-                prediction = predicted(computed, predictor, metrics)
+                prediction = predicted(computed, ask, metrics)
                 await predictions.put(tasks.create_task(prediction))
             if source.exhausted:
                 last = await loop.run_in_executor(cpu, stages.finish, source.next)
-                await predictions.put(tasks.create_task(predicted(last, predictor, metrics)))
+                await predictions.put(tasks.create_task(predicted(last, ask, metrics)))
             await predictions.put(None)
 
         async def collect() -> None:

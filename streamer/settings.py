@@ -5,12 +5,8 @@ A value comes from, in this order: a command-line flag (``--max-gap-ms 80``), th
 (``max_gap_ms = 80``), the default below.
 """
 
-import difflib
 import json
-import os
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -23,22 +19,16 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
+from streamer.contracts.events import Activity
 from streamer.errors import SettingsError
+from streamer.setting_sources import ENV_PREFIX, complaint, contradiction, places, read_sources
 from streamer.stream.rules import Rules
-
-ENV_PREFIX = "STREAMER_"
-CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
-
-# Variables with our prefix that are not settings of the worker.
-_OTHER_VARIABLES = {"streamer_config", "streamer_har_dir", "streamer_cache_dir"}
 
 Name = Annotated[str, Field(min_length=1)]
 
@@ -117,9 +107,60 @@ class Settings(BaseSettings):
         0.8, ge=0, le=1, description="Least share of a window's samples that must really be there."
     )
 
-    # Prediction
+    # Prediction: by which model
+    predictor: str = Field(
+        "local",
+        pattern=r"^(local|onnx|amazon-ml|sagemaker|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        description="`local`, `onnx`, `amazon-ml`, `sagemaker`, or your own class,"
+        " `package.module:Class`.",
+    )
     model: Path | None = Field(
-        None, description="Model file (.npz); the one in the package when not given."
+        None,
+        description="Model file of `local` (.npz; the one in the package when not given), of"
+        " `onnx`, and of the fallback.",
+    )
+    endpoint: Name | None = Field(
+        None, description="Amazon ML's id of the model, or the name of SageMaker's endpoint."
+    )
+    endpoint_format: Literal["csv", "jsonlines", "npy"] = Field(
+        "csv", description="What SageMaker's container reads; `npy` costs a tenth of the others."
+    )
+    endpoint_variable: str = Field(
+        "Var{:03d}", description="What Amazon ML's schema calls the features, numbered from 1."
+    )
+    endpoint_labels: str = Field(
+        "1=walking,2=walking_upstairs,3=walking_downstairs,4=sitting,5=standing,6=laying",
+        description="Labels and their activities, in the order of the scores, for endpoints and"
+        " ONNX models that do not say.",
+    )
+
+    # Prediction: how an endpoint is called, and what happens when it fails
+    batch_windows: PositiveInt = Field(64, description="Most windows in a call of SageMaker.")
+    batch_wait_ms: float = Field(
+        20, ge=0, le=1000, description="Longest time that a window waits for others to go with it."
+    )
+    max_concurrency: PositiveInt = Field(10, description="Most calls under way at once.")
+    max_rate: PositiveFloat | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="Most calls a second, of all retries too; for Amazon ML 200 when not given."
+        " Workers share a quota: give each its part.",
+    )
+    attempt_timeout_s: PositiveFloat = Field(
+        2, allow_inf_nan=False, description="How long a call may take before it is tried again."
+    )
+    predict_deadline_s: PositiveFloat = Field(
+        10,
+        allow_inf_nan=False,
+        description="How long a window may be tried before `when_down` says what happens.",
+    )
+    hedge: bool = Field(
+        False, description="Call a second time when the first takes longer than 95 of 100 do."
+    )
+    when_down: Literal["hold", "fallback", "unavailable"] = Field(
+        "hold",
+        description="While the endpoint does not answer: wait and lose nothing, ask the model in"
+        " the process, or publish events without a label.",
     )
 
     # Delivery
@@ -168,10 +209,39 @@ class Settings(BaseSettings):
         if self.security_protocol.startswith("SASL") and not (
             self.sasl_username and self.sasl_password
         ):
-            raise _contradiction(
+            raise contradiction(
                 f"{self.security_protocol} needs sasl_username and sasl_password",
                 "security_protocol",
             )
+        return self
+
+    @field_validator("endpoint_variable")
+    @classmethod
+    def _one_number(cls, variable: str) -> str:
+        try:
+            if variable.format(1) != variable.format(2):
+                return variable
+        except (ValueError, LookupError):
+            pass
+        raise ValueError("should have one place for a number, such as `Var{:03d}`")
+
+    @field_validator("endpoint_labels")
+    @classmethod
+    def _labelled(cls, labels: str) -> str:
+        pairs = [pair.partition("=") for pair in labels.split(",")]
+        known = {activity.value for activity in Activity}
+        if not all(label.strip() and name.strip() in known for label, _, name in pairs):
+            raise ValueError(f"should be `label=activity,...`, activities: {', '.join(known)}")
+        if len({label.strip() for label, _, _ in pairs}) < len(pairs):
+            raise ValueError("should name each label once")
+        return labels
+
+    @model_validator(mode="after")
+    def _predictor_is_complete(self) -> Self:
+        if self.predictor in {"amazon-ml", "sagemaker"} and self.endpoint is None:
+            raise contradiction(f"{self.predictor} needs an endpoint", "predictor", "endpoint")
+        if self.predictor == "onnx" and self.model is None:
+            raise contradiction("onnx needs a model", "predictor", "model")
         return self
 
     @model_validator(mode="after")
@@ -182,8 +252,14 @@ class Settings(BaseSettings):
             by_topic.setdefault(getattr(self, name), []).append(name)
         for topic, names in by_topic.items():
             if len(names) > 1:
-                raise _contradiction(f"should be different topics, not all {topic!r}", *names)
+                raise contradiction(f"should be different topics, not all {topic!r}", *names)
         return self
+
+    @property
+    def activities(self) -> dict[str, str]:
+        """Activity names by label, from `endpoint_labels`."""
+        pairs = (pair.partition("=") for pair in self.endpoint_labels.split(","))
+        return {label.strip(): activity.strip() for label, _, activity in pairs}
 
     @classmethod
     def load(cls, flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Self:
@@ -196,14 +272,14 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: with one line for each thing that is wrong, and where it stands.
         """
-        sources = _sources(flags or {}, config)
+        sources = read_sources(cls, flags or {}, config)
         values = {name: value for source in reversed(sources) for name, value in source.values}
         complaints = [line for source in sources for line in source.unknown]
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:
-            where = _origins(sources)
-            complaints += [_complaint(problem, where) for problem in error.errors()]
+            where = places(sources)
+            complaints += [complaint(cls, problem, where) for problem in error.errors()]
             raise SettingsError("\n".join(complaints)) from None
         if complaints:
             raise SettingsError("\n".join(complaints))
@@ -237,85 +313,8 @@ def origins(flags: Mapping[str, Any] | None = None, config: Path | None = None) 
     Raises:
         SettingsError: as `Settings.load`.
     """
-    found = _origins(_sources(flags or {}, config))
+    found = places(read_sources(Settings, flags or {}, config))
     return {name: found.get(name, "default") for name in Settings.model_fields}
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """The values of one source, and what to call each of them in a message."""
-
-    values: list[tuple[str, Any]]
-    naming: Callable[[str], str]
-    unknown: Sequence[str] = ()
-    """A line for each name in it that is no setting."""
-
-
-def _sources(flags: Mapping[str, Any], config: Path | None) -> list[_Source]:
-    """Flags, environment, file: what comes first wins."""
-    path = config or (Path(name) if (name := os.environ.get(CONFIG_VARIABLE)) else None)
-    variables = {name.lower(): name for name in os.environ if name.upper().startswith(ENV_PREFIX)}
-    known = {f"{ENV_PREFIX}{name}".lower() for name in Settings.model_fields} | _OTHER_VARIABLES
-    file = _read(path) if path else {}
-    return [
-        _Source(list(flags.items()), lambda name: f"flag --{name.replace('_', '-')}"),
-        _Source(
-            list(EnvSettingsSource(Settings)().items()),
-            lambda name: f"environment {ENV_PREFIX}{name.upper()}",
-            _unknown(variables, known, "environment"),
-        ),
-        _Source(
-            [(name, value) for name, value in file.items() if name in Settings.model_fields],
-            lambda _: f"file {path}",
-            _unknown({name: name for name in file}, set(Settings.model_fields), f"file {path}"),
-        ),
-    ]
-
-
-def _origins(sources: list[_Source]) -> dict[str, str]:
-    return {name: source.naming(name) for source in reversed(sources) for name, _ in source.values}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"cannot read the settings file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the settings file {path} is not TOML: {error}") from None
-
-
-def _unknown(found: Mapping[str, str], known: set[str], where: str) -> list[str]:
-    """Complain of misspelt names: a setting that is silently ignored is worse than an error."""
-    lines = []
-    for name, as_written in found.items():
-        if name in known:
-            continue
-        close = difflib.get_close_matches(name, known, n=1)
-        spelt = close[0].upper() if close and as_written.isupper() else "".join(close)
-        hint = f"did you mean {spelt}?" if close else "`streamer config show` lists all settings"
-        lines.append(f"{where}: there is no setting {as_written}; {hint}")
-    return lines
-
-
-def _contradiction(message: str, *settings: str) -> PydanticCustomError:
-    return PydanticCustomError("contradiction", "{message}", {"message": message, "of": settings})
-
-
-def _complaint(problem: ErrorDetails, where: Mapping[str, str]) -> str:
-    message = problem["msg"]
-    if problem["type"] == "contradiction":
-        names = problem["ctx"]["of"]
-        places = [f"{name} ({where.get(name, 'default')})" for name in names]
-        return f"{', '.join(places)}: {message}"
-    name = str(problem["loc"][0])
-    if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(name, Settings.model_fields, n=1)
-        return f"there is no setting {name}" + (f"; did you mean {close[0]}?" if close else "")
-    for kind in ("Value error, ", "Input ", "String "):
-        message = message.removeprefix(kind)
-    given = "" if "password" in name else f", not {problem['input']!r}"
-    return f"{name} ({where[name]}): {message}{given}"
 
 
 def as_toml(settings: Settings) -> str:

@@ -25,6 +25,7 @@ from streamer.features import UCI_HAR
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.pipeline import DeadLetter, Output, Stages, flow, published_features
+from streamer.predict.answers import asking
 from streamer.predict.local import LocalPredictor
 from streamer.predict.protocol import Predictor
 from streamer.recovery import recover
@@ -186,7 +187,7 @@ class _Worker:
         settings: Settings,
         batch: int,
     ) -> None:
-        self._predictor = predictor or LocalPredictor(artifact.load())
+        self._ask = asking(predictor or LocalPredictor(artifact.load()))
         self._features = features
         self._settings = settings
         self._limit = RejectLimit(1, 1, lambda: 0.0)
@@ -205,7 +206,7 @@ class _Worker:
         sink = _Sink(self.published, crash=crash)
         metrics = self.published.metrics
         try:
-            await flow(self.log, self._stages, self._predictor, sink, metrics, cpu)
+            await flow(self.log, self._stages, self._ask, sink, metrics, cpu)
         except* _CrashError:
             pass
         if crash:

@@ -12,11 +12,10 @@ from streamer.errors import KafkaError, TopicError
 from streamer.kafka import topics
 from streamer.kafka.worker import Worker, until_stopped
 from streamer.metrics import Metrics
-from streamer.model import artifact
 from streamer.ops.health import Health
 from streamer.ops.http import serve
 from streamer.ops.memory import keep_freed_memory
-from streamer.predict.local import LocalPredictor
+from streamer.predict.choose import open_predictor
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -32,12 +31,14 @@ async def run(settings: Settings, *, until_end: bool = False) -> None:
     keep_freed_memory()
     stopping = asyncio.Event()
     _on_signals(stopping)
-    predictor = LocalPredictor(artifact.load(settings.model or artifact.SHIPPED))
     metrics, health = Metrics(), Health(time.monotonic)
-    async with serve(settings, metrics, health) as port:
+    async with (
+        open_predictor(settings, metrics, health.endpoint) as ask,
+        serve(settings, metrics, health) as port,
+    ):
         log.info("working", metrics=f"http://{settings.http_host}:{port}/metrics")
         await until_stopped(stopping, _prepare_topics(settings))
-        await Worker(settings, metrics, health, predictor, stopping, until_end=until_end).run()
+        await Worker(settings, metrics, health, ask, stopping, until_end=until_end).run()
     log.info("done")
 
 

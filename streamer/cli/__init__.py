@@ -17,6 +17,8 @@ COMMANDS = {
     "topics": "Create the topics, or check existing ones.",
     "replay": "Publish recordings as devices.",
     "simulate": "Publish synthetic people as devices.",
+    "endpoint": "A prediction server that speaks as Amazon ML and SageMaker do.",
+    "serve": "The same, as SageMaker runs it in a container.",
     "dlq": "Look at refused readings, and put them back.",
     "evaluate": "Judge the events of replayed recordings.",
     "dataset": "Features of a data set's windows.",

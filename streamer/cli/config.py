@@ -26,7 +26,10 @@ def show(ctx: click.Context, settings: Settings, toml: bool) -> None:
     given = {name: ctx.params[name] for name in Settings.model_fields}
     flags = {name: value for name, value in given.items() if value is not None}
     came_from = origins(flags, ctx.params["config"])
-    table = Table("setting", "value", "from", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    table.add_column("setting", no_wrap=True)
+    table.add_column("value", overflow="fold")
+    table.add_column("from", no_wrap=True)
     for name, value in settings:
         shown = "" if value is None else str(value)
         table.add_row(name, Text(shown), Text(came_from[name]))

@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
-from streamer.settings import CONFIG_VARIABLE, Settings
+from streamer.setting_sources import CONFIG_VARIABLE
+from streamer.settings import Settings
 
 Command = Callable[..., Any]
 

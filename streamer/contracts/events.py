@@ -30,6 +30,8 @@ class Source(StrEnum):
     """The one that the worker is set up with."""
     FALLBACK = "fallback"
     """The one in the worker's process, while the endpoint was down."""
+    NONE = "none"
+    """No model could be asked."""
 
 
 class ModelVersion(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from streamer.kafka.sink import PartitionSink, open_sink
 from streamer.kafka.source import PartitionSource
 from streamer.metrics import Metrics
 from streamer.pipeline import Stages, flow
-from streamer.predict.protocol import Predictor
+from streamer.predict.answers import Ask
 from streamer.recovery import recover
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
@@ -41,7 +41,7 @@ class Tools:
 
     settings: Settings
     metrics: Metrics
-    predictor: Predictor
+    ask: Ask
     limit: RejectLimit
     consumer: AIOKafkaConsumer
     admin: AIOKafkaAdminClient
@@ -140,7 +140,7 @@ class Lane:
         stages.take_over()
         self.ready = True
         try:
-            await flow(self.source, stages, tools.predictor, sink, tools.metrics, tools.cpu)
+            await flow(self.source, stages, tools.ask, sink, tools.metrics, tools.cpu)
             self.stages = stages
         finally:
             self._position = sink.committed or self._position

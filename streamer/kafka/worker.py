@@ -19,7 +19,7 @@ from streamer.kafka.lanes import DRAIN_S, Lanes
 from streamer.metrics import Metrics
 from streamer.ops.health import Health
 from streamer.pipeline import Stages
-from streamer.predict.protocol import Predictor
+from streamer.predict.answers import Ask
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
 
@@ -45,7 +45,7 @@ class Worker:
         settings: Settings,
         metrics: Metrics,
         health: Health,
-        predictor: Predictor,
+        ask: Ask,
         stopping: asyncio.Event,
         *,
         until_end: bool = False,
@@ -53,7 +53,7 @@ class Worker:
         self._settings = settings
         self._metrics = metrics
         self._health = health
-        self._predictor = predictor
+        self._ask = ask
         self._until_end = until_end
         self._limit = RejectLimit(
             settings.max_reject_share, settings.reject_window_s, time.monotonic
@@ -106,9 +106,7 @@ class Worker:
             connected(lambda: group_member(settings)) as consumer,
             connected(lambda: AIOKafkaAdminClient(**client_options(settings))) as admin,
         ):
-            tools = Tools(
-                settings, self._metrics, self._predictor, self._limit, consumer, admin, cpu
-            )
+            tools = Tools(settings, self._metrics, self._ask, self._limit, consumer, admin, cpu)
             if self._until_end and self._ends is None:
                 self._ends = await end_offsets(consumer, admin, settings.readings_topic)
             lanes = Lanes(tools, self._health, self._ends, self._kept)

@@ -209,7 +209,12 @@ async def waiting(
     if corrections is not None:
         selection = replace(selection, ids=list(corrections))
     found = await survey(settings, selection)
-    letters = [letter for letter in found.letters if letter.id not in found.put_back]
+    letters = [
+        letter
+        for letter in found.letters
+        # A refused window is no reading: among readings it would only be refused again.
+        if letter.id not in found.put_back and letter.reason != names.REFUSED
+    ]
     if corrections is None:
         return letters
     return [_corrected(letter, corrections[letter.id]) for letter in letters]

@@ -14,6 +14,7 @@ class Health:
         recovering: partitions that are not yet built again from the log.
         broken: why partitions are stopped, if something breaks on their records.
         failures: times in a row that the Kafka clients were started again without any progress.
+        endpoint_trouble: why the prediction endpoint does not answer; None while it does.
         behind_since: since when there are records and no progress; None while there is some.
     """
 
@@ -22,10 +23,15 @@ class Health:
     recovering: set[int] = field(default_factory=set)
     broken: list[str] = field(default_factory=list)
     failures: int = 0
+    endpoint_trouble: str | None = None
     behind_since: float | None = None
 
     patience_s: float = 30.0
     """How long there may be records and no progress."""
+
+    def endpoint(self, trouble: str | None) -> None:
+        """Say why the prediction endpoint does not answer; None when it does."""
+        self.endpoint_trouble = trouble
 
     def progress(self) -> None:
         """Records went through, or there are none to go."""
@@ -46,6 +52,8 @@ class Health:
         """What should not be so; None when all is well."""
         if self.broken:
             return f"broken: {' / '.join(self.broken)}"
+        if self.endpoint_trouble:
+            return self.endpoint_trouble
         if self.stalled:
             restarts = f", clients restarted {self.failures} times" if self.failures else ""
             return (

@@ -51,6 +51,16 @@ class ClosedWindows:
     def __len__(self) -> int:
         return len(self.device_ids)
 
+    def rows(self, rows: Ints) -> "ClosedWindows":
+        """Some of these windows."""
+        return ClosedWindows(
+            [self.device_ids[row] for row in rows.tolist()],
+            self.start_us[rows],
+            self.coverage[rows],
+            self.settled[rows],
+            self.signals[rows],
+        )
+
     @classmethod
     def joined(cls, parts: list["ClosedWindows"]) -> "ClosedWindows":
         """These windows, one after the other; there must be at least one part."""

@@ -15,6 +15,7 @@ from streamer.kafka.reader import read_to_end, reader
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.pipeline import Output, Stages, predicted
+from streamer.predict.answers import asking
 from streamer.predict.local import LocalPredictor
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
@@ -59,7 +60,7 @@ def make_stages(settings: Settings, position: Position | None = None) -> Stages:
 
 async def golden(log: Log, settings: Settings) -> Published:
     """Compute everything in one batch a partition."""
-    predictor, metrics = LocalPredictor(artifact.load()), Metrics()
+    ask, metrics = asking(LocalPredictor(artifact.load())), Metrics()
     published = Published()
     for partition, records in enumerate(log):
         if not records:
@@ -67,7 +68,7 @@ async def golden(log: Log, settings: Settings) -> Published:
         stages = make_stages(settings)
         end = len(records)
         for computed in (stages.compute(Records.of(records), end), stages.finish(end)):
-            published.add(partition, [await predicted(computed, predictor, metrics)])
+            published.add(partition, [await predicted(computed, ask, metrics)])
     return published
 
 

@@ -13,6 +13,7 @@ from streamer.kafka.broker import LocalKafka, free_ports
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.pipeline import Output, flow
+from streamer.predict.answers import asking
 from streamer.predict.local import LocalPredictor
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
@@ -71,13 +72,13 @@ async def test_batches_of_any_size_give_the_same_output(
     size: int, partitions: list[int], log: Log
 ) -> None:
     settings = Settings.load({"allowed_lateness_ms": LATENESS_MS})
-    predictor, metrics = LocalPredictor(artifact.load()), Metrics()
+    ask, metrics = asking(LocalPredictor(artifact.load())), Metrics()
     some = [records if i in partitions else [] for i, records in enumerate(log)]
     found = Published()
     with ThreadPoolExecutor(1) as cpu:
         for partition in partitions:
             source, sink = ListSource(some[partition], size), ListSink()
-            await flow(source, make_stages(settings), predictor, sink, metrics, cpu)
+            await flow(source, make_stages(settings), ask, sink, metrics, cpu)
             found.add(partition, sink.outputs)
     assert compare(await golden(some, settings), found).good
 

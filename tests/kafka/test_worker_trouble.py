@@ -21,6 +21,7 @@ from streamer.kafka.worker import Worker
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.ops.health import Health
+from streamer.predict.answers import asking
 from streamer.predict.local import LocalPredictor
 from streamer.predict.protocol import Prediction
 from streamer.settings import Settings
@@ -67,7 +68,7 @@ async def published(settings: Settings) -> list[ActivityEvent]:
 @asynccontextmanager
 async def working(settings: Settings, predictor: LocalPredictor) -> AsyncIterator[Health]:
     health, stopping = Health(time.monotonic), asyncio.Event()
-    worker = Worker(settings, Metrics(), health, predictor, stopping)
+    worker = Worker(settings, Metrics(), health, asking(predictor), stopping)
     task = asyncio.create_task(worker.run())
     try:
         yield health
@@ -117,7 +118,12 @@ async def test_a_bug_stops_its_partition_after_some_attempts_and_no_other(
     # Cured, nothing is missing.
     predictor.cured = True
     worker = Worker(
-        settings, Metrics(), Health(time.monotonic), predictor, asyncio.Event(), until_end=True
+        settings,
+        Metrics(),
+        Health(time.monotonic),
+        asking(predictor),
+        asyncio.Event(),
+        until_end=True,
     )
     await worker.run()
     events = await published(settings)
@@ -131,7 +137,12 @@ async def test_until_the_end_a_bug_is_an_error(make_settings: MakeSettings) -> N
     await topics.ensure(settings)
     await publish(settings, 0, "still", swing=0.0)
     worker = Worker(
-        settings, Metrics(), Health(time.monotonic), Brittle(), asyncio.Event(), until_end=True
+        settings,
+        Metrics(),
+        Health(time.monotonic),
+        asking(Brittle()),
+        asyncio.Event(),
+        until_end=True,
     )
     with pytest.raises(ProcessingError, match=r"\[0\] from 0 on: ZeroDivisionError.*3 times"):
         await worker.run()
@@ -150,7 +161,7 @@ async def test_when_most_records_are_refused_the_worker_stops_before_it_dead_let
         settings,
         Metrics(),
         Health(time.monotonic),
-        LocalPredictor(artifact.load(artifact.SHIPPED)),
+        asking(LocalPredictor(artifact.load(artifact.SHIPPED))),
         asyncio.Event(),
         until_end=True,
     )
@@ -177,7 +188,7 @@ async def test_restarts_that_do_not_help_end_the_worker_with_an_error(
     monkeypatch.setattr(worker_module, "RESTART_S", 0.001)
     health = Health(time.monotonic)
     predictor = LocalPredictor(artifact.load())
-    worker = Worker(Settings.load({}), Metrics(), health, predictor, asyncio.Event())
+    worker = Worker(Settings.load({}), Metrics(), health, asking(predictor), asyncio.Event())
     with pytest.raises(KafkaError, match=r"started again 8 times; .*KafkaConnectionError"):
         await worker.run()
     assert sessions == 2 + worker_module.MOST_FAILURES + 1

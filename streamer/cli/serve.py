@@ -1,0 +1,27 @@
+"""`streamer serve`: what SageMaker runs in a container of its own."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import click
+
+from streamer import log
+from streamer.cli.options import settings_options
+from streamer.endpoint.served import load, mounted
+from streamer.endpoint.server import serve as serve_model
+from streamer.settings import Settings
+
+MODELS = Path("/opt/ml/model")
+"""Where SageMaker unpacks the model's archive."""
+
+
+@click.command()
+@settings_options("model", "endpoint_labels", "log_level", "log_format")
+def serve(settings: Settings) -> None:
+    """Serve the model that SageMaker has mounted, or the shipped one, on port 8080."""
+    log.configure(settings)
+    served = load(settings.model or mounted(MODELS), settings.activities)
+    port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
+    # SageMaker reaches the container from outside.
+    asyncio.run(serve_model(served, "0.0.0.0", port, []))  # noqa: S104

@@ -1,0 +1,149 @@
+"""The part of Amazon ML's protocol that predictions need.
+
+`POST /` with the operation in a header, as the SDK's service model `machinelearning` has it.
+Signatures are not checked.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+from aiohttp import web
+
+from streamer.endpoint.faults import FailedError, Faults, ThrottledError
+from streamer.endpoint.served import VARIABLES, BadInputError, Served, activities_only
+
+CONTENT_TYPE = "application/x-amz-json-1.1"
+TARGET = "AmazonML_20141212."
+QUOTA = 200.0
+"""Predictions a second of an endpoint."""
+LARGEST_RECORD = 100_000
+"""Bytes."""
+
+
+class AmazonMLError(Exception):
+    """An answer that is an error, by the service's name for it."""
+
+    def __init__(self, kind: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.kind, self.status = kind, status
+
+
+class AmazonML:
+    """Answers GetMLModel, DescribeMLModels and Predict."""
+
+    def __init__(self, served: Served, faults: Faults) -> None:
+        self._served = served
+        self._faults = faults
+        self._operations: dict[str, Callable[[web.Request, Any], Awaitable[Any]]] = {
+            "GetMLModel": self._get_model,
+            "DescribeMLModels": self._describe_models,
+            "Predict": self._predict,
+        }
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer one request."""
+        try:
+            answer = await self._answer(request)
+            status = 200
+        except AmazonMLError as error:
+            answer, status = {"__type": error.kind, "message": str(error)}, error.status
+        return web.Response(
+            body=msgspec.json.encode(answer), status=status, content_type=CONTENT_TYPE
+        )
+
+    async def _answer(self, request: web.Request) -> Any:
+        operation = request.headers.get("X-Amz-Target", "").removeprefix(TARGET)
+        if operation not in self._operations:
+            raise AmazonMLError(
+                "UnknownOperationException",
+                f"no operation {operation!r}; there are {', '.join(self._operations)}",
+            )
+        try:
+            question = msgspec.json.decode(await request.read())
+        except msgspec.DecodeError as error:
+            raise AmazonMLError("SerializationException", str(error)) from None
+        if not isinstance(question, dict):
+            raise AmazonMLError("SerializationException", "a JSON object is expected")
+        return await self._operations[operation](request, question)
+
+    async def _get_model(self, request: web.Request, question: dict[str, Any]) -> Any:
+        self._same_model(question)
+        about = self._about(request)
+        about["EndpointInfo"]["CreatedAt"] = about["CreatedAt"]
+        return about
+
+    async def _describe_models(self, request: web.Request, question: dict[str, Any]) -> Any:
+        if "FilterVariable" in question:
+            raise AmazonMLError("InvalidInputException", "FilterVariable is not supported here")
+        return {"Results": [self._about(request)]}
+
+    async def _predict(self, request: web.Request, question: dict[str, Any]) -> Any:
+        self._same_model(question)
+        record = question.get("Record")
+        if not isinstance(record, dict):
+            raise AmazonMLError("InvalidInputException", "Record is missing")
+        try:
+            await self._faults.strike(request, QUOTA)
+        except ThrottledError:
+            raise AmazonMLError(
+                "LimitExceededException", "more predictions a second than the endpoint allows"
+            ) from None
+        except FailedError as error:
+            raise AmazonMLError("InternalServerException", str(error), error.status) from None
+        try:
+            prediction = activities_only(
+                await self._served.score(_row(record)), self._served.labels
+            )
+        except BadInputError as error:
+            raise AmazonMLError("InvalidInputException", str(error)) from None
+        prediction = self._faults.spoil(prediction)
+        [scores] = prediction.scores.tolist()
+        labels = prediction.model.labels
+        return {
+            "Prediction": {
+                "predictedLabel": labels[int(np.argmax(scores))],
+                "predictedScores": dict(zip(labels, scores, strict=True)),
+                "details": {"Algorithm": "SGD", "PredictiveModelType": "MULTICLASS"},
+            }
+        }
+
+    def _same_model(self, question: dict[str, Any]) -> None:
+        if (wanted := question.get("MLModelId")) != self._served.id:
+            raise AmazonMLError(
+                "ResourceNotFoundException",
+                f"no model {wanted!r} here; there is {self._served.id!r}",
+            )
+
+    def _about(self, request: web.Request) -> dict[str, Any]:
+        changed = self._served.changed.timestamp()
+        return {
+            "MLModelId": self._served.id,
+            "Name": self._served.id,
+            "Status": "COMPLETED",
+            "MLModelType": "MULTICLASS",
+            "SizeInBytes": self._served.bytes,
+            "CreatedAt": changed,
+            "LastUpdatedAt": changed,
+            "EndpointInfo": {
+                "EndpointStatus": "READY",
+                "EndpointUrl": f"{request.scheme}://{request.host}",
+                "PeakRequestsPerSecond": int(QUOTA),
+            },
+        }
+
+
+def _row(record: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The features of a record, by name; (1, 561)."""
+    if sum(len(name) + len(str(value)) for name, value in record.items()) > LARGEST_RECORD:
+        raise AmazonMLError("InvalidInputException", "a record may have 100 KB")
+    if missing := [name for name in VARIABLES if name not in record]:
+        raise BadInputError(f"{len(missing)} variables are missing, such as {missing[0]}")
+    values = []
+    for name in VARIABLES:
+        try:
+            values.append(float(record[name]))
+        except (TypeError, ValueError):
+            raise BadInputError(f"{name} is no number: {record[name]!r:.40}") from None
+    return np.array([values], np.float64)

@@ -1,0 +1,138 @@
+"""SageMaker's protocols: its runtime's, and the one it speaks with a container.
+
+`POST /endpoints/NAME/invocations` is what its runtime offers to clients; `GET /ping` and
+`POST /invocations` is what it wants from a container. Signatures are not checked.
+"""
+
+from collections.abc import Callable
+from io import BytesIO
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from aiohttp import web
+from numpy.lib import format as npy
+
+from streamer.endpoint.faults import FailedError, Faults, ThrottledError
+from streamer.endpoint.served import BadInputError, Served
+from streamer.predict.formats import CSV, JSON, JSON_LINES, NPY, Scores
+from streamer.predict.protocol import Prediction
+
+Floats = npt.NDArray[np.float64]
+
+_decoder = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+
+
+class SageMaker:
+    """Answers invocations, as the runtime or as a container."""
+
+    def __init__(self, served: Served, faults: Faults) -> None:
+        self._served = served
+        self._faults = faults
+
+    async def ping(self, _: web.Request) -> web.Response:
+        """Say that the container works."""
+        return web.Response(text="\n")
+
+    async def invoke_container(self, request: web.Request) -> web.Response:
+        """Answer SageMaker itself; its runtime turns errors into its own."""
+        try:
+            return await self._invoked(request)
+        except ThrottledError:
+            return _failed(429, "more than this container takes")
+        except FailedError as error:
+            return _failed(error.status, str(error))
+        except BadInputError as error:
+            return _failed(400, str(error))
+
+    async def invoke_endpoint(self, request: web.Request) -> web.Response:
+        """Answer a client of the runtime."""
+        name = request.match_info["name"]
+        if name != self._served.id:
+            message = f"Endpoint {name} not found; there is {self._served.id!r}"
+            return _error(400, "ValidationError", message)
+        try:
+            answer = await self._invoked(request)
+            answer.headers["x-Amzn-Invoked-Production-Variant"] = "AllTraffic"
+        except ThrottledError:
+            return _error(400, "ThrottlingException", "Rate exceeded")
+        except FailedError as error:
+            kind = {500: "InternalFailure", 503: "ServiceUnavailable"}.get(error.status, "")
+            return _error(error.status, kind or "InternalDependencyException", str(error))
+        except BadInputError as error:
+            return _error(424, "ModelError", str(error), OriginalStatusCode=400)
+        return answer
+
+    async def _invoked(self, request: web.Request) -> web.Response:
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise BadInputError("the request has more than 6 MiB") from None
+        await self._faults.strike(request, None)
+        features = _read(body, request.content_type)
+        prediction = self._faults.spoil(await self._served.score(features))
+        content_type, write = _answer_as(request.headers.get("Accept", JSON))
+        return web.Response(body=write(prediction), content_type=content_type)
+
+
+def _read(body: bytes, content_type: str) -> Floats:
+    """Windows (n, features) of a request.
+
+    Raises:
+        BadInputError: it has something else.
+    """
+    try:
+        match content_type:
+            case "application/x-npy":
+                array = npy.read_array(BytesIO(body), allow_pickle=False)
+                return np.asarray(array, np.float64)
+            case "text/csv":
+                rows = [line.split(",") for line in body.decode().split()]
+                return np.array(rows, np.float64)
+            case "application/jsonlines":
+                lines = _decoder.decode_lines(body)
+                return np.array([line["features"] for line in lines], np.float64)
+            case "application/json":
+                return np.array(_decoder.decode(body), np.float64)
+            case _:
+                raise BadInputError(
+                    f"no content type {content_type}; there are {CSV}, {JSON}, {JSON_LINES}, {NPY}"
+                )
+    except (ValueError, TypeError, KeyError, msgspec.DecodeError) as error:
+        raise BadInputError(f"the body is no {content_type} of windows: {error}") from None
+
+
+def _answer_as(accept: str) -> tuple[str, Callable[[Prediction], bytes]]:
+    """How an answer is written: JSON unless something else is asked for alone."""
+    writers = {CSV: _as_csv, NPY: _as_npy}
+    wanted = accept.partition(";")[0].strip()
+    return (wanted, writers[wanted]) if wanted in writers else (JSON, _as_json)
+
+
+def _as_json(prediction: Prediction) -> bytes:
+    card = prediction.model
+    labels, activities = list(card.labels), list(card.activities)
+    scores = prediction.scores.tolist()
+    return _encoder.encode(Scores(card.id, card.version, labels, activities, scores))
+
+
+def _as_csv(prediction: Prediction) -> bytes:
+    return "\n".join(",".join(map(repr, row)) for row in prediction.scores.tolist()).encode()
+
+
+def _as_npy(prediction: Prediction) -> bytes:
+    body = BytesIO()
+    np.save(body, prediction.scores, allow_pickle=False)
+    return body.getvalue()
+
+
+def _error(status: int, kind: str, message: str, **more: object) -> web.Response:
+    answer = {"Code": kind, "Message": message, "OriginalMessage": message, **more}
+    headers = {"x-amzn-ErrorType": kind}
+    body = _encoder.encode(answer)
+    return web.Response(body=body, status=status, headers=headers, content_type=JSON)
+
+
+def _failed(status: int, message: str) -> web.Response:
+    return web.Response(body=_encoder.encode({"error": message}), status=status, content_type=JSON)

@@ -1,0 +1,108 @@
+"""The model that the server has, and what of it each protocol shows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.errors import ModelError
+from streamer.features import NAMES
+from streamer.model import artifact
+from streamer.predict.local import LocalPredictor
+from streamer.predict.onnx import OnnxPredictor
+from streamer.predict.protocol import UNKNOWN, ModelCard, Prediction, Predictor
+
+Floats = npt.NDArray[np.float64]
+
+VARIABLES = tuple(f"Var{i:03d}" for i in range(1, len(NAMES) + 1))
+"""The features as the article's schema for Amazon ML names them."""
+
+
+class BadInputError(Exception):
+    """What was asked cannot be answered; says which part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model with a name and an age."""
+
+    id: str
+    predictor: Predictor
+    labels: Mapping[str, str]
+    """What Amazon ML's clients know activities as; the article's has numbers."""
+    changed: datetime
+    bytes: int
+
+    async def score(self, features: Floats) -> Prediction:
+        """Score windows (n, 561) on the published scale.
+
+        Raises:
+            BadInputError: a row has other than finite numbers, or not so many.
+        """
+        if features.ndim != 2 or features.shape[1] != len(NAMES):
+            raise BadInputError(
+                f"rows of {len(NAMES)} features are expected, not an array of {features.shape}"
+            )
+        bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
+        if len(bad):
+            column = int(np.flatnonzero(~np.isfinite(features[bad[0]]))[0])
+            raise BadInputError(f"row {bad[0]}: {VARIABLES[column]} is no finite number")
+        return await self.predictor.predict(features)
+
+
+def load(path: Path | None, activities: Mapping[str, str]) -> Served:
+    """Load a model, the shipped one when no path is given.
+
+    Args:
+        path: an ``.npz`` of ours, or an ``.onnx``.
+        activities: by label: the classes of an ONNX model in the order of its scores, and what
+            Amazon ML's clients know activities as.
+
+    Raises:
+        ModelError: the file cannot be used.
+    """
+    path = path or artifact.SHIPPED
+    if path.suffix == ".onnx":
+        predictor: Predictor = OnnxPredictor(path, activities)
+        name = path.stem
+    else:
+        model = artifact.load(path)
+        predictor, name = LocalPredictor(model), model.card.id
+    about = path.stat()
+    labels = {activity: label for label, activity in activities.items()}
+    return Served(
+        name, predictor, labels, datetime.fromtimestamp(int(about.st_mtime), UTC), about.st_size
+    )
+
+
+def mounted(folder: Path) -> Path | None:
+    """The model in SageMaker's folder for it; None when it is empty or not there.
+
+    Raises:
+        ModelError: there are several.
+    """
+    found = sorted([*folder.glob("*.npz"), *folder.glob("*.onnx")])
+    if len(found) > 1:
+        raise ModelError(f"{folder} has several models: {', '.join(path.name for path in found)}")
+    return found[0] if found else None
+
+
+def activities_only(prediction: Prediction, labels: Mapping[str, str]) -> Prediction:
+    """Scores of the classes that are activities; those of the movements between are left out.
+
+    Args:
+        prediction: of all classes.
+        labels: what to call activities; others keep the model's own names.
+    """
+    card = prediction.model
+    chosen = [i for i, activity in enumerate(card.activities) if activity != UNKNOWN]
+    activities = tuple(card.activities[i] for i in chosen)
+    names = tuple(labels.get(card.activities[i], card.labels[i]) for i in chosen)
+    scores = prediction.scores[:, chosen]
+    return Prediction(
+        scores / scores.sum(axis=1, keepdims=True),
+        ModelCard(card.id, card.version, names, activities),
+    )

@@ -1,0 +1,125 @@
+"""The server: both protocols, metrics and faults on one port."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.exposition import choose_encoder
+
+from streamer.endpoint.amazon_ml import AmazonML
+from streamer.endpoint.faults import Fault, Faults
+from streamer.endpoint.sagemaker import SageMaker
+from streamer.endpoint.served import Served
+from streamer.errors import SettingsError
+
+log = structlog.get_logger(__name__)
+
+LARGEST_REQUEST = 6 * 1024 * 1024
+"""Bytes: the smaller of the limits that SageMaker has had."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(served: Served, faults: Faults) -> web.Application:
+    """Everything that the server answers."""
+    amazon_ml, sagemaker = AmazonML(served, faults), SageMaker(served, faults)
+    registry = CollectorRegistry()
+    requests = Counter(
+        "streamer_endpoint_requests", "Requests, by path and status.", ("path", "status"),
+        registry=registry,
+    )  # fmt: skip
+    seconds = Histogram("streamer_endpoint_seconds", "Time of a request.", registry=registry)
+
+    @web.middleware
+    async def measured(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if faults.down and request.path not in {"/faults", "/metrics"}:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response(status=503)
+        with seconds.time():
+            answer = await handler(request)
+        resource = request.match_info.route.resource
+        requests.labels(resource.canonical if resource else "other", answer.status).inc()
+        return answer
+
+    async def show_metrics(request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+
+    async def show_faults(_: web.Request) -> web.Response:
+        return web.json_response([fault.text for fault in faults.faults])
+
+    async def set_faults(request: web.Request) -> web.Response:
+        try:
+            wanted = msgspec.json.decode(await request.read(), type=list[str])
+            faults.set([Fault.parse(text) for text in wanted])
+        except (msgspec.DecodeError, SettingsError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        log.info("faults", now=[fault.text for fault in faults.faults])
+        return await show_faults(request)
+
+    app = web.Application(client_max_size=LARGEST_REQUEST, middlewares=[measured])
+    app.add_routes(
+        [
+            web.post("/", amazon_ml.handle),
+            web.post("/endpoints/{name}/invocations", sagemaker.invoke_endpoint),
+            web.get("/ping", sagemaker.ping),
+            web.post("/invocations", sagemaker.invoke_container),
+            web.get("/metrics", show_metrics),
+            web.get("/faults", show_faults),
+            web.put("/faults", set_faults),
+        ]
+    )
+    return app
+
+
+@asynccontextmanager
+async def serving(
+    served: Served, host: str, port: int, faults: Sequence[Fault] = ()
+) -> AsyncIterator[str]:
+    """Answer while the context is open; gives the server's address.
+
+    Raises:
+        SettingsError: the address cannot be used.
+    """
+    # What hangs ends when its client goes away.
+    runner = web.AppRunner(
+        make_app(served, Faults(faults)),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=1.0,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise SettingsError(
+                f"cannot serve predictions on {host}:{port}: {error.strerror}; choose another "
+                "with --port, 0 for any free one"
+            ) from None
+        [(_, bound, *_)] = runner.addresses
+        yield f"http://{host}:{bound}"
+    finally:
+        await runner.cleanup()
+
+
+async def serve(served: Served, host: str, port: int, faults: Sequence[Fault]) -> None:
+    """Serve until Ctrl-C or SIGTERM."""
+    stopping = asyncio.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, stopping.set)
+    async with serving(served, host, port, faults) as address:
+        log.info(
+            "answering",
+            address=address,
+            model=served.id,
+            faults=[fault.text for fault in faults],
+        )
+        await stopping.wait()

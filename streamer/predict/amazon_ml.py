@@ -1,0 +1,125 @@
+"""Amazon Machine Learning: real-time predictions, one window a call."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import numpy as np
+
+from streamer.errors import EndpointError
+from streamer.predict import aws
+from streamer.predict.endpoints import CallError, Floats, TryAgainError, WrongAnswerError, checked
+from streamer.predict.protocol import ModelCard, Prediction
+
+QUOTA = 200.0
+"""Calls a second that an endpoint takes, unless AWS has raised it."""
+
+NOT_MOUNTED = "PredictorNotMountedException"
+
+
+class AmazonML:
+    """One real-time endpoint of Amazon ML."""
+
+    name = "amazon-ml"
+    most_windows = 1
+
+    def __init__(
+        self, client: Any, model_id: str, variable: str, activities: Mapping[str, str]
+    ) -> None:
+        self._client = client
+        self._model_id = model_id
+        self._variable = variable
+        self._activities = activities
+        self._url = ""
+        self._card = ModelCard(model_id, "", tuple(activities), tuple(activities.values()))
+
+    async def find(self) -> None:
+        """Ask where the endpoint is, and which model it has.
+
+        Raises:
+            CallError: Amazon ML does not say.
+            EndpointError: there is no such model, or it has no endpoint.
+        """
+        try:
+            model = await self._client.get_ml_model(MLModelId=self._model_id)
+        except Exception as error:
+            raise aws.what_it_means(error) from error
+        if (kind := model.get("MLModelType", "MULTICLASS")) != "MULTICLASS":
+            raise EndpointError(f"the model {self._model_id} is {kind}, not MULTICLASS")
+        endpoint = model.get("EndpointInfo") or {}
+        status = endpoint.get("EndpointStatus", "NONE")
+        if status == "UPDATING":
+            raise TryAgainError(f"the endpoint of the model {self._model_id} is being set up")
+        if status != "READY":
+            raise EndpointError(
+                f"the model {self._model_id} has no real-time endpoint (status {status}); create "
+                f"one: aws machinelearning create-realtime-endpoint --ml-model-id {self._model_id}"
+            )
+        self._url = endpoint["EndpointUrl"]
+        changed = model.get("LastUpdatedAt") or model.get("CreatedAt")
+        version = changed.strftime("%Y-%m-%dT%H:%M:%SZ") if changed else ""
+        self._card = ModelCard(self._model_id, version, self._card.labels, self._card.activities)
+
+    async def score(self, features: Floats) -> Prediction:
+        """Call for the one window of ``features`` (1, features).
+
+        Raises:
+            CallError: and which kind of it says what may be done.
+            EndpointError: nothing may be done before somebody puts something right.
+        """
+        if not self._url:
+            await self.find()
+        [row] = features.tolist()
+        record = {self._variable.format(i): repr(value) for i, value in enumerate(row, start=1)}
+        try:
+            answer = await self._client.predict(
+                MLModelId=self._model_id, Record=record, PredictEndpoint=self._url
+            )
+        except Exception as error:
+            if NOT_MOUNTED in str(error):
+                self._url = ""
+                raise TryAgainError(str(error)) from error
+            raise aws.what_it_means(error) from error
+        return self._read(answer)
+
+    def _read(self, answer: Mapping[str, Any]) -> Prediction:
+        try:
+            scores = answer["Prediction"]["predictedScores"]
+        except (KeyError, TypeError):
+            raise WrongAnswerError("an answer came back without predictedScores") from None
+        if scores.keys() != self._activities.keys():
+            raise WrongAnswerError(
+                f"scores of the labels {', '.join(sorted(scores))} came back, expected "
+                f"{', '.join(self._activities)}; the setting endpoint_labels names them"
+            )
+        values = [float(scores[label]) for label in self._card.labels]
+        return checked(np.array([values], np.float64), self._card, 1)
+
+
+@asynccontextmanager
+async def amazon_ml(
+    model_id: str,
+    variable: str,
+    activities: Mapping[str, str],
+    connections: int,
+    timeout_s: float,
+) -> AsyncIterator[AmazonML]:
+    """Open the endpoint of a model.
+
+    Args:
+        model_id: Amazon ML's id of the model.
+        variable: what the features are called there, a format for their number from 1.
+        activities: activity names by the model's labels.
+        connections: calls at once.
+        timeout_s: for each part of a call.
+
+    Raises:
+        EndpointError: there is no such model, or it has no endpoint.
+        SettingsError: the SDK lacks something.
+    """
+    async with aws.client("machinelearning", connections, timeout_s) as client:
+        endpoint = AmazonML(client, model_id, variable, activities)
+        # When it is down just now, the calls will find out.
+        with suppress(CallError):
+            await endpoint.find()
+        yield endpoint

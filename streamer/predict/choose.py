@@ -1,0 +1,104 @@
+"""The predictor that the settings ask for."""
+
+import inspect
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib import import_module
+
+from streamer.errors import SettingsError
+from streamer.metrics import Metrics
+from streamer.model import artifact
+from streamer.predict.amazon_ml import QUOTA, amazon_ml
+from streamer.predict.answers import Ask, asking
+from streamer.predict.local import LocalPredictor
+from streamer.predict.onnx import OnnxPredictor
+from streamer.predict.protocol import Predictor
+from streamer.predict.remote import Remote, Terms
+from streamer.predict.sagemaker import sagemaker
+from streamer.settings import Settings
+
+
+@asynccontextmanager
+async def open_predictor(
+    settings: Settings, metrics: Metrics, on_trouble: Callable[[str | None], None]
+) -> AsyncIterator[Ask]:
+    """Open the way to the model; everything that can be checked beforehand is.
+
+    Args:
+        settings: a worker's.
+        metrics: of the calls.
+        on_trouble: is told when the endpoint does not answer, and None when it does again.
+
+    Raises:
+        SettingsError: there is no such predictor, or it lacks a setting.
+        ModelError: its file cannot be used.
+        EndpointError: there is no such endpoint, or it refuses us.
+    """
+    # A hedged call takes a second connection.
+    connections = settings.max_concurrency * (1 + settings.hedge)
+    match settings.predictor:
+        case "local":
+            yield asking(_local(settings))
+        case "onnx":
+            assert settings.model is not None
+            yield asking(OnnxPredictor(settings.model, settings.activities))
+        case "amazon-ml":
+            assert settings.endpoint is not None
+            async with amazon_ml(
+                settings.endpoint,
+                settings.endpoint_variable,
+                settings.activities,
+                connections,
+                settings.attempt_timeout_s,
+            ) as endpoint:
+                terms = _terms(settings, settings.max_rate or QUOTA)
+                yield Remote(endpoint, terms, metrics, on_trouble).ask
+        case "sagemaker":
+            assert settings.endpoint is not None
+            async with sagemaker(
+                settings.endpoint,
+                settings.endpoint_format,
+                settings.activities,
+                settings.batch_windows,
+                connections,
+                settings.attempt_timeout_s,
+            ) as runtime:
+                yield Remote(runtime, _terms(settings, settings.max_rate), metrics, on_trouble).ask
+        case path:
+            yield asking(imported(path, settings))
+
+
+def imported(path: str, settings: Settings) -> Predictor:
+    """Make a user's own predictor, ``package.module:Class``, called with the settings.
+
+    Raises:
+        SettingsError: there is no such thing, or it is no predictor.
+    """
+    module, _, name = path.partition(":")
+    try:
+        made: Predictor = getattr(import_module(module), name)(settings)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"predictor: cannot import {path}: {error}") from error
+    if not (inspect.iscoroutinefunction(getattr(made, "predict", None)) and hasattr(made, "name")):
+        raise SettingsError(
+            f"predictor: {path} needs a `name` and `async def predict(self, features)`; "
+            "docs/models.md has an example"
+        )
+    return made
+
+
+def _local(settings: Settings) -> LocalPredictor:
+    return LocalPredictor(artifact.load(settings.model or artifact.SHIPPED))
+
+
+def _terms(settings: Settings, rate: float | None) -> Terms:
+    return Terms(
+        batch_wait_s=settings.batch_wait_ms / 1000,
+        max_concurrency=settings.max_concurrency,
+        rate=rate,
+        attempt_timeout_s=settings.attempt_timeout_s,
+        deadline_s=settings.predict_deadline_s,
+        hedge=settings.hedge,
+        hold=settings.when_down == "hold",
+        fallback=_local(settings) if settings.when_down == "fallback" else None,
+    )

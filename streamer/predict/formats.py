@@ -1,0 +1,145 @@
+"""What SageMaker containers read and write: features there, scores back.
+
+| format | request | of |
+|---|---|---|
+| `csv` | `text/csv`, a window a line | every stock container |
+| `jsonlines` | `application/jsonlines`, `{"features": [...]}` a line | SageMaker's own algorithms |
+| `npy` | `application/x-npy`, float64 (n, features) | scikit-learn's and ours; cheap |
+
+Answers are told apart by their content type and form: scores or labels, a window a row, as CSV, NPY
+or JSON; `{"predictions": [{"score": [...]}]}` (XGBoost); or ours, which names classes and model.
+"""
+
+from collections.abc import Mapping
+from io import BytesIO, StringIO
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from numpy.lib import format as npy_format
+
+from streamer.predict.endpoints import Floats, WrongAnswerError, checked
+from streamer.predict.protocol import ModelCard, Prediction
+
+Format = Literal["csv", "jsonlines", "npy"]
+
+CSV, JSON_LINES, JSON, NPY = (
+    "text/csv",
+    "application/jsonlines",
+    "application/json",
+    "application/x-npy",
+)
+CONTENT_TYPES: Mapping[Format, str] = {"csv": CSV, "jsonlines": JSON_LINES, "npy": NPY}
+
+
+class Scores(msgspec.Struct, frozen=True):
+    """Our own answer: everything an event says of the model."""
+
+    model: str
+    version: str
+    labels: list[str]
+    activities: list[str]
+    scores: list[list[float]]
+
+
+_ours = msgspec.json.Decoder(Scores)
+_any = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+
+
+def encode(features: Floats, form: Format) -> bytes:
+    """Write windows (n, features) as the body of a request."""
+    match form:
+        case "npy":
+            body = BytesIO()
+            np.save(body, features, allow_pickle=False)
+            return body.getvalue()
+        case "csv":
+            # JSON's numbers are CSV's, and msgspec writes them fifty times as fast as savetxt.
+            return _encoder.encode(features.tolist())[2:-2].replace(b"],[", b"\n")
+        case "jsonlines":
+            return _encoder.encode_lines([{"features": row} for row in features.tolist()])
+
+
+def decode(body: bytes, content_type: str, default: ModelCard, windows: int) -> Prediction:
+    """Read an answer.
+
+    Args:
+        body: of the answer.
+        content_type: its header.
+        default: the model, where the answer does not say it, with the classes in their order.
+        windows: how many were asked about.
+
+    Raises:
+        WrongAnswerError: it is no answer to the question.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    try:
+        if kind == JSON and b'"labels"' in body:
+            ours = _ours.decode(body)
+            card = ModelCard(ours.model, ours.version, tuple(ours.labels), tuple(ours.activities))
+            return checked(np.array(ours.scores, np.float64), card, windows)
+        rows = _rows(body, kind)
+    except (ValueError, TypeError, KeyError, msgspec.DecodeError) as error:
+        raise WrongAnswerError(f"an answer of {kind} came back that is none: {error}") from None
+    if rows.ndim == 2 and rows.shape[1] > 1:
+        return checked(rows.astype(np.float64), default, windows)
+    return checked(_certain(rows.reshape(-1), default), default, windows)
+
+
+def _rows(body: bytes, kind: str) -> npt.NDArray[Any]:
+    """A row of scores or a label for each window."""
+    match kind:
+        case "application/x-npy":
+            array: npt.NDArray[Any] = npy_format.read_array(BytesIO(body), allow_pickle=False)
+            return array
+        case "text/csv":
+            # A line a window, or all labels in one line.
+            lines = body.decode().strip().splitlines()
+            cells = [line.split(",") for line in lines]
+            if len(cells) == 1 and not _are_scores(cells[0]):
+                return np.array(cells[0])
+            if len(cells[0]) == 1:
+                return np.array([cell for [cell] in cells])
+            return np.loadtxt(StringIO("\n".join(lines)), delimiter=",", ndmin=2)
+        case "application/jsonlines":
+            return np.array([_plain(row) for row in _any.decode_lines(body)])
+        case "application/json":
+            answer = _any.decode(body)
+            if isinstance(answer, dict):
+                answer = answer["predictions"]
+            return np.array([_plain(row) for row in answer])
+        case _:
+            raise ValueError("it is neither CSV, JSON, JSON lines nor NPY")
+
+
+def _plain(row: Any) -> Any:
+    """Scores or label of one window, out of whatever a container wraps them in."""
+    if isinstance(row, dict):
+        for name in ("score", "scores", "probabilities", "predicted_label"):
+            if name in row:
+                return row[name]
+        raise ValueError(f"no scores among {', '.join(row)}")
+    return row
+
+
+def _are_scores(cells: list[str]) -> bool:
+    try:
+        return len(cells) > 1 and abs(sum(map(float, cells)) - 1) < 1e-3
+    except ValueError:
+        return False
+
+
+def _certain(labels: npt.NDArray[Any], card: ModelCard) -> Floats:
+    """Scores of a model that only says which class it is: one, and zero for the others."""
+    scores = np.zeros((len(labels), len(card.labels)))
+    for row, label in enumerate(labels.tolist()):
+        name = str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
+        if name not in card.labels:
+            raise WrongAnswerError(
+                f"the label {name!r} came back, expected one of {', '.join(card.labels)}; "
+                "the setting endpoint_labels names them"
+            )
+        scores[row, card.labels.index(name)] = 1.0
+    return scores

@@ -1,0 +1,88 @@
+"""A model of the user's own that was exported to ONNX, in the process (extra `streamer[onnx]`)."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.errors import ModelError
+from streamer.features import NAMES
+from streamer.predict.protocol import ModelCard, Prediction
+
+Floats = npt.NDArray[np.float64]
+
+
+class OnnxPredictor:
+    """Scores windows with an ONNX model.
+
+    It takes float32 (n, features) on the published scale, or doubles, and gives probabilities
+    (n, classes), as scikit-learn's converter writes them with ``zipmap=False``.
+    """
+
+    name = "onnx"
+
+    def __init__(self, path: Path, activities: Mapping[str, str]) -> None:
+        """Load a model.
+
+        Args:
+            path: the file.
+            activities: activity names by label, in the order of the model's scores.
+
+        Raises:
+            ModelError: the file cannot be read, or takes or gives something else.
+        """
+        self._session = _session(path)
+        content = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        self._card = ModelCard(path.stem, content, tuple(activities), tuple(activities.values()))
+        [self._input] = self._session.get_inputs()
+        if self._input.shape[-1] not in (len(NAMES), None) and not isinstance(
+            self._input.shape[-1], str
+        ):
+            raise ModelError(
+                f"model {path} takes rows of {self._input.shape[-1]}, not of {len(NAMES)} features"
+            )
+        self._type = np.float64 if "double" in self._input.type else np.float32
+        tables = [out.name for out in self._session.get_outputs() if len(out.shape or ()) == 2]
+        if not tables:
+            raise ModelError(
+                f"model {path} gives no table of probabilities; export it with zipmap=False"
+            )
+        self._output = tables[-1]
+        # A model that does not fit is better found now than at the first window.
+        self._scores(np.zeros((1, len(NAMES))))
+
+    async def predict(self, features: Floats) -> Prediction:
+        """Score windows (n, features) on the published scale; n may be 0."""
+        # Row by row: in a batch, a row's last bits would depend on the rows beside it.
+        rows = [self._scores(features[i : i + 1]) for i in range(len(features))]
+        scores = np.concatenate(rows) if rows else np.empty((0, len(self._card.labels)))
+        return Prediction(scores, self._card)
+
+    def _scores(self, row: Floats) -> Floats:
+        [scores] = self._session.run(
+            [self._output], {self._input.name: np.ascontiguousarray(row, self._type)}
+        )
+        if scores.shape != (1, len(self._card.labels)):
+            raise ModelError(
+                f"model {self._card.id} gives scores of shape {scores.shape} for one window; "
+                f"endpoint_labels has {len(self._card.labels)} classes"
+            )
+        return np.asarray(scores, np.float64)
+
+
+def _session(path: Path) -> Any:
+    try:
+        import onnxruntime  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ModelError(
+            f"model {path} needs onnxruntime; install the extra: pip install 'streamer[onnx]'"
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - its exceptions have no common base
+        raise ModelError(f"model {path} is no ONNX model that works here: {error}") from None
