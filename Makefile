@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/streamer broker --fetch-only
 	@touch $@
 
-demo: $(STAMP) ## A broker, a worker and simulated devices, then the live table; Ctrl-C stops all
+demo: $(STAMP) ## A broker, an endpoint, a worker and simulated devices, then the live table; Ctrl-C stops all
 	$(BIN)/streamer demo
 
 test: check ## Lint, types and every test, on a real Kafka of its own

@@ -1,23 +1,27 @@
-"""The whole thing on one machine: a broker, a worker, simulated devices, and the live table."""
+"""The whole thing on one machine: broker, prediction endpoint, worker, devices, and the live table."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
 
 from streamer.errors import StreamerError
 from streamer.kafka import guard, topics
-from streamer.kafka.broker import LocalKafka
+from streamer.kafka.broker import LocalKafka, free_ports
 from streamer.ops.watch import watch
 from streamer.settings import Settings
 
 _POLL_S = 0.5
 _LOG_LINES = 10
+
+_ASKING = ["--predictor", "sagemaker", "--endpoint", "har", "--endpoint-format", "npy"]
 
 
 def run(settings: Settings, devices: int, console: Console) -> None:
@@ -36,16 +40,20 @@ def run(settings: Settings, devices: int, console: Console) -> None:
         with LocalKafka() as kafka:
             settings = settings.model_copy(update={"bootstrap_servers": kafka.bootstrap_servers})
             where = ["--bootstrap-servers", kafka.bootstrap_servers]
-            worker = ["run", *where, "--http-port", str(settings.http_port)]
+            [port] = free_ports(1)
+            endpoint = ["endpoint", "--port", str(port)]
+            worker = ["run", *where, "--http-port", str(settings.http_port), *_ASKING]
             people = ["simulate", *where, "--devices", str(devices), "--batch", "10"]
             asyncio.run(topics.ensure(settings))
             with (
-                _program("worker", worker, Path(scratch)) as working,
+                _program("endpoint", endpoint, Path(scratch)) as answering,
+                _program("worker", worker, Path(scratch), _aws(port)) as working,
                 _program("devices", people, Path(scratch)) as publishing,
             ):
                 console.print(
                     f"Kafka     {kafka.bootstrap_servers}\n"
-                    f"worker    streamer {' '.join(worker)}\n"
+                    f"endpoint  streamer {' '.join(endpoint)}\n"
+                    f"worker    AWS_ENDPOINT_URL=http://127.0.0.1:{port} streamer {' '.join(worker)}\n"
                     f"devices   streamer {' '.join(people)}\n"
                     f"metrics   http://{settings.http_host}:{settings.http_port}/metrics\n"
                     f"logs      {scratch}\n"
@@ -54,14 +62,26 @@ def run(settings: Settings, devices: int, console: Console) -> None:
                     soft_wrap=True,
                 )
                 with suppress(KeyboardInterrupt):
-                    asyncio.run(_show(settings, console, [working, publishing]))
+                    asyncio.run(_show(settings, console, [answering, working, publishing]))
                 console.print("Stopping ...")
+
+
+def _aws(port: int) -> dict[str, str]:
+    """What makes the AWS SDK call our own endpoint, whatever is set up on this machine."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "demo",
+        "AWS_SECRET_ACCESS_KEY": "demo",
+    }
 
 
 class _Program:
     """A command of ours in a process of its own that ends with this one."""
 
-    def __init__(self, name: str, arguments: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self, name: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
+    ) -> None:
         self._name = name
         self._log = folder / f"{name}.log"
         command = [sys.executable, "-m", "streamer", *arguments]
@@ -72,6 +92,7 @@ class _Program:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env={**os.environ, **environment},
             )
 
     def check(self) -> None:
@@ -85,8 +106,13 @@ class _Program:
 
 
 @contextmanager
-def _program(name: str, arguments: Sequence[str], folder: Path) -> Iterator[_Program]:
-    program = _Program(name, arguments, folder)
+def _program(
+    name: str,
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[_Program]:
+    program = _Program(name, arguments, folder, environment)
     try:
         yield program
     finally:

@@ -17,7 +17,8 @@ def test_the_demo_shows_labels_and_ctrl_c_leaves_nothing_running(tmp_path: Path)
         assert "phone-001 " in demo.said, demo.said
         assert "Ctrl-C ends everything" in demo.said
         family = psutil.Process(demo.process.pid).children(recursive=True)
-        assert len(family) >= 4  # Kafka, worker, devices, and who guards them
+        assert len(family) >= 5  # Kafka, endpoint, worker, devices, and who guards them
+        assert "AWS_ENDPOINT_URL=http://127.0.0.1:" in demo.said
         demo.process.send_signal(signal.SIGINT)
         demo.ends(0, 30)
         _, left = psutil.wait_procs(family, timeout=10)

@@ -101,8 +101,7 @@ def activities_only(prediction: Prediction, labels: Mapping[str, str]) -> Predic
     chosen = [i for i, activity in enumerate(card.activities) if activity != UNKNOWN]
     activities = tuple(card.activities[i] for i in chosen)
     names = tuple(labels.get(card.activities[i], card.labels[i]) for i in chosen)
-    scores = prediction.scores[:, chosen]
-    return Prediction(
-        scores / scores.sum(axis=1, keepdims=True),
-        ModelCard(card.id, card.version, names, activities),
-    )
+    scores = prediction.scores
+    if len(chosen) < len(card.labels):
+        scores = scores[:, chosen] / scores[:, chosen].sum(axis=1, keepdims=True)
+    return Prediction(scores, ModelCard(card.id, card.version, names, activities))

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy_format
 
+from streamer.contracts.events import Activity
 from streamer.predict.endpoints import Floats, WrongAnswerError, checked
 from streamer.predict.protocol import ModelCard, Prediction
 
@@ -78,7 +79,8 @@ def decode(body: bytes, content_type: str, default: ModelCard, windows: int) -> 
     try:
         if kind == JSON and b'"labels"' in body:
             ours = _ours.decode(body)
-            card = ModelCard(ours.model, ours.version, tuple(ours.labels), tuple(ours.activities))
+            activities = tuple(Activity(name).value for name in ours.activities)
+            card = ModelCard(ours.model, ours.version, tuple(ours.labels), activities)
             return checked(np.array(ours.scores, np.float64), card, windows)
         rows = _rows(body, kind)
     except (ValueError, TypeError, KeyError, msgspec.DecodeError) as error:
@@ -96,7 +98,8 @@ def _rows(body: bytes, kind: str) -> npt.NDArray[Any]:
             return array
         case "text/csv":
             # A line a window, or all labels in one line.
-            lines = body.decode().strip().splitlines()
+            if not (lines := body.decode().strip().splitlines()):
+                raise ValueError("it is empty")
             cells = [line.split(",") for line in lines]
             if len(cells) == 1 and not _are_scores(cells[0]):
                 return np.array(cells[0])
@@ -135,7 +138,8 @@ def _certain(labels: npt.NDArray[Any], card: ModelCard) -> Floats:
     """Scores of a model that only says which class it is: one, and zero for the others."""
     scores = np.zeros((len(labels), len(card.labels)))
     for row, label in enumerate(labels.tolist()):
-        name = str(int(label)) if isinstance(label, float) and label.is_integer() else str(label)
+        # Containers that keep classes as floats say "2.0".
+        name = str(label).removesuffix(".0")
         if name not in card.labels:
             raise WrongAnswerError(
                 f"the label {name!r} came back, expected one of {', '.join(card.labels)}; "

@@ -1,0 +1,122 @@
+"""Questions in, calls out: sizes, deadlines, and everybody's answers in their own order."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamer.predict.answers import Answers, Floats, Scored
+from streamer.predict.batching import Batches
+from streamer.predict.protocol import ModelCard, Prediction
+
+CARD = ModelCard("echo", "1", ("value", "row"), ("walking", "sitting"))
+
+
+class Echo:
+    """Scores a row with its own first feature; refuses negative ones, knows nothing of 0."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    async def __call__(self, features: Floats) -> Answers:
+        self.sizes.append(len(features))
+        await asyncio.sleep(0)
+        first = features[:, 0]
+        rows = np.flatnonzero(first > 0)
+        scored = [Scored(rows, Prediction(np.column_stack([first[rows]] * 2), CARD), "echo")]
+        return Answers(
+            len(features), scored, {int(row): "negative" for row in np.flatnonzero(first < 0)}
+        )
+
+
+def seen(answers: Answers) -> list[float | str | None]:
+    found: list[float | str | None] = [None] * answers.count
+    for scored in answers.scored:
+        for row, score in zip(scored.rows.tolist(), scored.prediction.scores, strict=True):
+            assert found[row] is None
+            found[row] = float(score[0])
+    for row, words in answers.refused.items():
+        assert found[row] is None
+        found[row] = words
+    assert answers.unavailable == [i for i, each in enumerate(found) if each is None]
+    return found
+
+
+def expected(value: int) -> float | str | None:
+    return float(value) if value > 0 else "negative" if value < 0 else None
+
+
+questions = st.lists(st.lists(st.integers(-2, 50), max_size=25), max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(questions, st.integers(1, 9))
+def test_everybody_gets_the_answers_to_their_own_question_in_order(
+    asked: list[list[int]], most: int
+) -> None:
+    echo = Echo()
+
+    async def ask_all() -> list[Answers]:
+        batches = Batches(echo, most, 0.001)
+        return await asyncio.gather(
+            *(batches.ask(np.array(values, np.float64).reshape(-1, 1)) for values in asked)
+        )
+
+    for values, answers in zip(asked, asyncio.run(ask_all()), strict=True):
+        assert seen(answers) == [expected(value) for value in values]
+    assert all(1 <= size <= most for size in echo.sizes)
+    assert sum(echo.sizes) == sum(map(len, asked))
+
+
+async def test_small_questions_go_together_and_a_full_batch_waits_for_nothing() -> None:
+    echo = Echo()
+    batches = Batches(echo, 8, 3600)
+    await asyncio.gather(*(batches.ask(np.ones((2, 1))) for _ in range(8)))
+    assert echo.sizes == [8, 8]
+
+
+async def test_a_batch_that_does_not_fill_goes_when_its_time_has_come() -> None:
+    echo = Echo()
+    batches = Batches(echo, 8, 0.01)
+    async with asyncio.timeout(10):
+        assert (await batches.ask(np.ones((3, 1)))).count == 3
+    assert echo.sizes == [3]
+
+
+async def test_a_call_that_nobody_waits_for_any_more_is_called_off() -> None:
+    #   a  |-- asks --| cancelled
+    #   b  |-- asks --------| cancelled      the call ends here, not before
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: Floats) -> Answers:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    batches = Batches(hang, 2, 0)
+    a, b = (asyncio.create_task(batches.ask(np.ones((1, 1)))) for _ in range(2))
+    await started.wait()
+    a.cancel()
+    await asyncio.sleep(0.01)
+    assert not ended.is_set()
+    b.cancel()
+    async with asyncio.timeout(10):
+        await ended.wait()
+
+
+async def test_what_a_call_raises_reaches_everybody_who_waits_for_it() -> None:
+    async def fail(_: Floats) -> Answers:
+        raise RuntimeError("no")
+
+    batches = Batches(fail, 4, 0)
+    results = await asyncio.gather(
+        *(batches.ask(np.ones((2, 1))) for _ in range(2)), return_exceptions=True
+    )
+    assert [str(error) for error in results] == ["no", "no"]
+    with pytest.raises(RuntimeError):
+        await batches.ask(np.ones((1, 1)))

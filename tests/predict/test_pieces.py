@@ -1,0 +1,221 @@
+"""Pace, concurrency, breaker, hedge: each by itself, on a clock of the test's where it has one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from streamer.predict.breaker import FAILURES, FIRST_PAUSE_S, Breaker, OpenError
+from streamer.predict.concurrency import DEAF_S, FIRST, Concurrency
+from streamer.predict.endpoints import RefusedError, ThrottledError, TryAgainError
+from streamer.predict.hedge import FEWEST, Hedge
+from streamer.predict.pace import DEBT_S, Pace
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_turns_come_one_by_one_at_the_rate_and_never_in_a_burst() -> None:
+    pace, loop = Pace(200), asyncio.get_running_loop()
+    times: list[float] = []
+
+    async def take() -> None:
+        await pace.turn()
+        times.append(loop.time())
+
+    await asyncio.gather(*(take() for _ in range(60)))
+    # Nobody has turns saved up from a quiet time.
+    await asyncio.sleep(0.3)
+    quiet = len(times)
+    await asyncio.gather(*(take() for _ in range(60)))
+
+    for start in (0, quiet):
+        run = times[start : start + 60]
+        for i, begin in enumerate(run):
+            for j in range(i, len(run)):
+                assert j - i <= (run[j] - begin + DEBT_S) * 200 + 1
+
+
+async def test_concurrency_grows_while_all_goes_well_and_halves_for_throttles() -> None:
+    clock = Clock()
+    concurrency = Concurrency(16, clock)
+    assert concurrency.limit == FIRST
+    for _ in range(200):
+        entered = [await _enter(concurrency) for _ in range(int(concurrency.limit))]
+        concurrency.succeeded()
+        for leave in entered:
+            await leave()
+    assert concurrency.limit == 16
+
+    concurrency.throttled()
+    concurrency.throttled()
+    assert concurrency.limit == 8
+    clock.now += DEAF_S
+    concurrency.throttled()
+    assert concurrency.limit == 4
+    for _ in range(10):
+        clock.now += DEAF_S
+        concurrency.throttled()
+    assert concurrency.limit == 1
+
+
+async def _enter(concurrency: Concurrency) -> Callable[[], Awaitable[None]]:
+    await concurrency.__aenter__()
+    return lambda: concurrency.__aexit__(None, None, None)
+
+
+async def test_no_more_calls_than_allowed_run_at_once_even_if_some_are_cancelled() -> None:
+    concurrency = Concurrency(FIRST, Clock())
+    running, most = 0, 0
+
+    async def call() -> None:
+        nonlocal running, most
+        async with concurrency:
+            running += 1
+            most = max(most, running)
+            try:
+                await asyncio.sleep(0.001)
+            finally:
+                running -= 1
+
+    calls = [asyncio.create_task(call()) for _ in range(100)]
+    await asyncio.sleep(0.002)
+    for each in calls[::3]:
+        each.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+    assert most == FIRST
+    assert concurrency.running == 0
+
+
+async def outcome(breaker: Breaker, error: Exception | None, patient: bool = False) -> None:
+    async with breaker.call(patient=patient):
+        if error:
+            raise error
+
+
+async def opened(clock: Clock) -> Breaker:
+    breaker = Breaker(clock)
+    for _ in range(FAILURES):
+        assert not breaker.open
+        with pytest.raises(TryAgainError):
+            await outcome(breaker, TryAgainError())
+    assert breaker.open
+    return breaker
+
+
+async def test_failures_in_a_row_open_the_breaker_and_one_success_closes_it() -> None:
+    #   x x x x x | open ... pause | probe ok | closed
+    clock = Clock()
+    breaker = await opened(clock)
+    with pytest.raises(OpenError):
+        await outcome(breaker, None)
+    clock.now += FIRST_PAUSE_S
+    await outcome(breaker, None)
+    assert not breaker.open
+    await outcome(breaker, None)
+
+
+async def test_a_failed_probe_makes_the_pause_longer() -> None:
+    clock = Clock()
+    breaker = await opened(clock)
+    clock.now += FIRST_PAUSE_S
+    with pytest.raises(TryAgainError):
+        await outcome(breaker, TryAgainError())
+    clock.now += FIRST_PAUSE_S
+    with pytest.raises(OpenError):
+        await outcome(breaker, None)
+    clock.now += FIRST_PAUSE_S
+    await outcome(breaker, None)
+
+
+async def test_only_one_call_probes_and_the_others_follow_when_it_succeeds() -> None:
+    clock = Clock()
+    breaker = await opened(clock)
+    clock.now += FIRST_PAUSE_S
+    inside, most, release = 0, 0, asyncio.Event()
+
+    async def call() -> None:
+        nonlocal inside, most
+        async with breaker.call(patient=True):
+            inside += 1
+            most = max(most, inside)
+            await release.wait()
+            inside -= 1
+
+    calls = [asyncio.create_task(call()) for _ in range(50)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert most == 1
+    release.set()
+    await asyncio.gather(*calls)
+
+
+async def test_a_cancelled_probe_leaves_the_place_to_another() -> None:
+    clock = Clock()
+    breaker = await opened(clock)
+    clock.now += FIRST_PAUSE_S
+    with pytest.raises(asyncio.CancelledError):
+        async with breaker.call(patient=True):
+            raise asyncio.CancelledError
+    assert breaker.open
+    await outcome(breaker, None)
+    assert not breaker.open
+
+
+@pytest.mark.parametrize("error", [RefusedError(), ThrottledError()])
+async def test_an_endpoint_that_refuses_is_there(error: Exception) -> None:
+    breaker = Breaker(Clock())
+    for _ in range(3 * FAILURES):
+        with pytest.raises(type(error)):
+            await outcome(breaker, error)
+    assert not breaker.open
+
+
+async def test_a_call_slower_than_nearly_all_is_made_again_and_the_first_answer_counts() -> None:
+    hedged: list[None] = []
+    hedge = Hedge(lambda: hedged.append(None))
+
+    async def quick() -> str:
+        await asyncio.sleep(0.001)
+        return "quick"
+
+    for _ in range(FEWEST):
+        assert await hedge.call(quick) == "quick"
+    assert not hedged
+
+    answers = iter(["never", "quick"])
+    cancelled: list[str] = []
+
+    async def slow_once() -> str:
+        answer = next(answers)
+        try:
+            await asyncio.sleep(60 if answer == "never" else 0)
+        except asyncio.CancelledError:
+            cancelled.append(answer)
+            raise
+        return answer
+
+    assert await hedge.call(slow_once) == "quick"
+    await asyncio.sleep(0)
+    assert len(hedged) == 1
+    assert cancelled == ["never"]
+
+
+async def test_a_hedged_call_fails_only_when_both_have_failed() -> None:
+    hedge = Hedge(lambda: None)
+    hedge._seconds.extend([0.0] * FEWEST)
+    tries: list[int] = []
+
+    async def failing() -> None:
+        tries.append(len(tries))
+        await asyncio.sleep(0.01 * len(tries))
+        raise TryAgainError(f"try {len(tries)}")
+
+    with pytest.raises(TryAgainError):
+        await hedge.call(failing)
+    assert len(tries) == 2

@@ -1,0 +1,357 @@
+"""The unmodified AWS SDK against our own server, and our clients through it."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import boto3
+import msgspec
+import numpy as np
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from streamer.endpoint.sagemaker import _read
+from streamer.endpoint.served import VARIABLES, mounted
+from streamer.errors import EndpointError, ModelError, SettingsError
+from streamer.metrics import Metrics
+from streamer.model import artifact
+from streamer.predict import formats
+from streamer.predict.amazon_ml import amazon_ml
+from streamer.predict.answers import Answers, Floats
+from streamer.predict.choose import open_predictor
+from streamer.predict.endpoints import (
+    CallError,
+    ThrottledError,
+    TryAgainError,
+    WrongAnswerError,
+)
+from streamer.predict.local import LocalPredictor
+from streamer.predict.protocol import ModelCard
+from streamer.predict.sagemaker import sagemaker
+from streamer.settings import Settings
+from tests.predict.conftest import Serve
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "you_are_walking.py"
+LABELS = Settings().activities
+CARD = ModelCard("stock", "AllTraffic", tuple(LABELS), tuple(LABELS.values()))
+
+
+def sdk(service: str) -> Any:
+    return boto3.client(service, config=Config(retries={"total_max_attempts": 1}))
+
+
+def record(row: Floats) -> dict[str, str]:
+    return dict(zip(VARIABLES, map(str, row.tolist()), strict=True))
+
+
+async def local(features: Floats) -> Floats:
+    return (await LocalPredictor(artifact.load()).predict(features)).scores
+
+
+async def test_what_the_article_does_works_with_nothing_but_an_address(
+    serve: Serve, features: Floats
+) -> None:
+    model = artifact.load()
+    # A window that the model is sure about: against the other classes, in the published range.
+    sign = np.sign(model.weights[1] - model.weights.mean(axis=0))
+    names = [activity.value for activity in model.card.activities]
+    expected = names[int(np.argmax((await local(sign[None]))[0]))].replace("_", " ")
+    async with serve():
+        ran = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, str(EXAMPLE), "har"],
+            input=",".join(map(str, sign.tolist())) + "\n",
+            env=os.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert ran.stdout == f"You are currently {expected}.\n", ran.stderr
+    assert expected == "walking upstairs"
+
+
+async def test_an_answer_has_what_amazon_ml_gives(serve: Serve, features: Floats) -> None:
+    def ask() -> tuple[dict[str, Any], dict[str, Any]]:
+        client = sdk("machinelearning")
+        model = client.get_ml_model(MLModelId="har")
+        url = model["EndpointInfo"]["EndpointUrl"]
+        [described] = client.describe_ml_models()["Results"]
+        assert described["MLModelId"] == "har"
+        answer = client.predict(MLModelId="har", Record=record(features[0]), PredictEndpoint=url)
+        return model, answer["Prediction"]
+
+    async with serve():
+        model, prediction = await asyncio.to_thread(ask)
+    assert (model["Status"], model["MLModelType"]) == ("COMPLETED", "MULTICLASS")
+    assert model["EndpointInfo"]["EndpointStatus"] == "READY"
+    assert prediction["details"] == {"PredictiveModelType": "MULTICLASS", "Algorithm": "SGD"}
+    assert list(prediction["predictedScores"]) == list("123456")
+    scores = prediction["predictedScores"]
+    assert max(scores, key=scores.get) == prediction["predictedLabel"]
+    assert list(scores.values()) == pytest.approx((await local(features[:1]))[0].tolist())
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        ({"MLModelId": "nobody"}, "ResourceNotFoundException", "there is 'har'"),
+        ({"Record": {"Var001": "1"}}, "InvalidInputException", "560 variables are missing"),
+        ({"Record": {"Var003": "one"}}, "InvalidInputException", "Var003 is no number"),
+        ({"Record": {"Var003": "nan"}}, "InvalidInputException", "Var003 is no finite number"),
+        ({"Record": {"more": "x" * 100_000}}, "InvalidInputException", "100 KB"),
+    ],
+)
+async def test_amazon_ml_refuses_what_the_service_would_and_says_why(
+    serve: Serve, features: Floats, change: dict[str, Any], code: str, message: str
+) -> None:
+    question: dict[str, Any] = {"MLModelId": "har", "Record": record(features[0])}
+    given_record = change.get("Record", {})
+    if len(given_record) == 1 and "Var001" not in given_record:
+        change = {"Record": question["Record"] | given_record}
+    async with serve() as address:
+        with pytest.raises(ClientError) as error:
+            await asyncio.to_thread(
+                lambda: sdk("machinelearning").predict(
+                    **(question | change), PredictEndpoint=address
+                )
+            )
+    assert error.value.response["Error"]["Code"] == code
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("predictor", ["amazon-ml", "sagemaker"])
+@pytest.mark.parametrize("form", ["csv", "jsonlines", "npy"])
+async def test_through_the_network_a_window_has_the_scores_it_has_in_the_process(
+    serve: Serve, features: Floats, predictor: str, form: str
+) -> None:
+    settings = Settings.load(
+        {"predictor": predictor, "endpoint": "har", "endpoint_format": form, "batch_wait_ms": 1}
+    )
+    asked = features[:20] if predictor == "amazon-ml" else features
+    async with serve(), open_predictor(settings, Metrics(), print) as ask:
+        answers = await ask(asked)
+    assert not answers.refused
+    assert not answers.unavailable
+    assert (scores_of(answers) == await local(asked)).all()
+    models = {scored.prediction.model.id for scored in answers.scored}
+    assert models == {"har"}
+    assert {scored.predictor for scored in answers.scored} == {predictor}
+
+
+def scores_of(answers: Answers) -> Floats:
+    scores = np.full((answers.count, 6), np.nan)
+    for scored in answers.scored:
+        scores[scored.rows] = scored.prediction.scores
+    return scores
+
+
+async def test_a_poison_window_is_refused_with_the_endpoints_words(
+    serve: Serve, features: Floats
+) -> None:
+    settings = Settings.load({"predictor": "sagemaker", "endpoint": "har"})
+    poisoned = features[:40].copy()
+    poisoned[17, 3] = np.nan
+    settings = settings.model_copy(update={"endpoint_format": "npy"})
+    async with serve(), open_predictor(settings, Metrics(), print) as ask:
+        answers = await ask(poisoned)
+    assert list(answers.refused) == [17]
+    assert "Var004 is no finite number" in answers.refused[17]
+    others = [row for row in range(40) if row != 17]
+    assert (scores_of(answers)[others] == (await local(features[:40]))[others]).all()
+
+
+@pytest.mark.parametrize(
+    "fault", ["error=500", "error=503", "error=530", "hang", "half-open", "down"]
+)
+@pytest.mark.parametrize("predictor", ["amazon-ml", "sagemaker"])
+async def test_every_failure_may_be_tried_again(
+    serve: Serve, features: Floats, predictor: str, fault: str
+) -> None:
+    async with serve() as address:
+        with pytest.raises((TryAgainError, TimeoutError)):
+            async with asyncio.timeout(1):
+                await _once(address, predictor, features[:1], fault)
+
+
+@pytest.mark.parametrize("predictor", ["amazon-ml", "sagemaker"])
+async def test_a_throttle_is_known_as_one(serve: Serve, features: Floats, predictor: str) -> None:
+    async with serve() as address:
+        with pytest.raises(ThrottledError):
+            await _once(address, predictor, features[:1], "throttle=0/s")
+
+
+@pytest.mark.parametrize("predictor", ["amazon-ml", "sagemaker"])
+async def test_a_wrong_answer_is_not_believed(
+    serve: Serve, features: Floats, predictor: str
+) -> None:
+    rows = features[: 1 if predictor == "amazon-ml" else 5]
+    async with serve() as address:
+        for _ in range(12):
+            with pytest.raises(WrongAnswerError):
+                await _once(address, predictor, rows, "wrong-answer")
+
+
+async def _once(address: str, predictor: str, features: Floats, fault: str) -> None:
+    """Find the endpoint while it is well, break it, call once."""
+    opened = (
+        amazon_ml("har", "Var{:03d}", LABELS, 2, 1.0)
+        if predictor == "amazon-ml"
+        else sagemaker("har", "npy", LABELS, 64, 2, 1.0)
+    )
+    async with opened as endpoint:
+        await set_faults(address, fault)
+        try:
+            await endpoint.score(features)
+        finally:
+            await set_faults(address)
+
+
+async def set_faults(address: str, *faults: str) -> None:
+    body = msgspec.json.encode(faults)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.put(f"{address}/faults", data=body) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+
+
+async def test_names_that_are_wrong_stop_the_worker_and_say_so(
+    serve: Serve, features: Floats
+) -> None:
+    async with serve():
+        with pytest.raises(EndpointError, match="there is 'har'"):
+            async with amazon_ml("walk", "Var{:03d}", LABELS, 2, 1.0):
+                pass
+        async with sagemaker("walk", "npy", LABELS, 64, 2, 1.0) as endpoint:
+            with pytest.raises(EndpointError, match="there is 'har'"):
+                await endpoint.score(features)
+
+
+async def test_without_a_region_the_error_says_how_to_set_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with pytest.raises(SettingsError, match="AWS_REGION"):
+        async with amazon_ml("har", "Var{:03d}", LABELS, 2, 1.0):
+            pass
+
+
+async def test_a_container_answers_sagemakers_own_requests(serve: Serve, features: Floats) -> None:
+    async with serve() as address, aiohttp.ClientSession() as session:
+        async with session.get(f"{address}/ping") as answer:
+            assert answer.status == 200
+        body = formats.encode(features[:3], "csv")
+        headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
+        async with session.post(f"{address}/invocations", data=body, headers=headers) as answer:
+            assert answer.content_type == "text/csv"
+            lines = (await answer.text()).splitlines()
+        assert [[float(cell) for cell in line.split(",")] for line in lines] == (
+            await local(features[:3])
+        ).tolist()
+        for body, kind in ((b"1,2", "text/csv"), (b"x", "text/csv"), (b"", "image/png")):
+            headers = {"Content-Type": kind}
+            async with session.post(f"{address}/invocations", data=body, headers=headers) as answer:
+                assert answer.status == 400
+                assert (await answer.json())["error"]
+
+
+def test_a_mounted_model_is_found_and_two_are_one_too_many(tmp_path: Path) -> None:
+    assert mounted(tmp_path / "none") is None
+    (tmp_path / "one.npz").touch()
+    assert mounted(tmp_path) == tmp_path / "one.npz"
+    (tmp_path / "two.onnx").touch()
+    with pytest.raises(ModelError, match=r"one\.npz, two\.onnx"):
+        mounted(tmp_path)
+
+
+rows = hnp.arrays(
+    np.float64,
+    st.tuples(st.integers(1, 5), st.integers(2, 7)),
+    elements=st.floats(allow_nan=False, allow_infinity=False),
+)
+
+
+@given(rows)
+def test_features_survive_every_format_to_the_last_bit(features: Floats) -> None:
+    for form, content_type in formats.CONTENT_TYPES.items():
+        read = _read(formats.encode(features, form), content_type)
+        assert read.tobytes() == features.tobytes()
+
+
+ANSWERS = [
+    ("text/csv", b"0.5,0.5,0,0,0,0\n0,0,0,0,0,1\n"),
+    ("application/json", b"[[0.5,0.5,0,0,0,0],[0,0,0,0,0,1]]"),
+    ("application/json", b'{"predictions":[{"score":[0.5,0.5,0,0,0,0]},{"score":[0,0,0,0,0,1]}]}'),
+    ("application/jsonlines", b'{"score":[0.5,0.5,0,0,0,0]}\n{"score":[0,0,0,0,0,1]}'),
+    ("application/json; charset=utf-8", b'{"predictions":[[0.5,0.5,0,0,0,0],[0,0,0,0,0,1]]}'),
+]
+
+
+@pytest.mark.parametrize(("kind", "body"), ANSWERS)
+def test_the_scores_of_stock_containers_are_read(kind: str, body: bytes) -> None:
+    found = formats.decode(body, kind, CARD, 2)
+    assert found.model == CARD
+    assert found.scores.tolist() == [[0.5, 0.5, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/csv", b"2\n6\n"),
+        ("text/csv", b"2,6"),
+        ("text/csv", b"2.0,6.0"),
+        ("application/json", b"[2, 6]"),
+        ("application/json", b'["2", "6"]'),
+        ("application/json", b'{"predictions": [{"predicted_label": 2}, {"predicted_label": 6}]}'),
+    ],
+)
+def test_labels_of_stock_containers_are_certain(kind: str, body: bytes) -> None:
+    found = formats.decode(body, kind, CARD, 2)
+    assert found.scores.tolist() == [[0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/csv", b""),
+        ("text/csv", b"0.5,0.5,0,0,0,0\n0,0,0,0,1\n"),
+        ("text/csv", b"7\n1\n"),
+        ("application/json", b"[]"),
+        ("application/json", b"{}"),
+        ("application/json", b"5"),
+        ("application/json", b'[{"x": 1}, {"x": 2}]'),
+        ("application/json", b'{"labels": ["1"]}'),
+        ("application/json", b'{"predictions": [[0.5,0.5,0,0,0,0]]}'),
+        ("application/json", b"[[null,0,0,0,0,0],[0,0,0,0,0,1]]"),
+        ("application/json", b"[[2,0,0,0,0,0],[0,0,0,0,0,1]]"),
+        ("application/x-npy", b"\x93NUMPY"),
+        ("text/html", b"<h1>502</h1>"),
+        ("", b""),
+    ],
+)
+def test_what_is_no_answer_is_known_as_none(kind: str, body: bytes) -> None:
+    with pytest.raises(WrongAnswerError):
+        formats.decode(body, kind, CARD, 2)
+
+
+@given(
+    st.sampled_from(["text/csv", "application/json", "application/x-npy", "application/jsonlines"]),
+    st.binary(max_size=60) | st.text('0123456789.,[]{}":\n e-', max_size=60).map(str.encode),
+)
+def test_no_answer_whatever_breaks_anything(kind: str, body: bytes) -> None:
+    try:
+        found = formats.decode(body, kind, CARD, 2)
+    except CallError:
+        return
+    assert found.scores.shape == (2, 6)

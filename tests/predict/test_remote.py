@@ -1,0 +1,178 @@
+"""An endpoint that does anything, and what a worker makes of it."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamer.contracts.events import Source
+from streamer.errors import EndpointError
+from streamer.metrics import Metrics
+from streamer.model import artifact
+from streamer.predict.answers import Answers, Floats
+from streamer.predict.endpoints import RefusedError, ThrottledError, TryAgainError
+from streamer.predict.local import LocalPredictor
+from streamer.predict.protocol import ModelCard, Prediction
+from streamer.predict.remote import Remote, Terms
+
+CARD = ModelCard("scripted", "1", ("a", "b"), ("walking", "sitting"))
+TERMS = Terms(
+    batch_wait_s=0,
+    max_concurrency=4,
+    rate=None,
+    attempt_timeout_s=5,
+    deadline_s=5,
+    hedge=False,
+    hold=True,
+    fallback=None,
+)
+
+
+class Scripted:
+    """Fails as its script says, then answers; refuses rows that begin with a negative number."""
+
+    name = "scripted"
+    most_windows = 8
+
+    def __init__(self, *script: Exception, ever: Exception | None = None) -> None:
+        self._script: Iterator[Exception] = iter(script)
+        self.ever = ever
+        self.calls = 0
+
+    async def score(self, features: Floats) -> Prediction:
+        self.calls += 1
+        if self.ever:
+            raise self.ever
+        if error := next(self._script, None):
+            raise error
+        if (features[:, 0] < 0).any():
+            raise RefusedError("a negative row")
+        return Prediction(np.column_stack([features[:, 0], 1 - features[:, 0]]), CARD)
+
+
+def remote(
+    endpoint: Scripted, terms: Terms = TERMS, on_trouble: Callable[[str | None], None] = print
+) -> tuple[Remote, Metrics]:
+    metrics = Metrics()
+    return Remote(endpoint, terms, metrics, on_trouble), metrics
+
+
+def windows(*first: float) -> Floats:
+    features = np.zeros((len(first), 561))
+    features[:, 0] = first
+    return features
+
+
+def count(metrics: Metrics, name: str, **labels: str) -> float:
+    return metrics.registry.get_sample_value(f"streamer_{name}_total", labels) or 0.0
+
+
+async def test_what_may_go_better_another_time_is_tried_again_until_it_does() -> None:
+    script = [ThrottledError("slow down"), TryAgainError("503"), TryAgainError("cut off")]
+    endpoint = Scripted(*script)
+    asked, metrics = remote(endpoint)
+    answers = await asked.ask(windows(0.5))
+    assert answers.everything is not None
+    assert answers.everything.prediction.model is CARD
+    assert endpoint.calls == 4
+    assert count(metrics, "endpoint_retries") == 3
+    assert count(metrics, "endpoint_calls", outcome="throttled") == 1
+    assert count(metrics, "endpoint_calls", outcome="error") == 2
+    assert count(metrics, "endpoint_calls", outcome="answered") == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=20))
+def test_refused_windows_are_found_and_all_others_have_their_scores(good: list[bool]) -> None:
+    first = [(i + 1) / 100 * (1 if each else -1) for i, each in enumerate(good)]
+
+    async def ask() -> Answers:
+        return await remote(Scripted())[0].ask(windows(*first))
+
+    answers = asyncio.run(ask())
+    assert sorted(answers.refused) == [i for i, each in enumerate(good) if not each]
+    assert set(answers.refused.values()) <= {"a negative row"}
+    scores = {
+        int(row): float(score[0])
+        for scored in answers.scored
+        for row, score in zip(scored.rows, scored.prediction.scores, strict=True)
+    }
+    assert scores == {i: first[i] for i, each in enumerate(good) if each}
+    assert not answers.unavailable
+
+
+async def test_refusals_are_not_tried_again() -> None:
+    endpoint = Scripted()
+    asked, _ = remote(endpoint)
+    await asked.ask(windows(-1))
+    assert endpoint.calls == 1
+
+
+async def test_what_somebody_must_put_right_is_raised_at_once() -> None:
+    endpoint = Scripted(ever=EndpointError("not allowed"))
+    asked, _ = remote(endpoint)
+    with pytest.raises(EndpointError, match="not allowed"):
+        await asked.ask(windows(0.5, 0.6))
+    assert endpoint.calls == 1
+
+
+async def test_hold_waits_however_long_and_says_so_meanwhile() -> None:
+    #   down ......|..deadline..|..deadline..|  up: answered
+    trouble: asyncio.Queue[str | None] = asyncio.Queue()
+    endpoint = Scripted(ever=TryAgainError("503"))
+    terms = _terms(deadline_s=0.1)
+    asked, _ = remote(endpoint, terms, trouble.put_nowait)
+    question = asyncio.ensure_future(asked.ask(windows(0.5)))
+    async with asyncio.timeout(20):
+        for _ in range(3):
+            assert "does not answer" in (await trouble.get() or "")
+        assert not question.done()
+        endpoint.ever = None
+        assert (await question).everything is not None
+    while not trouble.empty():
+        last = trouble.get_nowait()
+    assert last is None
+
+
+async def test_while_the_endpoint_is_down_the_fallback_answers_and_soon_without_asking_it() -> None:
+    endpoint = Scripted(ever=TryAgainError("503"))
+    fallback = LocalPredictor(artifact.load())
+    terms = _terms(deadline_s=60, hold=False, fallback=fallback)
+    asked, _ = remote(endpoint, terms)
+    first = await asked.ask(windows(0.5))
+    calls = endpoint.calls
+    second = await asked.ask(windows(0.5))
+    assert endpoint.calls == calls
+    for answers in (first, second):
+        assert answers.everything is not None
+        assert answers.everything.source is Source.FALLBACK
+        assert answers.everything.predictor == "local"
+
+
+async def test_without_a_fallback_those_windows_are_unavailable_and_only_those() -> None:
+    endpoint = Scripted(ever=TryAgainError("503"))
+    asked, _ = remote(endpoint, _terms(deadline_s=60, hold=False))
+    assert (await asked.ask(windows(0.5, 0.6))).unavailable == [0, 1]
+    endpoint.ever = None
+    async with asyncio.timeout(20):
+        while (await asked.ask(windows(0.5))).unavailable:  # noqa: ASYNC110 - time must pass
+            await asyncio.sleep(0.05)
+
+
+async def test_an_endpoint_that_is_too_slow_is_as_good_as_none() -> None:
+    class Slow(Scripted):
+        async def score(self, features: Floats) -> Prediction:
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+    asked, metrics = remote(Slow(), _terms(attempt_timeout_s=0.01, deadline_s=0.05, hold=False))
+    assert (await asked.ask(windows(0.5))).unavailable == [0]
+    assert count(metrics, "endpoint_calls", outcome="timeout") > 0
+
+
+def _terms(**changes: object) -> Terms:
+    return replace(TERMS, **changes)  # type: ignore[arg-type]
