@@ -1,4 +1,4 @@
-"""The whole thing on one machine: broker, prediction endpoint, worker, devices, and the live table."""
+"""The whole thing on one machine: broker, endpoint, worker, devices, and the live table."""
 
 import asyncio
 import os
@@ -41,19 +41,20 @@ def run(settings: Settings, devices: int, console: Console) -> None:
             settings = settings.model_copy(update={"bootstrap_servers": kafka.bootstrap_servers})
             where = ["--bootstrap-servers", kafka.bootstrap_servers]
             [port] = free_ports(1)
+            address = f"http://127.0.0.1:{port}"
             endpoint = ["endpoint", "--port", str(port)]
             worker = ["run", *where, "--http-port", str(settings.http_port), *_ASKING]
             people = ["simulate", *where, "--devices", str(devices), "--batch", "10"]
             asyncio.run(topics.ensure(settings))
             with (
                 _program("endpoint", endpoint, Path(scratch)) as answering,
-                _program("worker", worker, Path(scratch), _aws(port)) as working,
+                _program("worker", worker, Path(scratch), _aws(address)) as working,
                 _program("devices", people, Path(scratch)) as publishing,
             ):
                 console.print(
                     f"Kafka     {kafka.bootstrap_servers}\n"
                     f"endpoint  streamer {' '.join(endpoint)}\n"
-                    f"worker    AWS_ENDPOINT_URL=http://127.0.0.1:{port} streamer {' '.join(worker)}\n"
+                    f"worker    AWS_ENDPOINT_URL={address} streamer {' '.join(worker)}\n"
                     f"devices   streamer {' '.join(people)}\n"
                     f"metrics   http://{settings.http_host}:{settings.http_port}/metrics\n"
                     f"logs      {scratch}\n"
@@ -66,11 +67,11 @@ def run(settings: Settings, devices: int, console: Console) -> None:
                 console.print("Stopping ...")
 
 
-def _aws(port: int) -> dict[str, str]:
+def _aws(address: str) -> dict[str, str]:
     """What makes the AWS SDK call our own endpoint, whatever is set up on this machine."""
     return {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": address,
+        "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "demo",
         "AWS_SECRET_ACCESS_KEY": "demo",
     }

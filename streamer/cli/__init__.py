@@ -10,7 +10,7 @@ from streamer import __version__
 from streamer.errors import StreamerError
 
 COMMANDS = {
-    "demo": "Broker, endpoint, worker and simulated devices, then the live table.",
+    "demo": "Broker, endpoint, worker and devices, then the live table.",
     "run": "The worker: readings in, activity events out.",
     "watch": "Live table of devices and what they do.",
     "broker": "A real Apache Kafka on this machine, without Docker or Java.",

@@ -65,7 +65,7 @@ async def client(service: str, connections: int, timeout_s: float) -> AsyncItera
             yield opened
     except exceptions.NoRegionError:
         raise SettingsError(
-            f"AWS has no region for {service}; set AWS_REGION, or the region of your AWS profile"
+            f"AWS has no region for {service}; set AWS_DEFAULT_REGION, or one in your AWS profile"
         ) from None
     except (exceptions.ProfileNotFound, exceptions.ConfigParseError, ValueError) as error:
         raise SettingsError(f"the AWS settings do not work: {error}") from None

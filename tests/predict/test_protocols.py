@@ -242,7 +242,7 @@ async def test_without_a_region_the_error_says_how_to_set_one(
         if name.startswith("AWS_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    with pytest.raises(SettingsError, match="AWS_REGION"):
+    with pytest.raises(SettingsError, match="AWS_DEFAULT_REGION"):
         async with amazon_ml("har", "Var{:03d}", LABELS, 2, 1.0):
             pass
 
