@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format chaos soak docs lock clean
+.PHONY: help demo test check format chaos soak faults docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ chaos: $(STAMP) ## Kill workers and brokers for up to 20 minutes; every byte mus
 
 soak: $(STAMP) ## Ten minutes of load with a worker killed every minute; memory must stay flat
 	$(BIN)/python benchmarks/soak.py
+
+faults: $(STAMP) ## Two minutes of every fault of a prediction endpoint; nothing may be lost
+	$(BIN)/python benchmarks/faults.py
 
 docs: $(STAMP) ## Rewrite the tables in docs/ that are made from the code
 	sed -i.old '/^| setting /,$$d' docs/configuration.md

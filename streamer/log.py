@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 
+import stamina
 import structlog
 
 from streamer.settings import Settings
@@ -32,6 +33,8 @@ class _Seldom(logging.Filter):
 
 def configure(settings: Settings) -> None:
     """Set up structlog, and send what libraries log the same way, from warnings on."""
+    # We say ourselves that we try again and why; stamina's own line would be a second one.
+    stamina.instrumentation.set_on_retry_hooks(())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

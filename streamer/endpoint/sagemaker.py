@@ -88,8 +88,7 @@ def _read(body: bytes, content_type: str) -> Floats:
                 array = npy.read_array(BytesIO(body), allow_pickle=False)
                 return np.asarray(array, np.float64)
             case "text/csv":
-                rows = [line.split(",") for line in body.decode().split()]
-                return np.array(rows, np.float64)
+                return _read_csv(body)
             case "application/jsonlines":
                 lines = _decoder.decode_lines(body)
                 return np.array([line["features"] for line in lines], np.float64)
@@ -101,6 +100,16 @@ def _read(body: bytes, content_type: str) -> Floats:
                 )
     except (ValueError, TypeError, KeyError, msgspec.DecodeError) as error:
         raise BadInputError(f"the body is no {content_type} of windows: {error}") from None
+
+
+def _read_csv(body: bytes) -> Floats:
+    lines = body.split()
+    try:
+        # Most CSV is JSON but for the brackets, and JSON is read ten times as fast.
+        rows = _decoder.decode(b"[[" + b"],[".join(lines) + b"]]")
+    except msgspec.DecodeError:
+        rows = [line.decode().split(",") for line in lines]
+    return np.array(rows, np.float64)
 
 
 def _answer_as(accept: str) -> tuple[str, Callable[[Prediction], bytes]]:

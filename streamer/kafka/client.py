@@ -18,9 +18,6 @@ from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-# We say ourselves that we try again and why; stamina's own line would be a second one.
-stamina.instrumentation.set_on_retry_hooks(())
-
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
 _CLOSE_S = 3.0

@@ -164,12 +164,13 @@ class Remote:
 
     def _went(self, trouble: str | None) -> None:
         """Say how it goes when that is news."""
-        if self._troubled != bool(trouble):
-            self._troubled = bool(trouble)
-            if trouble:
-                log.warning("prediction endpoint", trouble=trouble)
-            else:
-                log.info("prediction endpoint answers again")
+        if not (trouble or self._troubled):
+            return
+        if trouble and not self._troubled:
+            log.warning("prediction endpoint", trouble=trouble)
+        elif not trouble:
+            log.info("prediction endpoint answers again")
+        self._troubled = bool(trouble)
         self._on_trouble(trouble)
 
 

@@ -1,0 +1,213 @@
+"""A worker whose prediction endpoint has bad days: is anything lost, and how late do events come?
+
+    python benchmarks/faults.py [--seconds 120] [--devices 50]
+
+For each fault: simulated devices publish in real time, a worker asks an endpoint that fails that
+way, and a consumer notes when each event becomes visible. In the end everything is compared with
+what the log must give, to the byte. Reported besides: how long after the end of its window an event
+came, the longest time without any event, the worker's memory (MB, its least and most after a quarter
+of the time), and calls that the endpoint throttled.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+import psutil
+from aiokafka.errors import KafkaError
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from streamer.contracts.events import decode_event
+from streamer.contracts.records import OneRecord
+from streamer.kafka import topics
+from streamer.kafka.broker import LocalKafka, free_ports
+from streamer.kafka.reader import read_to_end, reader
+from streamer.settings import Settings
+from tests.delivery.fleet import Fleet, fleet, until
+from tests.delivery.golden import Verdict, compare, golden, read_published
+from tests.delivery.log import Log
+from tests.predict.test_end_to_end import as_local, windows_of
+
+PARTITIONS = 3
+SAGEMAKER = ["--predictor", "sagemaker", "--endpoint", "har", "--endpoint-format", "npy"]
+AMAZON_ML = ["--predictor", "amazon-ml", "--endpoint", "har"]
+MIXED = ["latency=200ms:10%", "error=503:5%", "hang:1%", "half-open:1%", "wrong-answer:2%"]
+CASES: list[tuple[list[str], list[str]]] = [
+    (SAGEMAKER, []),
+    (SAGEMAKER, ["latency=200ms:10%"]),
+    (SAGEMAKER, ["error=503:5%"]),
+    (SAGEMAKER, ["throttle=10/s"]),
+    (SAGEMAKER, ["hang:1%"]),
+    (SAGEMAKER, ["half-open:1%"]),
+    (SAGEMAKER, ["wrong-answer:2%"]),
+    (SAGEMAKER, ["down=10s/40s"]),
+    (SAGEMAKER, [*MIXED, "down=5s/30s"]),
+    (AMAZON_ML, []),
+    (AMAZON_ML, [*MIXED, "down=5s/30s"]),
+]
+
+
+@click.command()
+@click.option("--seconds", default=120, show_default=True, help="For each fault.")
+@click.option("--devices", default=50, show_default=True)
+def main(seconds: int, devices: int) -> None:
+    """Print a JSON line for each fault."""
+    os.environ |= {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+    }
+    good = True
+    with LocalKafka() as kafka:
+        for number, (flags, faults) in enumerate(CASES):
+            settings = Settings.load(
+                {
+                    "bootstrap_servers": kafka.bootstrap_servers,
+                    "readings_topic": f"readings-{number}",
+                    "events_topic": f"events-{number}",
+                    "dlq_topic": f"dlq-{number}",
+                    "group_id": f"group-{number}",
+                    "partitions": PARTITIONS,
+                }
+            )
+            with server(faults) as address:
+                os.environ["AWS_ENDPOINT_URL"] = address
+                figures = asyncio.run(bad_day(settings, flags, seconds, devices))
+                figures["throttled"] = throttled(address) if flags is AMAZON_ML else None
+            good &= figures["verdict"] == "0 lost, 0 duplicated, 0 different"
+            click.echo(json.dumps({"predictor": flags[1], "faults": faults} | figures))
+    sys.exit(not good)
+
+
+@contextlib.contextmanager
+def server(faults: list[str]) -> Iterator[str]:
+    [port] = free_ports(1)
+    command = [sys.executable, "-m", "streamer", "endpoint", "--port", str(port)]
+    for fault in faults:
+        command += ["--fault", fault]
+    process = subprocess.Popen([*command, "--log-level", "warning"])
+    try:
+        address = f"http://127.0.0.1:{port}"
+        until(lambda: answers(address))
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{address}/metrics").close()
+    except OSError:
+        return False
+    return True
+
+
+def throttled(address: str) -> int:
+    page = urllib.request.urlopen(f"{address}/metrics").read().decode()
+    return int(sum(map(float, re.findall(r'requests_total\{path="/",status="400"\} (\S+)', page))))
+
+
+async def bad_day(
+    settings: Settings, flags: list[str], seconds: int, devices: int
+) -> dict[str, object]:
+    """Publish, predict and watch for a while; then drain and compare."""
+    await topics.ensure(settings)
+    seen: list[tuple[float, float]] = []
+    with tempfile.TemporaryDirectory() as scratch, fleet(settings, Path(scratch)) as workers:
+        workers.start("worker", *flags)
+        watching = asyncio.create_task(arrivals(settings, seen))
+        with simulated(settings, devices):
+            memory = await asyncio.to_thread(watched, workers, seconds)
+        await asyncio.to_thread(workers.stop, "worker")
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        await asyncio.to_thread(workers.run_to_end, *flags)
+    verdict = await judged(settings, exact=flags is SAGEMAKER)
+    return {"verdict": verdict} | times(seen) | memory
+
+
+async def arrivals(settings: Settings, seen: list[tuple[float, float]]) -> None:
+    """Note when each event arrives, and the end of its window, in seconds."""
+    with contextlib.suppress(KafkaError):
+        async with reader(settings, settings.events_topic, "latest", 10) as consumer:
+            async for record in consumer:
+                event = decode_event(record.value or b"")
+                seen.append((time.time(), event.window_end / 1000))
+
+
+def times(seen: list[tuple[float, float]]) -> dict[str, object]:
+    table = np.array(seen)
+    late_s = table[:, 0] - table[:, 1]
+    p50, p99 = np.percentile(late_s, (50, 99))
+    gap_s = float(np.diff(table[:, 0]).max())
+    return {
+        "events": len(table),
+        "p50_ms": round(p50 * 1000),
+        "p99_ms": round(p99 * 1000),
+        "longest_silence_s": round(gap_s, 1),
+    }
+
+
+@contextlib.contextmanager
+def simulated(settings: Settings, devices: int) -> Iterator[None]:
+    where = ["--bootstrap-servers", settings.bootstrap_servers]
+    where += ["--readings-topic", settings.readings_topic]
+    command = [sys.executable, "-m", "streamer", "simulate", *where]
+    people = subprocess.Popen(
+        [*command, "--devices", str(devices), "--batch", "5"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        people.send_signal(signal.SIGINT)
+        people.wait()
+
+
+def watched(workers: Fleet, seconds: int) -> dict[str, object]:
+    """The worker's memory, looked at every second."""
+    process = psutil.Process(workers.running["worker"].pid)
+    seen = []
+    for _ in range(seconds):
+        time.sleep(1)
+        seen.append(process.memory_info().rss / 1e6)
+    settled = seen[seconds // 4 :]
+    return {"least_mb": round(min(settled)), "most_mb": round(max(settled))}
+
+
+async def judged(settings: Settings, *, exact: bool) -> str:
+    """Compare with what the log must give; through Amazon ML scores have other labels."""
+    log: Log = [[] for _ in range(PARTITIONS)]
+    async with reader(settings, settings.readings_topic, "earliest", 10) as consumer:
+        async for record in read_to_end(consumer):
+            headers = list(record.headers)
+            read = OneRecord(record.key, record.value, headers, record.timestamp, record.offset)
+            log[record.partition].append(read)
+    expected, found = await golden(log, settings), await read_published(settings)
+    if exact:
+        return str(compare(expected, as_local(found)))
+    wanted, seen = windows_of(expected), windows_of(found)
+    lost = sum(len(set(ids) - set(seen.get(device, []))) for device, ids in wanted.items())
+    duplicated = sum(len(ids) - len(set(ids)) for ids in seen.values())
+    different = sum(seen.get(device) != ids for device, ids in wanted.items() if not lost)
+    return str(Verdict(lost, duplicated, different, [], []))
+
+
+if __name__ == "__main__":
+    main()

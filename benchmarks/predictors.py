@@ -1,0 +1,163 @@
+"""Windows per second through each predictor, on one core, the server on another.
+
+    python benchmarks/predictors.py [--seconds 5] [--repeat 5]
+
+Beside them a naive client of SageMaker: aioboto3 with its defaults, one window a call as CSV, ten
+calls at once. All take turns; the medians are reported, with their ratio to the naive client.
+Amazon ML answers 200 calls a second and throttles the rest, so there the figures are the share of
+that quota and the throttles.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import aioboto3
+import click
+import numpy as np
+
+from streamer import log
+from streamer.kafka.broker import free_ports
+from streamer.metrics import Metrics
+from streamer.predict.answers import Ask, Floats
+from streamer.predict.choose import open_predictor
+from streamer.settings import Settings
+
+QUESTION = 64
+AT_ONCE = 16
+
+CASES = {
+    "naive": {},
+    "sagemaker csv": {"predictor": "sagemaker", "endpoint_format": "csv"},
+    "sagemaker jsonlines": {"predictor": "sagemaker", "endpoint_format": "jsonlines"},
+    "sagemaker npy": {"predictor": "sagemaker", "endpoint_format": "npy"},
+    "local": {"predictor": "local"},
+    "amazon-ml": {"predictor": "amazon-ml"},
+}
+
+
+@click.command()
+@click.option("--seconds", default=5.0, show_default=True)
+@click.option("--repeat", default=5, show_default=True)
+def main(seconds: float, repeat: int) -> None:
+    """Print a JSON line for each predictor."""
+    log.configure(Settings.load({"log_level": "error"}))
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[:1])
+    found: dict[str, list[float]] = {case: [] for case in CASES}
+    throttles = 0
+    for _ in range(repeat):
+        for case, flags in CASES.items():
+            with server(set(cores[1:2])) as address:
+                os.environ["AWS_ENDPOINT_URL"] = address
+                found[case].append(asyncio.run(windows_per_second(flags, seconds)))
+                if case == "amazon-ml":
+                    throttles += refused(address)
+    naive = statistics.median(found["naive"])
+    for case, rates in found.items():
+        median = statistics.median(rates)
+        line = {"benchmark": "predictors", "predictor": case, "windows_per_second": round(median)}
+        line["ratio"] = round(median / naive, 1)
+        if case == "amazon-ml":
+            line |= {"share_of_quota": round(median / 200, 3), "throttles": throttles}
+        click.echo(json.dumps(line))
+
+
+@contextlib.contextmanager
+def server(cores: set[int]) -> Iterator[str]:
+    """A prediction server on cores of its own."""
+    [port] = free_ports(1)
+    os.environ |= {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+    }
+    command = [sys.executable, "-m", "streamer", "endpoint", "--port", str(port)]
+    process = subprocess.Popen([*command, "--log-level", "warning"])
+    os.sched_setaffinity(process.pid, cores)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        while not answers(address):
+            time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{address}/ping").close()
+    except OSError:
+        return False
+    return True
+
+
+def refused(address: str) -> int:
+    """Predictions that were throttled."""
+    page = urllib.request.urlopen(f"{address}/metrics").read().decode()
+    counts = re.findall(r'requests_total\{path="/",status="400"\} (\S+)', page)
+    return int(sum(map(float, counts)))
+
+
+async def windows_per_second(flags: dict[str, str], seconds: float) -> float:
+    """Ask as fast as it goes, a moment to warm up first."""
+    rows = np.random.default_rng(0).uniform(-1, 1, (QUESTION, 561))
+    if not flags:
+        async with naive() as ask_one:
+            return await rate(lambda: ask_one(rows), 10, 1, seconds)
+    settings = Settings.load({**flags, "endpoint": "har"})
+    async with open_predictor(settings, Metrics(), print) as ask:
+        if flags["predictor"] == "amazon-ml":
+            return await rate(lambda: answered(ask, rows[:1]), 20, 1, seconds)
+        return await rate(lambda: answered(ask, rows), AT_ONCE, QUESTION, seconds)
+
+
+async def answered(ask: Ask, rows: Floats) -> None:
+    assert (await ask(rows)).everything is not None
+
+
+@contextlib.asynccontextmanager
+async def naive() -> AsyncIterator[Callable[[Floats], Awaitable[None]]]:
+    """What a script would do."""
+    async with aioboto3.Session().client("sagemaker-runtime") as client:
+
+        async def ask_one(rows: Floats) -> None:
+            body = ",".join(str(value) for value in rows[0])
+            answer = await client.invoke_endpoint(
+                EndpointName="har", Body=body, ContentType="text/csv"
+            )
+            json.loads(await answer["Body"].read())
+
+        yield ask_one
+
+
+async def rate(
+    ask: Callable[[], Awaitable[None]], at_once: int, windows: int, seconds: float
+) -> float:
+    """Windows a second of so many questions at once."""
+    done = 0
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + 1 + seconds
+
+    async def keep_asking() -> None:
+        nonlocal done
+        while loop.time() < end_s:
+            await ask()
+            if loop.time() > end_s - seconds:
+                done += windows
+
+    await asyncio.gather(*(keep_asking() for _ in range(at_once)))
+    return done / (loop.time() - end_s + seconds)
+
+
+if __name__ == "__main__":
+    main()
