@@ -2,11 +2,11 @@
 
     python benchmarks/faults.py [--seconds 120] [--devices 50]
 
-For each fault: simulated devices publish in real time, a worker asks an endpoint that fails that
-way, and a consumer notes when each event becomes visible. In the end everything is compared with
-what the log must give, to the byte. Reported besides: how long after the end of its window an event
-came, the longest time without any event, the worker's memory (MB, its least and most after a quarter
-of the time), and calls that the endpoint throttled.
+For each fault: simulated devices publish in real time, a worker asks an endpoint that fails so,
+and a consumer notes when each event becomes visible. In the end all of it is compared with what the
+log must give, to the byte. Reported besides: how long after its window's end an event came, the
+longest time without any event, the worker's memory (MB, its least and most after a quarter of the
+time), and calls that the endpoint throttled.
 """
 
 import asyncio

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -13,7 +14,7 @@ from streamer.kafka import topics
 from streamer.kafka.worker import Worker, until_stopped
 from streamer.metrics import Metrics
 from streamer.ops.health import Health
-from streamer.ops.http import serve
+from streamer.ops.http import WorkerPages, serve
 from streamer.ops.memory import keep_freed_memory
 from streamer.predict.choose import open_predictor
 from streamer.settings import Settings
@@ -21,8 +22,18 @@ from streamer.settings import Settings
 log = structlog.get_logger(__name__)
 
 
-async def run(settings: Settings, *, until_end: bool = False) -> None:
+async def run(
+    settings: Settings,
+    *,
+    until_end: bool = False,
+    on_port: Callable[[int], None] = lambda _: None,
+) -> None:
     """Work until the end, a signal, or an error that trying again does not cure.
+
+    Args:
+        settings: all of them.
+        until_end: end when the group is through with what was in the topic.
+        on_port: is told the port on which metrics are served.
 
     Raises:
         StreamerError: something must be put right first.
@@ -30,12 +41,13 @@ async def run(settings: Settings, *, until_end: bool = False) -> None:
     logging.configure(settings)
     keep_freed_memory()
     stopping = asyncio.Event()
-    _on_signals(stopping)
+    on_signals(stopping)
     metrics, health = Metrics(), Health(time.monotonic)
     async with (
         open_predictor(settings, metrics, health.endpoint) as ask,
-        serve(settings, metrics, health) as port,
+        serve(settings, WorkerPages(metrics, health)) as port,
     ):
+        on_port(port)
         log.info("working", metrics=f"http://{settings.http_host}:{port}/metrics")
         await until_stopped(stopping, _prepare_topics(settings))
         await Worker(settings, metrics, health, ask, stopping, until_end=until_end).run()
@@ -65,7 +77,7 @@ async def _prepare_topics(settings: Settings) -> None:
         )
 
 
-def _on_signals(stopping: asyncio.Event) -> None:
+def on_signals(stopping: asyncio.Event) -> None:
     """The first Ctrl-C or SIGTERM drains, a second Ctrl-C ends the process as it stands."""
     loop = asyncio.get_running_loop()
 

@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from streamer import worker
+from streamer import supervisor, worker
 from streamer.cli.options import settings_options
 from streamer.settings import Settings
 
@@ -16,9 +16,19 @@ from streamer.settings import Settings
     is_flag=True,
     help="Stop after what is in the topic now: for tests, backfills and evaluation.",
 )
-def run(settings: Settings, until_end: bool) -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes, started again when they end; they share the partitions and one port.",
+)
+def run(settings: Settings, until_end: bool, workers: int) -> None:
     """Read readings, publish activity events.
 
     Ctrl-C or SIGTERM commits what is on its way and ends; a second Ctrl-C ends at once.
     """
-    asyncio.run(worker.run(settings, until_end=until_end))
+    if workers == 1:
+        asyncio.run(worker.run(settings, until_end=until_end))
+    else:
+        asyncio.run(supervisor.run(settings, workers, until_end=until_end))
