@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format chaos soak faults docs lock clean
+.PHONY: help demo test check format chaos soak faults bench-peers docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,11 @@ soak: $(STAMP) ## Ten minutes of load with a worker killed every minute; memory 
 
 faults: $(STAMP) ## Two minutes of every fault of a prediction endpoint; nothing may be lost
 	$(BIN)/python benchmarks/faults.py
+
+bench-peers: $(STAMP) ## The same job in other programs, and in ours; draws docs/peers.png
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers/requirements.txt --editable .
+	$(BIN)/python benchmarks/peers/run.py --peers-python .venv-peers/bin/python --chart docs/peers.png
 
 docs: $(STAMP) ## Rewrite the tables in docs/ that are made from the code
 	sed -i.old '/^| setting /,$$d' docs/configuration.md
