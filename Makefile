@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format chaos soak faults bench-peers docs lock clean
+.PHONY: help demo test check format chaos soak faults bench bench-peers docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,13 @@ soak: $(STAMP) ## Ten minutes of load with a worker killed every minute; memory 
 
 faults: $(STAMP) ## Two minutes of every fault of a prediction endpoint; nothing may be lost
 	$(BIN)/python benchmarks/faults.py
+
+bench: $(STAMP) ## Throughput, latency, features, predictors, recovery: a JSON line for each figure
+	$(BIN)/python benchmarks/throughput.py --workers 1 --workers 2 --batch 1 --batch 50
+	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/features.py
+	$(BIN)/python benchmarks/predictors.py
+	$(BIN)/python benchmarks/recovery.py
 
 bench-peers: $(STAMP) ## The same job in other programs, and in ours; draws docs/peers.png
 	$(PYTHON) -m venv .venv-peers

@@ -1,0 +1,79 @@
+"""Windows per second and core: our features by batch size, and tsfel's.
+
+    python benchmarks/features.py [--peers-python .venv-peers/bin/python] [--repeat 5]
+
+tsfel computes what it has by default for the nine signals of a window, some 1,400 numbers, with one
+core; it is the usual library for features of such signals. Sizes and tsfel take turns; medians and
+the ratio to tsfel are reported. Also checked: every batch size gives the same bits.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from streamer.features import extract, scale
+from streamer.ops.memory import keep_freed_memory
+
+SIZES = (1, 8, 64, 512)
+SECONDS = 2.0
+TSFEL = Path(__file__).parent / "peers" / "tsfel_windows.py"
+
+
+@click.command()
+@click.option("--peers-python", help="Python that has tsfel installed.")
+@click.option("--repeat", default=5, show_default=True)
+def main(peers_python: str | None, repeat: int) -> None:
+    """Print a JSON line for each batch size, and one for tsfel."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+    keep_freed_memory()
+    signals = np.random.default_rng(0).normal(size=(max(SIZES), 9, 129))
+    whole = scale(extract(signals))
+    for size in SIZES:
+        assert np.concatenate(list(batches(signals, size))).tobytes() == whole.tobytes()
+    ours: dict[int, list[float]] = {size: [] for size in SIZES}
+    theirs: list[float] = []
+    for _ in range(repeat):
+        for size in SIZES:
+            ours[size].append(windows_per_second(signals, size))
+        if peers_python:
+            ran = subprocess.run([peers_python, str(TSFEL)], capture_output=True, check=True)
+            theirs.append(float(ran.stdout))
+    tsfel = statistics.median(theirs) if theirs else None
+    for size, rates in ours.items():
+        report(f"streamer, {size} at once", statistics.median(rates), tsfel)
+    if tsfel:
+        report("tsfel", tsfel, tsfel)
+
+
+def batches(signals: npt.NDArray[np.float64], size: int) -> list[npt.NDArray[np.float64]]:
+    return [scale(extract(signals[i : i + size])) for i in range(0, len(signals), size)]
+
+
+def windows_per_second(signals: npt.NDArray[np.float64], size: int) -> float:
+    part = signals[:size]
+    extract(part)
+    done, begin_s = 0, time.perf_counter()
+    while time.perf_counter() < begin_s + SECONDS:
+        scale(extract(part))
+        done += size
+    return done / (time.perf_counter() - begin_s)
+
+
+def report(program: str, rate: float, tsfel: float | None) -> None:
+    line: dict[str, object] = {"benchmark": "features", "program": program}
+    line["windows_per_second"] = round(rate, 1)
+    if tsfel:
+        line["ratio"] = round(rate / tsfel)
+    click.echo(json.dumps(line))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
