@@ -2,8 +2,8 @@
 
     python benchmarks/latency.py [--devices 1000] [--delivery exactly-once] [--predictor local]
 
-Devices publish one sample a JSON record at 50 Hz in real time, a worker labels them, and a consumer
-of committed records notes when it gets each event. The last sample that a window needs is its 130th,
+Devices publish one sample a JSON record at 50 Hz, in real time, a worker labels them, a consumer
+of committed records notes when it gets each event. The last sample a window needs is its 130th,
 as the last jerk needs one more than 128, and the median filter another. Publisher, broker, worker
 and consumer share the machine and its clock. Options given several times make cases.
 """
