@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": "Judge the events of replayed recordings.",
     "dataset": "Features of a data set's windows.",
     "model": "Train and inspect models.",
+    "plan": "How much of everything a number of devices needs.",
     "config": "Show and check the settings.",
 }
 """Each lives in the module of its name; kept here so that `--help` imports none of them."""
