@@ -1,6 +1,6 @@
 """The flow of one partition, read forwards.
 
-    records -> decode -> windows -> features -> predictions -> events -> commit
+    records -> decode -> windows -> features -> predictions -> labels -> commit
 
 `Stages` turns records into features and remembers what it must between two fetches; `flow` keeps a
 few fetches on the way at once (one is computed while others are predicted or committed) and hands
@@ -9,7 +9,7 @@ them on in their order.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,12 +23,13 @@ from streamer.contracts.readings import Decoded, Record
 from streamer.contracts.records import Records
 from streamer.features import UCI_HAR, extract, scale
 from streamer.metrics import Metrics
-from streamer.predict.answers import Ask
-from streamer.predict.label import labelled
+from streamer.predict.answers import Answers, Ask
+from streamer.predict.label import Labels
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
 from streamer.stream.batch import Batch, Floats
-from streamer.stream.partition import ClosedWindows, Outcome, PartitionWindows
+from streamer.stream.devices import OPEN
+from streamer.stream.partition import ClosedWindows, Outcome, PartitionWindows, Window
 from streamer.stream.position import Position, ReplayStart
 
 ON_THE_WAY = 4
@@ -36,6 +37,10 @@ ON_THE_WAY = 4
 
 LARGEST_GROUP = 64
 """Fetches committed together; a fetch is a megabyte of records at most."""
+
+
+ENOUGH_WINDOWS = 64
+"""Windows whose features are computed at once, where one moment of the stream has fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +65,52 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """An output whose windows nobody has labelled yet."""
+    """What a fetch led to, with windows that nobody has looked at yet."""
 
-    windows: list[ClosedWindows]
-    features: list[Floats]
-    """Part by part as the windows, (n, 561) on the published scale."""
+    windows: list[Window]
+    features: Floats
+    """Of the windows, (n, 561) on the published scale."""
+    forgotten: list[str]
+    """Devices that are gone after these windows."""
     dead_letters: list[DeadLetter]
     position: Position
     oldest_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """The same, with what the model says of the windows."""
+
+    computed: Computed
+    answers: Answers
+
+
+class Replayed:
+    """Windows that a recovery has closed again, and whose events were published before."""
+
+    def __init__(self) -> None:
+        self.last_ms: dict[str, int] = {}
+        """Start of each live device's last window: its event says what is believed of it."""
+        self._windows = 0
+        self._gone = 0
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in what a fetch led to."""
+        for part in outcome.windows:
+            self._windows += len(part)
+            self.last_ms.update((window.device_id, window.start_ms) for window in part)
+        self._gone += len(outcome.forgotten)
+        for device_id in outcome.forgotten:
+            self.last_ms.pop(device_id, None)
+
+    @property
+    def most_events(self) -> int:
+        """How many events have been published since the first of these windows, at most.
+
+        Devices that are gone may have had windows open when the first of these records came; a
+        replay does not close them again.
+        """
+        return self._windows + OPEN * self._gone
 
 
 class Source(Protocol):
@@ -95,13 +138,27 @@ class Sink(Protocol):
         """Make the last position last."""
 
 
+def together(parts: list[ClosedWindows]) -> Iterator[Floats]:
+    """The windows' signals, small parts in one array: windows cost less when there are many."""
+    waiting: list[Floats] = []
+    count = 0
+    for part in parts:
+        waiting.append(part.signals)
+        count += len(part)
+        if count >= ENOUGH_WINDOWS:
+            yield np.concatenate(waiting)
+            waiting, count = [], 0
+    if count:
+        yield np.concatenate(waiting)
+
+
 def published_features(signals: Floats) -> Floats:
     """The features (n, 561) of windows of signals (n, 9, 129), on the published scale."""
     return scale(extract(signals))
 
 
 class Stages:
-    """Decode, window, extract: one partition's way from records to features."""
+    """One partition's way from records to features, and from predictions to events."""
 
     def __init__(
         self,
@@ -117,6 +174,8 @@ class Stages:
         self._features = features
         self._windows = PartitionWindows(settings.rules, UCI_HAR, position.clock_us)
         self._replay_start = ReplayStart(position)
+        self._replayed = Replayed()
+        self.labels = Labels(settings.policy)
         self.position = position
 
     def compute(self, records: Records, following: int) -> Computed:
@@ -140,16 +199,31 @@ class Stages:
         with self._metrics.lock:
             self._metrics.count_decoded(len(records), decoded)
             self._processed(following, len(decoded.record))
-        return self._featured(outcome.windows, rejects + late, int(records.timestamp[0]))
+        return self._featured(outcome, rejects + late, int(records.timestamp[0]))
+
+    def label(self, predicted: Predicted) -> Output:
+        """Predictions in, events out; in the order in which they were computed."""
+        computed, answers = predicted.computed, predicted.answers
+        events = self.labels.label(computed.windows, answers)
+        self.labels.forget(computed.forgotten)
+        refused = [_refused(computed, row, words) for row, words in answers.refused.items()]
+        return Output(
+            events, computed.dead_letters + refused, computed.position, computed.oldest_ms
+        )
 
     def replay(self, records: Records) -> None:
         """Take in records again whose output is published already."""
-        self._windows.push(self._decode(records)[1])
+        self._replayed.add(self._windows.push(self._decode(records)[1]))
         self._replay_start.processed(int(records.offset[-1]) + 1, self._windows.clock_us)
 
     def replay_flush(self) -> None:
         """Flush where `finish` did."""
-        self._windows.flush()
+        self._replayed.add(self._windows.flush())
+
+    @property
+    def replayed(self) -> Replayed:
+        """Which windows were closed again."""
+        return self._replayed
 
     def take_over(self) -> None:
         """Count what is open now, opened elsewhere or before: it is closed here."""
@@ -172,10 +246,10 @@ class Stages:
         """
         if self._windows.waiting:
             self._replay_start.flushed(following)
-        windows = self._windows.flush()
+        outcome = self._windows.flush()
         with self._metrics.lock:
             self._processed(following, 0)
-        return self._featured(windows, [], self._windows.clock_us // 1000)
+        return self._featured(outcome, [], self._windows.clock_us // 1000)
 
     def _decode(self, records: Records) -> tuple[Decoded, Batch]:
         with self._metrics.stage("decode"):
@@ -205,38 +279,40 @@ class Stages:
         self._metrics.count_tally(self._windows.take_tally(), samples)
 
     def _featured(
-        self, windows: list[ClosedWindows], dead_letters: list[DeadLetter], oldest_ms: int
+        self, outcome: Outcome, dead_letters: list[DeadLetter], oldest_ms: int
     ) -> Computed:
         with self._metrics.stage("features"):
-            features = [self._features(part.signals) for part in windows]
-        return Computed(windows, features, dead_letters, self.position, oldest_ms)
+            found = [self._features(signals) for signals in together(outcome.windows)]
+        return Computed(
+            [window for part in outcome.windows for window in part],
+            np.concatenate(found) if found else np.empty((0, 0)),
+            outcome.forgotten,
+            dead_letters,
+            self.position,
+            oldest_ms,
+        )
 
 
-async def predicted(computed: Computed, ask: Ask, metrics: Metrics) -> Output:
-    """Have the windows of a fetch labelled."""
-    events: list[ActivityEvent] = []
-    dead_letters = computed.dead_letters
-    if computed.windows:
-        features = np.concatenate(computed.features)
-        with metrics.stage("predict"):
-            answers = await ask(features)
-        metrics.count_answers(answers)
-        windows = ClosedWindows.joined(computed.windows)
-        events = labelled(windows, answers)
-        dead_letters = dead_letters + [
-            DeadLetter(
-                refused_window(
-                    windows.device_ids[row],
-                    int(windows.start_us[row]) // 1000,
-                    features[row].tolist(),
-                    computed.position.next - 1,
-                ),
-                REFUSED,
-                words,
-            )
-            for row, words in answers.refused.items()
-        ]
-    return Output(events, dead_letters, computed.position, computed.oldest_ms)
+async def predicted(computed: Computed, ask: Ask, metrics: Metrics) -> Predicted:
+    """Have the windows of a fetch looked at."""
+    if not computed.windows:
+        return Predicted(computed, Answers(0))
+    with metrics.stage("predict"):
+        answers = await ask(computed.features)
+    metrics.count_answers(answers)
+    return Predicted(computed, answers)
+
+
+def _refused(computed: Computed, row: int, words: str) -> DeadLetter:
+    """A window that the endpoint does not take."""
+    window = computed.windows[row]
+    record = refused_window(
+        window.device_id,
+        window.start_ms,
+        computed.features[row].tolist(),
+        computed.position.next - 1,
+    )
+    return DeadLetter(record, REFUSED, words)
 
 
 async def flow(
@@ -249,7 +325,7 @@ async def flow(
 ) -> None:
     """Run one partition until its source ends; everything it led to is committed by then."""
     loop = asyncio.get_running_loop()
-    predictions: asyncio.Queue[asyncio.Task[Output] | None] = asyncio.Queue(ON_THE_WAY)
+    predictions: asyncio.Queue[asyncio.Task[Predicted] | None] = asyncio.Queue(ON_THE_WAY)
     outputs: asyncio.Queue[Output | None] = asyncio.Queue(ON_THE_WAY)
 
     async with asyncio.TaskGroup() as tasks:
@@ -264,9 +340,9 @@ async def flow(
                 await predictions.put(tasks.create_task(predicted(last, ask, metrics)))
             await predictions.put(None)
 
-        async def collect() -> None:
+        async def label() -> None:
             while (prediction := await predictions.get()) is not None:
-                await outputs.put(await prediction)
+                await outputs.put(stages.label(await prediction))
             await outputs.put(None)
 
         async def commit() -> None:
@@ -274,7 +350,7 @@ async def flow(
                 await sink.commit(group)
             await sink.finish()
 
-        for stage in (compute(), collect(), commit()):
+        for stage in (compute(), label(), commit()):
             tasks.create_task(stage)
 
 

@@ -25,8 +25,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from streamer.contracts.events import Activity
+from streamer.contracts.activities import checked
 from streamer.errors import SettingsError
+from streamer.predict.policy import Policy
 from streamer.setting_sources import ENV_PREFIX, complaint, contradiction, places, read_sources
 from streamer.stream.rules import Rules
 
@@ -163,6 +164,21 @@ class Settings(BaseSettings):
         " the process, or publish events without a label.",
     )
 
+    # Labels: from scores to what is published
+    smoothing: bool = Field(
+        True, description="Let what a device did before count: labels follow each other sensibly."
+    )
+    min_confidence: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Least confidence in an activity; below it `when_unsure` decides.",
+    )
+    when_unsure: Literal["unknown", "context"] = Field(
+        "unknown",
+        description="Publish `unknown`, or let what the device did before decide, and say so.",
+    )
+
     # Delivery
     delivery: Literal["exactly-once", "at-least-once"] = Field(
         "exactly-once", description="What a consumer may rely on; at-least-once has less latency."
@@ -229,9 +245,11 @@ class Settings(BaseSettings):
     @classmethod
     def _labelled(cls, labels: str) -> str:
         pairs = [pair.partition("=") for pair in labels.split(",")]
-        known = {activity.value for activity in Activity}
-        if not all(label.strip() and name.strip() in known for label, _, name in pairs):
-            raise ValueError(f"should be `label=activity,...`, activities: {', '.join(known)}")
+        if not all(label.strip() and name.strip() for label, _, name in pairs):
+            raise ValueError(
+                "should be `label=activity,...`, such as `1=walking,7=standing>sitting`"
+            )
+        checked([name.strip() for _, _, name in pairs])
         if len({label.strip() for label, _, _ in pairs}) < len(pairs):
             raise ValueError("should name each label once")
         return labels
@@ -254,6 +272,11 @@ class Settings(BaseSettings):
             if len(names) > 1:
                 raise contradiction(f"should be different topics, not all {topic!r}", *names)
         return self
+
+    @property
+    def policy(self) -> Policy:
+        """The settings that decide about labels."""
+        return Policy(self.smoothing, self.min_confidence, self.when_unsure == "context")
 
     @property
     def activities(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 import msgspec
 
 from streamer import metrics as module
-from streamer.contracts.events import Activity
+from streamer.contracts.activities import UNKNOWN
 from streamer.metrics import Metrics
 from streamer.stream.accounting import Skip, Tally
 from tests.contracts.events import WALK
@@ -67,7 +67,7 @@ def test_samples_and_windows_balance_after_all_that_can_happen_to_them() -> None
 
 def test_committed_events_are_counted_by_activity_and_by_who_labelled_them() -> None:
     metrics = Metrics()
-    silent = msgspec.structs.replace(WALK, model=None, activity=Activity.UNKNOWN)
+    silent = msgspec.structs.replace(WALK, model=None, activity=UNKNOWN)
     metrics.count_events([WALK, WALK, silent])
     assert value(metrics, "events_total", activity="walking") == 2
     assert value(metrics, "events_total", activity="unknown") == 1

@@ -5,9 +5,13 @@ another is written with both: `standing>sitting`. `unknown` is what is published
 either when nothing better can be said; no class of a model may have that name.
 """
 
+import re
+from collections.abc import Sequence
+
 UNKNOWN = "unknown"
 
 _TO = ">"
+_NAME = re.compile(rf"\w[\w .-]*({_TO}\w[\w .-]*)?")
 
 
 def is_movement(name: str) -> bool:
@@ -24,3 +28,19 @@ def ends(name: str) -> tuple[str, str]:
     """What somebody did before a movement, and does after it."""
     before, _, after = name.partition(_TO)
     return before, after
+
+
+def checked(names: Sequence[str]) -> tuple[str, ...]:
+    """Names that the classes of a model may stand for, as they are.
+
+    Raises:
+        ValueError: one is no name, or `unknown`, or a movement from or to what is not among them.
+    """
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no activity, such as walking or standing>sitting")
+        if name == UNKNOWN:
+            raise ValueError(f"{UNKNOWN!r} is what doubt is called, not a class")
+        if is_movement(name) and not set(ends(name)) <= set(names):
+            raise ValueError(f"{name!r} leads from or to what is no class")
+    return tuple(names)

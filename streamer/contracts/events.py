@@ -10,17 +10,24 @@ import msgspec
 from streamer.errors import DataError
 
 
-class Activity(StrEnum):
-    """What somebody does, whatever the model calls it."""
+class Reason(StrEnum):
+    """Why an activity is unknown."""
 
-    WALKING = "walking"
-    WALKING_UPSTAIRS = "walking_upstairs"
-    WALKING_DOWNSTAIRS = "walking_downstairs"
-    SITTING = "sitting"
-    STANDING = "standing"
-    LAYING = "laying"
-    UNKNOWN = "unknown"
-    """The model was not sure enough, or could not be asked."""
+    TRANSITION = "transition"
+    """The device's owner passes from one activity to another."""
+    CONFIDENCE = "confidence"
+    """Nothing is likely enough."""
+    UNAVAILABLE = "unavailable"
+    """No model could be asked."""
+
+
+class Reliability(StrEnum):
+    """What an activity rests on."""
+
+    MODEL = "model"
+    """It is likely enough."""
+    CONTEXT = "context"
+    """It is not, and what the device did before has decided."""
 
 
 class Source(StrEnum):
@@ -51,8 +58,9 @@ class FeatureSet(msgspec.Struct, frozen=True):
 class ActivityEvent(msgspec.Struct, frozen=True, kw_only=True):
     """The activity of one device in one window.
 
-    `label`, `confidence` and `model` are None, and `scores` is empty, when no model could be
-    asked and the worker is set up to say so rather than to wait.
+    Numbers have six decimals. When no model could be asked and the worker is set up to say so
+    rather than to wait, `activity_raw`, `label`, `confidence` and `model` are None, and `scores`
+    and `posterior` are empty.
     """
 
     window_id: str
@@ -61,13 +69,22 @@ class ActivityEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Nominal start, milliseconds since the epoch."""
     window_end: int
     """Nominal end, exclusive, milliseconds since the epoch."""
-    activity: Activity
+    activity: str
+    """As the model's author calls it, or `unknown`."""
+    reason: Reason | None
+    """Why it is unknown, if it is."""
+    reliability: Reliability | None
+    """What it rests on, unless it is unknown."""
+    confidence: float | None
+    """How likely `activity` is; if it is unknown, the movement or the most likely one."""
+    activity_raw: str | None
+    """What this window says by itself."""
     label: str | None
     """The class with the highest score, as the model names it."""
-    confidence: float | None
-    """Its score."""
     scores: dict[str, float]
-    """Probability of each class by label, in the model's order."""
+    """Probability of each class by label, in the model's order: what this window says."""
+    posterior: dict[str, float]
+    """The same after what the device did before; empty without smoothing."""
     model: ModelVersion | None
     predictor: str
     """The kind of predictor that was asked, such as `local`."""
@@ -89,15 +106,8 @@ def window_id(device_id: str, window_start_ms: int) -> str:
 
 
 def encode_event(event: ActivityEvent) -> bytes:
-    """Write an event, the same bytes for equal events: fields in their order, six decimals."""
-    return _encoder.encode(
-        msgspec.structs.replace(
-            event,
-            confidence=None if event.confidence is None else round(event.confidence, 6),
-            scores={label: round(score, 6) for label, score in event.scores.items()},
-            coverage=round(event.coverage, 6),
-        )
-    )
+    """Write an event, the same bytes for equal events: fields in their order."""
+    return _encoder.encode(event)
 
 
 def decode_event(value: bytes) -> ActivityEvent:

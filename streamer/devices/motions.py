@@ -7,9 +7,20 @@ when one stands.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
-from streamer.contracts.events import Activity
+
+class Activity(StrEnum):
+    """What synthetic people do."""
+
+    WALKING = "walking"
+    WALKING_UPSTAIRS = "walking_upstairs"
+    WALKING_DOWNSTAIRS = "walking_downstairs"
+    SITTING = "sitting"
+    STANDING = "standing"
+    LAYING = "laying"
+
 
 Axes = tuple[float, float, float]
 Harmonics = tuple[float, float, float, float, float]

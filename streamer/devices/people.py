@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
-from streamer.contracts.events import Activity
-from streamer.devices.motions import MOTIONS, POSTURE_CHANGES, REACHABLE, Gait
+from streamer.devices.motions import MOTIONS, POSTURE_CHANGES, REACHABLE, Activity, Gait
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

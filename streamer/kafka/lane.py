@@ -12,12 +12,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.errors import ProcessingError, StreamerError
 from streamer.kafka.client import causes, is_kafka_trouble
+from streamer.kafka.last_events import last_events
 from streamer.kafka.positions import committed
 from streamer.kafka.sink import PartitionSink, open_sink
 from streamer.kafka.source import PartitionSource
 from streamer.metrics import Metrics
 from streamer.pipeline import Stages, flow
 from streamer.predict.answers import Ask
+from streamer.predict.beliefs import Last
 from streamer.recovery import recover
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
@@ -185,8 +187,28 @@ class Lane:
         records = position.next - position.low
         remaining.set(records)
         await recover(self.source, stages, position, self._tools.cpu, report)
+        await self._restore_labels(stages)
         seconds = round(time.monotonic() - started_s, 3)
         log.info("recovered", partition=name, records=records, seconds=seconds)
+
+    async def _restore_labels(self, stages: Stages) -> None:
+        """Read what was published last of the devices that are there: labels go on from it."""
+        if not self._tools.settings.policy.needs_memory or self.source.stopped:
+            return
+        replayed = stages.replayed
+        events = await last_events(
+            self._tools.settings,
+            self._partition.partition,
+            replayed.last_ms,
+            replayed.most_events,
+        )
+        stages.labels.restore({event.device_id: Last.of(event) for event in events})
+        if missing := len(replayed.last_ms) - len(events):
+            log.info(
+                "devices whose last event is not there start afresh",
+                partition=_name(self._partition),
+                devices=missing,
+            )
 
 
 def _name(partition: TopicPartition) -> str:

@@ -24,10 +24,11 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from streamer.contracts.events import Activity, FeatureSet
+from streamer.contracts.activities import UNKNOWN
+from streamer.contracts.events import FeatureSet
 from streamer.errors import ModelError
 from streamer.features import NAMES, UCI_HAR
-from streamer.predict.protocol import UNKNOWN, ModelCard
+from streamer.predict.protocol import ModelCard
 
 SHIPPED = Path(__file__).with_name("har.npz")
 """The model in the package."""
@@ -57,7 +58,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     feature_set: FeatureSet
     labels: tuple[str, ...]
-    activities: tuple[Activity, ...]
+    activities: tuple[str, ...]
     training: Training
 
 

@@ -15,15 +15,15 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from streamer.contracts.events import Activity
+from streamer.contracts.activities import UNKNOWN
+from streamer.devices.motions import Activity as _Activity
 from streamer.features import UCI_HAR
 from streamer.model.recordings import Segment
 
-TRUTHS: tuple[Activity, ...] = tuple(
-    activity for activity in Activity if activity is not Activity.UNKNOWN
-)
+Activity = str
+TRUTHS: tuple[str, ...] = tuple(str(activity) for activity in _Activity)
 """Rows of a confusion matrix: what people can really do, in the order of the data set's 1 to 6."""
-ANSWERS: tuple[Activity, ...] = (*TRUTHS, Activity.UNKNOWN)
+ANSWERS: tuple[Activity, ...] = (*TRUTHS, UNKNOWN)
 """Columns of a confusion matrix: what can be published."""
 
 

@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from streamer.contracts.events import Activity, ActivityEvent
+from streamer.contracts.events import ActivityEvent
 
 _RATE_SPAN_S = 5.0
 
@@ -12,7 +12,7 @@ _RATE_SPAN_S = 5.0
 class Device:
     """One device's latest window, and how long it has been like that."""
 
-    activity: Activity
+    activity: str
     confidence: float | None
     since_ms: int
     """Start of the first window of the uninterrupted stretch of this activity."""

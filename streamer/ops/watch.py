@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from streamer.contracts.events import Activity, ActivityEvent
+from streamer.contracts.activities import UNKNOWN
+from streamer.contracts.events import ActivityEvent
 from streamer.kafka.reader import reader
 from streamer.ops.board import Board, Device
 from streamer.ops.follow import News, follow
@@ -22,14 +23,15 @@ _FRAME = 7
 """Lines of the table around its rows."""
 
 _COLOURS = {
-    Activity.WALKING: "green",
-    Activity.WALKING_UPSTAIRS: "bright_green",
-    Activity.WALKING_DOWNSTAIRS: "cyan",
-    Activity.SITTING: "yellow",
-    Activity.STANDING: "bright_yellow",
-    Activity.LAYING: "magenta",
-    Activity.UNKNOWN: "dim",
+    "walking": "green",
+    "walking_upstairs": "bright_green",
+    "walking_downstairs": "cyan",
+    "sitting": "yellow",
+    "standing": "bright_yellow",
+    "laying": "magenta",
+    UNKNOWN: "dim",
 }
+_OTHER_COLOUR = "blue"
 
 
 async def watch(settings: Settings, console: Console, *, from_beginning: bool) -> None:
@@ -84,7 +86,7 @@ def table(board: Board, now_s: float, rows: int, trouble: str) -> Table:
         caption_style="bold red" if trouble else "dim",
     )
     result.add_column("device")
-    result.add_column("activity", min_width=len(Activity.WALKING_DOWNSTAIRS))
+    result.add_column("activity", min_width=max(map(len, _COLOURS)))
     result.add_column("confidence", justify="right")
     result.add_column("since (UTC)")
     result.add_column("for", justify="right")
@@ -96,7 +98,7 @@ def table(board: Board, now_s: float, rows: int, trouble: str) -> Table:
 
 def _cells(device: Device) -> tuple[str | Text, ...]:
     return (
-        Text(device.activity, style=_COLOURS[device.activity]),
+        Text(device.activity, style=_COLOURS.get(device.activity, _OTHER_COLOUR)),
         _percent(device.confidence),
         _clock(device.since_ms),
         str(timedelta(seconds=device.duration_ms // 1000)),

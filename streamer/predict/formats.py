@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy_format
 
-from streamer.contracts.events import Activity
+from streamer.contracts.activities import checked as checked_activities
 from streamer.predict.endpoints import Floats, WrongAnswerError, checked
 from streamer.predict.protocol import ModelCard, Prediction
 
@@ -79,8 +79,11 @@ def decode(body: bytes, content_type: str, default: ModelCard, windows: int) -> 
     try:
         if kind == JSON and b'"labels"' in body:
             ours = _ours.decode(body)
-            activities = tuple(Activity(name).value for name in ours.activities)
-            card = ModelCard(ours.model, ours.version, tuple(ours.labels), activities)
+            if len(ours.labels) != len(ours.activities):
+                raise ValueError("it has not as many labels as activities")
+            card = ModelCard(
+                ours.model, ours.version, tuple(ours.labels), checked_activities(ours.activities)
+            )
             return checked(np.array(ours.scores, np.float64), card, windows)
         rows = _rows(body, kind)
     except (ValueError, TypeError, KeyError, msgspec.DecodeError) as error:

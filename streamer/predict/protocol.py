@@ -6,8 +6,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-UNKNOWN = "unknown"
-
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
@@ -18,7 +16,7 @@ class ModelCard:
     labels: tuple[str, ...]
     """The classes as the model names them, in the order of its scores."""
     activities: tuple[str, ...]
-    """The same classes as activity names (`walking`, ...), one for each label."""
+    """What the classes stand for, one for each label: `walking`, `standing>sitting`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ has all it needs is closed, together with those of all other devices.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,22 @@ RATE_TOLERANCE = 20
 """A window whose sampling rate is off by more than one part in this many gets no prediction."""
 
 
+class Window(NamedTuple):
+    """What is known of a window besides its signals.
+
+    Attributes:
+        device_id: whose it is.
+        start_ms: nominal start h on the device's grid.
+        coverage: share of the samples that were really there.
+        settled: whether the filters had run long enough.
+    """
+
+    device_id: str
+    start_ms: int
+    coverage: float
+    settled: bool
+
+
 @dataclass(frozen=True, slots=True)
 class ClosedWindows:
     """Windows that have all they need.
@@ -51,25 +68,14 @@ class ClosedWindows:
     def __len__(self) -> int:
         return len(self.device_ids)
 
-    def rows(self, rows: Ints) -> "ClosedWindows":
-        """Some of these windows."""
-        return ClosedWindows(
-            [self.device_ids[row] for row in rows.tolist()],
-            self.start_us[rows],
-            self.coverage[rows],
-            self.settled[rows],
-            self.signals[rows],
-        )
-
-    @classmethod
-    def joined(cls, parts: list["ClosedWindows"]) -> "ClosedWindows":
-        """These windows, one after the other; there must be at least one part."""
-        return cls(
-            [device_id for part in parts for device_id in part.device_ids],
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("start_us", "coverage", "settled", "signals")
-            ),
+    def __iter__(self) -> Iterator[Window]:
+        """One by one, without their signals."""
+        return map(
+            Window,
+            self.device_ids,
+            (self.start_us // 1000).tolist(),
+            self.coverage.tolist(),
+            self.settled.tolist(),
         )
 
 
@@ -80,10 +86,12 @@ class Outcome:
     Attributes:
         windows: closed, to be predicted.
         late: positions in the batch of the samples that came behind the watermark.
+        forgotten: devices that were silent for too long, and are gone after these windows.
     """
 
     windows: list[ClosedWindows]
     late: Ints
+    forgotten: list[str]
 
 
 class PartitionWindows:
@@ -144,17 +152,17 @@ class PartitionWindows:
         windows = list(self._land(self._slots(verdict.admitted)))
         self._await_new_lives(arrivals, verdict.admitted)
         self.clock_us = batch.clock_after_us
-        windows += self._forget_idle()
-        return Outcome(windows, np.sort(order[verdict.late]))
+        left, forgotten = self._forget_idle()
+        return Outcome(windows + left, np.sort(order[verdict.late]), forgotten)
 
-    def flush(self) -> list[ClosedWindows]:
+    def flush(self) -> Outcome:
         """Let no sample wait any longer for its watermark; later ones before it are late."""
         rows = self._table.live()
         windows = list(self._land(self._slots(self._admission.flush(rows))))
         columns = self._columns
         last_us = columns.time_us[rows, (columns.count[rows] - 1) % RING]
         columns.newest_us[rows] = last_us + self._rules.watermark_lag_us
-        return windows
+        return Outcome(windows, np.zeros(0, np.int64), [])
 
     def _arrivals(self, batch: Batch) -> tuple[Arrivals, Ints]:
         """Sort a batch by device, and count the new lives that devices begin in it."""
@@ -336,13 +344,14 @@ class PartitionWindows:
             self._filtering.chains.history[rows, chain],
         )
 
-    def _forget_idle(self) -> list[ClosedWindows]:
+    def _forget_idle(self) -> tuple[list[ClosedWindows], list[str]]:
         """Close what devices silent for too long have left, and free their rows."""
         live = self._table.live()
         rows = live[self.clock_us - self._columns.clock_us[live] > self._rules.idle_us]
         if not len(rows):
-            return []
+            return [], []
         windows = list(self._land(self._slots(self._admission.flush(rows))))
         self._skip_open(rows, Skip.IDLE)
+        forgotten = self._table.ids(rows)
         self._table.forget(rows)
-        return windows
+        return windows, forgotten

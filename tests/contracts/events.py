@@ -2,17 +2,21 @@
 
 from hypothesis import strategies as st
 
+from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import (
-    Activity,
     ActivityEvent,
     FeatureSet,
     ModelVersion,
+    Reason,
+    Reliability,
     Source,
     window_id,
 )
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-_shares = st.floats(0, 1)
+_names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+_shares = st.floats(0, 1).map(lambda share: round(share, 6))
+_of_classes = st.dictionaries(_text, _shares, min_size=1)
 
 
 @st.composite
@@ -25,10 +29,14 @@ def events(draw: st.DrawFn) -> ActivityEvent:
         device_id=device_id,
         window_start=start,
         window_end=start + 2560,
-        activity=draw(st.sampled_from(Activity)) if answered else Activity.UNKNOWN,
-        label=draw(_text) if answered else None,
+        activity=draw(_names) if answered else UNKNOWN,
+        reason=draw(st.none() | st.sampled_from(Reason)),
+        reliability=draw(st.none() | st.sampled_from(Reliability)),
         confidence=draw(_shares) if answered else None,
-        scores=draw(st.dictionaries(_text, _shares, min_size=1)) if answered else {},
+        activity_raw=draw(_names) if answered else None,
+        label=draw(_text) if answered else None,
+        scores=draw(_of_classes) if answered else {},
+        posterior=draw(_of_classes) if answered and draw(st.booleans()) else {},
         model=ModelVersion(draw(_text), draw(_text)) if answered else None,
         predictor=draw(_text),
         source=draw(st.sampled_from(Source)),
@@ -43,14 +51,18 @@ WALK = ActivityEvent(
     device_id="phone-17",
     window_start=1763906400512,
     window_end=1763906403072,
-    activity=Activity.WALKING,
+    activity="walking",
+    reason=None,
+    reliability=Reliability.MODEL,
+    confidence=0.998132,
+    activity_raw="walking",
     label="WALKING",
-    confidence=0.98120449,
-    scores={"WALKING": 0.98120449, "SITTING": 0.01879551},
+    scores={"WALKING": 0.981204, "SITTING": 0.018796},
+    posterior={"WALKING": 0.998132, "SITTING": 0.001868},
     model=ModelVersion("har-linear", "1"),
     predictor="local",
     source=Source.ENDPOINT,
-    coverage=127 / 128,
+    coverage=0.992188,
     feature_set=FeatureSet("uci-har", "1"),
     settled=True,
 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator, ValidationError
 
-from streamer.contracts.events import Activity, ActivityEvent, Source, encode_event
+from streamer.contracts.events import ActivityEvent, Reason, Reliability, Source, encode_event
 from tests.contracts.events import WALK, events
 
 SCHEMA: dict[str, Any] = json.loads(
@@ -72,9 +72,10 @@ def test_whatever_the_code_writes_fits_the_schema(event: ActivityEvent) -> None:
     assert list(written) == SCHEMA["required"] == list(SCHEMA["properties"])
 
 
-def test_the_schema_names_every_activity_and_source_and_no_other() -> None:
+def test_the_schema_names_every_reason_and_source_and_no_other() -> None:
     properties = SCHEMA["properties"]
-    assert properties["activity"]["enum"] == list(Activity)
+    assert properties["reason"]["enum"] == [*Reason, None]
+    assert properties["reliability"]["enum"] == [*Reliability, None]
     assert properties["source"]["enum"] == list(Source)
 
 

@@ -68,7 +68,7 @@ async def golden(log: Log, settings: Settings) -> Published:
         stages = make_stages(settings)
         end = len(records)
         for computed in (stages.compute(Records.of(records), end), stages.finish(end)):
-            published.add(partition, [await predicted(computed, ask, metrics)])
+            published.add(partition, [stages.label(await predicted(computed, ask, metrics))])
     return published
 
 

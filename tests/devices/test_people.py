@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.contracts.events import Activity
-from streamer.devices.motions import MOTIONS, POSTURE_CHANGES, REACHABLE
+from streamer.devices.motions import MOTIONS, POSTURE_CHANGES, REACHABLE, Activity
 from streamer.devices.people import RATE_HZ, Person
 from streamer.features import UCI_HAR
 from streamer.model.evaluation import TRUTHS

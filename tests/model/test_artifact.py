@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamer.contracts.events import Activity
 from streamer.errors import ModelError
 from streamer.model import artifact
 from streamer.model.artifact import LinearModel
@@ -180,8 +179,7 @@ def test_a_pickle_is_never_opened(path: Path) -> None:
         ({"labels": ["A"] * 6}, "not two or more different names"),
         ({"labels": ["A"], "activities": ["walking"]}, "not two or more different names"),
         ({"labels": ["A", "B"]}, "2 labels have 6 activities"),
-        ({"activities": ["dancing"] * 6}, "dancing"),
-        ({"activities": [*list(Activity)[:5], "unknown"]}, "not a class"),
+        ({"activities": [*"abcde", "unknown"]}, "not a class"),
         ({"author": "someone"}, "author"),
         ({"id": 7}, "id"),
     ],

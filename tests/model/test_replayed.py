@@ -13,7 +13,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from rich.console import Console
 
-from streamer.contracts.events import Activity, ActivityEvent, encode_event, window_id
+from streamer.contracts.events import ActivityEvent, encode_event, window_id
 from streamer.devices.replay import replay
 from streamer.devices.sending import Sending
 from streamer.errors import DataError, TopicError
@@ -54,7 +54,7 @@ async def publish(
         await (producer.abort_transaction() if abort else producer.commit_transaction())
 
 
-def event(device: str, start_ms: int, activity: Activity) -> ActivityEvent:
+def event(device: str, start_ms: int, activity: str) -> ActivityEvent:
     return msgspec.structs.replace(
         WALK,
         window_id=window_id(device, start_ms),
@@ -72,7 +72,7 @@ async def test_each_event_is_judged_by_the_replay_it_is_of(
     settings = make_settings()
     await play(settings, raw_dir, NOON_MS)
     await play(settings, raw_dir, EVENING_MS)
-    walking, sitting = Activity.WALKING, Activity.SITTING
+    walking, sitting = "walking", "sitting"
     await publish(
         settings,
         [
@@ -143,7 +143,9 @@ async def test_a_worker_recognizes_replayed_people_it_has_not_learned_from(
         ).stdout
 
     group = ("--group-id", settings.group_id, "--dlq-topic", settings.dlq_topic)
-    streamer("run", *group, "--until-end", "--http-port", "0", "--model", tmp_path / "model.npz")
+    # The invented people pass from walking to sitting in no time, which smoothing does not expect.
+    run = ("run", "--no-smoothing", "--until-end", "--http-port", "0")
+    streamer(*run, *group, "--model", tmp_path / "model.npz")
     found = msgspec.json.decode(streamer("evaluate", "--labels", raw_dir / "labels.txt", "--json"))
     table = streamer("evaluate", "--labels", raw_dir / "labels.txt").decode()
 

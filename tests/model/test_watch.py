@@ -6,18 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from streamer.contracts.events import Activity, ActivityEvent, FeatureSet, ModelVersion, Source
+from streamer.contracts.activities import UNKNOWN
+from streamer.contracts.events import ActivityEvent, FeatureSet, ModelVersion, Source
 from streamer.ops.board import Board
 from streamer.ops.watch import line, table
 
-WALKING, SITTING, UNKNOWN = Activity.WALKING, Activity.SITTING, Activity.UNKNOWN
+WALKING, SITTING = "walking", "sitting"
+ACTIVITIES = (WALKING, SITTING, UNKNOWN)
 START_MS = 1_763_906_400_000  # 2025-11-23 14:00:00 UTC
 HOP_MS = 1280
 
 
 def event(
     hop: int,
-    activity: Activity = WALKING,
+    activity: str = WALKING,
     device_id: str = "phone-17",
     confidence: float | None = 0.98,
 ) -> ActivityEvent:
@@ -28,9 +30,13 @@ def event(
         window_start=start,
         window_end=start + 2 * HOP_MS,
         activity=activity,
-        label=activity.upper(),
+        reason=None,
+        reliability=None,
         confidence=confidence,
+        activity_raw=activity,
+        label=activity.upper(),
         scores={activity.upper(): 1.0},
+        posterior={},
         model=ModelVersion("invented", "1"),
         predictor="local",
         source=Source.ENDPOINT,
@@ -96,9 +102,9 @@ def test_the_rate_is_of_the_last_five_seconds() -> None:
     assert board.rate(108) == 0
 
 
-@given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(Activity)), max_size=4)))
+@given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(ACTIVITIES)), max_size=4)))
 def test_how_events_are_batched_does_not_matter(
-    batches: list[list[tuple[int, Activity]]],
+    batches: list[list[tuple[int, str]]],
 ) -> None:
     whole, parted = Board(), Board()
     events = [[event(*each) for each in batch] for batch in batches]

@@ -44,7 +44,7 @@ async def test_changes_are_lines_where_there_is_no_terminal_and_ctrl_c_ends_well
     await publish(settings, [WALK, WALK])
 
     with watching(settings, "--from-beginning") as process:
-        assert read_line(process) == "2025-11-23 14:00:00 phone-17 walking 98%\n"
+        assert read_line(process) == "2025-11-23 14:00:00 phone-17 walking 100%\n"
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=20)
 

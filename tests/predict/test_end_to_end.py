@@ -10,7 +10,8 @@ import pytest
 from aiohttp import ClientSession
 from msgspec.structs import replace
 
-from streamer.contracts.events import Activity, Source, decode_event, encode_event
+from streamer.contracts.activities import UNKNOWN
+from streamer.contracts.events import Source, decode_event, encode_event
 from streamer.kafka.broker import free_ports
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
@@ -146,6 +147,6 @@ async def test_while_the_endpoint_is_away_the_policy_decides(
                 assert event == replace(decode_event(wanted), source=Source.FALLBACK)
             else:
                 assert event.window_id == decode_event(wanted).window_id
-                assert event.activity is Activity.UNKNOWN
+                assert event.activity == UNKNOWN
                 assert (event.label, event.confidence, event.scores) == (None, None, {})
                 assert (event.model, event.source) == (None, Source.NONE)

@@ -101,7 +101,7 @@ def take_in(
         for records in cut(log[first:last], sizes):
             push(partition, records, result)
         if last in flushed:
-            result.add(partition.flush())
+            result.add(partition.flush().windows)
     return result
 
 

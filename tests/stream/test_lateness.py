@@ -151,7 +151,7 @@ def test_lateness_changes_when_windows_close_and_not_what_is_in_them() -> None:
     def windows(records: Sequence[Record], lateness_us: int) -> Result:
         partition = PartitionWindows(Rules(lateness_us=lateness_us), UCI_HAR)
         result = take_in(partition, records, 0, len(records), [7])
-        result.add(partition.flush())
+        result.add(partition.flush().windows)
         return result
 
     assert windows(swapped, 20 * STEP_US) == windows(log, 0)

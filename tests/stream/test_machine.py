@@ -66,7 +66,7 @@ class Worker(RuleBasedStateMachine):
         if self.partition.waiting:
             self.flushes.add(self.next)
             self.replay_start.flushed(self.next)
-        self.pending.add(self.partition.flush())
+        self.pending.add(self.partition.flush().windows)
 
     @rule()
     def it_commits(self) -> None:

@@ -1,0 +1,82 @@
+"""Reads back what was published last of devices, from the end of the topic of events.
+
+Events of a partition of readings are in the partition of events with the same number. Those that
+are looked for are among the last ones, so the topic is read backwards, in larger and larger parts::
+
+    offset   ... |<------ 3rd ------>|<-- 2nd -->|<- 1st ->| end
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streamer.contracts.events import ActivityEvent, decode_event
+from streamer.kafka.client import client_options, connected
+from streamer.settings import Settings
+
+POLL_MS: Final = 100
+
+FIRST_PART: Final = 2_000
+"""Offsets of the first part; each further one has four times as many."""
+
+
+async def last_events(
+    settings: Settings, partition: int, start_ms: Mapping[str, int], most_events: int
+) -> list[ActivityEvent]:
+    """Read the committed events of certain windows.
+
+    Args:
+        settings: where the topic of events is.
+        partition: of that topic.
+        start_ms: nominal start of the window that is looked for, by device.
+        most_events: how many events to go back before what was not found is not there.
+
+    Returns:
+        Those that were found.
+    """
+    wanted = {device_id.encode(): start for device_id, start in start_ms.items()}
+    topic = TopicPartition(settings.events_topic, partition)
+    found: list[ActivityEvent] = []
+    if not wanted:
+        return found
+    async with connected(lambda: _reader(settings)) as consumer:
+        consumer.assign([topic])
+        begin = (await consumer.beginning_offsets([topic]))[topic]
+        end, size, read = await _end(consumer, topic), FIRST_PART, 0
+        while wanted and begin < end and read < most_events:
+            start = max(begin, end - size)
+            async for key, value in _between(consumer, topic, start, end):
+                read += 1
+                if key in wanted:
+                    event = decode_event(value)
+                    if event.window_start == wanted[key]:
+                        found.append(event)
+                        del wanted[key]
+            end, size = start, 4 * size
+    return found
+
+
+async def _end(consumer: AIOKafkaConsumer, topic: TopicPartition) -> int:
+    """Where the partition ends, open transactions included: they hide our events for a while."""
+    await consumer.seek_to_end(topic)
+    while (end := consumer.highwater(topic)) is None:
+        await consumer.getmany(timeout_ms=POLL_MS)
+    return int(end)
+
+
+async def _between(
+    consumer: AIOKafkaConsumer, topic: TopicPartition, start: int, end: int
+) -> AsyncIterator[tuple[bytes, bytes]]:
+    """Keys and values of the committed records from ``start`` to ``end``."""
+    consumer.seek(topic, start)
+    while await consumer.position(topic) < end:
+        for record in (await consumer.getmany(timeout_ms=POLL_MS)).get(topic, []):
+            if record.offset < end:
+                yield record.key or b"", record.value or b""
+
+
+def _reader(settings: Settings) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        **client_options(settings), isolation_level="read_committed", enable_auto_commit=False
+    )

@@ -1,0 +1,118 @@
+"""What is believed of each device after its last window, and goes on from there.
+
+A belief is carried over from one window to the next one of the grid. After anything else (a gap,
+a window that was not predicted, another model) a device starts afresh.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.contracts.events import ActivityEvent
+from streamer.features import UCI_HAR
+from streamer.predict.answers import Scored
+from streamer.predict.smoothing import ForwardFilter, forward_filter
+from streamer.stream.partition import Window
+
+Floats = npt.NDArray[np.float64]
+
+_HOP_MS = UCI_HAR.hop_us // 1000
+
+
+class Last(NamedTuple):
+    """A device's belief as of a window.
+
+    Attributes:
+        start_ms: nominal start of the window.
+        labels: the classes.
+        belief: (classes,).
+    """
+
+    start_ms: int
+    labels: tuple[str, ...]
+    belief: Floats
+
+    @classmethod
+    def of(cls, event: ActivityEvent) -> "Last":
+        """The belief that was published with a window."""
+        labels, belief = tuple(event.posterior), list(event.posterior.values())
+        return cls(event.window_start, labels, np.array(belief, np.float64))
+
+
+class Beliefs:
+    """The devices of one partition."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Last] = {}
+
+    def restore(self, last: Mapping[str, Last]) -> None:
+        """Go on from what was published."""
+        self._last = dict(last)
+
+    def forget(self, device_ids: Iterable[str]) -> None:
+        """Drop devices that are gone."""
+        for device_id in device_ids:
+            self._last.pop(device_id, None)
+
+    def after(self, windows: Sequence[Window], answers: Sequence[Scored]) -> list[Floats]:
+        """Take in windows, each device's in their order.
+
+        Args:
+            windows: n of them.
+            answers: scores of these windows, each window at most once.
+
+        Returns:
+            The beliefs after each window, (k, classes) for each answer about k windows.
+        """
+        turn = _turns(windows)
+        found = [np.empty_like(each.prediction.scores) for each in answers]
+        for now in range(max(turn, default=-1) + 1):
+            for each, beliefs in zip(answers, found, strict=True):
+                rows = each.rows.tolist()
+                at = [i for i, row in enumerate(rows) if turn[row] == now]
+                if at:
+                    beliefs[at] = self._step(
+                        [windows[rows[i]] for i in at],
+                        each.prediction.model.labels,
+                        forward_filter(each.prediction.model.activities),
+                        each.prediction.scores[at],
+                    )
+        return found
+
+    def _step(
+        self,
+        windows: list[Window],
+        labels: tuple[str, ...],
+        smoothing: ForwardFilter,
+        scores: Floats,
+    ) -> Floats:
+        """One window of each of these devices."""
+        before = [self._before(window, labels) for window in windows]
+        known = np.array([belief is not None for belief in before])
+        prior = smoothing.prior(
+            np.array([smoothing.fresh if belief is None else belief for belief in before])
+        )
+        beliefs = smoothing.belief(np.where(known[:, None], prior, smoothing.fresh), scores)
+        for window, belief in zip(windows, beliefs, strict=True):
+            self._last[window.device_id] = Last(window.start_ms, labels, belief)
+        return beliefs
+
+    def _before(self, window: Window, labels: tuple[str, ...]) -> Floats | None:
+        """What was believed a hop ago; None when a device starts afresh."""
+        last = self._last.get(window.device_id)
+        if last and last.start_ms + _HOP_MS == window.start_ms and last.labels == labels:
+            return last.belief
+        return None
+
+
+def _turns(windows: Sequence[Window]) -> list[int]:
+    """How many windows of the same device stand before each one."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for window in windows:
+        turns.append(seen[window.device_id])
+        seen[window.device_id] += 1
+    return turns

@@ -1,0 +1,23 @@
+"""When an activity is published, and when `unknown`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What becomes of windows that are in doubt.
+
+    Attributes:
+        smoothing: whether what a device did before counts.
+        min_confidence: below it a window's activity is in doubt.
+        context: let what the device did before decide then, rather than say `unknown`.
+    """
+
+    smoothing: bool = True
+    min_confidence: float = 0.0
+    context: bool = False
+
+    @property
+    def needs_memory(self) -> bool:
+        """Whether a window's label rests on the one before."""
+        return self.smoothing or self.context
