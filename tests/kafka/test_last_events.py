@@ -1,0 +1,80 @@
+"""Reading back, from a real topic, what was published last."""
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from streamer.contracts.events import ActivityEvent, encode_event
+from streamer.kafka import last_events, topics
+from streamer.kafka.last_events import last_events as read_back
+from streamer.kafka.sink import open_sink
+from streamer.metrics import Metrics
+from streamer.pipeline import Output
+from streamer.settings import Settings
+from streamer.stream.position import Position
+from tests.conftest import MakeSettings
+from tests.contracts.events import WALK
+
+HOP_MS = 1280
+PARTITION = 1
+
+
+def event(device: str, hop: int) -> ActivityEvent:
+    return msgspec.structs.replace(WALK, device_id=device, window_start=hop * HOP_MS)
+
+
+async def publish(settings: Settings, events: list[ActivityEvent], commits: int = 20) -> None:
+    """In several transactions, so that markers stand among the events."""
+    partition = TopicPartition(settings.readings_topic, PARTITION)
+    size = -(-len(events) // commits)
+    async with (
+        AIOKafkaConsumer(bootstrap_servers=settings.bootstrap_servers) as consumer,
+        open_sink(settings, Metrics(), partition, consumer) as sink,
+    ):
+        for at in range(0, len(events), size):
+            output = Output(events[at : at + size], [], Position(at, at + size), oldest_ms=0)
+            await sink.commit([output])
+
+
+async def abort(settings: Settings, events: list[ActivityEvent]) -> None:
+    async with AIOKafkaProducer(
+        bootstrap_servers=settings.bootstrap_servers, transactional_id=settings.group_id
+    ) as producer:
+        await producer.begin_transaction()
+        for each in events:
+            await producer.send_and_wait(
+                settings.events_topic,
+                key=each.device_id.encode(),
+                value=encode_event(each),
+                partition=PARTITION,
+            )
+        await producer.abort_transaction()
+
+
+# partition   silent's event | 600 others' in 20 transactions | aborted ones
+# read back   ............................ <-- 3rd -- <- 2nd - <1st>
+async def test_the_wanted_events_are_found_however_far_back_and_no_aborted_ones(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(last_events, "FIRST_PART", 10)
+    settings = make_settings(partitions=2)
+    await topics.ensure(settings)
+    busy = [event("busy", hop) for hop in range(600)]
+    await publish(settings, [event("silent", 7), *busy])
+    await abort(settings, [event("busy", 600), event("silent", 8)])
+
+    wanted = {"busy": 599 * HOP_MS, "silent": 7 * HOP_MS, "refused": 3 * HOP_MS}
+    found = await read_back(settings, PARTITION, wanted, 10_000)
+    assert {each.device_id: each.window_start for each in found} == {
+        "busy": 599 * HOP_MS,
+        "silent": 7 * HOP_MS,
+    }
+    # What is not there is not looked for through the whole topic.
+    [near] = await read_back(settings, PARTITION, wanted, 100)
+    assert near.device_id == "busy"
+
+
+async def test_nothing_is_found_in_a_topic_without_events(make_settings: MakeSettings) -> None:
+    settings = make_settings(partitions=2)
+    await topics.ensure(settings)
+    assert await read_back(settings, PARTITION, {"a": 1}, 10_000) == []
