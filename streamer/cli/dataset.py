@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from streamer.features import scale
 from streamer.files import replaced
@@ -16,7 +16,7 @@ from streamer.model import page, statistics_report
 from streamer.model.conversion import LABEL_STYLES, LabelStyle
 from streamer.model.conversion import convert as convert_table
 from streamer.model.dataset import window_features
-from streamer.model.outputs import new_folder
+from streamer.model.outputs import new_folder, terminable
 from streamer.model.recordings import read_windows
 from streamer.model.sources import read_source
 from streamer.model.statistics import describe
@@ -27,18 +27,16 @@ Advance = Callable[[int], None]
 
 @contextmanager
 def _bars() -> Iterator[Callable[[str, int | None], Advance]]:
-    """Bars for people; gives a function that starts one and returns what moves it."""
+    """Bars for people; gives a function that makes one, which shows once it moves."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
-    ) as progress:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
 
-        def start(what: str, total: int | None) -> Advance:
-            task = progress.add_task(what, total=total)
-            return lambda done: progress.advance(task, done)
+        def make(what: str, total: int | None) -> Advance:
+            task = progress.add_task(what, total=total, visible=False)
+            return lambda done: progress.update(task, advance=done, visible=True)
 
-        yield start
+        yield make
 
 
 def _complain(message: str) -> None:
@@ -130,7 +128,7 @@ def convert(
     those that the AWS SDK finds.
     """
     invalid = Invalid(max_invalid, _complain)
-    with _bars() as bar, new_folder(output, bar("uploading", None)) as folder:
+    with terminable(), _bars() as bar, new_folder(output, bar("uploading", None)) as folder:
         table = read_source(source, invalid, report=bar("reading", None))
         files = convert_table(
             table, folder, records_per_file, labels, with_subject, bar("writing", len(table))

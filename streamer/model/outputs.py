@@ -1,5 +1,6 @@
 """Where converted data go: a new folder on disk or in S3, complete or not there at all."""
 
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,16 @@ from pathlib import Path
 
 from streamer import s3
 from streamer.files import placed
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM clean up as an interrupt does; by default it would leave things half done."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -169,7 +169,7 @@ def _feature_grid(statistics: Statistics, names: Mapping[str, str]) -> page.Grid
     return page.Grid(
         (
             *("feature", "name", "distribution", "η²", "r", "with", "missing", "invalid"),
-            *("least", "lower quartile", "median", "upper quartile", "most", "mean", "deviation"),
+            *("least", "25%", "median", "75%", "most", "mean", "deviation"),
         ),
         [
             (

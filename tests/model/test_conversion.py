@@ -204,7 +204,10 @@ def test_an_upload_that_fails_leaves_nothing_in_s3(
     assert s3.objects().keys() == {"ab/other"}
 
 
-def test_an_interrupted_upload_leaves_nothing_in_s3(source: Path, s3: S3Server) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_upload_leaves_nothing_in_s3(
+    source: Path, s3: S3Server, stop: signal.Signals
+) -> None:
     arrived, go_on = threading.Event(), threading.Event()
 
     def hold(key: str) -> bool:
@@ -220,7 +223,7 @@ def test_an_interrupted_upload_leaves_nothing_in_s3(source: Path, s3: S3Server) 
     ) as process:
         assert arrived.wait(60)
         assert s3.objects().keys() == {f"a/{PIECES[0]}"}
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         go_on.set()
         assert process.wait(60) == 130
     assert s3.objects() == {}

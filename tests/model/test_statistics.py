@@ -173,8 +173,8 @@ def test_many_classes_and_incomplete_features_still_make_a_page() -> None:
     table = table_of(60)
     table.features[::7, 0] = np.nan
     table.features[3, 1] = np.inf
-    table = replace(table, labels=[f"class {i % 12}" for i in range(60)], names={})
-    assert "class 11" in read(as_page(describe(table), table, "invented", 0)).texts
+    table = replace(table, labels=[f"class ${i % 12}$ <b>" for i in range(60)], names={})
+    assert "class $11$ <b>" in read(as_page(describe(table), table, "invented", 0)).texts
 
 
 def test_a_report_without_the_extra_says_so_before_anything_is_read(
