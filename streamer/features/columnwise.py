@@ -4,6 +4,8 @@ They become instructions for several columns at once, as long as they write to n
 arrays. Sums begin with zero, as NumPy's do.
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -133,3 +135,27 @@ def grey(levels: npt.NDArray[np.uint8], values: Array) -> None:
         level = 255 * values[j] + 0.5
         level = level if level > 0 else 0.0
         levels[j] = np.uint8(level if level < 255 else 255.0)
+
+
+@compiled
+def positive(values: Array, copy: Array) -> None:
+    """A copy, one value shorter, in which every zero is positive."""
+    for t in range(len(copy)):
+        copy[t] = values[t] + 0.0
+
+
+@compiled
+def differ(values: Array, copy: Array, difference: Array) -> None:
+    """A copy in which every zero is positive, and the differences to the values that follow."""
+    for t in range(len(copy)):
+        value = values[t] + 0.0
+        copy[t] = value
+        difference[t] = (values[t + 1] + 0.0) - value
+
+
+@compiled
+def magnitude(axes: Array, size: Array) -> None:
+    """The length of each vector of three axes (3, length)."""
+    for t in range(len(size)):
+        x, y, z = axes[0, t], axes[1, t], axes[2, t]
+        size[t] = math.sqrt(x * x + y * y + z * z)

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from streamer.compiled import IS_COMPILED
 from streamer.errors import ShapeError
-from streamer.features import kernels, spectra, statistics
+from streamer.features import kernels, series, spectra, statistics
 from streamer.features.filters import SIGNALS
 from streamer.features.names import NAMES, UCI_HAR
+from streamer.features.series import AXES, BODY, BODY_JERK, GYRO, MAGNITUDES
 from streamer.features.spectra import Shape
 from streamer.features.statistics import Statistics
 
@@ -22,19 +23,16 @@ Ints = npt.NDArray[np.int64]
 _CHUNK: Final = 64
 """Windows computed at once: what is in work then fits a processor's cache."""
 
-# The 19 series in time: five signals of three axes, then four magnitudes.
-_BODY, _GRAVITY, _BODY_JERK, _GYRO, _GYRO_JERK = (slice(i, i + 3) for i in range(0, 15, 3))
-_AXES, _MAGNITUDES = slice(0, 15), slice(15, 19)
-
 # All but gravity and the gyroscope's jerk have a spectrum: three signals, then four magnitudes.
-_WITH_SPECTRUM: Final = np.r_[_BODY, _BODY_JERK, _GYRO, _MAGNITUDES]
+_WITH_SPECTRUM: Final = np.r_[BODY, BODY_JERK, GYRO, MAGNITUDES]
 _SPECTRAL_AXES = slice(0, 9)
 
 # What is published as the magnitude of gravity is a copy of the magnitude of the body.
-_PUBLISHED: Final = np.r_[_AXES, 15, _MAGNITUDES]
+_PUBLISHED: Final = np.r_[AXES, 15, MAGNITUDES]
 
 _SIZE, _MEAN = Statistics._fields.index("size"), Statistics._fields.index("mean")
 
+_series_of = kernels.series_of if IS_COMPILED else series.series_of
 _in_time = kernels.in_time if IS_COMPILED else statistics.in_time
 _in_frequency = kernels.in_frequency if IS_COMPILED else spectra.in_frequency
 
@@ -110,11 +108,11 @@ def extract(signals: Array) -> Array:
 
 def _extract(signals: Array) -> Array:
     """The features of one chunk of windows."""
-    series = _series(signals)
-    time = _in_time(series, _AXES.stop)
-    frequency = _in_frequency(np.fft.rfft(series[:, _WITH_SPECTRUM]))
-    means = _by_axes(time.statistics[:, _MEAN, _AXES])
-    sizes = (time.statistics[:, _SIZE, _AXES], frequency.statistics[:, _SIZE, _SPECTRAL_AXES])
+    in_time = _series_of(signals)
+    time = _in_time(in_time, AXES.stop)
+    frequency = _in_frequency(np.fft.rfft(in_time[:, _WITH_SPECTRUM]))
+    means = _by_axes(time.statistics[:, _MEAN, AXES])
+    sizes = (time.statistics[:, _SIZE, AXES], frequency.statistics[:, _SIZE, _SPECTRAL_AXES])
     sizes = _by_axes(np.concatenate(sizes, axis=1)).sum(axis=-1)
     parts = (*time, *frequency, sizes, _angles(means))
     found = np.concatenate([part.reshape(len(signals), -1) for part in parts], axis=1)
@@ -124,23 +122,6 @@ def _extract(signals: Array) -> Array:
 def _by_axes(values: Array) -> Array:
     """Axes (n, 3 * signals, ...) by signal: (n, signals, 3, ...)."""
     return values.reshape(len(values), -1, 3, *values.shape[2:])
-
-
-def _series(signals: Array) -> Array:
-    """The 19 series (n, 19, 128) in time: the five signals by axis, and the four magnitudes."""
-    signals = signals + 0.0  # a negative zero would be as good as any, and not the same bits
-    body, gravity, gyro = signals[:, 0:3], signals[:, 3:6], signals[:, 6:9]
-    series = np.empty((len(signals), 19, UCI_HAR.length))
-    series[:, _BODY] = body[..., :-1]
-    series[:, _GRAVITY] = gravity[..., :-1]
-    series[:, _GYRO] = gyro[..., :-1]
-    # The published jerk is the difference of samples, not divided by the time between them.
-    np.subtract(body[..., 1:], body[..., :-1], out=series[:, _BODY_JERK])
-    np.subtract(gyro[..., 1:], gyro[..., :-1], out=series[:, _GYRO_JERK])
-    for i, axes in enumerate((_BODY, _BODY_JERK, _GYRO, _GYRO_JERK)):
-        x, y, z = np.moveaxis(series[:, axes], 1, 0)
-        np.sqrt(x * x + y * y + z * z, out=series[:, _MAGNITUDES][:, i])
-    return series
 
 
 def _angles(means: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What `statistics` and `spectra` find of series, compiled: the same numbers, to the bit.
+"""What `series`, `statistics` and `spectra` find, compiled: the same numbers, to the bit.
 
 Series stand side by side as columns and time runs down, so one instruction works on several of
 them, and every sum is taken value by value, as NumPy takes it along the first axis. The ranks that
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from streamer.compiled import compiled
 from streamer.features import columnwise
+from streamer.features.series import SERIES
 from streamer.features.spectra import (
     BANDS,
     BIASED_KURTOSIS,
@@ -36,6 +37,13 @@ _STATISTICS: Final = len(Statistics._fields)
 _MEAN, _SIZE, _STD, _MAD, _MAX, _MIN, _ENERGY, _IQR, _ENTROPY = range(_STATISTICS)
 _SHAPE: Final = len(Shape._fields)
 _PEAK, _MEAN_FREQUENCY, _SKEWNESS, _KURTOSIS = range(_SHAPE)
+
+
+def series_of(signals: Array) -> Array:
+    """Compute what `series.series_of` does."""
+    series = np.empty((len(signals), SERIES, signals.shape[-1] - 1))
+    _series_of(signals, series)
+    return series
 
 
 def in_time(series: Array, axes: int) -> InTime:
@@ -98,6 +106,19 @@ def _network(length: int) -> Ints:
 def _gains(length: int) -> Array:
     """(length,) What one more value of a grey level that has so many adds to the entropy."""
     return np.diff(bits_of_levels(length))
+
+
+@compiled
+def _series_of(signals: Array, series: Array) -> None:
+    for window in range(len(signals)):
+        for axis in range(3):
+            columnwise.differ(signals[window, axis], series[window, axis], series[window, 6 + axis])
+            columnwise.differ(
+                signals[window, 6 + axis], series[window, 9 + axis], series[window, 12 + axis]
+            )
+            columnwise.positive(signals[window, 3 + axis], series[window, 3 + axis])
+        for i, signal in enumerate((0, 6, 9, 12)):
+            columnwise.magnitude(series[window, signal : signal + 3], series[window, 15 + i])
 
 
 @compiled
