@@ -19,5 +19,5 @@ else:
 
     def compiled(function: F) -> F:
         """Compile the function at its first call, and remember the result on disk."""
-        jitted: F = njit(cache=True, nogil=True)(function)  # type: ignore[assignment]
+        jitted: F = njit(cache=True, nogil=True, error_model="numpy")(function)  # type: ignore[assignment]
         return jitted

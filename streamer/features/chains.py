@@ -17,7 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streamer.features.filters import SIGNALS, STATE_SIZE, advance, state_at_rest
+from streamer.compiled import IS_COMPILED
+from streamer.features import cascades
+from streamer.features.filters import SECTIONS, SIGNALS, STATE_SIZE, advance, state_at_rest
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -59,6 +61,13 @@ class Chains:
             rows: (m,) distinct device rows.
             samples: (m, 6, n) median-filtered.
         """
+        if IS_COMPILED:
+            cascades.advance(self.state, self.history, rows, samples, *SECTIONS)
+        else:
+            self.advance_uncompiled(rows, samples)
+
+    def advance_uncompiled(self, rows: Ints, samples: Floats) -> None:
+        """Do the same without numba."""
         state = self.state[rows].reshape(-1, STATE_SIZE)
         signals, state = advance(state, np.repeat(samples, CHAINS, axis=0))
         self.state[rows] = state.reshape(-1, CHAINS, STATE_SIZE)

@@ -1,5 +1,6 @@
 """The 561 UCI HAR features of windows of the nine signals."""
 
+import math
 import re
 from collections import defaultdict
 from typing import Final
@@ -7,46 +8,74 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from streamer.compiled import IS_COMPILED
 from streamer.errors import ShapeError
+from streamer.features import kernels, series, spectra, statistics
 from streamer.features.filters import SIGNALS
 from streamer.features.names import NAMES, UCI_HAR
-from streamer.features.spectra import amplitude, bands_energy, mean_frequency, peak
-from streamer.features.statistics import (
-    Statistics,
-    autoregression,
-    correlations,
-    describe,
-    skewness_and_kurtosis,
-)
+from streamer.features.series import AXES, BODY, BODY_JERK, GYRO, MAGNITUDES
+from streamer.features.spectra import Shape
+from streamer.features.statistics import Statistics
 
 Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 _CHUNK: Final = 64
 """Windows computed at once: what is in work then fits a processor's cache."""
 
-# The 19 series in time: five signals of three axes, then four magnitudes.
-_BODY, _GRAVITY, _BODY_JERK, _GYRO, _GYRO_JERK = (slice(i, i + 3) for i in range(0, 15, 3))
-_AXES, _MAGNITUDES = slice(0, 15), slice(15, 19)
-
 # All but gravity and the gyroscope's jerk have a spectrum: three signals, then four magnitudes.
-_WITH_SPECTRUM: Final = np.r_[_BODY, _BODY_JERK, _GYRO, _MAGNITUDES]
-_SPECTRAL_AXES, _SPECTRAL_MAGNITUDES = slice(0, 9), slice(9, 13)
+_WITH_SPECTRUM: Final = np.r_[BODY, BODY_JERK, GYRO, MAGNITUDES]
+_SPECTRAL_AXES = slice(0, 9)
 
 # What is published as the magnitude of gravity is a copy of the magnitude of the body.
-_PUBLISHED: Final = np.r_[_AXES, 15, _MAGNITUDES]
+_PUBLISHED: Final = np.r_[AXES, 15, MAGNITUDES]
+
+_SIZE, _MEAN = Statistics._fields.index("size"), Statistics._fields.index("mean")
+
+_series_of = kernels.series_of if IS_COMPILED else series.series_of
+_in_time = kernels.in_time if IS_COMPILED else statistics.in_time
+_in_frequency = kernels.in_frequency if IS_COMPILED else spectra.in_frequency
 
 
-def _columns() -> dict[str, list[int]]:
-    """The columns of each statistic; they follow the order of the series, then of the spectra."""
+def _places() -> Ints:
+    """(561,) Where each feature is among the numbers that are found of a window, in their order."""
+    shapes = (9, 19), (19, 4), (5, 3), (9, 13), (4, 13), (13, 14), (8,), (7,)
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    in_time, coefficients, correlations, in_frequency, shape, bands, sizes, angles = (
+        numbers.reshape(shape)
+        for numbers, shape in zip(np.split(np.arange(ends[-1]), ends), shapes, strict=False)
+    )
+    blocks = {
+        statistic: [time[_PUBLISHED], frequency]
+        for statistic, time, frequency in zip(
+            Statistics._fields, in_time, in_frequency, strict=True
+        )
+    }
+    magnitudes, spectral_magnitudes = in_time[_SIZE, _PUBLISHED[15:]], in_frequency[_SIZE, 9:]
+    blocks |= {
+        "sma": [sizes[:5], magnitudes, sizes[5:], spectral_magnitudes],
+        "arCoeff": [coefficients[_PUBLISHED]],
+        "correlation": [correlations],
+        "maxInds": [shape[Shape._fields.index("peak")]],
+        "meanFreq": [shape[Shape._fields.index("mean_frequency")]],
+        "skewness": [shape[Shape._fields.index("skewness")]],
+        "kurtosis": [shape[Shape._fields.index("kurtosis")]],
+        "bandsEnergy": [bands[_SPECTRAL_AXES]],
+        "angle": [angles],
+    }
+    # The features of a statistic follow the order of the series, then of the spectra.
     columns = defaultdict(list)
     for column, name in enumerate(NAMES):
-        statistic = re.search(r"(?<=-)\w+|^angle", name)
-        assert statistic is not None
-        columns[statistic[0]].append(column)
-    return columns
+        found = re.search(r"(?<=-)\w+|^angle", name)
+        assert found is not None
+        columns[found[0]].append(column)
+    places = np.empty(len(NAMES), np.int64)
+    for statistic, of_statistic in columns.items():
+        places[of_statistic] = np.concatenate([part.ravel() for part in blocks[statistic]])
+    return places
 
 
-_COLUMNS: Final = _columns()
+_PLACES: Final = _places()
 
 
 def extract(signals: Array) -> Array:
@@ -79,60 +108,20 @@ def extract(signals: Array) -> Array:
 
 def _extract(signals: Array) -> Array:
     """The features of one chunk of windows."""
-    series = _series(signals)
-    spectra = amplitude(series[:, _WITH_SPECTRUM])
-    in_time, standardised_series = describe(series)
-    in_frequency, standardised_spectra = describe(spectra)
-    skewness, kurtosis = skewness_and_kurtosis(standardised_spectra)
-
-    blocks = {
-        statistic: [time[:, _PUBLISHED], frequency]
-        for statistic, time, frequency in zip(
-            Statistics._fields, in_time, in_frequency, strict=True
-        )
-    }
-    blocks |= {
-        "sma": [
-            _by_axes(np.abs(series[:, _AXES]).mean(axis=-1)).sum(axis=-1),
-            in_time.mean[:, _PUBLISHED[15:]],
-            _by_axes(in_frequency.mean[:, _SPECTRAL_AXES]).sum(axis=-1),
-            in_frequency.mean[:, _SPECTRAL_MAGNITUDES],
-        ],
-        "arCoeff": [autoregression(series)[:, _PUBLISHED]],
-        "correlation": [correlations(_by_axes(standardised_series[:, _AXES]))],
-        "maxInds": [peak(spectra)],
-        "meanFreq": [mean_frequency(spectra)],
-        "skewness": [skewness],
-        "kurtosis": [kurtosis],
-        "bandsEnergy": [bands_energy(spectra[:, _SPECTRAL_AXES])],
-        "angle": [_angles(_by_axes(in_time.mean[:, _AXES]))],
-    }
-    features = np.empty((len(signals), len(NAMES)))
-    for statistic, columns in _COLUMNS.items():
-        parts = [part.reshape(len(signals), -1) for part in blocks[statistic]]
-        features[:, columns] = np.concatenate(parts, axis=1)
-    return features
+    in_time = _series_of(signals)
+    time = _in_time(in_time, AXES.stop)
+    frequency = _in_frequency(np.fft.rfft(in_time[:, _WITH_SPECTRUM]))
+    means = _by_axes(time.statistics[:, _MEAN, AXES])
+    sizes = (time.statistics[:, _SIZE, AXES], frequency.statistics[:, _SIZE, _SPECTRAL_AXES])
+    sizes = _by_axes(np.concatenate(sizes, axis=1)).sum(axis=-1)
+    parts = (*time, *frequency, sizes, _angles(means))
+    found = np.concatenate([part.reshape(len(signals), -1) for part in parts], axis=1)
+    return np.take(found, _PLACES, axis=1)
 
 
 def _by_axes(values: Array) -> Array:
     """Axes (n, 3 * signals, ...) by signal: (n, signals, 3, ...)."""
     return values.reshape(len(values), -1, 3, *values.shape[2:])
-
-
-def _series(signals: Array) -> Array:
-    """The 19 series (n, 19, 128) in time: the five signals by axis, and the four magnitudes."""
-    body, gravity, gyro = signals[:, 0:3], signals[:, 3:6], signals[:, 6:9]
-    series = np.empty((len(signals), 19, UCI_HAR.length))
-    series[:, _BODY] = body[..., :-1]
-    series[:, _GRAVITY] = gravity[..., :-1]
-    series[:, _GYRO] = gyro[..., :-1]
-    # The published jerk is the difference of samples, not divided by the time between them.
-    np.subtract(body[..., 1:], body[..., :-1], out=series[:, _BODY_JERK])
-    np.subtract(gyro[..., 1:], gyro[..., :-1], out=series[:, _GYRO_JERK])
-    for i, axes in enumerate((_BODY, _BODY_JERK, _GYRO, _GYRO_JERK)):
-        x, y, z = np.moveaxis(series[:, axes], 1, 0)
-        np.sqrt(x * x + y * y + z * z, out=series[:, _MAGNITUDES][:, i])
-    return series
 
 
 def _angles(means: Array) -> Array:

@@ -34,10 +34,10 @@ class _LowPass:
     """A Butterworth low-pass for several channels, as second-order sections."""
 
     def __init__(self, order: int, cutoff_hz: float, channels: int) -> None:
-        self._sections = signal.butter(order, cutoff_hz, fs=UCI_HAR.rate_hz, output="sos")
-        self._shape = (channels, len(self._sections), 2)
-        self._rest = signal.sosfilt_zi(self._sections)
-        self.state_size = channels * len(self._sections) * 2
+        self.sections = signal.butter(order, cutoff_hz, fs=UCI_HAR.rate_hz, output="sos")
+        self._shape = (channels, len(self.sections), 2)
+        self._rest = signal.sosfilt_zi(self.sections)
+        self.state_size = channels * len(self.sections) * 2
 
     def at_rest(self, level: Array) -> Array:
         """The state (m, state_size) in which constant inputs (m, channels) come out constant."""
@@ -46,13 +46,16 @@ class _LowPass:
     def __call__(self, x: Array, state: Array) -> tuple[Array, Array]:
         """Filter x (m, channels, n) from a state (m, state_size); also gives the state after."""
         zi = np.moveaxis(state.reshape(-1, *self._shape), 2, 0)
-        y, zf = signal.sosfilt(self._sections, x, axis=-1, zi=zi)
+        y, zf = signal.sosfilt(self.sections, x, axis=-1, zi=zi)
         return y, np.moveaxis(zf, 0, 2).reshape(state.shape)
 
 
 _NOISE: Final = _LowPass(10, 20.0, CHANNELS)
 _GRAVITY: Final = _LowPass(3, 0.3, 3)
 _DRIFT: Final = _LowPass(2, 0.1, 3)
+
+SECTIONS: Final = _NOISE.sections, _GRAVITY.sections, _DRIFT.sections
+"""Second-order sections (sections, 6) of each filter."""
 
 STATE_SIZE: Final = _NOISE.state_size + _GRAVITY.state_size + _DRIFT.state_size
 """How many numbers a chain of filters remembers: 60 for noise, 12 for gravity, 6 for drift."""

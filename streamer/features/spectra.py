@@ -3,47 +3,85 @@
 A spectrum has the bins k = 1 .. 64: no constant part, the Nyquist frequency included.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from streamer.features.statistics import sum_of_products
+from streamer.features.statistics import by_window, describe, side_by_side
 
 Array = npt.NDArray[np.float64]
 
-_BINS: Final = np.arange(1.0, 65.0)
+BINS: Final = np.arange(1.0, 65.0)
+BANDS: Final = 14
+SCALE: Final = 2 / (2 * len(BINS))
+
+# The standardised series has a variance of 1 with n - 1, the moments are biased.
+BIASED: Final = len(BINS) / (len(BINS) - 1)
+BIASED_SKEWNESS: Final = BIASED**1.5
+BIASED_KURTOSIS: Final = BIASED**2
 
 
-def amplitude(series: Array) -> Array:
-    """The spectra (..., 64) of series (..., 128): |FFT| * 2 / 128, no window function."""
-    transform = np.fft.rfft(series)[..., 1:]
-    power: Array = np.square(transform.real)
-    power += np.square(transform.imag)
+class Shape(NamedTuple):
+    """What only a spectrum has: one number for each.
+
+    Attributes:
+        peak: the bin of the largest amplitude, the lowest such bin.
+        mean_frequency: the mean bin, weighted by amplitude; 0 for an empty spectrum.
+        skewness: the third standardised moment, biased.
+        kurtosis: the fourth one, not in excess of 3.
+    """
+
+    peak: Array
+    mean_frequency: Array
+    skewness: Array
+    kurtosis: Array
+
+
+class InFrequency(NamedTuple):
+    """What is found of n windows of spectra.
+
+    Attributes:
+        statistics: (n, 9, spectra) in the order of `Statistics`.
+        shape: (n, 4, spectra) in the order of `Shape`.
+        bands: (n, spectra, 14) energy of eight bands of 8 bins, four of 16, the lower two of 24.
+    """
+
+    statistics: Array
+    shape: Array
+    bands: Array
+
+
+def in_frequency(transform: npt.NDArray[np.complex128]) -> InFrequency:
+    """Describe the amplitude spectra of n windows of series by their `rfft` (n, series, 65)."""
+    n, count, _ = transform.shape
+    columns = side_by_side(amplitude(transform))
+    statistics, deviations, spread = describe(columns)
+    total, weighted = columns.sum(axis=0), (columns * BINS[:, None]).sum(axis=0)
+    standardised = deviations / spread
+    squares = np.square(standardised)
+    shape = Shape(
+        peak=np.argmax(columns, axis=0) + 1.0,
+        mean_frequency=np.divide(weighted, total, out=np.zeros_like(total), where=total > 0),
+        skewness=(squares * standardised).sum(axis=0) / len(columns) * BIASED_SKEWNESS,
+        kurtosis=np.square(squares).sum(axis=0) / len(columns) * BIASED_KURTOSIS,
+    )
+    bands = _bands(columns).T.reshape(n, count, BANDS)
+    return InFrequency(by_window(statistics, n), by_window(shape, n), bands)
+
+
+def amplitude(transform: npt.NDArray[np.complex128]) -> Array:
+    """The spectra (..., 64) of transforms (..., 65): |FFT| * 2 / 128, no window function."""
+    power: Array = np.square(transform.real[..., 1:])
+    power += np.square(transform.imag[..., 1:])
     np.sqrt(power, out=power)
-    power *= 2 / series.shape[-1]
+    power *= SCALE
     return power
 
 
-def peak(spectrum: Array) -> Array:
-    """The bin k of the largest amplitude, the lowest such bin."""
-    k: Array = np.argmax(spectrum, axis=-1) + 1.0
-    return k
-
-
-def mean_frequency(spectrum: Array) -> Array:
-    """The mean bin, weighted by amplitude; 0 for an empty spectrum."""
-    total = spectrum.sum(axis=-1)
-    weighted = sum_of_products(spectrum, np.broadcast_to(_BINS, spectrum.shape))
-    mean: Array = np.divide(weighted, total, out=np.zeros_like(total), where=total > 0)
-    return mean
-
-
-def bands_energy(spectrum: Array) -> Array:
-    """The energy (..., 14) of eight bands of 8 bins, four of 16, and the lower two of 24."""
-    eight_by_eight = spectrum.reshape(*spectrum.shape[:-1], 8, 8)
-    eighths = sum_of_products(eight_by_eight, eight_by_eight)
-    quarters = eighths[..., ::2] + eighths[..., 1::2]
-    lower, upper = eighths[..., :3], eighths[..., 3:6]
-    halves = [part.sum(axis=-1, keepdims=True) for part in (lower, upper)]
-    return np.concatenate([eighths, quarters, *halves], axis=-1)
+def _bands(columns: Array) -> Array:
+    """The energy (14, m) of each band."""
+    eighths = np.square(columns).reshape(8, 8, -1).sum(axis=1)
+    quarters = eighths[::2] + eighths[1::2]
+    halves = [eighths[i] + eighths[i + 1] + eighths[i + 2] for i in (0, 3)]
+    return np.concatenate([eighths, quarters, halves])

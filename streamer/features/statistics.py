@@ -1,9 +1,11 @@
-"""Statistics of many series at once; every function reduces the last axis.
+"""Statistics of many series at once.
 
 A series is computed by the same operations in the same order whatever other series stand beside it,
-so a number never depends on the batch: sums along a row and `einsum`, no matrix products.
+so a number never depends on the batch. Series stand side by side as columns and time runs down: a
+sum along it is then taken value by value, in NumPy as in `kernels`, which gives the same bits.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,8 +13,13 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-_ROUNDING: Final = 1e-12
+ROUNDING: Final = 1e-12
 """What varies, or is left over, by less than this share of a series' size is only rounding."""
+
+ORDER: Final = 4
+"""Of the autoregressive model."""
+
+_UNIT: Final = 2.0**-44
 
 
 class Statistics(NamedTuple):
@@ -20,6 +27,7 @@ class Statistics(NamedTuple):
 
     Attributes:
         mean: arithmetic mean.
+        size: mean absolute value.
         std: standard deviation, with n - 1.
         mad: mean absolute deviation from the mean.
         max: largest value.
@@ -30,6 +38,7 @@ class Statistics(NamedTuple):
     """
 
     mean: Array
+    size: Array
     std: Array
     mad: Array
     max: Array
@@ -39,90 +48,122 @@ class Statistics(NamedTuple):
     entropy: Array
 
 
-def describe(series: Array) -> tuple[Statistics, Array]:
-    """Describe series (..., length), of a length that is a multiple of four.
+class InTime(NamedTuple):
+    """What is found of n windows of series in time, the first ones axes x, y, z in turn.
+
+    Attributes:
+        statistics: (n, 9, series) in the order of `Statistics`.
+        coefficients: (n, series, `ORDER`) autoregressive ones.
+        correlations: (n, signals, 3) of the axes XY, XZ, YZ.
+    """
+
+    statistics: Array
+    coefficients: Array
+    correlations: Array
+
+
+def in_time(series: Array, axes: int) -> InTime:
+    """Describe n windows of series (n, series, length), of which the first ``axes`` are axes."""
+    n, count, _ = series.shape
+    columns = side_by_side(series)
+    statistics, deviations, spread = describe(columns)
+    return InTime(
+        by_window(statistics, n),
+        autoregression(columns).T.reshape(n, count, ORDER),
+        _correlations(
+            deviations.reshape(-1, n, count)[..., :axes], spread.reshape(n, count)[:, :axes]
+        ),
+    )
+
+
+def side_by_side(series: Array) -> Array:
+    """Series (n, series, length) as columns (length, n * series)."""
+    return np.ascontiguousarray(series.reshape(-1, series.shape[-1]).T)
+
+
+def by_window(found: Sequence[Array], n: int) -> Array:
+    """What was found of the series of n windows, each (n * series,), as (n, found, series)."""
+    return np.stack([each.reshape(n, -1) for each in found], axis=1)
+
+
+def describe(columns: Array) -> tuple[Statistics, Array, Array]:
+    """Describe series (length, m), of a length that is a multiple of four, without negative zeros.
 
     Returns:
-        The statistics, each (...), and the standardised series (..., length): the deviations from
-        the mean in units of `std`. A constant series has none, so it is standardised to zeros.
+        The statistics, each (m,); the deviations (length, m) from the mean; and the unit (m,) that
+        standardises them: `std`, but infinite for a constant series, which deviates by nothing.
     """
-    length = series.shape[-1]
-    mean = series.mean(axis=-1)
-    deviations = series - mean[..., None]
-    std = np.sqrt(sum_of_products(deviations, deviations) / (length - 1))
-    ordered = np.sort(series, axis=-1)
-    low, high = ordered[..., 0], ordered[..., -1]
-    constant = std <= _ROUNDING * np.maximum(high, -low)
+    length = len(columns)
+    mean = columns.sum(axis=0) / length
+    deviations = columns - mean
+    std = np.sqrt(np.square(deviations).sum(axis=0) / (length - 1))
+    ordered = np.sort(columns.T, axis=-1)
+    low, high = ordered[:, 0], ordered[:, -1]
     statistics = Statistics(
         mean=mean,
+        size=np.abs(columns).sum(axis=0) / length,
         std=std,
-        mad=np.abs(deviations).mean(axis=-1),
+        mad=np.abs(deviations).sum(axis=0) / length,
         max=high,
         min=low,
-        energy=sum_of_products(series, series) / length,
+        energy=np.square(columns).sum(axis=0) / length,
         iqr=_quartile(ordered, 3 * length // 4) - _quartile(ordered, length // 4),
         entropy=_entropy(ordered),
     )
-    deviations /= np.where(constant, np.inf, std)[..., None]
-    return statistics, deviations
+    return statistics, deviations, np.where(std <= ROUNDING * np.maximum(high, -low), np.inf, std)
 
 
-def sum_of_products(a: Array, b: Array) -> Array:
-    """The sums (...) of the products of two series (..., length)."""
-    products: Array = np.einsum("...i,...i->...", a, b, optimize=False)
-    return products
-
-
-def correlations(standardised: Array) -> Array:
-    """Pearson's correlations XY, XZ, YZ (..., 3) of three axes (..., 3, length)."""
-    x, y, z = np.moveaxis(standardised, -2, 0)
-    products = [sum_of_products(*pair) for pair in ((x, y), (x, z), (y, z))]
-    covariances: Array = np.stack(products, axis=-1) / (standardised.shape[-1] - 1)
-    return covariances
-
-
-def skewness_and_kurtosis(standardised: Array) -> tuple[Array, Array]:
-    """The third and the fourth standardised moment: biased, and the fourth not in excess of 3."""
-    length = standardised.shape[-1]
-    biased = length / (length - 1)  # the standardised series has a variance of 1 with n - 1
-    squares = np.square(standardised)
-    third = sum_of_products(squares, standardised) / length
-    fourth = sum_of_products(squares, squares) / length
-    return third * biased**1.5, fourth * biased**2
-
-
-def autoregression(series: Array, order: int = 4) -> Array:
-    """Burg's autoregressive coefficients (..., order): without the leading 1, not demeaned.
+def autoregression(columns: Array) -> Array:
+    """Burg's autoregressive coefficients (`ORDER`, m): without the leading 1, not demeaned.
 
     A series of which the prediction leaves nothing has no further coefficients: they are 0.
     """
-    # Time runs down the columns here: the prediction errors lose a sample at each step, and rows
-    # can be dropped without leaving the rest ragged in memory, which is twice as fast.
-    columns = np.ascontiguousarray(series.reshape(-1, series.shape[-1]).T)
-    forward, backward, spare = columns[1:].copy(), columns[:-1], np.empty_like(columns[1:])
-    nothing = _ROUNDING**2 * _column_sums(columns, columns)
-    coefficients = np.zeros((order, columns.shape[1]))
-    for step in range(order):
-        left = _column_sums(forward, forward) + _column_sums(backward, backward)
-        shared = _column_sums(forward, backward)
+    nothing = ROUNDING**2 * np.square(columns).sum(axis=0)
+    forward, backward = columns[1:], columns[:-1]
+    coefficients = np.zeros((ORDER, columns.shape[1]))
+    for step in range(ORDER):
+        left = np.square(forward)
+        left += np.square(backward)
+        left = left.sum(axis=0)
+        shared = (forward * backward).sum(axis=0)
         k = np.divide(-2 * shared, left, out=np.zeros_like(left), where=left > nothing)
         coefficients[:step] += k * coefficients[:step][::-1]
         coefficients[step] = k
-        spare = np.multiply(k, forward, out=spare[: len(forward)])
-        spare += backward
-        backward *= k
-        forward += backward
-        forward, backward, spare = forward[1:], spare[:-1], backward
-    return coefficients.T.reshape(*series.shape[:-1], order)
+        forward, backward = (forward + k * backward)[1:], (backward + k * forward)[:-1]
+    return coefficients
 
 
-def _column_sums(a: Array, b: Array) -> Array:
-    sums: Array = np.einsum("ij,ij->j", a, b, optimize=False)
-    return sums
+def bits_of_levels(length: int) -> Array:
+    """The entropy that a grey level has by its count (length + 1) of a series' values.
+
+    In multiples of 2**-44: sums of these are exact, whatever their order.
+    """
+    share = np.arange(1, length + 1) / length
+    bits = np.zeros(length + 1)
+    bits[1:] = np.rint(-share * np.log2(share) / _UNIT) * _UNIT
+    return bits
+
+
+def _correlations(deviations: Array, spread: Array) -> Array:
+    """Pearson's correlations (n, signals, 3) of axes (length, n, axes)."""
+    length, n, _ = deviations.shape
+    x, y, z = np.moveaxis(deviations.reshape(length, n, -1, 3), -1, 0)
+    unit_x, unit_y, unit_z = np.moveaxis(spread.reshape(n, -1, 3), -1, 0)
+    return np.stack(
+        [
+            (a * b).sum(axis=0) / (length - 1) / unit_a / unit_b
+            for a, b, unit_a, unit_b in (
+                (x, y, unit_x, unit_y),
+                (x, z, unit_x, unit_z),
+                (y, z, unit_y, unit_z),
+            )
+        ],
+        axis=-1,
+    )
 
 
 def _quartile(ordered: Array, i: int) -> Array:
-    return (ordered[..., i - 1] + ordered[..., i]) / 2
+    return (ordered[:, i - 1] + ordered[:, i]) / 2
 
 
 def _entropy(ordered: Array) -> Array:
@@ -136,10 +177,8 @@ def _entropy(ordered: Array) -> Array:
     np.clip(levels, 0, 255, out=levels)
     grey = levels.astype(np.uint8)  # rounds down
     is_end = np.ones(ordered.shape, dtype=np.bool_)
-    np.not_equal(grey[..., 1:], grey[..., :-1], out=is_end[..., :-1])
+    np.not_equal(grey[:, 1:], grey[:, :-1], out=is_end[:, :-1])
     ends = np.flatnonzero(is_end)
-    share = np.arange(1, length + 1) / length
-    bits = -share * np.log2(share)
     runs = np.diff(ends, prepend=-1)
-    entropy = np.bincount(ends // length, weights=bits[runs - 1]).astype(np.float64, copy=False)
-    return entropy.reshape(ordered.shape[:-1])
+    entropy = np.bincount(ends // length, weights=bits_of_levels(length)[runs])
+    return entropy.astype(np.float64, copy=False)

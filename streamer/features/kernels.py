@@ -1,0 +1,322 @@
+"""What `series`, `statistics` and `spectra` find, compiled: the same numbers, to the bit.
+
+Series stand side by side as columns and time runs down, so one instruction works on several of
+them, and every sum is taken value by value, as NumPy takes it along the first axis. The ranks that
+are needed come from a sorting network, and entropies from sums that are exact.
+"""
+
+import math
+from functools import cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.compiled import compiled
+from streamer.features import columnwise
+from streamer.features.series import SERIES
+from streamer.features.spectra import (
+    BANDS,
+    BIASED_KURTOSIS,
+    BIASED_SKEWNESS,
+    SCALE,
+    InFrequency,
+    Shape,
+)
+from streamer.features.statistics import ORDER, ROUNDING, InTime, Statistics, bits_of_levels
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Spectra = npt.NDArray[np.complex128]
+
+_WIDTH: Final = 40
+"""Columns computed at once: two windows in time, three in frequency, and what rounds them up."""
+
+_NOTHING: Final = ROUNDING**2
+_STATISTICS: Final = len(Statistics._fields)
+_MEAN, _SIZE, _STD, _MAD, _MAX, _MIN, _ENERGY, _IQR, _ENTROPY = range(_STATISTICS)
+_SHAPE: Final = len(Shape._fields)
+_PEAK, _MEAN_FREQUENCY, _SKEWNESS, _KURTOSIS = range(_SHAPE)
+
+
+def series_of(signals: Array) -> Array:
+    """Compute what `series.series_of` does."""
+    series = np.empty((len(signals), SERIES, signals.shape[-1] - 1))
+    _series_of(signals, series)
+    return series
+
+
+def in_time(series: Array, axes: int) -> InTime:
+    """Compute what `statistics.in_time` does."""
+    n, count, length = series.shape
+    found = InTime(
+        np.empty((n, _STATISTICS, count)),
+        np.empty((n, count, ORDER)),
+        np.empty((n, axes // 3, 3)),
+    )
+    _in_time(series, _network(length), _gains(length), *found)
+    return found
+
+
+def in_frequency(transform: Spectra) -> InFrequency:
+    """Compute what `spectra.in_frequency` does."""
+    n, count, length = len(transform), transform.shape[1], transform.shape[2] - 1
+    found = InFrequency(
+        np.empty((n, _STATISTICS, count)), np.empty((n, _SHAPE, count)), np.empty((n, count, BANDS))
+    )
+    _in_frequency(transform, _network(length), _gains(length), *found)
+    return found
+
+
+@cache
+def _network(length: int) -> Ints:
+    """Exchanges that bring extremes and quartiles into their places.
+
+    Batcher's merge exchange (Knuth, "The Art of Computer Programming", 5.2.2, algorithm M) without
+    the exchanges on which these do not depend.
+
+    Returns:
+        (exchanges, 3): row i is exchanged with row j if that is less, and so are the rows after
+        them, as many in all as the third number says.
+    """
+    layers = []
+    p = length // 2
+    while p:
+        q, r, d = length // 2, 0, p
+        while d:
+            layers.append([(i, i + d) for i in range(length - d) if i & p == r])
+            d, q, r = max(0, q - p), q // 2, p
+        p //= 2
+    quarter = length // 4
+    needed = {0, quarter - 1, quarter, 3 * quarter - 1, 3 * quarter, length - 1}
+    runs: list[list[int]] = []
+    for layer in reversed(layers):
+        layer_runs: list[list[int]] = []
+        for i, j in [pair for pair in layer if not needed.isdisjoint(pair)]:
+            needed |= {i, j}
+            if layer_runs and sum(layer_runs[-1][::2]) == i:
+                layer_runs[-1][2] += 1
+            else:
+                layer_runs.append([i, j, 1])
+        runs = layer_runs + runs
+    return np.array(runs, np.int64)
+
+
+@cache
+def _gains(length: int) -> Array:
+    """(length,) What one more value of a grey level that has so many adds to the entropy."""
+    return np.diff(bits_of_levels(length))
+
+
+@compiled
+def _series_of(signals: Array, series: Array) -> None:
+    for window in range(len(signals)):
+        for axis in range(3):
+            columnwise.differ(signals[window, axis], series[window, axis], series[window, 6 + axis])
+            columnwise.differ(
+                signals[window, 6 + axis], series[window, 9 + axis], series[window, 12 + axis]
+            )
+            columnwise.positive(signals[window, 3 + axis], series[window, 3 + axis])
+        for i, signal in enumerate((0, 6, 9, 12)):
+            columnwise.magnitude(series[window, signal : signal + 3], series[window, 15 + i])
+
+
+@compiled
+def _in_time(
+    series: Array,
+    network: Ints,
+    gains: Array,
+    described: Array,
+    coefficients: Array,
+    correlations: Array,
+) -> None:
+    windows, count, length = series.shape
+    at_once = _WIDTH // count
+    columns, deviations = np.zeros((length, _WIDTH)), np.empty((length, _WIDTH))
+    spare, found = np.empty((length, _WIDTH)), np.zeros((_STATISTICS, _WIDTH))
+    spread, burg = np.empty(_WIDTH), np.zeros((ORDER, _WIDTH))
+    for first in range(0, windows, at_once):
+        n = min(at_once, windows - first)
+        _load(columns, series, first, n)
+        _describe(columns, network, gains, spare, deviations, found, spread)
+        _autoregress(columns, spare, burg)
+        for i in range(n):
+            _correlate(deviations, spread, i * count, correlations[first + i])
+            for j in range(count):
+                for k in range(_STATISTICS):
+                    described[first + i, k, j] = found[k, i * count + j]
+                for k in range(ORDER):
+                    coefficients[first + i, j, k] = burg[k, i * count + j]
+
+
+@compiled
+def _in_frequency(
+    transform: Spectra, network: Ints, gains: Array, described: Array, shapes: Array, bands: Array
+) -> None:
+    windows, count, length = transform.shape[0], transform.shape[1], transform.shape[2] - 1
+    at_once = _WIDTH // count
+    columns, deviations = np.zeros((length, _WIDTH)), np.empty((length, _WIDTH))
+    spare, found = np.empty((length, _WIDTH)), np.zeros((_STATISTICS, _WIDTH))
+    spread, shape = np.empty(_WIDTH), np.zeros((_SHAPE, _WIDTH))
+    energies = np.zeros((BANDS, _WIDTH))
+    for first in range(0, windows, at_once):
+        n = min(at_once, windows - first)
+        _load_amplitudes(columns, transform, first, n)
+        _describe(columns, network, gains, spare, deviations, found, spread)
+        _shape(columns, deviations, spread, shape)
+        _bands(columns, energies)
+        for i in range(n):
+            for j in range(count):
+                for k in range(_STATISTICS):
+                    described[first + i, k, j] = found[k, i * count + j]
+                for k in range(_SHAPE):
+                    shapes[first + i, k, j] = shape[k, i * count + j]
+                for k in range(BANDS):
+                    bands[first + i, j, k] = energies[k, i * count + j]
+
+
+@compiled
+def _load(columns: Array, series: Array, first: int, n: int) -> None:
+    """Put the series of n windows side by side."""
+    _, count, length = series.shape
+    for i in range(n):
+        for j in range(count):
+            for t in range(length):
+                columns[t, i * count + j] = series[first + i, j, t]
+
+
+@compiled
+def _load_amplitudes(columns: Array, transform: Spectra, first: int, n: int) -> None:
+    """Put the amplitudes of n windows' series side by side, all but the constant part."""
+    length, width = columns.shape
+    count = transform.shape[1]
+    for i in range(n):
+        for j in range(count):
+            for t in range(length):
+                value = transform[first + i, j, t + 1]
+                columns[t, i * count + j] = value.real * value.real + value.imag * value.imag
+    for t in range(length):
+        for j in range(width):
+            columns[t, j] = math.sqrt(columns[t, j]) * SCALE
+
+
+@compiled
+def _describe(
+    columns: Array,
+    network: Ints,
+    gains: Array,
+    spare: Array,
+    deviations: Array,
+    found: Array,
+    spread: Array,
+) -> None:
+    """`statistics.describe`."""
+    length, width = columns.shape
+    columnwise.add_up(columns, found[_MEAN])
+    columnwise.add_up_sizes(columns, found[_SIZE])
+    columnwise.add_up_squares(columns, found[_ENERGY])
+    for j in range(width):
+        found[_MEAN, j] /= length
+    columnwise.subtract(deviations, columns, found[_MEAN])
+    columnwise.add_up_sizes(deviations, found[_MAD])
+    columnwise.add_up_squares(deviations, found[_STD])
+    columnwise.copy(columns, 0, length, spare)
+    rows = spare.reshape(-1)
+    for run in range(len(network)):
+        low, high = network[run, 0] * width, network[run, 1] * width
+        size = network[run, 2] * width
+        columnwise.exchange(rows[low : low + size], rows[high : high + size])
+    _sum_entropy(columns, gains, found[_ENTROPY])
+    quarter = length // 4
+    for j in range(width):
+        found[_SIZE, j] /= length
+        found[_ENERGY, j] /= length
+        found[_MAD, j] /= length
+        found[_STD, j] = math.sqrt(found[_STD, j] / (length - 1))
+        found[_MIN, j], found[_MAX, j] = spare[0, j], spare[length - 1, j]
+        upper = (spare[3 * quarter - 1, j] + spare[3 * quarter, j]) / 2
+        found[_IQR, j] = upper - (spare[quarter - 1, j] + spare[quarter, j]) / 2
+        largest = max(found[_MAX, j], -found[_MIN, j])
+        spread[j] = np.inf if found[_STD, j] <= ROUNDING * largest else found[_STD, j]
+
+
+@compiled
+def _sum_entropy(columns: Array, gains: Array, entropy: Array) -> None:
+    """The entropy of the histogram of each column's grey levels, as it grows."""
+    length, width = columns.shape
+    counts = np.zeros((width, 256), np.uint8)
+    levels = np.empty(width, np.uint8)
+    for j in range(width):
+        entropy[j] = 0
+    for t in range(length):
+        columnwise.grey(levels, columns[t])
+        for j in range(width):
+            had = counts[j, levels[j]]
+            entropy[j] += gains[had]
+            counts[j, levels[j]] = had + 1
+
+
+@compiled
+def _autoregress(columns: Array, forward: Array, coefficients: Array) -> None:
+    """`statistics.autoregression`; the columns become the backward errors."""
+    length, width = columns.shape
+    nothing, left, shared = np.empty(width), np.empty(width), np.empty(width)
+    columnwise.add_up_squares(columns, nothing)
+    columnwise.copy(columns, 1, length, forward)
+    for step in range(ORDER):
+        ahead, behind = forward[step : length - 1], columns[: length - 1 - step]
+        columnwise.add_up_errors(ahead, behind, left, shared)
+        k = coefficients[step]
+        for j in range(width):
+            k[j] = -2 * shared[j] / left[j] if left[j] > _NOTHING * nothing[j] else 0.0
+            for i in range((step + 1) // 2):
+                a, b = coefficients[i, j], coefficients[step - 1 - i, j]
+                coefficients[i, j] = a + k[j] * b
+                coefficients[step - 1 - i, j] = b + k[j] * a
+        if step < ORDER - 1:
+            columnwise.reflect(ahead, behind, k)
+
+
+@compiled
+def _correlate(deviations: Array, spread: Array, first: int, correlations: Array) -> None:
+    """Pearson's correlations of the axes of one window, which come first among its series."""
+    length = len(deviations)
+    for signal in range(len(correlations)):
+        x = first + 3 * signal
+        y, z = x + 1, x + 2
+        xy, xz, yz = 0.0, 0.0, 0.0
+        for t in range(length):
+            xy += deviations[t, x] * deviations[t, y]
+            xz += deviations[t, x] * deviations[t, z]
+            yz += deviations[t, y] * deviations[t, z]
+        correlations[signal, 0] = xy / (length - 1) / spread[x] / spread[y]
+        correlations[signal, 1] = xz / (length - 1) / spread[x] / spread[z]
+        correlations[signal, 2] = yz / (length - 1) / spread[y] / spread[z]
+
+
+@compiled
+def _shape(columns: Array, deviations: Array, spread: Array, shape: Array) -> None:
+    """What a spectrum has besides: its peak, and its moments."""
+    length, width = columns.shape
+    total, weighted = np.empty(width), np.empty(width)
+    columnwise.add_up(columns, total)
+    columnwise.add_up_weighted(columns, weighted)
+    columnwise.find_peak(columns, shape[_PEAK])
+    columnwise.add_up_moments(deviations, spread, shape[_SKEWNESS], shape[_KURTOSIS])
+    for j in range(width):
+        shape[_MEAN_FREQUENCY, j] = weighted[j] / total[j] if total[j] > 0 else 0.0
+        shape[_SKEWNESS, j] = shape[_SKEWNESS, j] / length * BIASED_SKEWNESS
+        shape[_KURTOSIS, j] = shape[_KURTOSIS, j] / length * BIASED_KURTOSIS
+
+
+@compiled
+def _bands(columns: Array, energies: Array) -> None:
+    """The energy of each band, the wider ones made of the smallest."""
+    for band in range(8):
+        columnwise.add_up_squares(columns[8 * band : 8 * band + 8], energies[band])
+    for j in range(columns.shape[1]):
+        for i in range(4):
+            energies[8 + i, j] = energies[2 * i, j] + energies[2 * i + 1, j]
+        for i in range(2):
+            two = energies[3 * i, j] + energies[3 * i + 1, j]
+            energies[12 + i, j] = two + energies[3 * i + 2, j]
