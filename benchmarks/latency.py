@@ -5,7 +5,8 @@
 Devices publish one sample a JSON record at 50 Hz, in real time, a worker labels them, a consumer
 of committed records notes when it gets each event. The last sample a window needs is its 130th,
 as the last jerk needs one more than 128, and the median filter another. Publisher, broker, worker
-and consumer share the machine and its clock. Options given several times make cases.
+and consumer share the machine and its clock. Reported besides: what a sample costs the worker in
+processor time while it keeps up. Options given several times make cases.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from pathlib import Path
 import click
 import msgspec
 import numpy as np
+import psutil
 from aiokafka import AIOKafkaProducer
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -76,22 +78,26 @@ def main(
                     "commit_interval_ms": commit_interval_ms,
                 }
             )
-            late_ms = asyncio.run(latencies(settings, count, FLAGS[asked], seconds))
+            late_ms, cpu_s = asyncio.run(latencies(settings, count, FLAGS[asked], seconds))
             p50, p99 = np.percentile(late_ms, (50, 99))
+            samples = count * 1000 // STEP_MS * seconds
             line = {"benchmark": "latency", "predictor": asked, "delivery": guarantee}
             line |= {"samples_per_second": count * 1000 // STEP_MS, "events": len(late_ms)}
-            click.echo(json.dumps(line | {"p50_ms": round(p50), "p99_ms": round(p99)}))
+            line |= {"p50_ms": round(p50), "p99_ms": round(p99)}
+            click.echo(json.dumps(line | {"cpu_us_per_sample": round(cpu_s / samples * 1e6, 2)}))
 
 
 async def latencies(
     settings: Settings, devices: int, flags: list[str], seconds: int
-) -> list[float]:
-    """Milliseconds of each event, after things have settled."""
+) -> tuple[list[float], float]:
+    """Milliseconds of each event, after things have settled, and the worker's processor time."""
     await topics.ensure(settings, 10)
     start_ms = int(time.time() * 1000) + 3000
     found: list[float] = []
     with tempfile.TemporaryDirectory() as scratch, fleet(settings, Path(scratch)) as running:
         running.start("worker", *flags)
+        worker = psutil.Process(running.running["worker"].pid)
+        settled_s: float | None = None
         with publisher(settings, devices, start_ms):
             async with reader(settings, settings.events_topic, "latest", 10) as consumer:
                 end_s = start_ms / 1000 + 10 + seconds
@@ -100,6 +106,7 @@ async def latencies(
                     now_ms = time.time() * 1000
                     if now_ms < start_ms + 10_000:
                         continue
+                    settled_s = settled_s if settled_s is not None else processor_s(worker)
                     for records in fetched.values():
                         for record in records:
                             event = decode_event(record.value or b"")
@@ -109,7 +116,14 @@ async def latencies(
                                     event.window_start, event.device_id, start_ms, devices
                                 )
                             )
-    return found
+                assert settled_s is not None
+                cpu_s = processor_s(worker) - settled_s
+    return found, cpu_s
+
+
+def processor_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def phase_ms(device: int, devices: int) -> float:

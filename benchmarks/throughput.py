@@ -59,7 +59,9 @@ class Case:
 
 
 @click.command()
-@click.option("--samples", default=2_000_000, show_default=True, help="In the topic.")
+@click.option(
+    "--samples", default=2_000_000, show_default=True, help="In the topic, at least 600 a device."
+)
 @click.option("--workers", multiple=True, type=int, default=[1], show_default=True)
 @click.option(
     "--format",
@@ -90,9 +92,8 @@ def main(
     with LocalKafka() as kafka:
         address = {"bootstrap_servers": kafka.bootstrap_servers, "partitions": PARTITIONS}
         for case in {case.topic: case for case in cases}.values():
-            asyncio.run(
-                write(Settings.load(address | {"readings_topic": case.topic}), case, samples)
-            )
+            readings_settings = Settings.load(address | {"readings_topic": case.topic})
+            asyncio.run(write(readings_settings, case, max(samples, 600 * case.devices)))
         for run, case in itertools.product(range(repeat), cases):
             settings = Settings.load(
                 address
