@@ -183,3 +183,14 @@ POSTURE_CHANGES: Final = {
     (_A.LAYING, _A.STANDING): 12,
 }
 """Movements that the public data set tells apart, with its numbers; 1 to 6 are the activities."""
+
+RISING_LEAN: Final = (0.0, -0.45, -0.10)
+"""How far the direction of gravity swings out while somebody sits down or stands up."""
+LYING_LEAN: Final = (0.0, 0.15, -0.12)
+"""The same while somebody lies down or gets up from there: by the side."""
+LEAN_VARIETY: Final = 0.12
+"""Standard deviation of both from one time to the next."""
+STIR: Final = (0.07, 0.06, 0.06, 0.45, 0.35, 0.35)
+"""Unrest in the middle of a movement, in the units of the sensors."""
+TWIST: Final = 0.8
+"""Standard deviation of the rotation about the trunk, in rad/s."""

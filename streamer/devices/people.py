@@ -16,14 +16,25 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
-from streamer.devices.motions import MOTIONS, POSTURE_CHANGES, REACHABLE, Activity, Gait
+from streamer.devices.motions import (
+    LEAN_VARIETY,
+    LYING_LEAN,
+    MOTIONS,
+    POSTURE_CHANGES,
+    REACHABLE,
+    RISING_LEAN,
+    STIR,
+    TWIST,
+    Activity,
+    Gait,
+)
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 RATE_HZ: Final = 50
 
-_POSTURE_CHANGE_S: Final = (2.0, 5.0)
+_POSTURE_CHANGE_S: Final = (2.4, 5.0)
 _GAIT_CHANGE_S: Final = (0.8, 1.6)
 
 _HARMONICS: Final = np.array([1, 2, 3, 4, 6])
@@ -132,18 +143,24 @@ class Person:
 
         before, after = MOTIONS[here], MOTIONS[there]
         sway = (leaving * before.sway + arrived * after.sway) * self._sway.take(n)
-        tremor = self._tremor.take(n) * (
+        unrest = self._tremor.take(n)
+        tremor = unrest * (
             leaving * (before.tremor_acc + before.tremor_gyro)
             + arrived * (after.tremor_acc + after.tremor_gyro)
         )
         direction = leaving * self._gravity[here] + arrived * self._gravity[there]
         samples: Floats = self._restlessness * tremor
         if (here, there) in POSTURE_CHANGES:
-            # The trunk leans forward and back again; the body is pushed, carried and caught.
-            lean = 16 * (progress * (1 - progress)) ** 2
-            direction = direction + lean * self._rng.normal((0, 0, 0.3), 0.1)
+            # The trunk leans forward, or aside, and back again, and twists; the body is pushed,
+            # carried and caught.
+            effort = 16 * (progress * (1 - progress)) ** 2
+            lean = LYING_LEAN if Activity.LAYING in (here, there) else RISING_LEAN
+            direction = direction + effort * self._rng.normal(lean, LEAN_VARIETY)
+            samples += effort * STIR * unrest
             push = self._rng.normal((0.15, 0, 0.1), 0.05)
-            samples[:, :3] += lean * np.cos(4 * np.pi * progress) * push
+            samples[:, :3] += effort * np.cos(4 * np.pi * progress) * push
+            twist = effort * np.cos(np.pi * progress + self._rng.uniform(0, 1))
+            samples[:, 3:] += twist * self._rng.normal(0, TWIST) * direction
         samples += self._turn(direction + self._restlessness * sway)
         shares = {here: leaving}
         shares[there] = shares.get(there, 0) + arrived
