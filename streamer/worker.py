@@ -15,7 +15,7 @@ from streamer.kafka.worker import Worker, until_stopped
 from streamer.metrics import Metrics
 from streamer.ops.health import Health
 from streamer.ops.http import WorkerPages, serve
-from streamer.ops.memory import keep_freed_memory
+from streamer.ops.memory import collect_garbage_rarely, keep_freed_memory
 from streamer.predict.choose import open_predictor
 from streamer.settings import Settings
 
@@ -40,6 +40,7 @@ async def run(
     """
     logging.configure(settings)
     keep_freed_memory()
+    collect_garbage_rarely()
     stopping = asyncio.Event()
     on_signals(stopping)
     metrics, health = Metrics(), Health(time.monotonic)

@@ -55,7 +55,7 @@ class FeatureSet(msgspec.Struct, frozen=True):
     version: str
 
 
-class ActivityEvent(msgspec.Struct, frozen=True, kw_only=True):
+class ActivityEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The activity of one device in one window.
 
     Numbers have six decimals. When no model could be asked and the worker is set up to say so

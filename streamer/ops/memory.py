@@ -1,11 +1,25 @@
 """How the process's memory is managed, where the C library lets itself be told."""
 
 import ctypes
+import gc
 import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 32 * 1024 * 1024
 """As large as glibc allows."""
+
+
+_ALLOCATIONS = 50_000
+"""Between two collections of garbage: a second's windows, none of which is in a cycle."""
+
+
+def collect_garbage_rarely() -> None:
+    """Spare the collector what lives as long as the process, and what is gone by itself.
+
+    Looking at each event's parts again and again cost as much as making them.
+    """
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS, 20, 100)
 
 
 def keep_freed_memory() -> None:
