@@ -11,14 +11,12 @@ import numpy.typing as npt
 from streamer.errors import ModelError
 from streamer.features import NAMES
 from streamer.model import artifact
+from streamer.model.table import VARIABLES
 from streamer.predict.local import LocalPredictor
 from streamer.predict.onnx import OnnxPredictor
 from streamer.predict.protocol import UNKNOWN, ModelCard, Prediction, Predictor
 
 Floats = npt.NDArray[np.float64]
-
-VARIABLES = tuple(f"Var{i:03d}" for i in range(1, len(NAMES) + 1))
-"""The features as the article's schema for Amazon ML names them."""
 
 
 class BadInputError(Exception):

@@ -63,10 +63,12 @@ def collect(
     exclude_users: Collection[int] = (),
     seed: int = 0,
     report: Callable[[str], None] = lambda _: None,
+    copies: int = COPIES,
 ) -> Windows:
     """Cut recordings and varied copies of them, each from a random sample of its first hop.
 
-    The arguments are those of `streamer.model.train.train`.
+    The other arguments are those of `streamer.model.train.train`. However many copies there are,
+    the windows of the recordings as they are stay the same.
 
     Raises:
         DataError: a user is not there, nobody is left, or the data are malformed.
@@ -84,7 +86,7 @@ def collect(
             own = [s for s in segments if s.experiment == recording.experiment]
             # Of its own, so that leaving others out does not change a recording's windows.
             rng = np.random.default_rng([seed, recording.experiment])
-            for copy in range(COPIES + 1):
+            for copy in range(copies + 1):
                 version = varied(recording, rng) if copy else recording
                 parts.append(cut(version, own, int(rng.integers(UCI_HAR.hop)), copy))
             report(f"{recording.device_id}: {len(parts[-1])} windows")

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from streamer.endpoint.sagemaker import _read
-from streamer.endpoint.served import VARIABLES, mounted
+from streamer.endpoint.served import mounted
 from streamer.errors import EndpointError, ModelError, SettingsError
 from streamer.metrics import Metrics
 from streamer.model import artifact
+from streamer.model.table import VARIABLES
 from streamer.predict import formats
 from streamer.predict.amazon_ml import amazon_ml
 from streamer.predict.answers import Answers, Floats
