@@ -1,6 +1,7 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are there whole or not at all."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,29 @@ def replaced(path: Path) -> Iterator[IO[bytes]]:
     finally:
         if unfinished:
             unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def placed(folder: Path) -> Iterator[Path]:
+    """Give a folder to write in that takes its place only when all of it is written.
+
+    Raises:
+        DataError: something is there already, or it cannot be written.
+    """
+    unfinished = None
+    try:
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise DataError(f"{folder} is there already and not empty; choose another folder")
+        unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+        yield unfinished
+        unfinished.chmod(0o777 & ~_umask())
+        unfinished.replace(folder)
+        unfinished = None
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror}") from None
+    finally:
+        if unfinished:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -21,7 +21,7 @@ COMMANDS = {
     "serve": "The same, as SageMaker runs it in a container.",
     "dlq": "Look at refused readings, and put them back.",
     "evaluate": "Judge the events of replayed recordings.",
-    "dataset": "Features of a data set's windows.",
+    "dataset": "Convert data sets, and show what is in them.",
     "model": "Train and inspect models.",
     "plan": "How much of everything a number of devices needs.",
     "config": "Show and check the settings.",

@@ -1,21 +1,62 @@
 """`streamer dataset`."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from streamer.features import scale
 from streamer.files import replaced
+from streamer.model import page, statistics_report
+from streamer.model.conversion import LABEL_STYLES, LabelStyle
+from streamer.model.conversion import convert as convert_table
 from streamer.model.dataset import window_features
+from streamer.model.outputs import new_folder, terminable
 from streamer.model.recordings import read_windows
+from streamer.model.sources import read_source
+from streamer.model.statistics import describe
+from streamer.model.table import MOST_INVALID, Invalid
+
+Advance = Callable[[int], None]
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str, int | None], Advance]]:
+    """Bars for people; gives a function that makes one, which shows once it moves."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+
+        def make(what: str, total: int | None) -> Advance:
+            task = progress.add_task(what, total=total, visible=False)
+            return lambda done: progress.update(task, advance=done, visible=True)
+
+        yield make
+
+
+def _complain(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def _source(command: Callable[..., Any]) -> Callable[..., Any]:
+    most = click.option(
+        "--max-invalid",
+        type=click.IntRange(min=0),
+        default=MOST_INVALID,
+        show_default=True,
+        help="Stop when more records than this are invalid.",
+    )
+    return click.argument("source", type=click.Path(exists=True, path_type=Path))(most(command))
 
 
 @click.group
 def dataset() -> None:
-    """Turn data sets of recordings into features."""
+    """Convert data sets, look at them, or compute features of their windows."""
 
 
 @dataset.command
@@ -41,10 +82,94 @@ def features(raw_dir: Path, windows: Path, output: Path, scaled: bool) -> None:
     the published features.
     """
     listed = read_windows(windows)
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("windows", total=len(listed))
-        computed = window_features(raw_dir, listed, lambda done: bar.advance(task, done))
+    with _bars() as bar:
+        computed = window_features(raw_dir, listed, bar("windows", len(listed)))
     with replaced(output) as file:
         np.savez(file, row=[w.row for w in listed], X=scale(computed) if scaled else computed)
     click.echo(f"{output}: {len(listed)} windows")
+
+
+@dataset.command
+@_source
+@click.option(
+    "--output", required=True, help="Folder to make, on disk or in S3 (s3://bucket/folder)."
+)
+@click.option(
+    "--records-per-file",
+    type=click.IntRange(min=1),
+    help="Write pieces of so many records, such as 1000; one file when left out.",
+)
+@click.option(
+    "--labels",
+    type=click.Choice(LABEL_STYLES),
+    default=LABEL_STYLES[0],
+    show_default=True,
+    help="Labels as the source numbers them, or by their names.",
+)
+@click.option(
+    "--with-subject",
+    is_flag=True,
+    help="Add whose window it is as the last column; training from CSV needs it.",
+)
+def convert(
+    source: Path,
+    output: str,
+    records_per_file: int | None,
+    labels: LabelStyle,
+    with_subject: bool,
+    max_invalid: int,
+) -> None:
+    """Convert SOURCE to CSV, label first, with a schema for Amazon ML.
+
+    SOURCE is the published data set, a folder or its zip; or a folder RawData of recordings with
+    labels.txt, cut into windows as for training; or CSV files that were converted before.
+
+    The output is there when all of it is, or not at all. In S3 region, credentials and address are
+    those that the AWS SDK finds.
+    """
+    invalid = Invalid(max_invalid, _complain)
+    with terminable(), _bars() as bar, new_folder(output, bar("uploading", None)) as folder:
+        table = read_source(source, invalid, report=bar("reading", None))
+        files = convert_table(
+            table, folder, records_per_file, labels, with_subject, bar("writing", len(table))
+        )
+    click.echo(
+        f"{output}: {len(table)} records in {len(files) - 1} files and a schema"
+        + (f"; {invalid.count} invalid records left out" if invalid.count else "")
+    )
+
+
+@dataset.command
+@_source
+@click.option(
+    "--top",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Show so many features, the most correlated first.",
+)
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a page of HTML with plots and all features.",
+)
+def statistics(source: Path, top: int, report: Path | None, max_invalid: int) -> None:
+    """Show what is in SOURCE before you train on it.
+
+    Classes and their balance; of each feature the distribution, missing and invalid values, and
+    how much it correlates with the target. SOURCE is as for `streamer dataset convert`.
+    """
+    if report:
+        page.require()
+    invalid = Invalid(max_invalid, _complain)
+    with _bars() as bar:
+        table = read_source(source, invalid, incomplete=True, report=bar("reading", None))
+    described = describe(table)
+    Console().print(
+        statistics_report.as_tables(described, table.names, invalid.count, top), highlight=False
+    )
+    if report:
+        text = statistics_report.as_page(described, table, str(source), invalid.count)
+        with replaced(report) as file:
+            file.write(text.encode())
+        click.echo(f"{report}: open it in a browser")

@@ -60,6 +60,8 @@ _STYLE: "dict[RcKeyType, Any]" = {
     # Or the same figure would be other bytes each time.
     "svg.hashsalt": "streamer",
     "text.color": INK,
+    # A label such as `a$b$c` is no formula.
+    "text.parse_math": False,
     "xtick.color": MUTED,
     "xtick.labelcolor": INK,
     "ytick.color": MUTED,

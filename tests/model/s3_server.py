@@ -1,0 +1,62 @@
+"""A real S3 on this machine: moto's, with an eye on the uploads."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+BUCKET = "some-bucket"
+
+
+class S3Server:
+    """Its objects, and what happens to uploads."""
+
+    def __init__(self) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self.on_upload: Callable[[str], bool] = lambda _: True
+        """Is asked for each key whether its upload may go on."""
+        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        key = environ["PATH_INFO"].removeprefix(f"/{BUCKET}/")
+        upload = environ["REQUEST_METHOD"] == "PUT" and key != environ["PATH_INFO"]
+        if upload and not self.on_upload(key):
+            start_response("403 Forbidden", [("Content-Type", "application/xml")])
+            return [b"<Error><Code>AccessDenied</Code><Message>not yours</Message></Error>"]
+        answer: Iterable[bytes] = self._moto(environ, start_response)
+        return answer
+
+    @contextmanager
+    def running(self) -> Iterator["S3Server"]:
+        thread = threading.Thread(target=self._server.serve_forever)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
+
+    def client(self) -> Any:
+        return boto3.client("s3", endpoint_url=self.url)
+
+    def objects(self) -> dict[str, bytes]:
+        client = self.client()
+        found = client.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+        keys = [each["Key"] for each in found]
+        return {key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+
+    def empty(self) -> None:
+        """Start over, with an empty bucket."""
+        self.on_upload = lambda _: True
+        client = self.client()
+        if BUCKET in (each["Name"] for each in client.list_buckets()["Buckets"]):
+            for key in self.objects():
+                client.delete_object(Bucket=BUCKET, Key=key)
+        else:
+            client.create_bucket(Bucket=BUCKET)
