@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from streamer.contracts.activities import is_movement
 from streamer.errors import ModelError
 from streamer.features import NAMES
 from streamer.model import artifact
 from streamer.model.table import VARIABLES
 from streamer.predict.local import LocalPredictor
 from streamer.predict.onnx import OnnxPredictor
-from streamer.predict.protocol import UNKNOWN, ModelCard, Prediction, Predictor
+from streamer.predict.protocol import ModelCard, Prediction, Predictor
 
 Floats = npt.NDArray[np.float64]
 
@@ -96,7 +97,7 @@ def activities_only(prediction: Prediction, labels: Mapping[str, str]) -> Predic
         labels: what to call activities; others keep the model's own names.
     """
     card = prediction.model
-    chosen = [i for i, activity in enumerate(card.activities) if activity != UNKNOWN]
+    chosen = [i for i, activity in enumerate(card.activities) if not is_movement(activity)]
     activities = tuple(card.activities[i] for i in chosen)
     names = tuple(labels.get(card.activities[i], card.labels[i]) for i in chosen)
     scores = prediction.scores

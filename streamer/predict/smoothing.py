@@ -58,7 +58,8 @@ class ForwardFilter:
     def belief(self, prior: Floats, scores: Floats) -> Floats:
         """Weigh windows' scores (n, classes) against priors; beliefs (n, classes), rounded."""
         weighed = prior * np.maximum(scores, FLOOR) ** TRUST
-        return np.round(weighed / weighed.sum(axis=1, keepdims=True), DECIMALS)
+        belief: Floats = np.round(weighed / weighed.sum(axis=1, keepdims=True), DECIMALS)
+        return belief
 
 
 @cache

@@ -63,7 +63,7 @@ async def test_what_the_article_does_works_with_nothing_but_an_address(
     model = artifact.load()
     # A window that the model is sure about: against the other classes, in the published range.
     sign = np.sign(model.weights[1] - model.weights.mean(axis=0))
-    names = [activity.value for activity in model.card.activities]
+    names = model.card.activities
     expected = names[int(np.argmax((await local(sign[None]))[0]))].replace("_", " ")
     async with serve():
         ran = await asyncio.to_thread(
