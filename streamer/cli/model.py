@@ -7,12 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from streamer.model import artifact
+from streamer.model.candidates import judged_by, known_users
 from streamer.model.csv_recordings import Columns
 from streamer.model.fit import ALGORITHMS, Algorithm
+from streamer.model.judged_page import write_page
+from streamer.model.judged_report import (
+    compared_json,
+    compared_table,
+    judged_json,
+    judged_tables,
+)
 from streamer.model.learn_from import windows_from
 from streamer.model.report import as_card
 from streamer.model.train import train as train_model
@@ -126,6 +135,86 @@ def train(
     artifact.save(output, trained)
     Console().print(as_card(trained))
     click.echo(f"{output}: {trained.card.id} {trained.version}")
+
+
+@model.command
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--model",
+    "path",
+    default=artifact.SHIPPED,
+    type=click.Path(path_type=Path),
+    help="The model to judge; the one in the package when not given.",
+)
+@click.option("--cross-validate", is_flag=True, help="Judge by models that learn from others.")
+@click.option(
+    "--algorithm",
+    type=click.Choice(list(ALGORITHMS)),
+    default="tree",
+    show_default=True,
+    help="How those learn.",
+)
+@click.option(
+    "--report",
+    "page_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all of it as one page, with pictures.",
+)
+@click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
+@source_options
+def evaluate(
+    source: Path,
+    path: Path,
+    cross_validate: bool,
+    algorithm: Algorithm,
+    page_path: Path | None,
+    as_machine: bool,
+    taking: dict[str, Any],
+) -> None:
+    """Judge a model by the recordings in SOURCE, or with --cross-validate a way to learn.
+
+    Cross-validation leaves every user out once, in folds, and judges them by a model of the
+    others. A model that has learned from these users is not judged by them: it is told.
+    """
+    with _progress() as report:
+        if cross_validate:
+            title = f"{ALGORITHMS[algorithm]}, cross-validated over users"
+            [judged] = judged_by([algorithm], source, taking, report).values()
+        else:
+            title = f"{path.name}"
+            [judged] = judged_by([str(path)], source, taking, report).values()
+            if known := known_users(artifact.load(path), judged):
+                click.echo(f"it has learned from these: users {', '.join(known)}", err=True)
+    if page_path is not None:
+        write_page(page_path, title, judged)
+    if as_machine:
+        click.echo(msgspec.json.encode(judged_json(judged)))
+    else:
+        Console().print(title, judged_tables(judged), sep="\n", highlight=False)
+
+
+@model.command
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("candidates", nargs=-1, required=True)
+@click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
+@source_options
+def compare(
+    source: Path, candidates: tuple[str, ...], as_machine: bool, taking: dict[str, Any]
+) -> None:
+    """Judge several models by the same windows of the recordings in SOURCE.
+
+    CANDIDATES are model files, or algorithms (tree, lda, logistic), which are cross-validated, on
+    the same folds. Differences are to the first one.
+    """
+    with _progress() as report:
+        found = judged_by(candidates, source, taking, report)
+    for name, judged in found.items():
+        if name not in ALGORITHMS and (known := known_users(artifact.load(Path(name)), judged)):
+            click.echo(f"{name} has learned from these: users {', '.join(known)}", err=True)
+    if as_machine:
+        click.echo(msgspec.json.encode(compared_json(found)))
+    else:
+        Console().print(compared_table(found), highlight=False)
 
 
 @model.command
