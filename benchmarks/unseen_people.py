@@ -15,16 +15,14 @@ from pathlib import Path
 
 import click
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from streamer.kafka.broker import LocalKafka
-from streamer.model.evaluation import ANSWERS, TRUTHS, macro_f1
-from streamer.model.recordings import read_labels
+from streamer.model.recordings import read_sessions
+from streamer.model.scores import Confusion
 
-Counts = npt.NDArray[np.int64]
+GOAL = 0.97
 
-GOAL = 0.95
+Pairs = list[tuple[str, str]]
 
 
 def streamer(*arguments: str | Path) -> str:
@@ -37,25 +35,30 @@ def streamer(*arguments: str | Path) -> str:
 @click.argument("raw_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def main(raw_dir: Path) -> None:
     """Report macro-F1 over people whom the model that judged them had never seen."""
-    users = sorted({segment.user for segment in read_labels(raw_dir / "labels.txt")})
-    confusion = np.zeros((len(TRUTHS), len(ANSWERS)), np.int64)
+    users = sorted({int(session.subject) for session in read_sessions(raw_dir)})
+    everybody: Pairs = []
     with tempfile.TemporaryDirectory() as scratch, LocalKafka() as kafka:
         for third in range(3):
             unseen = users[third::3]
             found = judge(raw_dir, unseen, Path(scratch, str(third)), kafka.bootstrap_servers)
-            confusion += found
+            everybody += found
             click.echo(
                 f"{len(users) - len(unseen)} people to learn from, users {unseen} to judge by: "
                 f"macro-F1 {macro_f1(found):.4f}"
             )
-    everybody = macro_f1(confusion)
-    click.echo(f"all {len(users)}, each judged by a model of others: macro-F1 {everybody:.4f}")
-    if everybody < GOAL:
+    overall = macro_f1(everybody)
+    click.echo(f"all {len(users)}, each judged by a model of others: macro-F1 {overall:.4f}")
+    if overall < GOAL:
         raise click.ClickException(f"that is under {GOAL}")
 
 
-def judge(raw_dir: Path, unseen: list[int], scratch: Path, kafka: str) -> Counts:
-    """Learn from the others, stream these, and compare labels: the confusion matrix."""
+def macro_f1(pairs: Pairs) -> float:
+    """Of (true, published) activities."""
+    return Confusion.of([true for true, _ in pairs], [said for _, said in pairs]).macro_f1
+
+
+def judge(raw_dir: Path, unseen: list[int], scratch: Path, kafka: str) -> Pairs:
+    """Learn from the others, stream these, and compare labels: (true, published) of each window."""
     theirs, model, labels = scratch / "RawData", scratch / "model.npz", raw_dir / "labels.txt"
     theirs.mkdir(parents=True)
     for user in unseen:
@@ -72,8 +75,12 @@ def judge(raw_dir: Path, unseen: list[int], scratch: Path, kafka: str) -> Counts
     streamer("run", *where, "--group-id", scratch.name, "--until-end", "--http-port", "0",
              "--model", model)  # fmt: skip
     result = msgspec.json.decode(streamer("evaluate", *events, "--labels", labels, "--json"))
-    rows = [[result["confusion"][true][answer] for answer in ANSWERS] for true in TRUTHS]
-    return np.array(rows, np.int64)
+    return [
+        (true, said)
+        for true, answers in result["confusion"].items()
+        for said, count in answers.items()
+        for _ in range(count)
+    ]
 
 
 if __name__ == "__main__":

@@ -1,30 +1,104 @@
 """`streamer model`."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from streamer.model import artifact
+from streamer.model.candidates import judged_by, known_users
+from streamer.model.csv_recordings import Columns
+from streamer.model.fit import ALGORITHMS, Algorithm
+from streamer.model.judged_page import write_page
+from streamer.model.judged_report import (
+    compared_json,
+    compared_table,
+    judged_json,
+    judged_tables,
+)
+from streamer.model.learn_from import windows_from
 from streamer.model.report import as_card
-from streamer.model.train import ALGORITHMS, Algorithm
 from streamer.model.train import train as train_model
 
+Command = Callable[..., Any]
 
-def _numbers(_: click.Context, __: click.Parameter, value: str) -> list[int]:
+
+def _names(_: click.Context, __: click.Parameter, value: str) -> list[str]:
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _columns(_: click.Context, __: click.Parameter, value: str | None) -> Columns | None:
+    if value is None:
+        return None
     try:
-        return [int(number) for number in value.split(",") if number]
-    except ValueError:
-        raise click.BadParameter(f"{value!r} are not numbers such as 1,3,5") from None
+        given = dict(pair.split("=", 1) for pair in value.split(",") if pair)
+        axes = {
+            name: tuple(given.pop(name).split("/")) for name in ("acc", "gyro") if name in given
+        }
+        if wrong := [name for name, columns in axes.items() if len(columns) != 3]:
+            raise click.BadParameter(f"{wrong[0]} needs three columns, such as {wrong[0]}=x/y/z")
+        if given.get("acc_unit", "g") not in ("g", "m/s2"):
+            raise click.BadParameter("acc_unit is g or m/s2")
+        return Columns(**axes, **given)  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        raise click.BadParameter(
+            f"{value!r} is not like acc=ax/ay/az,gyro=gx/gy/gz,label=what,time=t,subject=who,"
+            "acc_unit=m/s2, of which each may be left out"
+        ) from None
+
+
+def source_options(command: Command) -> Command:
+    """Give a command the options that say which windows to take from its SOURCE."""
+
+    @wraps(command)
+    def with_source(**given: Any) -> Any:
+        names = ("columns", "users", "exclude_users", "seed")
+        return command(taking={name: given.pop(name) for name in names}, **given)
+
+    wrapped: Command = with_source
+    for option in (
+        click.option(
+            "--seed", default=0, show_default=True, help="Where windows start, how copies vary."
+        ),
+        click.option("--exclude-users", default="", callback=_names, help="Leave these out."),
+        click.option("--users", default="", callback=_names, help="Take these, such as 1,3,5."),
+        click.option(
+            "--columns",
+            callback=_columns,
+            metavar="NAMES",
+            help="SOURCE has recordings as CSV files, with columns such as "
+            "acc=ax/ay/az,gyro=gx/gy/gz,label=activity,time=t,subject=who,acc_unit=m/s2; what you "
+            "leave out is acc_x/acc_y/acc_z, gyro_x/gyro_y/gyro_z, label, no time (50 Hz), a file "
+            "for each subject, g.",
+        ),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A line that says what is being done, on a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda text: bar.update(task, description=text)
 
 
 @click.group
 def model() -> None:
-    """Train a model, or look at one."""
+    """Train models, judge them, or look at one."""
 
 
 @model.command
-@click.argument("raw_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--output",
     required=True,
@@ -35,33 +109,112 @@ def model() -> None:
 @click.option(
     "--algorithm",
     type=click.Choice(list(ALGORITHMS)),
-    default="lda",
+    default="tree",
     show_default=True,
-    help="Linear discriminant analysis, or multinomial logistic regression.",
+    help="A tree of linear discriminants, one, or multinomial logistic regression.",
 )
-@click.option("--users", default="", callback=_numbers, help="Learn from these, such as 1,3,5.")
-@click.option("--exclude-users", default="", callback=_numbers, help="Do not learn from these.")
-@click.option(
-    "--seed", default=0, show_default=True, help="Chooses where windows start and how copies vary."
-)
+@click.option("--data", help="What to say in the model's card of where the data come from.")
+@source_options
 def train(
-    raw_dir: Path,
+    source: Path,
     output: Path,
     model_id: str,
     algorithm: Algorithm,
-    users: list[int],
-    exclude_users: list[int],
-    seed: int,
+    data: str | None,
+    taking: dict[str, Any],
 ) -> None:
-    """Learn from the recordings in RAW_DIR and check on users left out.
+    """Learn from the recordings in SOURCE, and check on users left out.
 
-    RAW_DIR is the folder RawData of the public download: acc_*.txt, gyro_*.txt and labels.txt.
+    SOURCE is the folder RawData of the public download (acc_*.txt, gyro_*.txt and labels.txt), a
+    folder of CSV recordings (see --columns), or features as `streamer dataset convert
+    --with-subject` writes them.
     """
-    trained = train_model(
-        raw_dir, model_id, algorithm, users, exclude_users, seed, report=click.echo
-    )
+    with _progress() as report:
+        windows, kind = windows_from(source, **taking, report=report)
+        trained = train_model(windows, model_id, algorithm, data or kind, taking["seed"], report)
     artifact.save(output, trained)
+    Console().print(as_card(trained))
     click.echo(f"{output}: {trained.card.id} {trained.version}")
+
+
+@model.command
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--model",
+    "path",
+    default=artifact.SHIPPED,
+    type=click.Path(path_type=Path),
+    help="The model to judge; the one in the package when not given.",
+)
+@click.option("--cross-validate", is_flag=True, help="Judge by models that learn from others.")
+@click.option(
+    "--algorithm",
+    type=click.Choice(list(ALGORITHMS)),
+    default="tree",
+    show_default=True,
+    help="How those learn.",
+)
+@click.option(
+    "--report",
+    "page_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all of it as one page, with pictures.",
+)
+@click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
+@source_options
+def evaluate(
+    source: Path,
+    path: Path,
+    cross_validate: bool,
+    algorithm: Algorithm,
+    page_path: Path | None,
+    as_machine: bool,
+    taking: dict[str, Any],
+) -> None:
+    """Judge a model by the recordings in SOURCE, or with --cross-validate a way to learn.
+
+    Cross-validation leaves every user out once, in folds, and judges them by a model of the
+    others. A model that has learned from these users is not judged by them: it is told.
+    """
+    with _progress() as report:
+        if cross_validate:
+            title = f"{ALGORITHMS[algorithm]}, cross-validated over users"
+            [judged] = judged_by([algorithm], source, taking, report).values()
+        else:
+            title = f"{path.name}"
+            [judged] = judged_by([str(path)], source, taking, report).values()
+            if known := known_users(artifact.load(path), judged):
+                click.echo(f"it has learned from these: users {', '.join(known)}", err=True)
+    if page_path is not None:
+        write_page(page_path, title, judged)
+    if as_machine:
+        click.echo(msgspec.json.encode(judged_json(judged)))
+    else:
+        Console().print(title, judged_tables(judged), sep="\n", highlight=False)
+
+
+@model.command
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("candidates", nargs=-1, required=True)
+@click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
+@source_options
+def compare(
+    source: Path, candidates: tuple[str, ...], as_machine: bool, taking: dict[str, Any]
+) -> None:
+    """Judge several models by the same windows of the recordings in SOURCE.
+
+    CANDIDATES are model files, or algorithms (tree, lda, logistic), which are cross-validated, on
+    the same folds. Differences are to the first one.
+    """
+    with _progress() as report:
+        found = judged_by(candidates, source, taking, report)
+    for name, judged in found.items():
+        if name not in ALGORITHMS and (known := known_users(artifact.load(Path(name)), judged)):
+            click.echo(f"{name} has learned from these: users {', '.join(known)}", err=True)
+    if as_machine:
+        click.echo(msgspec.json.encode(compared_json(found)))
+    else:
+        Console().print(compared_table(found), highlight=False)
 
 
 @model.command

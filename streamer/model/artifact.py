@@ -1,12 +1,14 @@
-"""The model file: a linear classifier in an ``.npz`` that is checked before it is used.
+"""The model file: a tree of linear classifiers in an ``.npz`` that is checked before it is used.
 
 The file is an uncompressed zip that `numpy.load` opens too:
 
 | member | content |
 |---|---|
-| `card.json` | who the model is, its classes, the features it takes, how it was trained |
-| `weights.npy` | float64 (classes, features), on the published scale of the features |
-| `bias.npy` | float64 (classes,) |
+| `card.json` | who the model is, its classes and how they divide, how it was trained and judged |
+| `low.npy`, `high.npy` | float64 (features,): what features are clipped to |
+| `weights.npy` | float64 (rows, features): of all nodes' outcomes but each last |
+| `bias.npy` | float64 (rows,) |
+| `deciles.npy` | float64 (features, 9): how the features of the training windows are distributed |
 
 Nothing in it is executed (no pickle). Nothing is compressed, so the size of the file bounds the
 memory that reading it takes, and the same model is the same bytes everywhere.
@@ -15,6 +17,7 @@ memory that reading it takes, and the same model is the same bytes everywhere.
 import hashlib
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -24,72 +27,81 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from streamer.contracts.activities import UNKNOWN
-from streamer.contracts.events import FeatureSet
 from streamer.errors import ModelError
-from streamer.features import NAMES, UCI_HAR
+from streamer.features import NAMES
+from streamer.model.card import Card, Profile, checked_card
+from streamer.model.division import Division
 from streamer.predict.protocol import ModelCard
 
 SHIPPED = Path(__file__).with_name("har.npz")
 """The model in the package."""
 
+Floats = npt.NDArray[np.float64]
+
+DECILES = 9
+
 _LARGEST_FILE = 1 << 20
-FEATURES = FeatureSet(UCI_HAR.name, UCI_HAR.version)
-_MEMBERS = ("card.json", "weights.npy", "bias.npy")
+_ARRAYS = ("low", "high", "weights", "bias", "deciles")
+_MEMBERS = ("card.json", *(f"{name}.npy" for name in _ARRAYS))
 _EARLIEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a model comes from."""
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A classifier that divides the classes node by node.
 
-    algorithm: str
-    seed: int
-    subjects: tuple[int, ...]
-    windows: int
-    copies: int
-    """Varied copies of each window that it has learned from too."""
-    macro_f1: float
-    """On people left out of training, cross-validated."""
-
-
-class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of a model but its numbers."""
-
-    id: str
-    feature_set: FeatureSet
-    labels: tuple[str, ...]
-    activities: tuple[str, ...]
-    training: Training
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LinearModel:
-    """A classifier whose scores are the softmax of ``weights @ features + bias``.
+    The logits of the nodes' outcomes are ``weights @ clipped features + bias``; what becomes of
+    them is said in `streamer.model.division`. A linear classifier is a tree of one node.
 
     Attributes:
         card: who it is and what it takes.
-        weights: (classes, features).
-        bias: (classes,).
+        low, high: (features,) what features are clipped to.
+        weights: (rows, features), those of the first node first.
+        bias: (rows,).
+        deciles: (features, 9) of the training windows.
     """
 
     card: Card
-    weights: npt.NDArray[np.float64]
-    bias: npt.NDArray[np.float64]
+    low: Floats
+    high: Floats
+    weights: Floats
+    bias: Floats
+    deciles: Floats
 
-    @property
+    @cached_property
     def version(self) -> str:
         """A hash of everything in the model, so that no two models share a version."""
         return hashlib.sha256(b"".join(_members(self).values())).hexdigest()[:12]
 
-    @property
+    @cached_property
     def signature(self) -> ModelCard:
         """What every event says about the model."""
-        return ModelCard(
-            self.card.id, self.version, self.card.labels, tuple(map(str, self.card.activities))
-        )
+        return ModelCard(self.card.id, self.version, self.card.labels, self.card.activities)
+
+    @property
+    def profile(self) -> Profile:
+        """What the model is used to."""
+        usual = self.card.usual
+        return Profile(self.deciles, usual.watched, usual.mix, usual.confidence)
+
+    def probabilities(self, features: Floats) -> Floats:
+        """Score windows (n, features) on the published scale: (n, classes).
+
+        A row is the same to the last bit whatever rows come with it.
+        """
+        # A BLAS product gives a row other last bits in other batches, and `einsum` picks its loops
+        # by memory layout: unoptimized on C order, each row is summed by itself.
+        rows = np.maximum(np.ascontiguousarray(features), self.low)
+        np.minimum(rows, self.high, out=rows)
+        logits = np.einsum("nf,rf->nr", rows, self.weights, optimize=False) + self.bias
+        return self._division.probabilities(logits)
+
+    @cached_property
+    def _division(self) -> Division:
+        return Division([node.outcomes for node in self.card.nodes])
 
 
-def save(path: Path, model: LinearModel) -> None:
+def save(path: Path, model: Model) -> None:
     """Write a model; the same model gives the same bytes.
 
     Raises:
@@ -103,7 +115,7 @@ def save(path: Path, model: LinearModel) -> None:
         raise ModelError(f"model {path} cannot be written: {error.strerror}") from None
 
 
-def load(path: Path = SHIPPED) -> LinearModel:
+def load(path: Path = SHIPPED) -> Model:
     """Read a model after checking that it is one and takes our features.
 
     Raises:
@@ -124,34 +136,43 @@ def load(path: Path = SHIPPED) -> LinearModel:
         ) from None
 
 
-def _members(model: LinearModel) -> dict[str, bytes]:
+def _members(model: Model) -> dict[str, bytes]:
     """The files in the zip, by name."""
-    return {
-        "card.json": msgspec.json.format(msgspec.json.encode(model.card)) + b"\n",
-        "weights.npy": _npy_bytes(model.weights),
-        "bias.npy": _npy_bytes(model.bias),
+    card = msgspec.json.format(msgspec.json.encode(model.card)) + b"\n"
+    return {"card.json": card} | {
+        f"{name}.npy": _npy_bytes(getattr(model, name)) for name in _ARRAYS
     }
 
 
-def _npy_bytes(array: npt.NDArray[np.float64]) -> bytes:
+def _npy_bytes(array: Floats) -> bytes:
     buffer = BytesIO()
     npy.write_array(buffer, np.ascontiguousarray(array, "<f8"), version=(1, 0))
     return buffer.getvalue()
 
 
-def _parse(content: bytes) -> LinearModel:
+def _parse(content: bytes) -> Model:
     members = _unzip(content)
-    card = _checked_card(members["card.json"])
-    classes = len(card.labels)
-    return LinearModel(
+    card = checked_card(members["card.json"])
+    rows = sum(len(node.outcomes) - 1 for node in card.nodes)
+    features = len(NAMES)
+    shapes = {
+        "low": (features,),
+        "high": (features,),
+        "weights": (rows, features),
+        "bias": (rows,),
+        "deciles": (features, DECILES),
+    }
+    return Model(
         card,
-        weights=_checked_array("weights.npy", members["weights.npy"], (classes, len(NAMES))),
-        bias=_checked_array("bias.npy", members["bias.npy"], (classes,)),
+        **{
+            name: _checked_array(f"{name}.npy", members[f"{name}.npy"], shape)
+            for name, shape in shapes.items()
+        },
     )
 
 
 def _unzip(content: bytes) -> dict[str, bytes]:
-    """Take the three members out of the zip, none of which may unpack to more than it holds."""
+    """Take the members out of the zip, none of which may unpack to more than it holds."""
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             members = {info.filename: info for info in archive.infolist()}
@@ -166,22 +187,6 @@ def _unzip(content: bytes) -> dict[str, bytes]:
             return {name: archive.read(name) for name in _MEMBERS}
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"it is not an intact .npz file ({str(error) or 'cut off'})") from None
-
-
-def _checked_card(content: bytes) -> Card:
-    try:
-        card = msgspec.json.decode(content, type=Card)
-    except msgspec.DecodeError as error:
-        raise ModelError(f"card.json: {error}") from None
-    if card.feature_set != FEATURES:
-        raise ModelError(f"it takes {card.feature_set}, this program computes {FEATURES}")
-    if len(card.labels) < 2 or len(set(card.labels)) < len(card.labels):
-        raise ModelError(f"its labels {list(card.labels)} are not two or more different names")
-    if len(card.activities) != len(card.labels):
-        raise ModelError(f"{len(card.labels)} labels have {len(card.activities)} activities")
-    if UNKNOWN in card.activities:
-        raise ModelError(f"{UNKNOWN!r} is what low confidence is called, not a class")
-    return card
 
 
 def _checked_array(name: str, content: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:

@@ -1,42 +1,21 @@
 """How well do published labels agree with what people really did? Pure functions.
 
 A replay streams a recording, sample i at ``start_ms + i * interval_ms``. A window of it counts if
-it lies wholly within one labelled segment::
+it lies wholly within one labelled activity::
 
     recording   |--- standing ---|??|---------- walking ----------|
     windows       [======]                  counts
                          [======]           does not: it touches a change
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
-import numpy as np
-import numpy.typing as npt
-
-from streamer.contracts.activities import UNKNOWN
-from streamer.devices.motions import Activity as _Activity
-from streamer.features import UCI_HAR
+from streamer.contracts.activities import is_movement
 from streamer.model.recordings import Segment
-
-Activity = str
-TRUTHS: tuple[str, ...] = tuple(str(activity) for activity in _Activity)
-"""Rows of a confusion matrix: what people can really do, in the order of the data set's 1 to 6."""
-ANSWERS: tuple[Activity, ...] = (*TRUTHS, UNKNOWN)
-"""Columns of a confusion matrix: what can be published."""
-
-
-def activity_during(first: int, segments: Sequence[Segment]) -> Activity | None:
-    """Say what a person did during the whole window that starts at sample ``first`` (from 0).
-
-    None where that is not one of `TRUTHS`, or more than one.
-    """
-    for segment in segments:
-        if segment.start0 <= first and first + UCI_HAR.length <= segment.end0:
-            # 7 to 12 are transitions between postures.
-            return TRUTHS[segment.activity - 1] if segment.activity <= len(TRUTHS) else None
-    return None
+from streamer.model.windows import NOTHING, truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +39,23 @@ class Labelled:
     window_id: str
     device_id: str
     window_start_ms: float
-    activity: Activity
+    activity: str
+    activity_raw: str | None = None
+    """The same of the window alone, where events say it."""
 
 
 @dataclass(slots=True)
 class Alignment:
     """Published activities beside true ones, and why other events could not be judged."""
 
-    pairs: list[tuple[Activity, Activity]] = field(default_factory=list)
-    """(true, published), one for each window wholly within one labelled segment."""
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+    """(true, published), one for each window wholly within one activity."""
+    raw_pairs: list[tuple[str, str]] = field(default_factory=list)
+    """The same of the windows alone, where events say it."""
+    movements: Counter[str] = field(default_factory=Counter)
+    """What windows were published as that lie at least half within a movement."""
     unlabelled: int = 0
-    """Windows that touch a change of activity or something that is none of the six."""
+    """Other windows that touch a change, or that nobody has labelled."""
     unknown_device: int = 0
     """Events of devices that are no replayed and labelled recording."""
     outside_replay: int = 0
@@ -107,10 +92,16 @@ def align(
         first = _first_sample(event.window_start_ms, replays[event.device_id])
         if first is None:
             alignment.outside_replay += 1
-        elif (true := activity_during(first, segments[event.device_id])) is None:
+            continue
+        true = truth(first, segments[event.device_id])
+        if true == NOTHING:
             alignment.unlabelled += 1
+        elif is_movement(true):
+            alignment.movements[event.activity] += 1
         else:
             alignment.pairs.append((true, event.activity))
+            if event.activity_raw is not None:
+                alignment.raw_pairs.append((true, event.activity_raw))
     return alignment
 
 
@@ -120,54 +111,3 @@ def _first_sample(window_start_ms: float, replays: Sequence[Replay]) -> int | No
         if replay.start_ms - replay.interval_ms < window_start_ms < replay.end_ms:
             return ceil((window_start_ms - replay.start_ms) / replay.interval_ms)
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class ClassScores:
-    """How well one activity is recognized; a ratio without cases is 0."""
-
-    precision: float
-    """Share of the windows called so that are so."""
-    recall: float
-    """Share of the windows that are so which are called so."""
-    f1: float
-    """Harmonic mean of the two."""
-    support: int
-    """Windows that are so."""
-
-
-def confusion_matrix(pairs: Iterable[tuple[Activity, Activity]]) -> npt.NDArray[np.int64]:
-    """Count (true, published) pairs: rows `TRUTHS`, columns `ANSWERS`."""
-    matrix = np.zeros((len(TRUTHS), len(ANSWERS)), np.int64)
-    for true, published in pairs:
-        matrix[TRUTHS.index(true), ANSWERS.index(published)] += 1
-    return matrix
-
-
-def accuracy(matrix: npt.NDArray[np.int64]) -> float:
-    """Share of the windows whose label is right; `unknown` never is. 0 without windows."""
-    return _ratio(np.trace(matrix), matrix.sum())
-
-
-def class_scores(matrix: npt.NDArray[np.int64]) -> dict[Activity, ClassScores]:
-    """Return the scores of each activity in `TRUTHS`."""
-    scores = {}
-    for i, activity in enumerate(TRUTHS):
-        right, support, called = matrix[i, i], matrix[i].sum(), matrix[:, i].sum()
-        scores[activity] = ClassScores(
-            precision=_ratio(right, called),
-            recall=_ratio(right, support),
-            f1=_ratio(2 * right, support + called),
-            support=int(support),
-        )
-    return scores
-
-
-def macro_f1(matrix: npt.NDArray[np.int64]) -> float:
-    """Mean F1 of the activities that really occurred. 0 without windows."""
-    occurred = [scores.f1 for scores in class_scores(matrix).values() if scores.support]
-    return _ratio(sum(occurred), len(occurred))
-
-
-def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole else 0.0

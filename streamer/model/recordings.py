@@ -2,11 +2,13 @@
 
 ``RawData/`` holds, for every experiment, ``acc_exp01_user01.txt`` and ``gyro_exp01_user01.txt``
 (one sample a line, ``x y z``; g and rad/s, at 50 Hz) and one ``labels.txt`` (``experiment user
-activity start end``, samples counted from 1, the end included).
+activity start end``, samples counted from 1, the end included). What the numbers of activities mean
+is in ``activity_labels.txt``, in the folder or beside it: ``4 SITTING``, ``7 STAND_TO_SIT``.
 """
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
@@ -16,8 +18,26 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from streamer.contracts.activities import movement
 from streamer.errors import DataError
 
+PUBLIC_NAMES = {
+    1: "WALKING",
+    2: "WALKING_UPSTAIRS",
+    3: "WALKING_DOWNSTAIRS",
+    4: "SITTING",
+    5: "STANDING",
+    6: "LAYING",
+    7: "STAND_TO_SIT",
+    8: "SIT_TO_STAND",
+    9: "SIT_TO_LIE",
+    10: "LIE_TO_SIT",
+    11: "STAND_TO_LIE",
+    12: "LIE_TO_STAND",
+}
+"""What the numbers mean in the public download, where ``activity_labels.txt`` does not say."""
+
+_POSTURES = {"stand": "standing", "sit": "sitting", "lie": "laying"}
 _FILE = re.compile(r"acc_exp(\d+)_user(\d+)\.txt")
 _Number = TypeVar("_Number", int, float)
 
@@ -42,18 +62,28 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Samples ``start0 <= i < end0`` (from 0) of a recording, all of one activity (1 to 12)."""
+    """Samples ``start0 <= i < end0`` (from 0) of a recording: one activity, or one movement."""
 
-    experiment: int
-    user: int
-    activity: int
+    activity: str
     start0: int
     end0: int
 
-    @property
-    def device_id(self) -> str:
-        """The name under which the segment's recording is replayed."""
-        return device_id(self.experiment, self.user)
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A recording whose activities are known.
+
+    Attributes:
+        device_id: the recording's name.
+        subject: who it is of.
+        acc_gyro: (n, 6), as in `Recording`.
+        segments: in the order of time, not overlapping.
+    """
+
+    device_id: str
+    subject: str
+    acc_gyro: npt.NDArray[np.float64]
+    segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +129,62 @@ def read_recordings(raw_dir: Path, only: str = "*") -> Iterator[Recording]:
     return map(_read_recording, chosen)
 
 
-def read_labels(path: Path) -> list[Segment]:
-    """Read ``labels.txt``: which samples of which recording show which activity.
+def read_sessions(raw_dir: Path) -> Iterator[Session]:
+    """Read the recordings of a folder with their labels, one at a time.
 
     Raises:
-        DataError: the file is missing or malformed; says which line.
+        DataError: as `read_recordings` and `read_labels`.
     """
-    return [
-        Segment(experiment, user, activity, start - 1, end)
-        for experiment, user, activity, start, end in _rows(
-            path, _lines(path), int, "experiment user activity start end"
-        )
-    ]
+    labels = read_labels(raw_dir / "labels.txt")
+    for recording in read_recordings(raw_dir):
+        segments = sorted(labels.get(recording.device_id, []), key=lambda s: s.start0)
+        yield Session(recording.device_id, str(recording.user), recording.acc_gyro, tuple(segments))
+
+
+def read_labels(path: Path) -> dict[str, list[Segment]]:
+    """Read ``labels.txt``: which samples of which recording show which activity.
+
+    Returns:
+        Segments by the device id of their recording.
+
+    Raises:
+        DataError: the file is missing or malformed, or an activity's number has no name; says
+            which line.
+    """
+    names = {number: activity_named(name) for number, name in _names(path.parent).items()}
+    segments = defaultdict(list)
+    rows = _rows(path, _lines(path), int, "experiment user activity start end")
+    for line, (experiment, user, number, start, end) in enumerate(rows, 1):
+        if number not in names:
+            raise DataError(
+                f"{path}, line {line}: no name is known for activity {number}; write one a line, "
+                f"such as `{number} ROWING`, in {path.with_name('activity_labels.txt')}"
+            )
+        segment = Segment(names[number], start - 1, end)
+        segments[device_id(experiment, user)].append(segment)
+    return segments
+
+
+def activity_named(label: str) -> str:
+    """What we call something that recordings call so: ``STAND_TO_SIT`` is `standing>sitting`."""
+    name = label.strip().lower().replace(" ", "_")
+    before, to, after = name.partition("_to_")
+    if not to:
+        return name
+    return movement(_POSTURES.get(before, before), _POSTURES.get(after, after))
+
+
+def _names(raw_dir: Path) -> dict[int, str]:
+    """Names of the activities by their number."""
+    for folder in (raw_dir, raw_dir.parent):
+        path = folder / "activity_labels.txt"
+        if path.exists():
+            words = [line.split(maxsplit=1) for line in _lines(path) if line.strip()]
+            for line, pair in enumerate(words, 1):
+                if len(pair) != 2 or not pair[0].isdigit():
+                    raise DataError(f"{path}, line {line}: expected a number and a name")
+            return PUBLIC_NAMES | {int(number): name for number, name in words}
+    return PUBLIC_NAMES
 
 
 def read_windows(path: Path) -> list[Window]:

@@ -10,7 +10,7 @@ from streamer.devices.replay import REPLAY_HEADER
 from streamer.errors import DataError
 from streamer.kafka.reader import read_to_end, reader
 from streamer.model.evaluation import Alignment, Labelled, Replay, align
-from streamer.model.recordings import Segment, read_labels
+from streamer.model.recordings import read_labels
 from streamer.settings import Settings
 
 _PATIENCE_S = 10
@@ -23,9 +23,7 @@ async def align_replayed(settings: Settings, labels: Path) -> Alignment:
         KafkaError: no broker answers, or a topic is missing.
         DataError: the labels are malformed, or a topic holds something else.
     """
-    segments: dict[str, list[Segment]] = defaultdict(list)
-    for segment in read_labels(labels):
-        segments[segment.device_id].append(segment)
+    segments = read_labels(labels)
     return align(await _events(settings), await _replays(settings), segments)
 
 
@@ -33,7 +31,7 @@ async def _events(settings: Settings) -> list[Labelled]:
     async with reader(settings, settings.events_topic, "earliest", _PATIENCE_S) as consumer:
         events = [decode_event(record.value or b"") async for record in read_to_end(consumer)]
     return [
-        Labelled(event.window_id, event.device_id, event.window_start, event.activity)
+        Labelled(event.window_id, event.device_id, event.window_start, str(event.activity))
         for event in events
     ]
 

@@ -5,21 +5,15 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from streamer.model.artifact import LinearModel
-from streamer.model.evaluation import (
-    ANSWERS,
-    TRUTHS,
-    Alignment,
-    accuracy,
-    class_scores,
-    confusion_matrix,
-    macro_f1,
-)
+from streamer.model.artifact import Model
+from streamer.model.evaluation import Alignment
+from streamer.model.scores import Confusion
 
 
-def as_card(model: LinearModel) -> Table:
+def as_card(model: Model) -> Table:
     """Lay out who a model is."""
     card, training = model.card, model.card.training
+    judged = training.judged
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_row("model", card.id)
     table.add_row("version", model.version)
@@ -27,24 +21,31 @@ def as_card(model: LinearModel) -> Table:
     classes = zip(card.labels, card.activities, strict=True)
     table.add_row("classes", "\n".join(f"{label}: {activity}" for label, activity in classes))
     table.add_row("algorithm", training.algorithm)
+    table.add_row("temperatures", ", ".join(f"{node.temperature:g}" for node in card.nodes))
+    table.add_row("data", training.data)
     table.add_row(
         "learned from",
         f"{training.windows} windows of {len(training.subjects)} users, "
         f"each with {training.copies} varied copies",
     )
-    table.add_row("users", ", ".join(map(str, training.subjects)))
-    table.add_row("macro-F1", f"{training.macro_f1:.4f} on users left out of training")
+    table.add_row("users", ", ".join(training.subjects))
+    table.add_row("judged", f"on users left out of training, {judged.folds} folds")
+    table.add_row("  macro-F1", f"{judged.macro_f1:.4f} of one window")
+    if judged.smoothed_macro_f1 is not None:
+        table.add_row("", f"{judged.smoothed_macro_f1:.4f} smoothed")
+    table.add_row("  calibration", f"error {judged.calibration_error:.4f}")
+    if judged.movement_auroc is not None:
+        table.add_row("  movements", f"AUROC {judged.movement_auroc:.4f}")
     table.add_row("seed", str(training.seed))
     return table
 
 
-def as_json(alignment: Alignment) -> dict[str, Any]:
-    """Return the figures as JSON types."""
-    matrix = confusion_matrix(alignment.pairs)
+def confusion_json(confusion: Confusion) -> dict[str, Any]:
+    """Return the figures of a confusion matrix as JSON types."""
     return {
-        "windows": len(alignment.pairs),
-        "accuracy": round(accuracy(matrix), 6),
-        "macro_f1": round(macro_f1(matrix), 6),
+        "windows": confusion.windows,
+        "accuracy": round(confusion.accuracy, 6),
+        "macro_f1": round(confusion.macro_f1, 6),
         "classes": {
             activity: {
                 "precision": round(scores.precision, 6),
@@ -52,12 +53,22 @@ def as_json(alignment: Alignment) -> dict[str, Any]:
                 "f1": round(scores.f1, 6),
                 "support": scores.support,
             }
-            for activity, scores in class_scores(matrix).items()
+            for activity, scores in confusion.classes.items()
         },
         "confusion": {
-            true: dict(zip(ANSWERS, row, strict=True))
-            for true, row in zip(TRUTHS, matrix.tolist(), strict=True)
+            true: dict(zip(confusion.answers, row, strict=True))
+            for true, row in zip(confusion.truths, confusion.counts.tolist(), strict=True)
         },
+    }
+
+
+def as_json(alignment: Alignment) -> dict[str, Any]:
+    """Return the figures as JSON types; `raw` are those of windows alone, where events say it."""
+    raw = _confusion(alignment.raw_pairs)
+    return {
+        **confusion_json(_confusion(alignment.pairs)),
+        "raw": confusion_json(raw) if raw.windows else None,
+        "movements": dict(alignment.movements),
         "not_counted": {
             "unlabelled": alignment.unlabelled,
             "unknown_device": alignment.unknown_device,
@@ -69,16 +80,26 @@ def as_json(alignment: Alignment) -> dict[str, Any]:
 
 def as_tables(alignment: Alignment) -> RenderableType:
     """Lay the figures out for a terminal."""
-    matrix = confusion_matrix(alignment.pairs)
+    confusion, raw = _confusion(alignment.pairs), _confusion(alignment.raw_pairs)
+    lines = [f"accuracy {confusion.accuracy:.4f}, macro-F1 {confusion.macro_f1:.4f}"]
+    if raw.windows:
+        lines.append(f"of windows alone: macro-F1 {raw.macro_f1:.4f}")
+    lines.append(f"{confusion.windows} windows wholly within one labelled activity")
+    if moved := alignment.movements.total():
+        called = ", ".join(f"{name} {count}" for name, count in alignment.movements.most_common())
+        lines.append(f"{moved} windows of movements between activities: {called}")
     return Group(
-        f"accuracy {accuracy(matrix):.4f}, macro-F1 {macro_f1(matrix):.4f}",
-        f"{len(alignment.pairs)} windows wholly within one labelled activity",
+        *lines,
         *_not_counted(alignment),
         "",
-        _scores_table(alignment),
+        scores_table(confusion),
         "",
-        _confusion_table(alignment),
+        confusion_table(confusion),
     )
+
+
+def _confusion(pairs: list[tuple[str, str]]) -> Confusion:
+    return Confusion.of([true for true, _ in pairs], [said for _, said in pairs])
 
 
 def _not_counted(alignment: Alignment) -> list[str]:
@@ -91,22 +112,23 @@ def _not_counted(alignment: Alignment) -> list[str]:
     return [f"not counted: {count} {reason}" for reason, count in reasons.items() if count]
 
 
-def _scores_table(alignment: Alignment) -> Table:
+def scores_table(confusion: Confusion) -> Table:
+    """Precision, recall and F1 of each activity."""
     table = Table("activity", box=None, pad_edge=False)
     for heading in ("precision", "recall", "F1", "windows"):
         table.add_column(heading, justify="right")
-    for activity, scores in class_scores(confusion_matrix(alignment.pairs)).items():
+    for activity, scores in confusion.classes.items():
         ratios = (scores.precision, scores.recall, scores.f1)
         table.add_row(activity, *(f"{ratio:.4f}" for ratio in ratios), str(scores.support))
     return table
 
 
-def _confusion_table(alignment: Alignment) -> Table:
+def confusion_table(confusion: Confusion) -> Table:
     """One row for each true activity, a column for each published one."""
     table = Table("true \\ published", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for answer in ANSWERS:
+    for answer in confusion.answers:
         # Without the first word it fits on 80 columns.
         table.add_column(answer.removeprefix("walking_"), justify="right")
-    for activity, row in zip(TRUTHS, confusion_matrix(alignment.pairs).tolist(), strict=True):
+    for activity, row in zip(confusion.truths, confusion.counts.tolist(), strict=True):
         table.add_row(activity, *(str(count) if count else "." for count in row))
     return table

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
+from streamer.contracts.activities import is_movement
 from streamer.errors import DataError
 from streamer.model import published
-from streamer.model.evaluation import TRUTHS
+from streamer.model.recordings import read_sessions
+from streamer.model.structure import classes_of, label_of
 from streamer.model.table import Invalid, Table, read_table
 from streamer.model.windows import collect
 
@@ -42,10 +46,12 @@ def read_source(
 
 
 def _recorded(raw_dir: Path, report: Callable[[int], None]) -> Table:
-    windows = collect(raw_dir, copies=0, report=lambda _: report(1))
+    windows = collect(read_sessions(raw_dir), copies=0, report=lambda _: report(1))
+    windows = windows.of(np.array([bool(t) and not is_movement(t) for t in windows.truths]))
+    activities = classes_of(windows.truths.tolist())
     return Table(
         windows.features,
-        [str(i + 1) for i in windows.classes],
-        windows.subjects,
-        {str(i): activity.upper() for i, activity in enumerate(TRUTHS, start=1)},
+        [str(activities.index(truth) + 1) for truth in windows.truths],
+        windows.subjects.astype(np.int64),
+        {str(i): label_of(activity) for i, activity in enumerate(activities, start=1)},
     )

@@ -1,152 +1,137 @@
-"""Training of a linear classifier, checked and calibrated on people it has not seen."""
+"""Training of a model: checked and calibrated on people it has not seen, then fitted to all."""
 
-from collections.abc import Callable, Collection
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
-from streamer.errors import DataError, ModelError
-from streamer.model.artifact import FEATURES, Card, LinearModel, Training
-from streamer.model.evaluation import TRUTHS, confusion_matrix, macro_f1
-from streamer.model.windows import COPIES, Ints, Windows, collect
+from streamer.errors import DataError
+from streamer.model.artifact import DECILES, Model
+from streamer.model.card import FEATURES, SHARES, Card, Figures, Node, Training, Usual
+from streamer.model.crossval import Held, cross_validate
+from streamer.model.fit import ALGORITHMS, Algorithm, Fitted, fit, outcome_of, positions
+from streamer.model.judge import Judged, judge
+from streamer.model.structure import classes_of, label_of
+from streamer.model.windows import NOTHING, Windows, in_order
 
 Floats = npt.NDArray[np.float64]
-FOLDS = 7
 
-Algorithm = Literal["lda", "logistic"]
-ALGORITHMS: dict[Algorithm, str] = {
-    "lda": "linear discriminant analysis, shrinkage 1e-4",
-    "logistic": "multinomial logistic regression, L2, C = 1",
-}
+WATCHED = 20
+"""Features whose drift is worth watching."""
+_ALIKE = 0.8
+"""Features that correlate more than this say the same."""
 
 
 def train(
-    raw_dir: Path,
+    windows: Windows,
     model_id: str,
-    algorithm: Algorithm = "lda",
-    users: Collection[int] = (),
-    exclude_users: Collection[int] = (),
+    algorithm: Algorithm = "tree",
+    data: str = "recordings",
     seed: int = 0,
     report: Callable[[str], None] = lambda _: None,
-) -> LinearModel:
-    """Train a model; the same arguments give the same model.
+) -> Model:
+    """Train a model; the same windows give the same model.
 
     Args:
-        raw_dir: recordings and their ``labels.txt``, see `streamer.model.recordings`.
+        windows: to learn from, with their varied copies.
         model_id: its name.
         algorithm: how to learn.
-        users: whom to learn from; everybody when empty.
-        exclude_users: whom not to learn from.
-        seed: of where windows start and how copies are varied.
+        data: what to say of where the windows come from.
+        seed: by which they were cut and varied, for the card.
         report: is told the progress, a line at a time.
 
     Raises:
-        DataError: there is too little to learn from, or it is malformed.
-        ModelError: scikit-learn is not installed.
+        DataError: there is too little to learn from.
+        ModelError: what training needs is not installed.
     """
-    if find_spec("sklearn") is None:
-        raise ModelError(
-            "training needs scikit-learn, which is not installed: pip install 'streamer[train]'"
-        )
-    windows = collect(raw_dir, users, exclude_users, seed, report)
-    subjects = np.unique(windows.subjects)
-    originals = int((windows.copy == 0).sum())
-    report(f"{originals} windows of {len(subjects)} users, each with {COPIES} varied copies")
-    if len(subjects) < 2:
-        raise DataError(f"{raw_dir}: to learn and to check what was learned takes two users")
-    score, temperature = cross_validate(windows, algorithm, report)
-    report(f"macro-F1 {score:.4f} on users left out of training, temperature {temperature:.2f}")
-    weights, bias = fit(windows, algorithm)
+    activities = classes_of(windows.truths.tolist())
+    if len(activities) < 2:
+        raise DataError("to learn takes two activities that are labelled for a whole window")
+    held = cross_validate(windows, activities, algorithm, report)
+    judged = judge(held.windows, held.activities, held.scores)
+    report("learning from all of them")
+    labelled = windows.of(windows.truths != NOTHING)
+    fitted = fit(labelled, activities, algorithm)
+    by_row = fitted.division.by_row(held.temperatures)
+    originals = windows.of(windows.copies == 0)
     card = Card(
         id=model_id,
         feature_set=FEATURES,
-        labels=tuple(activity.upper() for activity in TRUTHS),
-        activities=TRUTHS,
+        labels=tuple(map(label_of, activities)),
+        activities=activities,
+        nodes=tuple(map(Node, fitted.division.nodes, held.temperatures)),
         training=Training(
             algorithm=ALGORITHMS[algorithm],
+            data=data,
             seed=seed,
-            subjects=tuple(subjects.tolist()),
-            windows=originals,
-            copies=COPIES,
-            macro_f1=round(score, 4),
+            subjects=tuple(in_order(windows.subjects.tolist())),
+            windows=int((originals.truths != NOTHING).sum()),
+            copies=int(windows.copies.max()),
+            judged=figures_of(judged, held),
         ),
+        usual=_usual(labelled, fitted, held, judged),
     )
-    return LinearModel(card, weights / temperature, bias / temperature)
-
-
-def cross_validate(
-    windows: Windows, algorithm: Algorithm, report: Callable[[str], None]
-) -> tuple[float, float]:
-    """Judge recordings, as they are, of subjects left out of training; all folds together.
-
-    Returns:
-        Macro-F1, and the temperature that makes the probabilities as right as they say.
-    """
-    from sklearn.model_selection import GroupKFold  # noqa: PLC0415 - an extra
-
-    folds = GroupKFold(min(FOLDS, len(np.unique(windows.subjects))))
-    logits, classes = [], []
-    splits = folds.split(windows.features, groups=windows.subjects)
-    for fold, (seen, unseen) in enumerate(splits, start=1):
-        report(f"checking on users left out, fold {fold} of {folds.n_splits}")
-        weights, bias = fit(windows.of(seen), algorithm)
-        left_out = windows.of(unseen[windows.copy[unseen] == 0])
-        logits.append(left_out.features @ weights.T + bias)
-        classes.append(left_out.classes)
-    scores, truths = np.concatenate(logits), np.concatenate(classes)
-    pairs = [
-        (TRUTHS[true], TRUTHS[answer])
-        for true, answer in zip(truths, scores.argmax(axis=1), strict=True)
-    ]
-    return macro_f1(confusion_matrix(pairs)), best_temperature(scores, truths)
-
-
-def best_temperature(logits: Floats, classes: Ints) -> float:
-    """Find by what to divide logits (n, classes) so that the true classes are most likely."""
-
-    def surprise(log_temperature: float) -> float:
-        tempered = logits / np.exp(log_temperature)
-        likelihood = tempered[np.arange(len(classes)), classes] - logsumexp(tempered, axis=1)
-        return float(-likelihood.mean())
-
-    found = minimize_scalar(surprise, bounds=(-3, 5), method="bounded")
-    # Rounded, so that the search's last bits are not the model's.
-    return round(float(np.exp(found.x)), 3)
-
-
-def fit(windows: Windows, algorithm: Algorithm) -> tuple[Floats, Floats]:
-    """Fit the classifier; returns weights (classes, 561) and bias (classes,).
-
-    Raises:
-        DataError: an activity is missing.
-    """
-    from sklearn.discriminant_analysis import (  # noqa: PLC0415 - an extra
-        LinearDiscriminantAnalysis,
+    return Model(
+        card,
+        fitted.low,
+        fitted.high,
+        fitted.weights / by_row[:, None],
+        fitted.bias / by_row,
+        deciles=np.quantile(originals.features, np.arange(1, DECILES + 1) / 10, axis=0).T,
     )
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # noqa: PLC0415
 
-    if missing := set(range(len(TRUTHS))) - set(windows.classes.tolist()):
-        raise DataError(
-            "there is too little to learn from: without some of the users nobody is seen "
-            + ", ".join(TRUTHS[i] for i in sorted(missing))
-        )
-    # On one thread, or the last bits depend on the number of cores.
-    with threadpool_limits(1):
-        scaler = StandardScaler().fit(windows.features)
-        classifier = (
-            LinearDiscriminantAnalysis(solver="lsqr", shrinkage=1e-4)
-            if algorithm == "lda"
-            else LogisticRegression(C=1.0, max_iter=2000)
-        )
-        classifier.fit(scaler.transform(windows.features), windows.classes)
-    # Folded: w . (x - mean) / sd + b  =  (w / sd) . x + (b - (w / sd) . mean)
-    weights: Floats = classifier.coef_ / scaler.scale_
-    bias: Floats = classifier.intercept_ - (weights * scaler.mean_).sum(axis=1)
-    return weights, bias
+
+def figures_of(judged: Judged, held: Held) -> Figures:
+    """The figures of a card."""
+    auroc = judged.movement_auroc
+    return Figures(
+        folds=int(held.folds.max()) + 1,
+        macro_f1=round(judged.window.macro_f1, 4),
+        smoothed_macro_f1=None if judged.smoothed is None else round(judged.smoothed.macro_f1, 4),
+        calibration_error=round(judged.calibration_error, 4),
+        movement_auroc=None if auroc is None else round(auroc, 4),
+    )
+
+
+def _usual(labelled: Windows, fitted: Fitted, held: Held, judged: Judged) -> Usual:
+    """What live windows are compared with."""
+    beliefs = held.scores if judged.beliefs is None else judged.beliefs
+    best = np.bincount(beliefs.argmax(axis=1), minlength=len(held.activities))
+    confidence, _ = np.histogram(held.scores.max(axis=1), SHARES, (0, 1))
+    return Usual(
+        watched=_watched(labelled.of(labelled.copies == 0), fitted, held.activities),
+        mix=tuple((best / len(beliefs)).round(6).tolist()),
+        confidence=tuple((confidence / len(beliefs)).round(6).tolist()),
+    )
+
+
+def _watched(windows: Windows, fitted: Fitted, activities: tuple[str, ...]) -> tuple[int, ...]:
+    """Features that tell some node's outcomes apart best, none that says the same as another.
+
+    The nodes take turns, each with its best feature that is left.
+    """
+    classes = positions(windows.truths, activities)
+    rankings = []
+    for outcomes in fitted.division.nodes:
+        which = outcome_of(classes, outcomes)
+        rankings.append(np.argsort(-_separation(windows.features[which >= 0], which[which >= 0])))
+    spread = windows.features.std(axis=0)
+    standard = (windows.features - windows.features.mean(axis=0)) / np.where(spread, spread, 1)
+    chosen: list[int] = []
+    for turn in range(WATCHED):
+        for feature in rankings[turn % len(rankings)].tolist():
+            others = standard[:, chosen]
+            alike = np.abs(standard[:, feature] @ others) / len(standard)
+            if not (alike > _ALIKE).any() and feature not in chosen:
+                chosen.append(feature)
+                break
+    return tuple(chosen)
+
+
+def _separation(features: Floats, which: npt.NDArray[np.int64]) -> Floats:
+    """How much of each feature's variance lies between outcomes rather than within them."""
+    groups = [features[which == i] for i in np.unique(which)]
+    within = sum(len(group) * group.var(axis=0) for group in groups) / len(features)
+    whole = features.var(axis=0)
+    between: Floats = 1 - within / np.where(whole, whole, np.inf)
+    return between

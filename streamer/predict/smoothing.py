@@ -57,9 +57,9 @@ class ForwardFilter:
 
     def belief(self, prior: Floats, scores: Floats) -> Floats:
         """Weigh windows' scores (n, classes) against priors; beliefs (n, classes), rounded."""
-        weighed: Floats = prior * np.maximum(scores, FLOOR) ** TRUST
-        total: Floats = weighed.sum(axis=1, keepdims=True)
-        return np.round(weighed / total, DECIMALS)
+        weighed = prior * np.maximum(scores, FLOOR) ** TRUST
+        belief: Floats = np.round(weighed / weighed.sum(axis=1, keepdims=True), DECIMALS)
+        return belief
 
 
 @cache

@@ -1,4 +1,6 @@
 import zipfile
+from collections.abc import Iterable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -10,11 +12,11 @@ from hypothesis import strategies as st
 
 from streamer.errors import ModelError
 from streamer.model import artifact
-from streamer.model.artifact import LinearModel
+from streamer.model.artifact import Model
 
 
 @pytest.fixture
-def path(tmp_path: Path, model: LinearModel) -> Path:
+def path(tmp_path: Path, model: Model) -> Path:
     path = tmp_path / "model.npz"
     artifact.save(path, model)
     return path
@@ -35,18 +37,26 @@ def npy(array: np.ndarray, *, allow_pickle: bool = False) -> bytes:
     return file.getvalue()
 
 
-def rewrite_card(path: Path, model: LinearModel, **changes: object) -> None:
+def node(classes: Iterable[int]) -> dict[str, object]:
+    return {"outcomes": [[each] for each in classes], "temperature": 1.0}
+
+
+def usual(**changes: object) -> dict[str, object]:
+    return {"watched": [], "mix": [1 / 12] * 12, "confidence": [0.1] * 10} | changes
+
+
+def rewrite_card(path: Path, model: Model, **changes: object) -> None:
     card = msgspec.to_builtins(model.card) | changes
     rewrite(path, "card.json", msgspec.json.encode(card))
 
 
-def test_a_saved_model_loads_as_it_was(path: Path, model: LinearModel) -> None:
+def test_a_saved_model_loads_as_it_was(path: Path, model: Model) -> None:
     loaded = artifact.load(path)
 
     assert loaded.card == model.card
     assert loaded.version == model.version
-    np.testing.assert_array_equal(loaded.weights, model.weights)
-    np.testing.assert_array_equal(loaded.bias, model.bias)
+    for name in ("low", "high", "weights", "bias", "deciles"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name))
 
 
 def test_the_same_model_is_the_same_bytes(path: Path, tmp_path: Path) -> None:
@@ -56,22 +66,23 @@ def test_the_same_model_is_the_same_bytes(path: Path, tmp_path: Path) -> None:
     assert again.read_bytes() == path.read_bytes()
 
 
-def test_numpy_opens_the_file_too(path: Path, model: LinearModel) -> None:
+def test_numpy_opens_the_file_too(path: Path, model: Model) -> None:
     with np.load(path, allow_pickle=False) as arrays:
         np.testing.assert_array_equal(arrays["weights"], model.weights)
 
 
-def test_any_change_of_a_model_changes_its_version(model: LinearModel) -> None:
+def test_any_change_of_a_model_changes_its_version(model: Model) -> None:
     weights = model.weights.copy()
     weights[3, 200] = np.nextafter(weights[3, 200], 9)
     renamed = msgspec.structs.replace(model.card, id="other")
 
     others = [
-        LinearModel(model.card, weights, model.bias),
-        LinearModel(model.card, model.weights, -model.bias),
-        LinearModel(renamed, model.weights, model.bias),
+        replace(model, weights=weights),
+        replace(model, bias=-model.bias),
+        replace(model, deciles=model.deciles / 2),
+        replace(model, card=renamed),
     ]
-    assert len({model.version, *(other.version for other in others)}) == 4
+    assert len({model.version, *(other.version for other in others)}) == 5
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
@@ -79,7 +90,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         artifact.load(tmp_path / "nowhere.npz")
 
 
-def test_a_model_that_cannot_be_written_says_so(tmp_path: Path, model: LinearModel) -> None:
+def test_a_model_that_cannot_be_written_says_so(tmp_path: Path, model: Model) -> None:
     with pytest.raises(ModelError, match=r"model\.npz cannot be written: No such file"):
         artifact.save(tmp_path / "nowhere" / "model.npz", model)
 
@@ -114,7 +125,7 @@ def test_a_small_file_that_unpacks_to_a_large_array_is_refused_unread(path: Path
 
 
 def test_an_array_whose_header_promises_too_much_is_refused_unread(path: Path) -> None:
-    header = npy(np.zeros((6, 561))).replace(b"(6, 561)", b"(10**9,)")
+    header = npy(np.zeros((11, 561))).replace(b"(11, 561)", b"(10**9,)")
     claims_8_gb = npy(np.zeros((0, 561))).replace(b"(0, 561), }  ", b"(1000000000,)}")
     for content, message in [(header, "not a .npy array"), (claims_8_gb, r"\(1000000000,\)")]:
         rewrite(path, "weights.npy", content)
@@ -124,20 +135,22 @@ def test_an_array_whose_header_promises_too_much_is_refused_unread(path: Path) -
 
 def test_a_missing_array_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.npz"
-    np.savez(path, weights=np.zeros((6, 561)))
+    np.savez(path, weights=np.zeros((11, 561)))
 
-    with pytest.raises(ModelError, match=r"has no bias\.npy, card\.json"):
+    with pytest.raises(
+        ModelError, match=r"has no bias\.npy, card\.json, deciles\.npy, high\.npy, low\.npy"
+    ):
         artifact.load(path)
 
 
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        (np.zeros((6, 560)), r"float64 \(6, 560\) in C order, not float64 \(6, 561\)"),
-        (np.zeros((6, 561), np.float32), r"float32 \(6, 561\)"),
-        (np.asfortranarray(np.zeros((6, 561))), "in Fortran order"),
-        (np.full((6, 561), np.nan), "does not hold 3366 finite numbers"),
-        (np.full((6, 561), np.inf), "does not hold 3366 finite numbers"),
+        (np.zeros((11, 560)), r"float64 \(11, 560\) in C order, not float64 \(11, 561\)"),
+        (np.zeros((11, 561), np.float32), r"float32 \(11, 561\)"),
+        (np.asfortranarray(np.zeros((11, 561))), "in Fortran order"),
+        (np.full((11, 561), np.nan), "does not hold 6171 finite numbers"),
+        (np.full((11, 561), np.inf), "does not hold 6171 finite numbers"),
     ],
 )
 def test_weights_of_another_shape_type_or_worth_are_refused(
@@ -151,10 +164,10 @@ def test_weights_of_another_shape_type_or_worth_are_refused(
         artifact.load(path)
 
 
-def test_an_array_that_ends_early_is_refused(path: Path, model: LinearModel) -> None:
+def test_an_array_that_ends_early_is_refused(path: Path, model: Model) -> None:
     rewrite(path, "weights.npy", npy(model.weights)[:-8])
 
-    with pytest.raises(ModelError, match="does not hold 3366 finite numbers"):
+    with pytest.raises(ModelError, match="does not hold 6171 finite numbers"):
         artifact.load(path)
 
 
@@ -176,16 +189,23 @@ def test_a_pickle_is_never_opened(path: Path) -> None:
             {"feature_set": {"name": "uci-har", "version": "99"}},
             r"takes FeatureSet\(name='uci-har', version='99'\), this program computes",
         ),
-        ({"labels": ["A"] * 6}, "not two or more different names"),
+        ({"labels": ["A"] * 12}, "not two or more different names"),
         ({"labels": ["A"], "activities": ["walking"]}, "not two or more different names"),
-        ({"labels": ["A", "B"]}, "2 labels have 6 activities"),
-        ({"activities": [*"abcde", "unknown"]}, "not a class"),
+        ({"labels": ["A", "B"]}, "2 labels have 12 activities"),
+        ({"activities": ["dancing"] * 11 + ["unknown"]}, "not a class"),
+        ({"nodes": []}, "its nodes do not lead to each"),
+        ({"nodes": [node(range(11))]}, "its nodes do not lead to each"),
+        ({"nodes": [node(range(13))]}, "its nodes do not lead to each"),
+        ({"nodes": [node(range(12)), node(range(12))]}, "its nodes do not lead to each"),
+        ({"nodes": [node([*range(11), 0])]}, "its nodes do not lead to each"),
+        ({"usual": usual(watched=[561])}, "does not fit its features"),
+        ({"usual": usual(mix=[1.0])}, "does not fit its features"),
         ({"author": "someone"}, "author"),
         ({"id": 7}, "id"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(
-    path: Path, model: LinearModel, changes: dict[str, object], message: str
+    path: Path, model: Model, changes: dict[str, object], message: str
 ) -> None:
     rewrite_card(path, model, **changes)
 
@@ -193,7 +213,7 @@ def test_a_card_that_does_not_fit_is_refused(
         artifact.load(path)
 
 
-def test_a_refusal_names_the_file_and_the_way_out(path: Path, model: LinearModel) -> None:
+def test_a_refusal_names_the_file_and_the_way_out(path: Path, model: Model) -> None:
     rewrite_card(path, model, labels=[])
 
     with pytest.raises(ModelError, match=rf"model {path} cannot.*\n.*streamer model train"):
@@ -203,7 +223,7 @@ def test_a_refusal_names_the_file_and_the_way_out(path: Path, model: LinearModel
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_a_damaged_file_is_refused_or_still_the_same_model(
-    path: Path, model: LinearModel, data: st.DataObject
+    path: Path, model: Model, data: st.DataObject
 ) -> None:
     artifact.save(path, model)
     content = bytearray(path.read_bytes())

@@ -20,20 +20,14 @@ from streamer.errors import DataError, TopicError
 from streamer.kafka import topics
 from streamer.model import artifact
 from streamer.model.evaluation import Alignment
-from streamer.model.recordings import Recording, Segment, read_recordings
 from streamer.model.replayed import align_replayed
 from streamer.model.train import train
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.contracts.events import WALK
-from tests.model.recordings import write_raw_dir
+from tests.model.recordings import windows_of
 
 NOON_MS, EVENING_MS = 1_763_899_200_000, 1_763_920_800_000
-
-
-@pytest.fixture(scope="module")
-def raw_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_raw_dir(tmp_path_factory.mktemp("RawData"))
 
 
 async def play(settings: Settings, raw_dir: Path, start_ms: float) -> None:
@@ -118,18 +112,12 @@ async def test_a_topic_of_something_else_is_refused(
         await align_replayed(settings, raw_dir / "labels.txt")
 
 
-def test_segments_go_by_the_name_of_their_recording(raw_dir: Path) -> None:
-    first: Recording = next(read_recordings(raw_dir))
-
-    assert Segment(first.experiment, first.user, 1, 0, 1).device_id == first.device_id
-
-
 async def test_a_worker_recognizes_replayed_people_it_has_not_learned_from(
     make_settings: MakeSettings, raw_dir: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("sklearn")
     settings = make_settings()
-    artifact.save(tmp_path / "model.npz", train(raw_dir, "invented", exclude_users=[3]))
+    artifact.save(tmp_path / "model.npz", train(windows_of(raw_dir, "1", "2"), "invented"))
     await play(settings, raw_dir, math.floor(time.time() * 1000) - 200_000)
 
     def streamer(command: str, *arguments: str | Path) -> bytes:
