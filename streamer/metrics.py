@@ -4,6 +4,7 @@
 """
 
 import threading
+from collections import Counter as Counts
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -112,6 +113,19 @@ class Metrics:
             " refused (a dead letter), or unavailable (an event without a label).",
             "outcome",
         )
+        self.drift = gauge(
+            "drift_psi",
+            "How much the last windows differ from what the model has learned from (population"
+            " stability index: 0.1 is little, 0.25 much), by feature that matters most, `labels`"
+            " and `confidence`. NaN until enough was seen.",
+            "of",
+        )
+        self.confidence = histogram(
+            "confidence",
+            "Largest probability that the model gave a window.",
+            buckets=[tenth / 10 for tenth in range(1, 11)],
+        )
+
         self.endpoint_calls = counter(
             "endpoint_calls",
             "Calls of the prediction endpoint: answered, refused, throttled, error, timeout,"
@@ -158,6 +172,8 @@ class Metrics:
         """Count what became of windows that were asked about."""
         for scored in answers.scored:
             self.answers.labels(scored.source).inc(len(scored.rows))
+            for share in scored.prediction.scores.max(axis=1, initial=0).tolist():
+                self.confidence.observe(share)
         self.answers.labels("refused").inc(len(answers.refused))
         self.answers.labels("unavailable").inc(len(answers.unavailable))
 
@@ -214,11 +230,11 @@ class Metrics:
 
     def count_events(self, events: Sequence[ActivityEvent]) -> None:
         """Count events that are committed."""
-        for event in events:
-            self.events.labels(event.activity).inc()
-            if event.model:
-                model = f"{event.model.id} {event.model.version}"
-                self.predictions.labels(event.predictor, model).inc()
+        for activity, count in Counts(event.activity for event in events).items():
+            self.events.labels(activity).inc(count)
+        asked = Counts((event.predictor, event.model) for event in events if event.model)
+        for (predictor, model), count in asked.items():
+            self.predictions.labels(predictor, f"{model.id} {model.version}").inc(count)
 
 
 def documentation() -> str:

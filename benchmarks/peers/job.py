@@ -13,7 +13,6 @@ import orjson
 from streamer.features import extract, scale
 from streamer.features.filters import advance, median3, state_at_rest
 from streamer.model import artifact
-from streamer.predict.local import softmax
 
 HOP, LENGTH = 64, 129
 
@@ -43,7 +42,7 @@ class Device:
         if self._signals.shape[1] < LENGTH:
             return None
         features = scale(extract(self._signals[None, :, -LENGTH:]))
-        [scores] = softmax(features @ _MODEL.weights.T + _MODEL.bias)
+        [scores] = _MODEL.probabilities(features)
         return {
             "device_id": reading["device_id"],
             "window_end": reading["timestamp"],

@@ -13,12 +13,15 @@ from streamer.settings import Settings
 
 
 @click.command
-@settings_options("bootstrap_servers", "events_topic", "log_level", "log_format")
+@settings_options(
+    "bootstrap_servers", "events_topic", "http_host", "http_port", "log_level", "log_format"
+)
 @click.option("--from-beginning", is_flag=True, help="Start with the oldest event, not the next.")
 def watch(settings: Settings, from_beginning: bool) -> None:
     """Show live what every device is doing; Ctrl-C ends.
 
-    On a terminal it is a table, otherwise a line for each change.
+    On a terminal it is a table, otherwise a line for each change. What the metrics of the worker at
+    http_host and http_port say of drift is shown with it.
     """
     log.configure(settings)
     with suppress(KeyboardInterrupt):

@@ -7,11 +7,13 @@ are looked for are among the last ones, so the topic is read backwards, in large
 """
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.contracts.events import ActivityEvent, decode_event
+from streamer.errors import DataError
 from streamer.kafka.client import client_options, connected
 from streamer.settings import Settings
 
@@ -49,10 +51,12 @@ async def last_events(
             async for key, value in _between(consumer, topic, start, end):
                 read += 1
                 if key in wanted:
-                    event = decode_event(value)
-                    if event.window_start == wanted[key]:
-                        found.append(event)
-                        del wanted[key]
+                    # What is no event of ours, or of an older version, is nothing to go on from.
+                    with suppress(DataError):
+                        event = decode_event(value)
+                        if event.window_start == wanted[key]:
+                            found.append(event)
+                            del wanted[key]
             end, size = start, 4 * size
     return found
 

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from streamer.contracts.activities import UNKNOWN
+from streamer.contracts.activities import checked
 from streamer.contracts.events import FeatureSet
 from streamer.errors import ModelError
 from streamer.features import NAMES, UCI_HAR
@@ -109,8 +109,10 @@ def checked_card(content: bytes) -> Card:
         raise ModelError(f"its labels {list(card.labels)} are not two or more different names")
     if len(card.activities) != classes:
         raise ModelError(f"{classes} labels have {len(card.activities)} activities")
-    if UNKNOWN in card.activities:
-        raise ModelError(f"{UNKNOWN!r} is what low confidence is called, not a class")
+    try:
+        checked(card.activities)
+    except ValueError as error:
+        raise ModelError(str(error)) from None
     if not _divides(card.nodes, tuple(range(classes))):
         raise ModelError("its nodes do not lead to each of its classes")
     usual = card.usual

@@ -31,7 +31,13 @@ async def _events(settings: Settings) -> list[Labelled]:
     async with reader(settings, settings.events_topic, "earliest", _PATIENCE_S) as consumer:
         events = [decode_event(record.value or b"") async for record in read_to_end(consumer)]
     return [
-        Labelled(event.window_id, event.device_id, event.window_start, str(event.activity))
+        Labelled(
+            event.window_id,
+            event.device_id,
+            event.window_start,
+            event.activity,
+            event.activity_raw,
+        )
         for event in events
     ]
 

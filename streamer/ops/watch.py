@@ -1,5 +1,6 @@
 """Shows who is doing what: a live table on a terminal, a line for each change anywhere else."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import ActivityEvent
 from streamer.kafka.reader import reader
 from streamer.ops.board import Board, Device
+from streamer.ops.drifting import Drifting
 from streamer.ops.follow import News, follow
 from streamer.settings import Settings
 
@@ -40,30 +42,39 @@ async def watch(settings: Settings, console: Console, *, from_beginning: bool) -
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     start: Literal["earliest", "latest"] = "earliest" if from_beginning else "latest"
     show = _live_table if console.is_terminal else _lines
+    drifting = Drifting(settings)
     async with (
         reader(settings, settings.events_topic, start) as consumer,
         aclosing(follow(consumer)) as news,
     ):
-        await show(news, console)
+        asking = asyncio.create_task(drifting.follow())
+        try:
+            await show(news, console, drifting)
+        finally:
+            asking.cancel()
 
 
-async def _live_table(news: AsyncIterator[News], console: Console) -> None:
+async def _live_table(news: AsyncIterator[News], console: Console, drifting: Drifting) -> None:
     board = Board()
     with Live(console=console, auto_refresh=False) as live:
         async for arrived in news:
             now_s = time.monotonic()
             board.update(arrived.events, now_s)
             rows = max(1, console.height - _FRAME)
-            live.update(table(board, now_s, rows, arrived.trouble), refresh=True)
+            shown = table(board, now_s, rows, arrived.trouble, drifting.words)
+            live.update(shown, refresh=True)
 
 
-async def _lines(news: AsyncIterator[News], console: Console) -> None:
-    board, trouble = Board(), ""
+async def _lines(news: AsyncIterator[News], console: Console, drifting: Drifting) -> None:
+    board, trouble, drift = Board(), "", ""
     async for arrived in news:
         lines = [line(event) for event in board.update(arrived.events, time.monotonic())]
         if arrived.trouble != trouble:
             trouble = arrived.trouble
             lines.append(trouble or "connected again")
+        if drifting.words != drift:
+            drift = drifting.words
+            lines.append(drift or "no metrics any more")
         for text in lines:
             console.print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -76,13 +87,14 @@ def line(event: ActivityEvent) -> str:
     )
 
 
-def table(board: Board, now_s: float, rows: int, trouble: str) -> Table:
+def table(board: Board, now_s: float, rows: int, trouble: str, drift: str = "") -> Table:
     """Lay out the board with at most ``rows`` devices, by name."""
     shown = sorted(board.devices)[:rows]
     hidden = len(board.devices) - len(shown)
+    more = f"and {hidden} more" if hidden else ""
     result = Table(
         title=f"{len(board.devices)} devices, {board.rate(now_s):.1f} events/s",
-        caption=trouble or (f"and {hidden} more" if hidden else None),
+        caption=trouble or "; ".join(filter(None, (more, drift))) or None,
         caption_style="bold red" if trouble else "dim",
     )
     result.add_column("device")

@@ -10,6 +10,7 @@ from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.amazon_ml import QUOTA, amazon_ml
 from streamer.predict.answers import Ask, asking
+from streamer.predict.drift import Drift, watched
 from streamer.predict.local import LocalPredictor
 from streamer.predict.onnx import OnnxPredictor
 from streamer.predict.protocol import Predictor
@@ -24,6 +25,9 @@ async def open_predictor(
 ) -> AsyncIterator[Ask]:
     """Open the way to the model; everything that can be checked beforehand is.
 
+    What is asked and answered is compared with the training profile of the model file, or of the
+    shipped model where there is none.
+
     Args:
         settings: a worker's.
         metrics: of the calls.
@@ -34,6 +38,17 @@ async def open_predictor(
         ModelError: its file cannot be used.
         EndpointError: there is no such endpoint, or it refuses us.
     """
+    file = settings.model if settings.predictor == "local" else None
+    model = artifact.load(file or artifact.SHIPPED)
+    drift = Drift(model.profile, model.signature)
+    async with _opened(settings, metrics, on_trouble) as ask:
+        yield watched(ask, drift, metrics)
+
+
+@asynccontextmanager
+async def _opened(
+    settings: Settings, metrics: Metrics, on_trouble: Callable[[str | None], None]
+) -> AsyncIterator[Ask]:
     # A hedged call takes a second connection.
     connections = settings.max_concurrency * (1 + settings.hedge)
     match settings.predictor:

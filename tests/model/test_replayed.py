@@ -84,6 +84,7 @@ async def test_each_event_is_judged_by_the_replay_it_is_of(
 
     assert sorted(alignment.pairs) == [(sitting, sitting), (walking, sitting), (walking, walking)]
     alignment.pairs.clear()
+    alignment.raw_pairs.clear()
     assert alignment == Alignment(unlabelled=1, unknown_device=1, outside_replay=1)
 
 

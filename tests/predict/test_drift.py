@@ -1,0 +1,97 @@
+"""Drift: what is seen live beside what the model has learned from."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from prometheus_client import generate_latest
+
+from streamer.metrics import Metrics
+from streamer.model import artifact
+from streamer.ops.drifting import in_words
+from streamer.predict.answers import Answers, asking
+from streamer.predict.drift import CONFIDENCE, ENOUGH, HALF_LIFE, LABELS, Drift, Histogram, watched
+from streamer.predict.local import LocalPredictor
+from streamer.predict.protocol import ModelCard, Prediction
+
+MODEL = artifact.load()
+
+
+def usual_features(windows: int, seed: int = 0) -> npt.NDArray[np.float64]:
+    """Each feature drawn by itself as it was in training: between its deciles, tenth by tenth."""
+    rng = np.random.default_rng(seed)
+    deciles = MODEL.profile.deciles
+    edges = np.concatenate([deciles[:, :1] - 0.1, deciles, deciles[:, -1:] + 0.1], axis=1)
+    tenth = rng.integers(10, size=(windows, len(deciles)))
+    of = np.arange(len(deciles))
+    low, high = edges[of, tenth], edges[of, tenth + 1]
+    features: npt.NDArray[np.float64] = low + (high - low) * rng.uniform(size=low.shape)
+    return features
+
+
+def test_the_index_is_the_sum_over_the_bins() -> None:
+    usual = [0.5, 0.3, 0.2]
+    histogram = Histogram(usual)
+    histogram.see([200, 300, 500])
+    expected = sum(
+        (seen - share) * math.log(seen / share)
+        for seen, share in zip([0.2, 0.3, 0.5], usual, strict=True)
+    )
+    assert float(histogram.stability_index()) == pytest.approx(expected)
+
+
+def test_nothing_is_said_before_enough_was_seen_and_old_windows_fade() -> None:
+    histogram = Histogram([0.5, 0.5])
+    histogram.see([ENOUGH - 1, 0])
+    assert np.isnan(histogram.stability_index())
+    histogram.see([2, 0])
+    assert float(histogram.stability_index()) > 1
+    for _ in range(10):
+        histogram.see([HALF_LIFE // 2, HALF_LIFE // 2])
+    assert float(histogram.stability_index()) < 0.01
+
+
+def test_what_resembles_the_training_has_no_drift_and_what_does_not_is_named() -> None:
+    drift, moved = Drift(MODEL.profile, MODEL.signature), usual_features(4000)
+    drift.see(moved, Answers(len(moved)))
+    names = set(drift.indices()) - {LABELS, CONFIDENCE}
+    assert max(drift.indices()[name] for name in names) < 0.05
+
+    most_important = MODEL.profile.watched[0]
+    moved[:, most_important] += 2
+    drift = Drift(MODEL.profile, MODEL.signature)
+    drift.see(moved, Answers(len(moved)))
+    found = {name: drift.indices()[name] for name in names}
+    assert [name for name, index in found.items() if index > 0.25] == [next(iter(found))]
+
+
+def test_another_mix_of_labels_drifts_and_the_usual_one_does_not() -> None:
+    classes = len(MODEL.card.labels)
+    counts = np.round(np.array(MODEL.profile.mix) * 4000).astype(int)
+    usual = np.repeat(np.eye(classes), counts, axis=0)
+    for scores, drifts in ((usual, False), (np.eye(classes)[[0]].repeat(4000, axis=0), True)):
+        drift = Drift(MODEL.profile, MODEL.signature)
+        answers = Answers.all(Prediction(scores, MODEL.signature), "local")
+        drift.see(np.zeros((len(scores), 561)), answers)
+        assert (drift.indices()[LABELS] > 0.25) == drifts
+
+
+def test_labels_of_another_model_are_not_compared() -> None:
+    drift = Drift(MODEL.profile, MODEL.signature)
+    other = ModelCard("other", "1", ("a", "b"), ("rowing", "resting"))
+    answers = Answers.all(Prediction(np.eye(2).repeat(1000, axis=0), other), "mine")
+    drift.see(usual_features(2000), answers)
+    assert np.isnan(drift.indices()[LABELS])
+
+
+async def test_the_metrics_show_it_and_the_live_table_sums_it_up() -> None:
+    metrics = Metrics()
+    drift = Drift(MODEL.profile, MODEL.signature)
+    ask = watched(asking(LocalPredictor(MODEL)), drift, metrics)
+    assert in_words(generate_latest(metrics.registry).decode()) == ""
+    await ask(usual_features(2000) + 3)
+    words = in_words(generate_latest(metrics.registry).decode())
+    assert words.startswith("drift: ")
+    assert words.count(",") == 2
+    assert in_words('streamer_drift_psi{of="labels"} 0.02\n') == "no drift"
