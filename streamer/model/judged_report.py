@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,12 @@ def confused(judged: Judged) -> Confused | None:
     each = np.median(own, axis=0) if own else everybody
     best, own_best = int(everybody.argmax()), int(each.argmax())
     return Confused(
-        pair, pairs[pair], NAMES[best], everybody[best], NAMES[own_best], each[own_best]
+        activities=pair,
+        mistakes=pairs[pair],
+        feature=NAMES[best],
+        separation=_rounded(everybody[best]),
+        own_feature=NAMES[own_best],
+        own_separation=_rounded(each[own_best]),
     )
 
 
@@ -221,11 +227,12 @@ def compared_table(found: Mapping[str, Judged]) -> Table:
     """One row each, with differences to the first one."""
     [(first, baseline), *_] = found.items()
     table = Table("", box=None, pad_edge=False)
-    for heading in ("one window", f"to {first}", "smoothed", f"to {first}", "calibration", "AUROC"):
-        table.add_column(heading, justify="right")
+    against = f"to {Path(first).name}"
+    for heading in ("window", against, "smoothed", against, "calib.", "AUROC"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, judged in found.items():
         table.add_row(
-            name,
+            Path(name).name,
             f"{judged.window.macro_f1:.4f}",
             _difference_text(difference(judged, baseline, smoothed=False)),
             "-" if judged.smoothed is None else f"{judged.smoothed.macro_f1:.4f}",
@@ -233,14 +240,14 @@ def compared_table(found: Mapping[str, Judged]) -> Table:
             f"{judged.calibration_error:.4f}",
             "-" if judged.movement_auroc is None else f"{judged.movement_auroc:.4f}",
         )
-    table.caption = "macro-F1; differences are means over people ± standard error (better/worse)"
+    table.caption = "macro-F1; differences: mean over people ± its standard error, better:worse"
     return table
 
 
 def _difference_text(found: Difference | None) -> str:
     if found is None:
         return "-"
-    return f"{found.mean:+.4f}±{found.error:.4f} ({found.better}/{found.worse})"
+    return f"{found.mean:+.3f}±{found.error:.3f} {found.better}:{found.worse}"
 
 
 def _as_dict(found: Difference | None) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from streamer.contracts.activities import ends, is_movement, movement
 
 Floats = npt.NDArray[np.float64]
 
-STAY: Final = 0.9
+STAY: Final = 0.8
 """Chance that an activity goes on from one window to the next."""
 STAY_MOVING: Final = 0.5
 """The same of a movement between two."""
