@@ -17,6 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --editable '.[fast,local,onnx,train,dev]'
 	$(BIN)/streamer broker --fetch-only
+	$(BIN)/python -m streamer.warm
 	@touch $@
 
 demo: $(STAMP) ## A broker, an endpoint, a worker and simulated devices, then the live table; Ctrl-C stops all

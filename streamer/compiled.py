@@ -18,6 +18,13 @@ else:
     IS_COMPILED = True
 
     def compiled(function: F) -> F:
-        """Compile the function at its first call, and remember the result on disk."""
-        jitted: F = njit(cache=True, nogil=True, error_model="numpy")(function)  # type: ignore[assignment]
+        """Compile the function at its first call, and keep the result on disk if that can be."""
+        try:
+            return _jitted(function, keep=True)
+        except RuntimeError:
+            # Neither beside the package nor at home may files be written.
+            return _jitted(function, keep=False)
+
+    def _jitted(function: F, *, keep: bool) -> F:
+        jitted: F = njit(cache=keep, nogil=True, error_model="numpy")(function)  # type: ignore[assignment]
         return jitted
