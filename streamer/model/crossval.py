@@ -1,8 +1,9 @@
 """Cross-validation over subjects: everybody is judged by models that have never seen them.
 
 Whoever is left out is left out of everything: of the means and spreads that features are measured
-by, of the classifiers, and of the varied copies. Temperatures come from the folds that a subject is
-not in. So no window of a subject has had a say in what is predicted for that subject.
+by, of the classifiers, and of the varied copies. So nothing of a subject has had a say in the
+logits of that subject's windows. Temperatures, one number a node, are fitted to the logits of the
+folds that a subject is not in.
 """
 
 from collections.abc import Callable
@@ -36,6 +37,7 @@ class Held:
     Attributes:
         windows: all of those recordings.
         activities: the classes.
+        logits: (n, rows) of the nodes, before temperatures.
         scores: (n, classes).
         folds: (n,) in which fold each window was left out.
         temperatures: of each node, by all folds.
@@ -43,6 +45,7 @@ class Held:
 
     windows: Windows
     activities: tuple[str, ...]
+    logits: Floats
     scores: Floats
     folds: Ints
     temperatures: tuple[float, ...]
@@ -90,7 +93,8 @@ def cross_validate(
         others = left_out != fold
         by_row = division.by_row(temperatures(logits[others], classes[others], division))
         scores[~others] = division.probabilities(logits[~others] / by_row)
-    return Held(judged, activities, scores, left_out, temperatures(logits, classes, division))
+    found = temperatures(logits, classes, division)
+    return Held(judged, activities, logits, scores, left_out, found)
 
 
 def temperatures(logits: Floats, classes: Ints, division: Division) -> tuple[float, ...]:

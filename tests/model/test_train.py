@@ -87,7 +87,6 @@ def test_what_is_predicted_for_somebody_depends_on_nothing_of_theirs_but_the_win
     # Their other windows become nonsense, with the labels of other windows.
     kept = theirs[windows.copies[theirs] == 0][5:9]
     spoilt = np.setdiff1d(theirs, kept)
-    windows.features[kept]  # as they are
     features, truths = windows.features.copy(), windows.truths.copy()
     features[spoilt] = rng.uniform(-1, 1, (len(spoilt), features.shape[1]))
     truths[spoilt] = rng.permutation(truths[spoilt])
@@ -99,8 +98,8 @@ def test_what_is_predicted_for_somebody_depends_on_nothing_of_theirs_but_the_win
 
     originals = np.flatnonzero(windows.copies == 0)
     rows = np.searchsorted(originals, kept)
-    assert not np.array_equal(again.scores, held.scores)
-    np.testing.assert_array_equal(again.scores[rows], held.scores[rows])
+    assert not np.array_equal(again.logits, held.logits)
+    np.testing.assert_array_equal(again.logits[rows], held.logits[rows])
 
 
 def test_a_subject_is_in_one_fold() -> None:
