@@ -78,7 +78,7 @@ class ActivityEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     confidence: float | None
     """How likely `activity` is; if it is unknown, the movement or the most likely one."""
     activity_raw: str | None
-    """What this window says by itself."""
+    """The likeliest activity by this window alone, during a movement too."""
     label: str | None
     """The class with the highest score, as the model names it."""
     scores: dict[str, float]

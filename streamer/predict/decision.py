@@ -21,14 +21,19 @@ class Decision(NamedTuple):
     """What a window shows.
 
     Attributes:
-        activity: the likeliest, or `unknown` while somebody moves from one to another.
-        confidence: how likely that is: the activity, or any movement.
-        moving: whether it is a movement.
+        likeliest: of the activities.
+        moving: whether somebody moves from one activity to another.
+        confidence: how likely that is: any movement, or else the likeliest activity.
     """
 
-    activity: str
-    confidence: float
+    likeliest: str
     moving: bool
+    confidence: float
+
+    @property
+    def activity(self) -> str:
+        """What is said of the window, `unknown` during a movement."""
+        return UNKNOWN if self.moving else self.likeliest
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,7 @@ def decide(shares: Floats, activities: tuple[str, ...]) -> list[Decision]:
     sums = np.round([shares[:, columns].sum(axis=1) for columns in groups], DECIMALS).T
     best = np.argmax(sums[:, :-1], axis=1)
     return [
-        Decision(UNKNOWN, moves, moving=True)
-        if moves >= MOVING
-        else Decision(classes.names[at], likely, moving=False)
+        Decision(classes.names[at], moves >= MOVING, moves if moves >= MOVING else likely)
         for at, likely, moves in zip(
             best.tolist(),
             sums[np.arange(len(sums)), best].tolist(),

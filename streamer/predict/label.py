@@ -82,7 +82,7 @@ class Labels:
         for window, verdict, activity_raw, best, row, belief in zip(
             windows,
             self._verdicts(raw, smoothed),
-            [decision.activity for decision in raw],
+            [decision.likeliest for decision in raw],
             np.argmax(scores, axis=1).tolist(),
             scores.tolist(),
             nothing if beliefs is None else beliefs.tolist(),

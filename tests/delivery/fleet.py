@@ -65,12 +65,13 @@ class Fleet:
             until(partial(self._is_working, name))
             self.running[name].send_signal(signal.SIGTERM)
         for name in names:
-            worker = self.running.pop(name)
-            assert worker.wait(PATIENCE_S) == 0, self.text(name)
+            assert self.running[name].wait(PATIENCE_S) == 0, self.text(name)
+            del self.running[name]
 
     def wait(self, name: str) -> int:
         """Wait for the end of a worker; its exit code, negative if it was killed."""
-        code = self.running.pop(name).wait(PATIENCE_S)
+        code = self.running[name].wait(PATIENCE_S)
+        del self.running[name]
         self.kills += code == -signal.SIGKILL
         return code
 
