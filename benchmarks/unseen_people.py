@@ -2,8 +2,8 @@
 
     python benchmarks/unseen_people.py RAW_DIR
 
-Three times, so that everybody is judged once, by a model that has not seen them; and the same models
-by the same people offline, where windows start elsewhere and no Kafka is in between.
+Three times, so that everybody is judged once, by a model that has not seen them; and the same
+models by the same people offline, where windows start elsewhere and no Kafka is in between.
 
 RAW_DIR is the folder RawData of the public download. Everything goes through the commands that
 users have: broker, model train, replay, run, evaluate.
