@@ -162,6 +162,7 @@ def _reliability(bins: Reliability) -> Picture:
         edges = (np.arange(len(bins.counts)) + 0.5) / len(bins.counts)
         right.bar(edges, bins.counts, width=0.9 / len(bins.counts))
         right.set_yscale("symlog")
+        right.yaxis.set_major_formatter("{x:,.0f}")
         right.set_xlabel("largest probability")
         right.set_ylabel("windows")
         return Picture(
@@ -194,6 +195,7 @@ def _in_time(judged: Judged) -> list[Block]:
         for name, rows_ in (("activities", judged.counted), ("movements", judged.moving)):
             axes.hist(judged.move_scores[rows_], bins=40, range=(0, 1), alpha=0.7, label=name)
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel("probability of a movement, one window")
         axes.set_ylabel("windows")
         axes.legend()

@@ -95,6 +95,7 @@ def test_a_way_to_learn_is_cross_validated_and_reported_as_a_page(
     text = page.read_text()
     assert f"{found['macro_f1']:.4f}" in text
     assert text.count("<svg") == 4
+    assert "mathdefault" not in text
     assert "http" not in text.replace("http://www.w3.org", "")
 
 
