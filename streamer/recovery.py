@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from typing import Protocol
 
 from streamer.contracts.records import Records
-from streamer.pipeline import Stages
+from streamer.stages import Stages
 from streamer.stream.position import Position
 
 

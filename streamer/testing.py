@@ -24,7 +24,7 @@ from streamer.contracts.records import OneRecord, Records
 from streamer.features import UCI_HAR
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.pipeline import DeadLetter, Output, Stages, flow, published_features
+from streamer.pipeline import flow
 from streamer.predict.answers import asking
 from streamer.predict.beliefs import Last
 from streamer.predict.local import LocalPredictor
@@ -32,6 +32,7 @@ from streamer.predict.protocol import Predictor
 from streamer.recovery import recover
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
+from streamer.stages import DeadLetter, Output, Stages, published_features
 from streamer.stream.batch import Floats
 from streamer.stream.position import Position
 

@@ -16,9 +16,9 @@ from streamer.contracts.readings import Format
 from streamer.features import UCI_HAR
 from streamer.kafka.batches import WholeBatch, as_records
 from streamer.metrics import Metrics
-from streamer.pipeline import Stages
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
+from streamer.stages import Stages
 from streamer.stream.position import Position
 
 log = structlog.get_logger(__name__)

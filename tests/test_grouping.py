@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from streamer.pipeline import LARGEST_GROUP, ON_THE_WAY, Output, grouped
+from streamer.pipeline import LARGEST_GROUP, ON_THE_WAY, grouped
+from streamer.stages import Output
 from streamer.stream.position import Position
 
 

@@ -17,12 +17,13 @@ from streamer.kafka.positions import committed
 from streamer.kafka.sink import PartitionSink, open_sink
 from streamer.kafka.source import PartitionSource
 from streamer.metrics import Metrics
-from streamer.pipeline import Stages, flow
+from streamer.pipeline import flow
 from streamer.predict.answers import Ask
 from streamer.predict.beliefs import Last
 from streamer.recovery import recover
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
+from streamer.stages import Stages
 from streamer.stream.position import Position
 
 log = structlog.get_logger(__name__)

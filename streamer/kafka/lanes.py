@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from streamer.kafka.lane import Lane, Tools
 from streamer.kafka.positions import committed
 from streamer.ops.health import Health
-from streamer.pipeline import Stages
+from streamer.stages import Stages
 
 log = structlog.get_logger(__name__)
 

@@ -14,8 +14,8 @@ from streamer.contracts.events import encode_event
 from streamer.kafka.client import client_options, connected
 from streamer.kafka.positions import to_commit
 from streamer.metrics import Metrics
-from streamer.pipeline import Output
 from streamer.settings import Settings
+from streamer.stages import Output
 from streamer.stream.position import Position
 
 IDLE_COMMIT_S = 5.0

@@ -18,10 +18,10 @@ from streamer.kafka.lane import Tools
 from streamer.kafka.lanes import DRAIN_S, Lanes
 from streamer.metrics import Metrics
 from streamer.ops.health import Health
-from streamer.pipeline import Stages
 from streamer.predict.answers import Ask
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
+from streamer.stages import Stages
 
 log = structlog.get_logger(__name__)
 

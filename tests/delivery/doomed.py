@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from streamer.cli import main
 from streamer.kafka.lane import Lane
 from streamer.kafka.sink import PartitionSink
-from streamer.pipeline import Stages
+from streamer.stages import Stages
 
 POINTS: dict[str, tuple[type, str]] = {
     "before computing": (Stages, "compute"),

@@ -14,11 +14,12 @@ from streamer.contracts.records import Records
 from streamer.kafka.reader import read_to_end, reader
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.pipeline import Output, Stages, predicted
+from streamer.pipeline import predicted
 from streamer.predict.answers import asking
 from streamer.predict.local import LocalPredictor
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
+from streamer.stages import Output, Stages
 from streamer.stream.position import Position
 from tests.delivery.log import Log
 

@@ -12,10 +12,11 @@ from streamer.contracts.records import OneRecord, Records
 from streamer.kafka.broker import LocalKafka, free_ports
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.pipeline import Output, flow
+from streamer.pipeline import flow
 from streamer.predict.answers import asking
 from streamer.predict.local import LocalPredictor
 from streamer.settings import Settings
+from streamer.stages import Output
 from tests.conftest import MakeSettings
 from tests.delivery.doomed import EXACTLY_ONCE
 from tests.delivery.feeding import append, feeding

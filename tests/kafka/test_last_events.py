@@ -9,8 +9,8 @@ from streamer.kafka import last_events, topics
 from streamer.kafka.last_events import last_events as read_back
 from streamer.kafka.sink import open_sink
 from streamer.metrics import Metrics
-from streamer.pipeline import Output
 from streamer.settings import Settings
+from streamer.stages import Output
 from streamer.stream.position import Position
 from tests.conftest import MakeSettings
 from tests.contracts.events import WALK

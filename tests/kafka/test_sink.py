@@ -7,8 +7,8 @@ from streamer.kafka import topics
 from streamer.kafka.reader import read_to_end, reader
 from streamer.kafka.sink import open_sink
 from streamer.metrics import Metrics
-from streamer.pipeline import DeadLetter, Output
 from streamer.settings import Settings
+from streamer.stages import DeadLetter, Output
 from streamer.stream.position import Position
 from tests.conftest import MakeSettings
 from tests.contracts.events import WALK
