@@ -31,7 +31,7 @@ MOST_DEVICES = 5000
 BROKER_MB = 50
 """What a broker takes in a second, its replicas' too: modest hardware."""
 
-EVENT_BYTES = 650
+EVENT_BYTES = 1000
 """Of an event of the shipped model, before compression."""
 
 RECORD_OVERHEAD = 12

@@ -19,7 +19,7 @@ from streamer.settings import Settings
 from streamer.stream.batch import Batch, Floats
 from streamer.stream.partition import ClosedWindows, Outcome, PartitionWindows, Window
 from streamer.stream.position import Position, ReplayStart
-from streamer.stream.replayed import Replayed
+from streamer.stream.rebuilt import Rebuilt
 
 ENOUGH_WINDOWS = 64
 """Windows whose features are computed at once, where one moment of the stream has fewer."""
@@ -103,7 +103,7 @@ class Stages:
         self._features = features
         self._windows = PartitionWindows(settings.rules, UCI_HAR, position.clock_us)
         self._replay_start = ReplayStart(position)
-        self._replayed = Replayed()
+        self._rebuilt = Rebuilt()
         self.labels = Labels(settings.policy)
         self.position = position
 
@@ -142,17 +142,17 @@ class Stages:
 
     def replay(self, records: Records) -> None:
         """Take in records again whose output is published already."""
-        self._replayed.add(self._windows.push(self._decode(records)[1]))
+        self._rebuilt.add(self._windows.push(self._decode(records)[1]))
         self._replay_start.processed(int(records.offset[-1]) + 1, self._windows.clock_us)
 
     def replay_flush(self) -> None:
         """Flush where `finish` did."""
-        self._replayed.add(self._windows.flush())
+        self._rebuilt.add(self._windows.flush())
 
     @property
-    def replayed(self) -> Replayed:
+    def rebuilt(self) -> Rebuilt:
         """Which windows were closed again."""
-        return self._replayed
+        return self._rebuilt
 
     def take_over(self) -> None:
         """Count what is open now, opened elsewhere or before: it is closed here."""

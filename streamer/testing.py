@@ -26,7 +26,7 @@ from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.pipeline import flow
 from streamer.predict.answers import asking
-from streamer.predict.beliefs import Last
+from streamer.predict.beliefs import last_beliefs
 from streamer.predict.local import LocalPredictor
 from streamer.predict.protocol import Predictor
 from streamer.recovery import recover
@@ -219,13 +219,7 @@ class _Worker:
             self._stages.hand_over()
             self._stages = self._fresh()
             await recover(self.log, self._stages, position, cpu, lambda _read, _left: None)
-            last_ms = self._stages.replayed.last_ms
-            self._stages.labels.restore(
-                {
-                    event.device_id: Last.of(event)
-                    for event in self.published.events
-                    if last_ms.get(event.device_id) == event.window_start
-                }
-            )
+            last_ms = self._stages.rebuilt.last_ms
+            self._stages.labels.restore(last_beliefs(self.published.events, last_ms))
             self._stages.take_over()
             self.log.seek(position.next)

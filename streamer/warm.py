@@ -4,7 +4,10 @@ At the first records of a worker it would cost half a minute, in which the worke
 its group. The result is kept on disk, so it is only ever the first start that takes long.
 """
 
+import asyncio
+import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 import structlog
@@ -63,6 +66,22 @@ def _batch(form: Format, samples: int) -> bytes:
         key, value, headers = encode("device", time_ms, interval_ms, values, form)
         builder.append(i, timestamp=round(time_ms), key=key, value=value, headers=headers)
     return bytes(builder.build())
+
+
+async def warmed_up() -> None:
+    """Warm up beside the event loop, in a thread that nothing waits for when the process ends."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def work() -> None:
+        try:
+            warm_up()
+        finally:
+            # The loop may be gone by then.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=work, daemon=True).start()
+    await done.wait()
 
 
 if __name__ == "__main__":

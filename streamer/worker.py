@@ -18,7 +18,7 @@ from streamer.ops.http import WorkerPages, serve
 from streamer.ops.memory import collect_garbage_rarely, keep_freed_memory
 from streamer.predict.choose import open_predictor
 from streamer.settings import Settings
-from streamer.warm import warm_up
+from streamer.warm import warmed_up
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ async def run(
         serve(settings, WorkerPages(metrics, health)) as port,
     ):
         on_port(port)
-        await until_stopped(stopping, asyncio.to_thread(warm_up))
+        await until_stopped(stopping, warmed_up())
         log.info("working", metrics=f"http://{settings.http_host}:{port}/metrics")
         await until_stopped(stopping, _prepare_topics(settings))
         await Worker(settings, metrics, health, ask, stopping, until_end=until_end).run()

@@ -97,6 +97,25 @@ class Shuffled(LocalPredictor):
         return await super().predict(features)
 
 
+# phone      |----- 30 s -----|   silent for 70 s, then the last readings again, and new ones
+# clock      |---------------- another device keeps it going -----------------------------|
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1300, 1450), st.integers(1, 60), st.integers(0, 200))
+def test_a_device_that_comes_back_with_old_readings_starts_afresh_however_records_are_fetched(
+    resent_from: int, batch: int, crash_at: int
+) -> None:
+    idle_ms, samples = 70_000, person(1, 40)
+    clock = readings("clock", person(2, 110), START_MS, batch=50)
+    phone = readings("phone", samples[:1500], START_MS, batch=10)
+    again = readings("phone", samples[resent_from:], START_MS + 20 * resent_from, batch=10)
+    later = [OneRecord(r.key, r.value, r.headers, r.timestamp + idle_ms, r.offset) for r in again]
+    script: list[Record] = sorted([*clock, *phone, *later], key=lambda record: record.timestamp)
+    at = len(script) - 1 - crash_at % len(script)
+    whole = asyncio.run(run(script))
+    piecemeal = asyncio.run(run([*script[:at], PAUSE, CRASH, *script[at:]], batch=batch))
+    assert contents(piecemeal) == contents(whole)
+
+
 async def test_answers_that_overtake_each_other_are_published_in_order() -> None:
     predictor = Shuffled()
     published = await run(SCRIPT, predictor=predictor, batch=4)

@@ -84,7 +84,7 @@ class ActivityEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     scores: dict[str, float]
     """Probability of each class by label, in the model's order: what this window says."""
     posterior: dict[str, float]
-    """The same after what the device did before; empty without smoothing."""
+    """The same after what the device did before; empty where that does not count."""
     model: ModelVersion | None
     predictor: str
     """The kind of predictor that was asked, such as `local`."""

@@ -19,7 +19,7 @@ from streamer.kafka.source import PartitionSource
 from streamer.metrics import Metrics
 from streamer.pipeline import flow
 from streamer.predict.answers import Ask
-from streamer.predict.beliefs import Last
+from streamer.predict.beliefs import last_beliefs
 from streamer.recovery import recover
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
@@ -196,15 +196,15 @@ class Lane:
         """Read what was published last of the devices that are there: labels go on from it."""
         if not self._tools.settings.policy.needs_memory or self.source.stopped:
             return
-        replayed = stages.replayed
+        rebuilt = stages.rebuilt
         events = await last_events(
             self._tools.settings,
             self._partition.partition,
-            replayed.last_ms,
-            replayed.most_events,
+            rebuilt.last_ms,
+            rebuilt.most_events(self._tools.settings.rules.lateness_us),
         )
-        stages.labels.restore({event.device_id: Last.of(event) for event in events})
-        if missing := len(replayed.last_ms) - len(events):
+        stages.labels.restore(last_beliefs(events, rebuilt.last_ms))
+        if missing := len(rebuilt.last_ms) - len(events):
             log.info(
                 "devices whose last event is not there start afresh",
                 partition=_name(self._partition),

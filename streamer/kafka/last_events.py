@@ -48,6 +48,7 @@ async def last_events(
         end, size, read = await _end(consumer, topic), FIRST_PART, 0
         while wanted and begin < end and read < most_events:
             start = max(begin, end - size)
+            seen: dict[bytes, ActivityEvent] = {}
             async for key, value in _between(consumer, topic, start, end):
                 read += 1
                 if key in wanted:
@@ -55,8 +56,10 @@ async def last_events(
                     with suppress(DataError):
                         event = decode_event(value)
                         if event.window_start == wanted[key]:
-                            found.append(event)
-                            del wanted[key]
+                            # Of a window that was published again the last event counts.
+                            seen[key] = event
+            found += seen.values()
+            wanted = {key: at for key, at in wanted.items() if key not in seen}
             end, size = start, 4 * size
     return found
 

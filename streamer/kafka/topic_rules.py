@@ -68,9 +68,13 @@ def findings(settings: Settings, cluster: Cluster) -> list[Finding]:
     readings = cluster.topics.get(settings.readings_topic)
     if readings:
         found += _clock(settings, readings)
-        found += _retention(settings, readings)
+        found += _compaction(settings, readings)
+        found += _retention(settings, settings.readings_topic, readings, "readings")
         found += _partitions(settings, readings, cluster)
         found += _letters(settings, readings, cluster)
+    events = cluster.topics.get(settings.events_topic)
+    if events and settings.policy.needs_memory:
+        found += _retention(settings, settings.events_topic, events, "events")
     return found
 
 
@@ -99,35 +103,39 @@ def _clock(settings: Settings, readings: Topic) -> Iterator[Finding]:
         )
 
 
-def _retention(settings: Settings, readings: Topic) -> Iterator[Finding]:
-    """The log is the state: what recovery reads must still be there."""
-    topic, least_s = settings.readings_topic, recovery_s(settings) + LEAST_MARGIN_S
-    if "compact" in readings.config["cleanup.policy"]:
+def _compaction(settings: Settings, readings: Topic) -> Iterator[Finding]:
+    """The log is the state: all of it, not the newest of each device."""
+    topic, policy = settings.readings_topic, readings.config["cleanup.policy"]
+    if "compact" in policy:
         yield Finding(
             topic,
             "error",
-            f"cleanup.policy is {readings.config['cleanup.policy']}: of each device only the "
-            "newest reading stays",
+            f"cleanup.policy is {policy}: of each device only the newest reading stays",
             _set(settings, topic, "cleanup.policy=delete"),
         )
-    kept_ms = int(readings.config["retention.ms"])
+
+
+def _retention(settings: Settings, name: str, topic: Topic, records: str) -> Iterator[Finding]:
+    """What recovery reads must still be there: readings, and the last events of devices."""
+    least_s = recovery_s(settings) + LEAST_MARGIN_S
+    kept_ms = int(topic.config["retention.ms"])
     if 0 <= kept_ms < least_s * 1000:
         yield Finding(
-            topic,
+            name,
             "error",
-            f"retention.ms keeps readings for {kept_ms / 1000:g} s; a worker that starts again "
+            f"retention.ms keeps {records} for {kept_ms / 1000:g} s; a worker that starts again "
             f"needs those of {recovery_s(settings):.0f} s, and to be down for "
             f"{LEAST_MARGIN_S / 60:.0f} minutes must be no loss",
-            _set(settings, topic, f"retention.ms={round(least_s * 1000)}") + " or more",
+            _set(settings, name, f"retention.ms={round(least_s * 1000)}") + " or more",
         )
-    kept = int(readings.config["retention.bytes"])
+    kept = int(topic.config["retention.bytes"])
     if 0 <= kept < least_s * _BUSY_PARTITION:
         yield Finding(
-            topic,
+            name,
             "warning",
             f"retention.bytes keeps {kept:,} bytes of a partition, whatever their age: with more "
             f"than {kept / least_s:,.0f} bytes/s that is less than the {least_s:.0f} s needed",
-            _set(settings, topic, "retention.bytes=-1"),
+            _set(settings, name, "retention.bytes=-1"),
         )
 
 

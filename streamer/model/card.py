@@ -58,7 +58,7 @@ class Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     watched: tuple[int, ...]
     """Features that matter, the most important first."""
     mix: tuple[float, ...]
-    """Share of each class among labelled windows."""
+    """Share of each class among what windows of people left out are called, one by one."""
     confidence: tuple[float, ...]
     """Shares of windows of people left out by the largest probability, in `SHARES` equal bins."""
 
@@ -82,7 +82,7 @@ class Profile:
     Attributes:
         deciles: (features, 9) of the training windows.
         watched: features that matter, the most important first.
-        mix: share of each class among labelled windows.
+        mix: share of each class among what windows of people left out are called, one by one.
         confidence: shares of the largest probability in ten equal bins, of people left out.
     """
 

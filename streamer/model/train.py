@@ -69,7 +69,7 @@ def train(
             copies=int(windows.copies.max()),
             judged=figures_of(judged, held),
         ),
-        usual=_usual(labelled, fitted, held, judged),
+        usual=_usual(labelled, fitted, held),
     )
     return Model(
         card,
@@ -93,15 +93,14 @@ def figures_of(judged: Judged, held: Held) -> Figures:
     )
 
 
-def _usual(labelled: Windows, fitted: Fitted, held: Held, judged: Judged) -> Usual:
+def _usual(labelled: Windows, fitted: Fitted, held: Held) -> Usual:
     """What live windows are compared with."""
-    beliefs = held.scores if judged.beliefs is None else judged.beliefs
-    best = np.bincount(beliefs.argmax(axis=1), minlength=len(held.activities))
+    best = np.bincount(held.scores.argmax(axis=1), minlength=len(held.activities))
     confidence, _ = np.histogram(held.scores.max(axis=1), SHARES, (0, 1))
     return Usual(
         watched=_watched(labelled.of(labelled.copies == 0), fitted, held.activities),
-        mix=tuple((best / len(beliefs)).round(6).tolist()),
-        confidence=tuple((confidence / len(beliefs)).round(6).tolist()),
+        mix=tuple((best / len(held.scores)).round(6).tolist()),
+        confidence=tuple((confidence / len(held.scores)).round(6).tolist()),
     )
 
 

@@ -48,4 +48,4 @@ def in_words(page: str) -> str:
         return ""
     most = sorted(found, key=lambda name: -found[name])[:_MOST]
     drifted = [f"{name} {found[name]:.2f}" for name in most if found[name] >= NOTICEABLE]
-    return f"drift: {', '.join(drifted)}" if drifted else "no drift"
+    return f"drift: {' · '.join(drifted)}" if drifted else "no drift"

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.contracts.events import Source
+from streamer.errors import ModelError
+from streamer.predict.endpoints import WrongAnswerError, checked
 from streamer.predict.protocol import Prediction, Predictor
 
 Floats = npt.NDArray[np.float64]
@@ -101,9 +103,21 @@ Ask = Callable[[Floats], Awaitable[Answers]]
 
 
 def asking(predictor: Predictor) -> Ask:
-    """Ask a predictor that always answers, and answers at once."""
+    """Ask a predictor that always answers, and answers at once.
+
+    What it asks raises a `ModelError` when the answer does not fit the question: no window would
+    go better.
+    """
 
     async def ask(features: Floats) -> Answers:
-        return Answers.all(await predictor.predict(features), predictor.name)
+        prediction = await predictor.predict(features)
+        try:
+            checked(prediction.scores, prediction.model, len(features))
+        except WrongAnswerError as error:
+            raise ModelError(
+                f"the predictor {predictor.name} with the model {prediction.model.id} cannot be "
+                f"used: {error}"
+            ) from None
+        return Answers.all(prediction, predictor.name)
 
     return ask

@@ -1,12 +1,13 @@
 """What is believed of each device after its last window, and goes on from there.
 
-A belief is carried over from one window to the next one of the grid. After anything else (a gap,
-a window that was not predicted, another model) a device starts afresh.
+A belief is carried over from one window to the next one of the grid, if nothing made the device
+start anew between them. After anything else (a gap, a silence, a window that was not predicted,
+another model) it starts afresh. What decides is in the log; when a belief is dropped is not.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -36,10 +37,19 @@ class Last(NamedTuple):
     belief: Floats
 
     @classmethod
-    def of(cls, event: ActivityEvent) -> "Last":
+    def of(cls, event: ActivityEvent) -> Self:
         """The belief that was published with a window."""
         labels, belief = tuple(event.posterior), list(event.posterior.values())
         return cls(event.window_start, labels, np.array(belief, np.float64))
+
+
+def last_beliefs(events: Iterable[ActivityEvent], start_ms: Mapping[str, int]) -> dict[str, Last]:
+    """The beliefs as of certain windows, by device; of a repeated event the last one counts."""
+    return {
+        event.device_id: Last.of(event)
+        for event in events
+        if start_ms.get(event.device_id) == event.window_start
+    }
 
 
 class Beliefs:
@@ -69,17 +79,18 @@ class Beliefs:
         """
         turn = _turns(windows)
         found = [np.empty_like(each.prediction.scores) for each in answers]
-        for now in range(max(turn, default=-1) + 1):
-            for each, beliefs in zip(answers, found, strict=True):
-                rows = each.rows.tolist()
-                at = [i for i, row in enumerate(rows) if turn[row] == now]
-                if at:
-                    beliefs[at] = self._step(
-                        [windows[rows[i]] for i in at],
-                        each.prediction.model.labels,
-                        forward_filter(each.prediction.model.activities),
-                        each.prediction.scores[at],
-                    )
+        due: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for number, each in enumerate(answers):
+            for i, row in enumerate(each.rows.tolist()):
+                due[turn[row], number].append(i)
+        for (_, number), at in sorted(due.items()):
+            each = answers[number]
+            found[number][at] = self._step(
+                [windows[row] for row in each.rows[at].tolist()],
+                each.prediction.model.labels,
+                forward_filter(each.prediction.model.activities),
+                each.prediction.scores[at],
+            )
         return found
 
     def _step(
@@ -97,12 +108,13 @@ class Beliefs:
         )
         beliefs = smoothing.belief(np.where(known[:, None], prior, smoothing.fresh), scores)
         for window, belief in zip(windows, beliefs, strict=True):
-            self._last[window.device_id] = Last(window.start_ms, labels, belief)
+            # A copy: a view would keep the beliefs of all devices beside it.
+            self._last[window.device_id] = Last(window.start_ms, labels, belief.copy())
         return beliefs
 
     def _before(self, window: Window, labels: tuple[str, ...]) -> Floats | None:
         """What was believed a hop ago; None when a device starts afresh."""
-        last = self._last.get(window.device_id)
+        last = self._last.get(window.device_id) if window.follows else None
         if last and last.start_ms + _HOP_MS == window.start_ms and last.labels == labels:
             return last.belief
         return None

@@ -38,22 +38,25 @@ async def open_predictor(
         ModelError: its file cannot be used.
         EndpointError: there is no such endpoint, or it refuses us.
     """
-    file = settings.model if settings.predictor == "local" else None
-    model = artifact.load(file or artifact.SHIPPED)
+    ours = settings.predictor in {"local", "amazon-ml", "sagemaker"}
+    model = artifact.load((ours and settings.model) or artifact.SHIPPED)
     drift = Drift(model.profile, model.signature)
-    async with _opened(settings, metrics, on_trouble) as ask:
+    async with _opened(settings, metrics, on_trouble, LocalPredictor(model)) as ask:
         yield watched(ask, drift, metrics)
 
 
 @asynccontextmanager
 async def _opened(
-    settings: Settings, metrics: Metrics, on_trouble: Callable[[str | None], None]
+    settings: Settings,
+    metrics: Metrics,
+    on_trouble: Callable[[str | None], None],
+    local: LocalPredictor,
 ) -> AsyncIterator[Ask]:
     # A hedged call takes a second connection.
     connections = settings.max_concurrency * (1 + settings.hedge)
     match settings.predictor:
         case "local":
-            yield asking(_local(settings))
+            yield asking(local)
         case "onnx":
             assert settings.model is not None
             yield asking(OnnxPredictor(settings.model, settings.activities))
@@ -66,7 +69,7 @@ async def _opened(
                 connections,
                 settings.attempt_timeout_s,
             ) as endpoint:
-                terms = _terms(settings, settings.max_rate or QUOTA)
+                terms = _terms(settings, local, settings.max_rate or QUOTA)
                 yield Remote(endpoint, terms, metrics, on_trouble).ask
         case "sagemaker":
             assert settings.endpoint is not None
@@ -78,7 +81,8 @@ async def _opened(
                 connections,
                 settings.attempt_timeout_s,
             ) as runtime:
-                yield Remote(runtime, _terms(settings, settings.max_rate), metrics, on_trouble).ask
+                terms = _terms(settings, local, settings.max_rate)
+                yield Remote(runtime, terms, metrics, on_trouble).ask
         case path:
             yield asking(imported(path, settings))
 
@@ -97,16 +101,12 @@ def imported(path: str, settings: Settings) -> Predictor:
     if not (inspect.iscoroutinefunction(getattr(made, "predict", None)) and hasattr(made, "name")):
         raise SettingsError(
             f"predictor: {path} needs a `name` and `async def predict(self, features)`; "
-            "docs/models.md has an example"
+            "docs/testing.md has an example"
         )
     return made
 
 
-def _local(settings: Settings) -> LocalPredictor:
-    return LocalPredictor(artifact.load(settings.model or artifact.SHIPPED))
-
-
-def _terms(settings: Settings, rate: float | None) -> Terms:
+def _terms(settings: Settings, local: LocalPredictor, rate: float | None) -> Terms:
     return Terms(
         batch_wait_s=settings.batch_wait_ms / 1000,
         max_concurrency=settings.max_concurrency,
@@ -115,5 +115,5 @@ def _terms(settings: Settings, rate: float | None) -> Terms:
         deadline_s=settings.predict_deadline_s,
         hedge=settings.hedge,
         hold=settings.when_down == "hold",
-        fallback=_local(settings) if settings.when_down == "fallback" else None,
+        fallback=local if settings.when_down == "fallback" else None,
     )

@@ -5,7 +5,6 @@ index: the sum of ``(seen - usual) ln(seen / usual)`` over ten bins. As a rule o
 nothing has changed, and from 0.25 on much has. Only the features that matter most are watched.
 """
 
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -22,6 +21,9 @@ HALF_LIFE: Final = 5_000
 
 ENOUGH: Final = 500
 """Windows before which nothing is said."""
+
+EVERY: Final = 200
+"""Windows after which what is shown is brought up to date."""
 
 LABELS, CONFIDENCE = "labels", "confidence"
 
@@ -91,18 +93,19 @@ def _shares(deciles: Floats) -> Floats:
     return np.bincount(ends, minlength=len(ends)) / len(ends)
 
 
-def _index(drift: Drift, name: str) -> float:
-    return drift.indices()[name]
-
-
 def watched(ask: Ask, drift: Drift, metrics: Metrics) -> Ask:
     """Let ``drift`` see all that is asked and answered, and show what it finds."""
-    for name in drift.indices():
-        metrics.drift.labels(name).set_function(partial(_index, drift, name))
+    unshown = EVERY
 
     async def asked(features: Floats) -> Answers:
+        nonlocal unshown
         answers = await ask(features)
         drift.see(features, answers)
+        unshown += len(features)
+        if unshown >= EVERY:
+            unshown = 0
+            for name, index in drift.indices().items():
+                metrics.drift.labels(name).set(index)
         return answers
 
     return asked

@@ -1,5 +1,6 @@
 """A model of the user's own that was exported to ONNX, in the process (extra `streamer[onnx]`)."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,10 +57,14 @@ class OnnxPredictor:
 
     async def predict(self, features: Floats) -> Prediction:
         """Score windows (n, features) on the published scale; n may be 0."""
+        # A large network takes its time, in which the worker must answer its group.
+        scores = await asyncio.to_thread(self._all_scores, features)
+        return Prediction(scores, self._card)
+
+    def _all_scores(self, features: Floats) -> Floats:
         # Row by row: in a batch, a row's last bits would depend on the rows beside it.
         rows = [self._scores(features[i : i + 1]) for i in range(len(features))]
-        scores = np.concatenate(rows) if rows else np.empty((0, len(self._card.labels)))
-        return Prediction(scores, self._card)
+        return np.concatenate(rows) if rows else np.empty((0, len(self._card.labels)))
 
     def _scores(self, row: Floats) -> Floats:
         [scores] = self._session.run(

@@ -51,6 +51,8 @@ class Columns:
     """Windows opened so far; window j lives at position ``j % OPEN``."""
     closed: Ints
     """Windows closed or skipped so far."""
+    follows: Bools
+    """Whether the last window before the oldest open one was predicted, in the same life."""
     window_slot: Ints
     """(rows, OPEN) slot at which the window starts."""
     window_hop: Ints
@@ -77,6 +79,7 @@ class Columns:
             real=np.zeros((0, RING), np.bool_),
             opened=ints(),
             closed=ints(),
+            follows=np.zeros(0, np.bool_),
             window_slot=ints(OPEN),
             window_hop=ints(OPEN),
         )
@@ -157,3 +160,4 @@ class DeviceTable:
         columns.base[rows] = 0
         columns.opened[rows] = 0
         columns.closed[rows] = 0
+        columns.follows[rows] = False

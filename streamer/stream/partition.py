@@ -39,12 +39,15 @@ class Window(NamedTuple):
         start_ms: nominal start h on the device's grid.
         coverage: share of the samples that were really there.
         settled: whether the filters had run long enough.
+        follows: whether the window before it on the grid was predicted too, and nothing between
+            them made the device start anew.
     """
 
     device_id: str
     start_ms: int
     coverage: float
     settled: bool
+    follows: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class ClosedWindows:
         start_us: (n,) nominal start h on the device's grid.
         coverage: (n,) share of the samples that were really there.
         settled: (n,) whether the filters had run long enough.
+        follows: (n,) whether the window before was predicted too, see `Window`.
         signals: (n, 9, length + 1) body acceleration, gravity, gyroscope.
     """
 
@@ -63,6 +67,7 @@ class ClosedWindows:
     start_us: Ints
     coverage: Floats
     settled: Bools
+    follows: Bools
     signals: Floats
 
     def __len__(self) -> int:
@@ -76,6 +81,7 @@ class ClosedWindows:
             (self.start_us // 1000).tolist(),
             self.coverage.tolist(),
             self.settled.tolist(),
+            self.follows.tolist(),
         )
 
 
@@ -257,6 +263,7 @@ class PartitionWindows:
         for reason, skip in ((Start.GAP, Skip.GAP), (Start.IDLE, Skip.IDLE)):
             self._skip_open(rows[start == reason], skip)
         self._columns.base[rows] = self._columns.count[rows]
+        self._columns.follows[rows] = False
         self._filtering.start(rows, low)
 
     def _skip_open(self, rows: Ints, reason: Skip) -> None:
@@ -327,6 +334,8 @@ class PartitionWindows:
             if skipped.any():
                 tally.skipped[reason] += int(skipped.sum())
         good = ~off_rate & ~sparse
+        follows = columns.follows[rows]
+        columns.follows[rows] = good
         rows, hop, start_us = rows[good], hop[good], start_us[good]
         tally.closed += len(rows)
 
@@ -341,6 +350,7 @@ class PartitionWindows:
             start_us,
             coverage[good],
             settled,
+            follows[good],
             self._filtering.chains.history[rows, chain],
         )
 

@@ -28,6 +28,10 @@ def log() -> Log:
     return make_log(200, seed=1)
 
 
+PATIENT = ("--session-timeout-s", "20")
+"""Longer than it takes to start a worker on a slow machine."""
+
+
 async def test_the_end_is_where_the_whole_group_has_got_to(
     make_settings: MakeSettings, tmp_path: Path, log: Log
 ) -> None:
@@ -74,10 +78,10 @@ async def test_a_zombie_that_wakes_inside_its_transaction_publishes_nothing(
         async with feeding(settings) as producer:
             await append(producer, settings.readings_topic, log, (0, 0.5))
             doom = ("after the position, before the commit", 2)
-            running.start("zombie", doom=doom, blow=signal.SIGSTOP)
+            running.start("zombie", *PATIENT, doom=doom, blow=signal.SIGSTOP)
             zombie = psutil.Process(running.running["zombie"].pid)
             await asyncio.to_thread(until, lambda: zombie.status() == psutil.STATUS_STOPPED)
-            running.start("heir")
+            running.start("heir", *PATIENT)
             await asyncio.to_thread(running.says, "heir", "waiting for the group")
             await asyncio.to_thread(running.says, "heir", "recovered")
             await append(producer, settings.readings_topic, log, (0.5, 1))
@@ -96,12 +100,12 @@ async def test_a_named_worker_that_comes_back_in_time_moves_nothing(
     with fleet(settings, tmp_path) as running:
         async with feeding(settings) as producer:
             for name in ("first", "second"):
-                running.start(name, "--instance-id", name)
+                running.start(name, "--instance-id", name, *PATIENT)
             await asyncio.to_thread(until, lambda: shared(running, "first", "second"))
             before = [assignments(running, name) for name in ("first", "second")]
             for end, share in ((running.kill, (0, 0.5)), (running.stop, (0.5, 1))):
                 await asyncio.to_thread(end, "first")
-                running.start("first", "--instance-id", "first")
+                running.start("first", "--instance-id", "first", *PATIENT)
                 times = len(assignments(running, "first")) + 1
                 await asyncio.to_thread(running.says, "first", "assigned ", times)
                 await append(producer, settings.readings_topic, log, share)

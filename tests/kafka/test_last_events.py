@@ -74,6 +74,16 @@ async def test_the_wanted_events_are_found_however_far_back_and_no_aborted_ones(
     assert near.device_id == "busy"
 
 
+async def test_of_a_window_that_was_published_twice_the_last_event_counts(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(partitions=2)
+    await topics.ensure(settings)
+    first, second = event("phone", 5), msgspec.structs.replace(event("phone", 5), confidence=0.25)
+    await publish(settings, [first, second], commits=2)
+    assert await read_back(settings, PARTITION, {"phone": 5 * HOP_MS}, 100) == [second]
+
+
 async def test_nothing_is_found_in_a_topic_without_events(make_settings: MakeSettings) -> None:
     settings = make_settings(partitions=2)
     await topics.ensure(settings)

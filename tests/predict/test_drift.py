@@ -90,9 +90,10 @@ async def test_the_metrics_show_it_and_the_live_table_sums_it_up() -> None:
     metrics = Metrics()
     drift = Drift(MODEL.profile, MODEL.signature)
     ask = watched(asking(LocalPredictor(MODEL)), drift, metrics)
+    await ask(usual_features(1))
     assert in_words(generate_latest(metrics.registry).decode()) == ""
     await ask(usual_features(2000) + 3)
     words = in_words(generate_latest(metrics.registry).decode())
     assert words.startswith("drift: ")
-    assert words.count(",") == 2
+    assert words.count(" · ") == 2
     assert in_words('streamer_drift_psi{of="labels"} 0.02\n') == "no drift"

@@ -41,7 +41,10 @@ def sure(activities: Sequence[str], activity: str, share: float = 0.97) -> list[
 
 
 def windows(device_id: str, hops: Sequence[int]) -> list[Window]:
-    return [Window(device_id, 1000 + hop * HOP_MS, 1.0, True) for hop in hops]
+    return [
+        Window(device_id, 1000 + hop * HOP_MS, 1.0, settled=True, follows=hop - 1 in hops or i > 0)
+        for i, hop in enumerate(hops)
+    ]
 
 
 def answered(activities: Sequence[str], scores: Sequence[Sequence[float]]) -> Answers:

@@ -1,10 +1,13 @@
 """Which windows a recovery has closed again: their events were published before."""
 
+from streamer.features.names import UCI_HAR
 from streamer.stream.devices import OPEN
 from streamer.stream.partition import Outcome
 
+_SPARE = 10_000
 
-class Replayed:
+
+class Rebuilt:
     """Windows that a recovery has closed again, and whose events were published before."""
 
     def __init__(self) -> None:
@@ -22,11 +25,11 @@ class Replayed:
         for device_id in outcome.forgotten:
             self.last_ms.pop(device_id, None)
 
-    @property
-    def most_events(self) -> int:
-        """How many events have been published since the first of these windows, at most.
+    def most_events(self, lateness_us: int) -> int:
+        """How far back the events of these windows are, counted in events, generously.
 
-        Devices that are gone may have had windows open when the first of these records came; a
-        replay does not close them again.
+        When the first of these records came, devices had windows open, and samples waiting for
+        their watermark, that a replay does not see again; and events may have been published twice.
         """
-        return self._windows + OPEN * self._gone
+        held = OPEN + lateness_us // UCI_HAR.hop_us
+        return 2 * (self._windows + held * (len(self.last_ms) + self._gone)) + _SPARE
