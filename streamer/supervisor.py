@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from streamer import log as logging
-from streamer import worker
+from streamer import running, worker
 from streamer.errors import StreamerError
 from streamer.ops.http import serve
 from streamer.settings import Settings
@@ -228,7 +228,7 @@ def _work(number: int, settings: Settings, until_end: bool, port: Connection) ->
     """What a worker's process does."""
     structlog.contextvars.bind_contextvars(worker=number)
     try:
-        asyncio.run(_run_worker(settings, until_end, port))
+        running.run(_run_worker(settings, until_end, port))
     except StreamerError as error:
         sys.exit(f"Error: worker {number}: {error}")
 

@@ -1,10 +1,8 @@
 """`streamer run`: the worker."""
 
-import asyncio
-
 import click
 
-from streamer import supervisor, worker
+from streamer import running, supervisor, worker
 from streamer.cli.options import settings_options
 from streamer.settings import Settings
 
@@ -29,6 +27,6 @@ def run(settings: Settings, until_end: bool, workers: int) -> None:
     Ctrl-C or SIGTERM commits what is on its way and ends; a second Ctrl-C ends at once.
     """
     if workers == 1:
-        asyncio.run(worker.run(settings, until_end=until_end))
+        running.run(worker.run(settings, until_end=until_end))
     else:
-        asyncio.run(supervisor.run(settings, workers, until_end=until_end))
+        running.run(supervisor.run(settings, workers, until_end=until_end))

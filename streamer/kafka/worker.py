@@ -36,6 +36,9 @@ MOST_FAILURES = 8
 STOP_S = DRAIN_S + 3.0
 """How long it may take to commit, to leave the group and to close, once told to stop."""
 
+CUT_OFF_S = 2.0
+"""How long a clean-up may wait before it is cut off too."""
+
 
 class Worker:
     """Runs the partitions that the group gives it, until stopped or at their end."""
@@ -159,6 +162,10 @@ async def until_stopped(
         await asyncio.wait({task}, timeout=grace_s())
     finally:
         stop.cancel()
-        task.cancel()
+        while not task.done():
+            # What is cut off cleans up, and may wait for a broker in doing so, for ever: an open
+            # transaction is to be aborted, clients are to be closed.
+            task.cancel()
+            await asyncio.wait({task}, timeout=CUT_OFF_S)
     with contextlib.suppress(asyncio.CancelledError):
         await task

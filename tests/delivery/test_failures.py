@@ -177,3 +177,23 @@ async def test_a_worker_survives_without_a_broker_and_catches_up(
             await caught_up(settings, log)
             await asyncio.to_thread(running.stop, "worker")
             await assert_golden(settings, log, running)
+
+
+async def test_a_worker_cut_off_inside_its_transaction_ends_when_told_to(
+    tmp_path: Path, log: Log
+) -> None:
+    #   worker   |-- sends events --| frozen | no broker to commit or to abort by; SIGTERM: ends |
+    #   broker   |--------------------| gone
+    with LocalKafka() as kafka:
+        settings = Settings.load({"bootstrap_servers": kafka.bootstrap_servers})
+        with fleet(settings, tmp_path) as running:
+            async with feeding(settings) as producer:
+                await append(producer, settings.readings_topic, log, (0, 0.5))
+            doom = ("after the position, before the commit", 2)
+            running.start("worker", doom=doom, blow=signal.SIGSTOP)
+            worker = psutil.Process(running.running["worker"].pid)
+            await asyncio.to_thread(until, lambda: worker.status() == psutil.STATUS_STOPPED)
+            await asyncio.to_thread(kafka.stop)
+            worker.resume()
+            worker.terminate()
+            assert await asyncio.to_thread(running.wait, "worker") in (0, 1)
