@@ -104,6 +104,7 @@ def main(peers_python: str, repeat: int, chart: Path | None) -> None:
                     }
                 )
                 found[each].append(samples_per_second(settings, each, peers_python))
+                click.echo(f"turn {turn + 1}: {each.name}: {found[each][-1]:,.0f}", err=True)
     lines = figures(found)
     for line in lines:
         click.echo(json.dumps(line))

@@ -34,13 +34,11 @@ def checked(names: Sequence[str]) -> tuple[str, ...]:
     """Names that the classes of a model may stand for, as they are.
 
     Raises:
-        ValueError: one is no name, or `unknown`, or a movement from or to what is not among them.
+        ValueError: one is no name, or `unknown`.
     """
     for name in names:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no activity, such as walking or standing>sitting")
         if name == UNKNOWN:
             raise ValueError(f"{UNKNOWN!r} is what doubt is called, not a class")
-        if is_movement(name) and not set(ends(name)) <= set(names):
-            raise ValueError(f"{name!r} leads from or to what is no class")
     return tuple(names)

@@ -190,7 +190,9 @@ LYING_LEAN: Final = (0.0, 0.15, -0.12)
 """The same while somebody lies down or gets up from there: by the side."""
 LEAN_VARIETY: Final = 0.12
 """Standard deviation of both from one time to the next."""
-STIR: Final = (0.07, 0.06, 0.06, 0.45, 0.35, 0.35)
-"""Unrest in the middle of a movement, in the units of the sensors."""
+STIR: Final = 0.06
+"""Unrest in the middle of a movement, in g."""
+WOBBLE: Final = 0.04
+"""The same of the direction of gravity, about a unit vector."""
 TWIST: Final = 0.8
 """Standard deviation of the rotation about the trunk, in rad/s."""

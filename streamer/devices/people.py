@@ -25,6 +25,7 @@ from streamer.devices.motions import (
     RISING_LEAN,
     STIR,
     TWIST,
+    WOBBLE,
     Activity,
     Gait,
 )
@@ -156,7 +157,8 @@ class Person:
             effort = 16 * (progress * (1 - progress)) ** 2
             lean = LYING_LEAN if Activity.LAYING in (here, there) else RISING_LEAN
             direction = direction + effort * self._rng.normal(lean, LEAN_VARIETY)
-            samples += effort * STIR * unrest
+            direction = direction + effort * WOBBLE * unrest[:, 3:]
+            samples[:, :3] += effort * STIR * unrest[:, :3]
             push = self._rng.normal((0.15, 0, 0.1), 0.05)
             samples[:, :3] += effort * np.cos(4 * np.pi * progress) * push
             twist = effort * np.cos(np.pi * progress + self._rng.uniform(0, 1))

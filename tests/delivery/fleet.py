@@ -11,7 +11,7 @@ from pathlib import Path
 
 from streamer.settings import Settings
 
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 
 
 class Fleet:

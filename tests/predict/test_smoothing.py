@@ -232,7 +232,6 @@ def test_a_belief_does_not_depend_on_the_windows_beside_it(count: int, seed: int
     [
         (["walking", "?"], "no activity"),
         (["walking", "unknown"], "doubt"),
-        (["walking", "walking>sitting"], "no class"),
         (["walking", ">"], "no activity"),
     ],
 )
