@@ -149,7 +149,7 @@ async def create_topics(settings: Settings) -> None:
     async with topics.admin_client(settings, 10) as admin:
         config = {"message.timestamp.type": "LogAppendTime"}
         await admin.create_topics(
-            [NewTopic(settings.events_topic, PARTITIONS, -1, topic_configs=config)]
+            [NewTopic(settings.events_topic, PARTITIONS, 1, topic_configs=config)]
         )
     await topics.ensure(settings, 10)
 

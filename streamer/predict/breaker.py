@@ -1,6 +1,7 @@
 """A circuit breaker: an endpoint that fails is left alone, and one call at a time tries again."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,9 @@ FAILURES = 5
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 4.0
 """How long it leaves the endpoint alone; also how late it may notice that it is back."""
+
+SHORTEST_SHARE = 0.6
+"""Of a pause, at random."""
 
 
 class OpenError(TryAgainError):
@@ -86,7 +90,10 @@ class Breaker:
         self._failures += 1
         if self.open:
             self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s or FIRST_PAUSE_S)
-            self._again_s = self._clock() + self._pause_s
+            # Not always the same, or probes might meet an endpoint that fails now and then only
+            # when it does.
+            pause_s = self._pause_s * random.uniform(SHORTEST_SHARE, 1)  # noqa: S311 - no secret
+            self._again_s = self._clock() + pause_s
 
     def _tell(self) -> None:
         self._changed.set()

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from streamer.predict.breaker import FAILURES, FIRST_PAUSE_S, Breaker, OpenError
+from streamer.predict.breaker import FAILURES, FIRST_PAUSE_S, LONGEST_PAUSE_S, Breaker, OpenError
 from streamer.predict.concurrency import DEAF_S, FIRST, Concurrency
 from streamer.predict.endpoints import RefusedError, ThrottledError, TryAgainError
 from streamer.predict.hedge import FEWEST, Hedge
@@ -147,6 +147,22 @@ async def test_a_failed_probe_makes_the_pause_longer() -> None:
         await outcome(breaker, None)
     clock.now += FIRST_PAUSE_S
     await outcome(breaker, None)
+
+
+async def test_probes_do_not_keep_time_with_an_endpoint_that_fails_in_a_rhythm() -> None:
+    #   endpoint   | down 1 s | up 3 s | down 1 s | up 3 s ...
+    #   probes     x          x  four seconds later, if pauses were all the same
+    clock = Clock()
+    breaker = await opened(clock)
+    for _ in range(200):
+        clock.now = breaker._again_s
+        down = clock.now % LONGEST_PAUSE_S < 1
+        if not down:
+            await outcome(breaker, None)
+            break
+        with pytest.raises(TryAgainError):
+            await outcome(breaker, TryAgainError())
+    assert not breaker.open
 
 
 async def test_only_one_call_probes_and_the_others_follow_when_it_succeeds() -> None:
