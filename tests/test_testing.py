@@ -1,7 +1,9 @@
 """The pipeline in memory: `streamer.testing`, and what it proves of `streamer.pipeline`."""
 
 import asyncio
+import contextlib
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -77,24 +79,24 @@ async def test_what_a_crash_loses_is_published_by_the_next_worker_once() -> None
 
 
 class Shuffled(LocalPredictor):
-    """An endpoint whose answers overtake each other."""
+    """An endpoint whose answers overtake each other: every other one waits for the next."""
 
     def __init__(self) -> None:
         super().__init__(artifact.load())
         self.calls = 0
         self.overtaken = 0
-        self._open: set[int] = set()
+        self._answered: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def predict(self, features: npt.NDArray[np.float64]) -> Prediction:
         call = self.calls
         self.calls += 1
-        self._open.add(call)
-        for _ in range(7 * (call % 3)):
-            await asyncio.sleep(0)
-        await asyncio.sleep(0.002 * ((call + 1) % 3))
-        self._open.remove(call)
-        self.overtaken += any(other < call for other in self._open)
-        return await super().predict(features)
+        if call % 2 == 0:
+            with contextlib.suppress(TimeoutError):  # it was the last that the worker has for us
+                await asyncio.wait_for(self._answered[call + 1].wait(), 0.2)
+                self.overtaken += 1
+        prediction = await super().predict(features)
+        self._answered[call].set()
+        return prediction
 
 
 # phone      |----- 30 s -----|   silent for 70 s, then the last readings again, and new ones

@@ -136,5 +136,5 @@ async def test_nothing_is_published_from_the_future(
     make_settings: MakeSettings, raw_dir: Path
 ) -> None:
     tomorrow = Sending(start_ms=time.time() * 1000 + 86_400_000)
-    with pytest.raises(DataError, match="86,400 s in the future"):
+    with pytest.raises(DataError, match=r"86,[34]\d\d s in the future"):
         await replay(make_settings(), raw_dir, tomorrow, console=silence())
