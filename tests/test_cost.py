@@ -1,125 +1,77 @@
 """What a sample costs from record to features must not grow unnoticed.
 
-Costs are instructions where the machine counts them for us, which repeats to a thousandth whatever
-else it does; elsewhere processor time, the least of many turns. Either way what counts is the ratio
-to a fixed workload of a similar nature in the same run: sorting, transforms, small array steps.
+valgrind's callgrind counts the instructions: the same to a thousandth on any x86-64 machine,
+whatever else it does, as NumPy finds the same processor in it everywhere and numba is told to
+compile for that one.
 
-To renew the baselines after a change that is worth its cost: run
+To renew the figures after a change that is worth its cost, run
 
     python -m tests.test_cost
 
-with numba installed and without, and write down what it prints; for seconds a few times on an idle
-machine, and the middle of it.
+and write down what it prints.
 """
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
+import pytest
 
 from streamer.compiled import IS_COMPILED
-from streamer.contracts.decode import decode
-from streamer.contracts.records import Records
-from streamer.features import UCI_HAR, extract, scale
-from streamer.settings import Settings
-from streamer.stream.batch import Batch
-from streamer.stream.partition import PartitionWindows
-from streamer.testing import readings
-from tests.instructions import Unit, meter
+from tests import hot_path
 
-BASELINES = {
-    (Unit.INSTRUCTIONS, True): {"decode": 1.66, "windows": 1.64, "features": 2.06},
-    (Unit.INSTRUCTIONS, False): {"decode": 3.0, "windows": 2.61, "features": 4.21},
-    (Unit.SECONDS, True): {"decode": 1.2, "windows": 1.9, "features": 1.75},
-    (Unit.SECONDS, False): {"decode": 3.05, "windows": 3.7, "features": 8.0},
-}
-"""Cost of each stage, in units of the fixed workload: counted how, and with numba or without."""
+COSTS = {"decode": 3150, "windows": 5270, "features": 5170}
+"""Instructions a sample, one of them a record."""
 
 WORSE = 1.25
-TURNS = {Unit.INSTRUCTIONS: 3, Unit.SECONDS: 24}
-DEVICES, SECONDS, FETCHES = 40, 16, 4
+
+PROCESSOR = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""}
+"""The best one that valgrind has."""
+
+HOT_PATH = [sys.executable, "-m", "tests.hot_path"]
 
 
-def fetches() -> list[Records]:
-    """The records of some people, all there all the time, in a few fetches."""
-    samples = np.random.default_rng(1).normal(size=(DEVICES, SECONDS * 50, 6)).round(5)
-    logs = [readings(f"phone-{i}", samples[i]) for i in range(DEVICES)]
-    in_turn = [record for together in zip(*logs, strict=True) for record in together]
-    size = len(in_turn) // FETCHES
-    return [Records.of(in_turn[i : i + size]) for i in range(0, len(in_turn), size)]
+def costs(folder: Path) -> dict[str, float]:
+    """What each stage costs, in instructions a sample."""
+    # A cache of its own: numba does not notice when a function has changed that another one calls.
+    environment = os.environ | PROCESSOR | {"NUMBA_CACHE_DIR": str(folder / "compiled")}
+    environment |= {"PYTHONHASHSEED": "0"}
+    subprocess.run(HOT_PATH, env=environment, check=True)
+    callgrind = [
+        *("valgrind", "--tool=callgrind", "--instr-atstart=no"),
+        f"--callgrind-out-file={folder / 'counted'}",
+    ]
+    subprocess.run(
+        [*callgrind, *HOT_PATH, "--count"], env=environment, check=True, stderr=subprocess.DEVNULL
+    )
+    found: dict[str, float] = {}
+    for dump in folder.glob("counted.*"):
+        text = dump.read_text()
+        [stage] = re.findall(r"^desc: Trigger: dump (\w+)$", text, re.MULTILINE)
+        [total] = re.findall(r"^totals: (\d+)$", text, re.MULTILINE)
+        found[stage] = int(total) / hot_path.SAMPLES
+    return found
 
 
-def hot_path(log: list[Records], took: dict[str, float]) -> None:
-    """Decode, window, filter and extract; adds up what each stage costs."""
-    windows = PartitionWindows(Settings().rules, UCI_HAR)
-    closed = 0
-    for records in log:
-        with counted("decode", took):
-            decoded = decode(records, 1_000_000)
-        batch = Batch.of(
-            decoded.device_ids,
-            decoded.device,
-            decoded.time_us,
-            decoded.values,
-            decoded.record,
-            records.offset,
-            records.timestamp * 1000,
-            windows.clock_us,
-        )
-        with counted("windows", took):
-            parts = windows.push(batch).windows
-        with counted("features", took):
-            closed += sum(len(scale(extract(part.signals))) for part in parts)
-    assert closed >= DEVICES * 9
+@pytest.mark.skipif(not IS_COMPILED, reason="numba is not installed; the costs are those with it")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the costs are those of x86-64")
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not on the PATH")
+def test_no_stage_costs_a_quarter_more_than_it_did(tmp_path: Path) -> None:
+    found = costs(tmp_path)
 
-
-def fixed_workload(rows: npt.NDArray[np.float64], text: str) -> None:
-    """Work for the same parts of a processor, which no change of ours can make slower."""
-    for _ in range(40):
-        np.sort(rows, axis=-1)
-        np.fft.rfft(rows)
-        deviations = rows - rows.mean(axis=-1, keepdims=True)
-        np.sqrt(np.square(deviations).sum(axis=-1))
-    json.loads(text)
-
-
-@contextmanager
-def counted(stage: str, took: dict[str, float]) -> Iterator[None]:
-    """Add what the block costs."""
-    _, count = meter()
-    begin = count()
-    yield
-    took[stage] = took.get(stage, 0) + count() - begin
-
-
-def costs() -> dict[str, float]:
-    """What each stage costs, in units of the fixed workload."""
-    log = fetches()
-    rows = np.random.default_rng(1).normal(size=(8 * 19, 128))
-    text = json.dumps(rows.round(5).tolist())
-    turns: list[dict[str, float]] = []
-    for _ in range(TURNS[meter()[0]]):
-        took: dict[str, float] = {}
-        hot_path(log, took)
-        with counted("unit", took):
-            fixed_workload(rows, text)
-        turns.append(took)
-    # The first turn compiles, imports and allocates.
-    least = {stage: min(took[stage] for took in turns[1:]) for stage in turns[0]}
-    return {stage: least[stage] / least["unit"] for stage in least if stage != "unit"}
-
-
-def test_no_stage_costs_a_quarter_more_than_it_did() -> None:
-    unit, _ = meter()
-    baseline = BASELINES[unit, IS_COMPILED]
-    worse = {stage: cost for stage, cost in costs().items() if cost > baseline[stage] * WORSE}
+    assert found.keys() == COSTS.keys()
+    worse = {stage: cost for stage, cost in found.items() if cost > COSTS[stage] * WORSE}
     assert not worse, (
-        f"in {unit} these stages cost more than {baseline}: make them faster again, or write down "
-        "what they cost now, as the head of this file says"
+        f"these stages cost more than {COSTS} instructions a sample: make them faster again, or "
+        "write down what they cost now, as the head of this file says"
     )
 
 
 if __name__ == "__main__":
-    print(meter()[0], IS_COMPILED, {stage: round(cost, 2) for stage, cost in costs().items()})
+    with tempfile.TemporaryDirectory() as scratch:
+        print({stage: round(cost) for stage, cost in costs(Path(scratch)).items()})

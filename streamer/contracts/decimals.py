@@ -7,7 +7,7 @@ significand times a 128-bit power of five settles the rounding of all but the ra
 import numpy as np
 import numpy.typing as npt
 
-from streamer.compiled import compiled
+from streamer.compiled import compiled_reader
 
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
@@ -52,7 +52,7 @@ _UNSETTLED = np.uint64(0x1FF)
 _HIDDEN_BIT = np.uint64(1 << 52)
 
 
-@compiled
+@compiled_reader
 def read_number(buffer: Bytes, at: int, end: int, powers: Words) -> tuple[int, float]:
     """Read a JSON number.
 
@@ -86,7 +86,7 @@ def read_number(buffer: Bytes, at: int, end: int, powers: Words) -> tuple[int, f
     return at, -number if negative and (at > whole or significand > _U0) else number
 
 
-@compiled
+@compiled_reader
 def _digits(
     buffer: Bytes, at: int, end: int, significand: np.uint64, digits: int
 ) -> tuple[int, np.uint64, int]:
@@ -98,7 +98,7 @@ def _digits(
     return at, significand, digits
 
 
-@compiled
+@compiled_reader
 def _exponent(buffer: Bytes, at: int, end: int) -> tuple[int, int]:
     """Read what follows the e; where it ends, or `UNUSUAL`, and its value."""
     negative = at < end and buffer[at] == _MINUS
@@ -110,7 +110,7 @@ def _exponent(buffer: Bytes, at: int, end: int) -> tuple[int, int]:
     return at, -value if negative else value
 
 
-@compiled
+@compiled_reader
 def _nearest(significand: np.uint64, power: int, powers: Words) -> float:
     """The double nearest to significand * 10**power."""
     if significand <= _LARGEST_EXACT and abs(power) < len(EXACT_POWERS):
@@ -122,7 +122,7 @@ def _nearest(significand: np.uint64, power: int, powers: Words) -> float:
     return _nearest_by_product(significand, power, powers)
 
 
-@compiled
+@compiled_reader
 def _nearest_by_product(significand: np.uint64, power: int, powers: Words) -> float:
     """The same by Eisel and Lemire; a significand of 0 has no place there.
 
@@ -156,7 +156,7 @@ def _nearest_by_product(significand: np.uint64, power: int, powers: Words) -> fl
     return float(np.uint64(bits).view(np.float64))
 
 
-@compiled
+@compiled_reader
 def product(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     """The 128 bits of a * b, high word first."""
     a_high, a_low = a >> _U32, a & _LOW

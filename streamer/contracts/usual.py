@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streamer.compiled import compiled
+from streamer.compiled import compiled_reader
 from streamer.contracts.decimals import POWERS, UNUSUAL, Bytes, Words, read_number
 from streamer.contracts.readings import LARGEST_BATCH, LONGEST_DEVICE_ID, LONGEST_INTERVAL_MS
 from streamer.contracts.records import (
@@ -77,7 +77,7 @@ def read_usual(records: Records) -> Usual:
     return Usual(record, key, count, timestamp, interval_ms, values[:samples])
 
 
-@compiled
+@compiled_reader
 def _read_all(
     buffer: Bytes,
     table: Ints,
@@ -106,7 +106,7 @@ def _read_all(
     return readings, samples
 
 
-@compiled
+@compiled_reader
 def _read_one(
     buffer: Bytes,
     table: Ints,
@@ -152,7 +152,7 @@ def _read_one(
     return _count(seen, length, times[_INTERVAL, reading])
 
 
-@compiled
+@compiled_reader
 def _count(seen: int, length: int, interval_ms: float) -> int:
     """How many samples a record has, by the fields seen in it and the length of its lists."""
     if seen == _FIELDS_OF_SAMPLE and length == _NO_LIST:
@@ -162,7 +162,7 @@ def _count(seen: int, length: int, interval_ms: float) -> int:
     return UNUSUAL
 
 
-@compiled
+@compiled_reader
 def _read_axes(
     buffer: Bytes, at: int, end: int, powers: Words, values: Floats, sample: int, column: int
 ) -> tuple[int, int]:
@@ -191,7 +191,7 @@ def _read_axes(
     return at + 1, count
 
 
-@compiled
+@compiled_reader
 def _read_triple(
     buffer: Bytes, at: int, end: int, powers: Words, values: Floats, sample: int, column: int
 ) -> int:
@@ -209,7 +209,7 @@ def _read_triple(
     return at + 1
 
 
-@compiled
+@compiled_reader
 def _read_key(buffer: Bytes, at: int, end: int, key: int, key_end: int) -> int:
     """Read a string of printable ASCII that is the record's key; where it ends."""
     after = at + key_end - key + 2
@@ -223,7 +223,7 @@ def _read_key(buffer: Bytes, at: int, end: int, key: int, key_end: int) -> int:
     return after
 
 
-@compiled
+@compiled_reader
 def _field(buffer: Bytes, at: int) -> int:
     """Which of the fields has its quoted name here; one too many if none has."""
     for field in range(len(_NAMES)):
@@ -237,7 +237,7 @@ def _field(buffer: Bytes, at: int) -> int:
     return len(_NAMES)
 
 
-@compiled
+@compiled_reader
 def _after_colon(buffer: Bytes, at: int, end: int) -> int:
     """Where the value begins whose name begins here; a name with a quote in it is unusual."""
     if at >= end or buffer[at] != _QUOTE:
@@ -251,7 +251,7 @@ def _after_colon(buffer: Bytes, at: int, end: int) -> int:
     return _skip(buffer, at + 1, end)
 
 
-@compiled
+@compiled_reader
 def _skip(buffer: Bytes, at: int, end: int) -> int:
     """Where the next byte is that is no space."""
     while at < end and buffer[at] in _SPACES:
@@ -259,7 +259,7 @@ def _skip(buffer: Bytes, at: int, end: int) -> int:
     return at
 
 
-@compiled
+@compiled_reader
 def _first_with_key(buffer: Bytes, table: Ints, row: int, places: Ints) -> int:
     """The first record that asked and has the same key."""
     begin = table[row, KEY]

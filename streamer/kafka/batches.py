@@ -15,7 +15,7 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
-from streamer.compiled import compiled
+from streamer.compiled import compiled_reader
 from streamer.contracts.records import COLUMNS, Ints, Records
 
 
@@ -58,7 +58,7 @@ def as_records(batches: Sequence[WholeBatch]) -> Records:
     return Records.joined([batch.records() for batch in batches])
 
 
-@compiled
+@compiled_reader
 def scan(
     buffer: npt.NDArray[np.uint8],
     at: int,
@@ -80,15 +80,14 @@ def scan(
     Returns:
         Where the last record ends; -1 if the batch is malformed.
     """
-    numbers = np.zeros(3, np.int64)
     for row in range(len(table)):
         length, at = varint(buffer, at)
         end = at + length
         at += 1  # attributes, all unused
-        for i in range(2):
-            numbers[i], at = varint(buffer, at)
-        table[row, 0] = base_offset + numbers[1]
-        table[row, 1] = base_ms if is_append_time else base_ms + numbers[0]
+        since_ms, at = varint(buffer, at)
+        number, at = varint(buffer, at)
+        table[row, 0] = base_offset + number
+        table[row, 1] = base_ms if is_append_time else base_ms + since_ms
         for column in (2, 4):
             length, at = varint(buffer, at)
             table[row, column] = at
@@ -102,7 +101,7 @@ def scan(
     return at
 
 
-@compiled
+@compiled_reader
 def varint(buffer: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
     """A number in Kafka's zigzag encoding, and where the next one begins."""
     raw = np.int64(0)
