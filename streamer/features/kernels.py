@@ -221,11 +221,7 @@ def _describe(
     columnwise.add_up_sizes(deviations, found[_MAD])
     columnwise.add_up_squares(deviations, found[_STD])
     columnwise.copy(columns, 0, length, spare)
-    rows = spare.reshape(-1)
-    for run in range(len(network)):
-        low, high = network[run, 0] * width, network[run, 1] * width
-        size = network[run, 2] * width
-        columnwise.exchange(rows[low : low + size], rows[high : high + size])
+    columnwise.exchange(spare, network)
     _sum_entropy(columns, gains, found[_ENTROPY])
     quarter = length // 4
     for j in range(width):
