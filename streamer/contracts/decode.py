@@ -143,14 +143,16 @@ def _check(
     # In float64: Kafka's own timestamp may be anything that fits 64 bits, thousandfold does not.
     kafka_us = records.timestamp[readings.record].astype(np.float64) * 1000
     start = np.cumsum(count) - count
-    reading_of = np.repeat(np.arange(len(count)), count)
 
     sane = (timestamp >= 0) & (timestamp <= LATEST_TIMESTAMP_MS)
     first_us = np.rint(np.where(sane, timestamp, 0) * 1000).astype(np.int64)
     last_us = first_us + np.rint((count - 1) * interval_us).astype(np.int64)
     ahead_us = last_us - kafka_us
     plausible = np.ones(len(count), dtype=np.bool_)
-    plausible[reading_of[~(np.abs(values) <= _LIMITS).all(axis=1)]] = False
+    # The extremes settle it, nearly always; what is no number is on neither side of anything.
+    if not (values.min(initial=0) >= -_LIMITS.min() and values.max(initial=0) <= _LIMITS.min()):
+        implausible = ~(np.abs(values) <= _LIMITS).all(axis=1)
+        plausible[np.repeat(np.arange(len(count)), count)[implausible]] = False
     good = sane & (ahead_us <= max_future_skew_us) & plausible
 
     for i in np.flatnonzero(~good).tolist():
@@ -166,19 +168,39 @@ def _check(
         rejects.append(Reject(int(readings.record[i]), reason, detail, int(count[i])))
     rejects.sort(key=lambda reject: reject.record)
 
-    kept = good[reading_of]
-    position = np.arange(len(reading_of)) - start[reading_of]
-    time_us = first_us[reading_of] + np.rint(position * interval_us[reading_of]).astype(np.int64)
-    seen, first, device = np.unique(readings.device[good], return_index=True, return_inverse=True)
-    by_appearance = np.argsort(first)
-    rank = np.empty(len(seen), np.intp)
-    rank[by_appearance] = np.arange(len(seen))
+    if good.all():
+        return _decoded(readings, first_us, rejects)
+    return _decoded(_only(readings, good), first_us[good], rejects)
+
+
+def _only(readings: _Readings, good: npt.NDArray[np.bool_]) -> _Readings:
+    return _Readings(
+        readings.record[good],
+        readings.device[good],
+        readings.device_ids,
+        readings.count[good],
+        readings.timestamp[good],
+        readings.interval_ms[good],
+        readings.values[np.repeat(good, readings.count)],
+    )
+
+
+def _decoded(readings: _Readings, first_us: Ints, rejects: list[Reject]) -> Decoded:
+    """The samples of good readings, whose first ones are at ``first_us``."""
+    count, device = readings.count, readings.device
+    position = np.arange(len(readings.values)) - np.repeat(np.cumsum(count) - count, count)
+    later_us = np.rint(position * np.repeat(readings.interval_ms * 1000, count)).astype(np.int64)
+    first = np.full(len(readings.device_ids), len(count))
+    np.minimum.at(first, device, np.arange(len(count)))
+    by_appearance = np.argsort(first)[: np.count_nonzero(first < len(count))]
+    rank = np.empty(len(first), np.intp)
+    rank[by_appearance] = np.arange(len(by_appearance))
     return Decoded(
-        record=readings.record[reading_of][kept],
-        device=np.repeat(rank[device], count[good]),
-        device_ids=[readings.device_ids[i] for i in seen[by_appearance].tolist()],
-        time_us=time_us[kept],
-        values=values[kept],
+        record=np.repeat(readings.record, count),
+        device=np.repeat(rank[device], count),
+        device_ids=[readings.device_ids[i] for i in by_appearance.tolist()],
+        time_us=np.repeat(first_us, count) + later_us,
+        values=readings.values,
         rejects=rejects,
     )
 

@@ -172,12 +172,13 @@ class PartitionWindows:
 
     def _arrivals(self, batch: Batch) -> tuple[Arrivals, Ints]:
         """Sort a batch by device, and count the new lives that devices begin in it."""
-        present, device = np.unique(batch.device, return_inverse=True)
-        rows = self._table.rows([batch.device_ids[i] for i in present.tolist()])
+        present = np.flatnonzero(np.bincount(batch.device))
+        rows = np.empty(len(batch.device_ids), np.int64)
+        rows[present] = self._table.rows([batch.device_ids[i] for i in present.tolist()])
         if len(self._filtering.cursor.filtered) < self._table.capacity:
             self._filtering.grow(self._table.capacity)
         columns = self._columns
-        row = rows[device]
+        row = rows[batch.device]
         order = np.argsort(row, kind="stable")
         row, clock_us = row[order], batch.clock_us[order]
         first = np.flatnonzero(first_of_each(row))
