@@ -30,7 +30,8 @@ VERSION = 1
 SAMPLES = np.dtype("<f4")
 
 _HEADER = struct.Struct("<IIdd")
-_SAMPLE_SIZE = 6 * SAMPLES.itemsize
+HEADER_SIZE = _HEADER.size
+SAMPLE_SIZE = 6 * SAMPLES.itemsize
 
 
 class Block(msgspec.Struct, gc=False):
@@ -56,15 +57,15 @@ def unpack(device_id: str, value: bytes) -> Block:
     Raises:
         Rejection: malformed, or with a count or interval that the schema does not allow.
     """
-    if len(value) < _HEADER.size:
+    if len(value) < HEADER_SIZE:
         raise Rejection(
             RejectReason.MALFORMED,
-            f"{len(value)} bytes are too few for the header of {_HEADER.size}",
+            f"{len(value)} bytes are too few for the header of {HEADER_SIZE}",
         )
     version, count, timestamp, interval_ms = _HEADER.unpack_from(value)
     if version != VERSION:
         raise Rejection(RejectReason.MALFORMED, f"version {version} is not {VERSION}")
-    size = _HEADER.size + count * _SAMPLE_SIZE
+    size = HEADER_SIZE + count * SAMPLE_SIZE
     if len(value) != size:
         raise Rejection(
             RejectReason.MALFORMED,
@@ -80,4 +81,4 @@ def unpack(device_id: str, value: bytes) -> Block:
             f"interval of {interval_ms} ms, not above 0 and up to {LONGEST_INTERVAL_MS:.0f}",
             count,
         )
-    return Block(device_id, timestamp, interval_ms, count, value[_HEADER.size :])
+    return Block(device_id, timestamp, interval_ms, count, value[HEADER_SIZE:])

@@ -96,7 +96,7 @@ class Records(Sequence[Record]):
         buffer, rows = bytearray(), []
         for record in records:
             row = [record.offset, record.timestamp]
-            for part in (record.key, record.value, _encoded(record.headers)):
+            for part in (record.key, record.value, encoded_headers(record.headers)):
                 row += [len(buffer), len(buffer) + (-1 if part is None else len(part))]
                 buffer += part or b""
             rows.append(row)
@@ -130,7 +130,8 @@ def _headers(encoded: bytes) -> Headers:
     return headers
 
 
-def _encoded(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
+def encoded_headers(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
+    """Headers in Kafka's encoding."""
     encoded = _zigzag(len(headers))
     for name, value in headers:
         key = name.encode()

@@ -1,4 +1,4 @@
-"""The usual reading, JSON as encoders write it, read straight into columns, compiled.
+"""The usual reading, JSON or f32 as encoders write it, read straight into columns, compiled.
 
 Whatever is not usual (another format, escapes, names unknown or twice, faults of any kind) is left
 to decoders that take their time and say what is wrong. What is read here they would read alike.
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.compiled import compiled_reader
+from streamer.contracts.blocks import is_block, read_block
 from streamer.contracts.decimals import POWERS, UNUSUAL, Bytes, Words, read_number
 from streamer.contracts.readings import LARGEST_BATCH, LONGEST_DEVICE_ID, LONGEST_INTERVAL_MS
 from streamer.contracts.records import (
@@ -91,12 +92,16 @@ def _read_all(
     readings = 0
     samples = 0
     for row in range(len(table)):
+        if not _is_plain(buffer, table[row, KEY], table[row, KEY_END]):
+            continue
         # One byte says that there are no headers.
-        if table[row, HEADERS_END] - table[row, HEADERS] != 1:
+        if table[row, HEADERS_END] - table[row, HEADERS] == 1:
+            count = _read_one(buffer, table, row, powers, times, readings, values, samples)
+        elif is_block(buffer, table[row, HEADERS], table[row, HEADERS_END]):
+            begin, end = table[row, VALUE], table[row, VALUE_END]
+            count = read_block(buffer, begin, end, times, readings, values, samples)
+        else:
             continue
-        if not 1 <= table[row, KEY_END] - table[row, KEY] <= LONGEST_DEVICE_ID:
-            continue
-        count = _read_one(buffer, table, row, powers, times, readings, values, samples)
         if count > 0:
             integers[0, readings] = row
             integers[1, readings] = _first_with_key(buffer, table, row, places)
@@ -210,15 +215,24 @@ def _read_triple(
 
 
 @compiled_reader
+def _is_plain(buffer: Bytes, key: int, key_end: int) -> bool:
+    """Whether a key is a device id in printable ASCII that JSON writes as it is."""
+    if not 1 <= key_end - key <= LONGEST_DEVICE_ID:
+        return False
+    for i in range(key, key_end):
+        if not 32 <= buffer[i] < 127 or buffer[i] == _QUOTE or buffer[i] == _BACKSLASH:
+            return False
+    return True
+
+
+@compiled_reader
 def _read_key(buffer: Bytes, at: int, end: int, key: int, key_end: int) -> int:
-    """Read a string of printable ASCII that is the record's key; where it ends."""
+    """Read a string that is the record's key, which is plain; where it ends."""
     after = at + key_end - key + 2
     if after > end or buffer[at] != _QUOTE or buffer[after - 1] != _QUOTE:
         return UNUSUAL
     for i in range(key_end - key):
-        byte = buffer[key + i]
-        is_plain = 32 <= byte < 127 and byte not in (_QUOTE, _BACKSLASH)
-        if not is_plain or buffer[at + 1 + i] != byte:
+        if buffer[at + 1 + i] != buffer[key + i]:
             return UNUSUAL
     return after
 

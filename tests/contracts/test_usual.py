@@ -73,11 +73,13 @@ def test_what_json_forbids_is_not_read(text: str) -> None:
 
 
 @pytest.mark.parametrize("samples", [1, 50])
-def test_what_encoders_write_is_usual(samples: int) -> None:
-    values = np.random.default_rng(1).normal(size=(samples, 6))
+@pytest.mark.parametrize("form", [Format.JSON, Format.F32])
+def test_what_encoders_write_is_usual(form: Format, samples: int) -> None:
+    values = np.random.default_rng(1).normal(size=(samples, 6)).astype(np.float32).astype(float)
     interval = None if samples == 1 else 20.0
-    one = record("phone-17", NOW_MS + 0.25, interval, values, Format.JSON)
-    loose = ARecord(one.key, json.dumps(json.loads(one.value or b""), indent=1).encode())
+    one = loose = record("phone-17", NOW_MS + 0.25, interval, values, form)
+    if form is Format.JSON:
+        loose = ARecord(one.key, json.dumps(json.loads(one.value or b""), indent=1).encode())
     usual = read_usual(Records.of([one, loose, one]))
     assert usual.record.tolist() == [0, 1, 2]
     assert usual.key.tolist() == [0, 0, 0]

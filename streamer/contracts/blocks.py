@@ -1,0 +1,78 @@
+"""A block of the format `f32`, read straight into columns, compiled."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from streamer.compiled import compiled_reader
+from streamer.contracts.decimals import UNUSUAL, Bytes
+from streamer.contracts.f32 import HEADER_SIZE, SAMPLE_SIZE, VERSION
+from streamer.contracts.readings import (
+    CONTENT_TYPE,
+    CONTENT_TYPES,
+    LARGEST_BATCH,
+    LONGEST_INTERVAL_MS,
+    Format,
+)
+from streamer.contracts.records import encoded_headers
+
+Floats = npt.NDArray[np.float64]
+
+_HEADERS: Final = np.frombuffer(
+    encoded_headers([(CONTENT_TYPE, CONTENT_TYPES[Format.F32])]), np.uint8
+)
+
+
+@compiled_reader
+def is_block(buffer: Bytes, at: int, end: int) -> bool:
+    """Whether the headers there name this format and nothing else."""
+    same = end - at == len(_HEADERS)
+    for i in range(len(_HEADERS)):
+        same = same and buffer[at + i] == _HEADERS[i]
+    return same
+
+
+@compiled_reader
+def read_block(
+    buffer: Bytes, at: int, end: int, times: Floats, reading: int, values: Floats, sample: int
+) -> int:
+    """Read the block between ``at`` and ``end``.
+
+    Args:
+        buffer: all records.
+        at: where the block begins.
+        end: where it ends.
+        times: (2, readings) timestamp and interval, filled in.
+        reading: where in ``times``.
+        values: (samples, 6), filled in.
+        sample: from where on in ``values``.
+
+    Returns:
+        How many samples it has, `UNUSUAL` if anything is not as it must be.
+    """
+    if end - at < HEADER_SIZE or _number(buffer, at, 4) != VERSION:
+        return UNUSUAL
+    count = np.int64(_number(buffer, at + 4, 4))
+    if end - at != HEADER_SIZE + count * SAMPLE_SIZE or not 1 <= count <= LARGEST_BATCH:
+        return UNUSUAL
+    times[0, reading] = np.uint64(_number(buffer, at + 8, 8)).view(np.float64)
+    interval_ms = np.uint64(_number(buffer, at + 16, 8)).view(np.float64)
+    times[1, reading] = interval_ms
+    if not 0 < interval_ms <= LONGEST_INTERVAL_MS and not (count == 1 and interval_ms == 0):
+        return UNUSUAL
+    at += HEADER_SIZE
+    for i in range(count):
+        for column in range(6):
+            values[sample + i, column] = np.uint32(_number(buffer, at, 4)).view(np.float32)
+            at += 4
+    return int(count)
+
+
+@compiled_reader
+def _number(buffer: Bytes, at: int, size: int) -> np.uint64:
+    """The little-endian number of so many bytes."""
+    number = np.uint64(0)
+    for i in range(size):
+        number |= np.uint64(buffer[at + i]) << np.uint64(8 * i)
+    return number
