@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamer.compiled import IS_COMPILED, compiled
 from streamer.features.chains import CHAINS, Chains
 from streamer.features.filters import median3
 from streamer.features.names import FeatureSet
@@ -101,6 +102,29 @@ class Filtering:
     def _median(self, rows: Ints, first: Ints, n: int) -> Floats:
         """(m, 6, n) median-filtered slots; the first one of a device is its own neighbour."""
         columns = self._columns
+        if IS_COMPILED:
+            medians = np.empty((len(rows), columns.values.shape[-1], n))
+            _medians(columns.values, columns.base, rows, first, medians)
+            return medians
         slots = np.maximum(first[:, None] + np.arange(-1, n + 1), columns.base[rows, None])
         samples = columns.values[rows[:, None], slots % RING]
         return median3(np.ascontiguousarray(samples.transpose(0, 2, 1)))
+
+
+@compiled
+def _medians(values: Floats, base: Ints, rows: Ints, first: Ints, medians: Floats) -> None:
+    """Do the same from the ring (rows, RING, 6), without a copy of it."""
+    _, channels, n = medians.shape
+    for i in range(len(rows)):
+        ring = values[rows[i]]
+        for t in range(n):
+            slot = first[i] + t
+            before, here, after = (
+                max(slot - 1, base[rows[i]]) % RING,
+                slot % RING,
+                (slot + 1) % RING,
+            )
+            for channel in range(channels):
+                a, b = ring[before, channel], ring[here, channel]
+                high = min(max(a, b), ring[after, channel])
+                medians[i, channel, t] = max(min(a, b), high)
