@@ -154,7 +154,7 @@ async def open_sink(
             **client_options(settings),
             transactional_id=name if exactly_once else None,
             enable_idempotence=True,
-            compression_type="lz4",
+            compression_type="zstd",
             retry_backoff_ms=_RETRY_BACKOFF_MS,
             max_batch_size=512 * 1024,
             max_request_size=LARGEST_REQUEST,
