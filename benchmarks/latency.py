@@ -2,11 +2,12 @@
 
     python benchmarks/latency.py [--devices 1000] [--delivery exactly-once] [--predictor local]
 
-Devices publish one sample a JSON record at 50 Hz, in real time, a worker labels them, a consumer
-of committed records notes when it gets each event. The last sample a window needs is its 130th,
-as the last jerk needs one more than 128, and the median filter another. Publisher, broker, worker
-and consumer share the machine and its clock. Reported besides: what a sample costs the worker in
-processor time while it keeps up. Options given several times make cases.
+Devices publish JSON records of one or more samples at 50 Hz, in real time, a worker labels them, a
+consumer of committed records notes when it gets each event. The last sample a window needs is its
+130th, as the last jerk needs one more than 128, and the median filter another; it is published with
+the last one of its record. Publisher, broker, worker and consumer share the machine and its clock.
+Reported besides: what a sample costs the worker in processor time while it keeps up. Options given
+several times make cases.
 """
 
 import asyncio
@@ -19,11 +20,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import psutil
 from aiokafka import AIOKafkaProducer
 
@@ -46,12 +49,14 @@ FLAGS = {"local": [], "sagemaker": SAGEMAKER, "amazon-ml": AMAZON_ML}
 
 @click.command()
 @click.option("--devices", multiple=True, type=int, default=[1000], show_default=True)
+@click.option("--batch", multiple=True, type=int, default=[1], help="Samples a record.")
 @click.option("--delivery", multiple=True, default=["exactly-once", "at-least-once"])
 @click.option("--predictor", multiple=True, type=click.Choice(list(FLAGS)), default=["local"])
 @click.option("--commit-interval-ms", default=100, show_default=True)
 @click.option("--seconds", default=30, show_default=True, help="After ten to settle.")
 def main(
     devices: tuple[int, ...],
+    batch: tuple[int, ...],
     delivery: tuple[str, ...],
     predictor: tuple[str, ...],
     commit_interval_ms: int,
@@ -65,8 +70,8 @@ def main(
     }
     with LocalKafka() as kafka, server([]) as address:
         os.environ["AWS_ENDPOINT_URL"] = address
-        cases = itertools.product(devices, delivery, predictor)
-        for number, (count, guarantee, asked) in enumerate(cases):
+        cases = itertools.product(devices, batch, delivery, predictor)
+        for number, (count, size, guarantee, asked) in enumerate(cases):
             settings = Settings.load(
                 {
                     "bootstrap_servers": kafka.bootstrap_servers,
@@ -78,27 +83,55 @@ def main(
                     "commit_interval_ms": commit_interval_ms,
                 }
             )
-            late_ms, cpu_s = asyncio.run(latencies(settings, count, FLAGS[asked], seconds))
+            load = Load(count, size, int(time.time() * 1000) + 3000)
+            late_ms, cpu_s = asyncio.run(latencies(settings, load, FLAGS[asked], seconds))
             p50, p99 = np.percentile(late_ms, (50, 99))
             samples = count * 1000 // STEP_MS * seconds
             line = {"benchmark": "latency", "predictor": asked, "delivery": guarantee}
-            line |= {"samples_per_second": count * 1000 // STEP_MS, "events": len(late_ms)}
+            line |= {"samples_per_second": count * 1000 // STEP_MS, "batch": size}
+            line |= {"events": len(late_ms)}
             line |= {"p50_ms": round(p50), "p99_ms": round(p99)}
             click.echo(json.dumps(line | {"cpu_us_per_sample": round(cpu_s / samples * 1e6, 2)}))
 
 
+@dataclass(frozen=True)
+class Load:
+    """What devices publish, all of them all the time.
+
+    Attributes:
+        devices: how many there are.
+        batch: samples a record.
+        start_ms: when the first one samples first.
+    """
+
+    devices: int
+    batch: int
+    start_ms: int
+
+    def phase_ms(self, device: int) -> float:
+        """When in a record's time a device publishes: evenly spread."""
+        return STEP_MS * self.batch * device / self.devices
+
+    def published_ms(self, window_start_ms: int, device_id: str) -> float:
+        """When the last sample that a window needs is published."""
+        first_ms = self.start_ms + self.phase_ms(int(device_id.rpartition("-")[2]))
+        steps = -((first_ms - window_start_ms) // STEP_MS)
+        records = (steps + NEEDED - 1) // self.batch + 1
+        return float(first_ms + (records * self.batch - 1) * STEP_MS)
+
+
 async def latencies(
-    settings: Settings, devices: int, flags: list[str], seconds: int
+    settings: Settings, load: Load, flags: list[str], seconds: int
 ) -> tuple[list[float], float]:
     """Milliseconds of each event, after things have settled, and the worker's processor time."""
     await topics.ensure(settings, 10)
-    start_ms = int(time.time() * 1000) + 3000
+    start_ms = load.start_ms
     found: list[float] = []
     with tempfile.TemporaryDirectory() as scratch, fleet(settings, Path(scratch)) as running:
         running.start("worker", *flags)
         worker = psutil.Process(running.running["worker"].pid)
         settled_s: float | None = None
-        with publisher(settings, devices, start_ms):
+        with publisher(settings, load):
             async with reader(settings, settings.events_topic, "latest", 10) as consumer:
                 end_s = start_ms / 1000 + 10 + seconds
                 while time.time() < end_s:
@@ -110,12 +143,8 @@ async def latencies(
                     for records in fetched.values():
                         for record in records:
                             event = decode_event(record.value or b"")
-                            found.append(
-                                now_ms
-                                - last_sample_ms(
-                                    event.window_start, event.device_id, start_ms, devices
-                                )
-                            )
+                            published_ms = load.published_ms(event.window_start, event.device_id)
+                            found.append(now_ms - published_ms)
                 assert settled_s is not None
                 cpu_s = processor_s(worker) - settled_s
     return found, cpu_s
@@ -126,22 +155,9 @@ def processor_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def phase_ms(device: int, devices: int) -> float:
-    """When in a step a device samples: evenly spread."""
-    return STEP_MS * device / devices
-
-
-def last_sample_ms(window_start_ms: int, device_id: str, start_ms: int, devices: int) -> float:
-    first_ms = start_ms + phase_ms(int(device_id.rpartition("-")[2]), devices)
-    steps = -((first_ms - window_start_ms) // STEP_MS)
-    return float(first_ms + (steps + NEEDED - 1) * STEP_MS)
-
-
 @contextlib.contextmanager
-def publisher(settings: Settings, devices: int, start_ms: int) -> Iterator[None]:
-    process = multiprocessing.Process(
-        target=lambda: asyncio.run(publish(settings, devices, start_ms))
-    )
+def publisher(settings: Settings, load: Load) -> Iterator[None]:
+    process = multiprocessing.Process(target=lambda: asyncio.run(publish(settings, load)))
     process.start()
     try:
         yield
@@ -150,34 +166,45 @@ def publisher(settings: Settings, devices: int, start_ms: int) -> Iterator[None]
         process.join()
 
 
-async def publish(settings: Settings, devices: int, start_ms: int) -> None:
+async def publish(settings: Settings, load: Load) -> None:
     """Send what is due, every few milliseconds."""
     rng = np.random.default_rng(0)
+    devices, interval_ms = load.devices, STEP_MS * load.batch
     names = [f"phone-{device}" for device in range(devices)]
     heads = [f'{{"device_id":"{name}","timestamp":' for name in names]
     keys = [name.encode() for name in names]
-    tails = [
-        f',"acc":{msgspec.json.encode(v[:3]).decode()},"gyro":{msgspec.json.encode(v[3:]).decode()}}}'
-        for v in rng.normal(size=(997, 6)).round(5).tolist()
-    ]
-    phases = [phase_ms(device, devices) for device in range(devices)]
+    tails = [tail(rng.normal(size=(load.batch, 6)).round(5)) for _ in range(997)]
+    # A record goes out with its last sample.
+    first_ms = load.start_ms + (load.batch - 1) * STEP_MS
     sent = 0
     async with AIOKafkaProducer(
         bootstrap_servers=settings.bootstrap_servers, max_batch_size=512 * 1024
     ) as producer:
         while True:
             batches = [producer.create_batch() for _ in range(PARTITIONS)]
-            due = int((time.time() * 1000 - start_ms) / STEP_MS * devices)
-            for number in range(sent, max(sent, due)):
-                step, device = divmod(number, devices)
-                time_ms = start_ms + step * STEP_MS + phases[device]
+            due = max(sent, int((time.time() * 1000 - first_ms) / interval_ms * devices))
+            for number in range(sent, due):
+                record, device = divmod(number, devices)
+                time_ms = load.start_ms + record * interval_ms + load.phase_ms(device)
                 value = f"{heads[device]}{time_ms:.3f}{tails[number % 997]}".encode()
                 batches[device % PARTITIONS].append(key=keys[device], value=value, timestamp=None)
-            sent = max(sent, due)
+            sent = due
             for partition, batch in enumerate(batches):
                 if batch.record_count():
                     await producer.send_batch(batch, settings.readings_topic, partition=partition)
             await asyncio.sleep(TICK_S)
+
+
+def tail(samples: npt.NDArray[np.float64]) -> str:
+    """What follows a record's time."""
+    if len(samples) == 1:
+        samples, batch = samples[0], ""
+    else:
+        batch = f',"interval_ms":{STEP_MS}'
+    acc, gyro = (
+        msgspec.json.encode(axes.tolist()).decode() for axes in np.split(samples, 2, axis=-1)
+    )
+    return f'{batch},"acc":{acc},"gyro":{gyro}}}'
 
 
 if __name__ == "__main__":
