@@ -8,8 +8,9 @@ order.
 """
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from typing import Protocol
 
@@ -22,7 +23,12 @@ ON_THE_WAY = 4
 """Fetches computed and not committed yet; more would only hide a slow endpoint or broker."""
 
 LARGEST_GROUP = 64
-"""Fetches committed together; a fetch is a megabyte of records at most."""
+"""Fetches committed together; a fetch is four megabytes of records at most."""
+
+
+CATCHING_UP = 10
+"""How many times as long the interval between commits is while there is more to read: events are
+late then anyway, and fewer transactions leave more time for catching up."""
 
 
 class Source(Protocol):
@@ -32,6 +38,8 @@ class Source(Protocol):
     """The record that the next fetch begins with."""
     exhausted: bool
     """Whether there will be no more because all was read, rather than for another's sake."""
+    behind: bool
+    """Whether there was more to fetch when it fetched last."""
 
     async def fetch(self) -> Records | None:
         """The next records, at least one; None when there will be no more."""
@@ -63,6 +71,9 @@ async def flow(
     predictions: asyncio.Queue[asyncio.Task[Predicted] | None] = asyncio.Queue(ON_THE_WAY)
     outputs: asyncio.Queue[Output | None] = asyncio.Queue(ON_THE_WAY)
 
+    def interval_s() -> float:
+        return sink.interval_s * (CATCHING_UP if source.behind else 1)
+
     async with asyncio.TaskGroup() as tasks:
 
         async def compute() -> None:
@@ -81,7 +92,7 @@ async def flow(
             await outputs.put(None)
 
         async def commit() -> None:
-            async for group in grouped(outputs, sink.interval_s):
+            async for group in grouped(outputs, interval_s):
                 await sink.commit(group)
             await sink.finish()
 
@@ -100,19 +111,20 @@ async def predicted(computed: Computed, ask: Ask, metrics: Metrics) -> Predicted
 
 
 async def grouped(
-    outputs: asyncio.Queue[Output | None], interval_s: float
+    outputs: asyncio.Queue[Output | None], interval_s: Callable[[], float]
 ) -> AsyncIterator[list[Output]]:
     """Outputs to be committed together, until the first None.
 
-    A group ends an interval after the last one did, or sooner if it has become `LARGEST_GROUP`.
+    A group ends an interval after the last one did, as long as that is when an output comes, or
+    sooner if it has become `LARGEST_GROUP`.
     """
-    not_before = 0.0
+    committed_s = -math.inf
     last = await outputs.get()
     while last is not None:
         group = [last]
         while len(group) < LARGEST_GROUP:
             try:
-                async with asyncio.timeout(not_before - time.monotonic()):
+                async with asyncio.timeout(committed_s + interval_s() - time.monotonic()):
                     last = await outputs.get()
             except TimeoutError:
                 break
@@ -120,6 +132,6 @@ async def grouped(
                 break
             group.append(last)
         yield group
-        not_before = time.monotonic() + interval_s
+        committed_s = time.monotonic()
         if last is not None:
             last = await outputs.get()

@@ -184,7 +184,9 @@ class Settings(BaseSettings):
         "exactly-once", description="What a consumer may rely on; at-least-once has less latency."
     )
     commit_interval_ms: PositiveInt = Field(
-        100, description="Longest time that finished events wait for their commit."
+        100,
+        description="Longest time that finished events wait for their commit; ten times as long"
+        " while a worker is behind.",
     )
     session_timeout_s: PositiveFloat = Field(
         10,

@@ -135,6 +135,8 @@ class _CrashError(Exception):
 class _Log:
     """A partition in memory: what `flow` and `recover` read."""
 
+    behind = False
+
     def __init__(self, batch: int) -> None:
         self.records: list[OneRecord] = []
         self.next = 0

@@ -17,7 +17,7 @@ class PartitionSource:
     """Fetches one partition until told to stop, or until its end.
 
     A fetch is what a consumer of whole batches has: at most what the broker sends of a partition
-    at a time, a megabyte.
+    at a time.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class PartitionSource:
         self.next = 0
         """The record that the next fetch begins with."""
         self.exhausted = False
+        self.behind = False
         self.waiting_since: float | None = None
         """Since when the consumer has been asked for records and has given none."""
 
@@ -94,6 +95,7 @@ class PartitionSource:
     def _observe(self, records: Records) -> None:
         name = str(self._partition.partition)
         lag = max(0, (self._consumer.highwater(self._partition) or 0) - self.next)
+        self.behind = lag > 0
         self._metrics.lag_records.labels(name).set(lag)
         if not lag:
             self._metrics.lag_seconds.labels(name).set(0)

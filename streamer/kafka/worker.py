@@ -25,6 +25,9 @@ from streamer.stages import Stages
 
 log = structlog.get_logger(__name__)
 
+LARGEST_FETCH = 4 * 1024 * 1024
+"""Bytes of a partition at once: each fetch has its price. As many more wait in the consumer."""
+
 RESTART_S = 1.0
 """Pause before the Kafka clients are started again; twice as long after each failure in a row."""
 
@@ -137,6 +140,7 @@ def group_member(settings: Settings) -> AIOKafkaConsumer:
         # An endpoint that does not answer must not cost us the partitions.
         max_poll_interval_ms=24 * 3600 * 1000,
         fetch_max_wait_ms=50,
+        max_partition_fetch_bytes=LARGEST_FETCH,
     )
 
 

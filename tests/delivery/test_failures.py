@@ -73,7 +73,7 @@ async def test_a_zombie_that_wakes_inside_its_transaction_publishes_nothing(
 ) -> None:
     #   zombie   |-- sends events and position --| frozen ......... | commit: refused
     #   heir                       |-- waits ----- fences, recovers, publishes ----------|
-    settings = make_settings(commit_interval_ms=50)
+    settings = make_settings(commit_interval_ms=5)
     with fleet(settings, tmp_path) as running:
         async with feeding(settings) as producer:
             await append(producer, settings.readings_topic, log, (0, 0.5))

@@ -43,6 +43,7 @@ class ListSource:
     """Records in batches of one size."""
 
     exhausted = True
+    behind = False
 
     def __init__(self, records: Sequence[OneRecord], size: int) -> None:
         self.next = 0
@@ -86,7 +87,7 @@ async def test_batches_of_any_size_give_the_same_output(
 
 @pytest.fixture
 def workers(make_settings: MakeSettings, tmp_path: Path) -> Iterator[tuple[Settings, Fleet]]:
-    settings = make_settings(allowed_lateness_ms=LATENESS_MS, commit_interval_ms=50)
+    settings = make_settings(allowed_lateness_ms=LATENESS_MS, commit_interval_ms=5)
     with fleet(settings, tmp_path) as started:
         yield settings, started
 
@@ -161,7 +162,7 @@ async def test_at_least_once_loses_nothing_and_repeats_equal_bytes(
     make_settings: MakeSettings, tmp_path: Path, log: Log
 ) -> None:
     settings = make_settings(
-        allowed_lateness_ms=LATENESS_MS, delivery="at-least-once", commit_interval_ms=50
+        allowed_lateness_ms=LATENESS_MS, delivery="at-least-once", commit_interval_ms=5
     )
     with fleet(settings, tmp_path) as running:
         async with feeding(settings) as producer:
