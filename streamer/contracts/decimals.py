@@ -51,6 +51,15 @@ _TOP_BIT = np.uint64(1 << 63)
 _UNSETTLED = np.uint64(0x1FF)
 _HIDDEN_BIT = np.uint64(1 << 52)
 
+_SHORT = 10
+"""Bytes that are looked at where a short number begins: a digit, a point and eight more."""
+_ZEROS, _TOP_BITS, _SIX_TOO_MANY = (
+    np.uint64(int.from_bytes(bytes([byte] * 8))) for byte in (_ZERO, 0x80, 0x80 - 10)
+)
+_PLACE_OF_BYTE = np.uint64(0x0001_0203_0405_0607)
+"""Times 256**i, it has i in its highest byte."""
+_PAIRS, _FOURS = np.uint64(0x00FF_00FF_00FF_00FF), np.uint64(0x0000_FFFF_0000_FFFF)
+
 
 @compiled_reader
 def read_number(buffer: Bytes, at: int, end: int, powers: Words) -> tuple[int, float]:
@@ -67,6 +76,9 @@ def read_number(buffer: Bytes, at: int, end: int, powers: Words) -> tuple[int, f
     """
     negative = at < end and buffer[at] == _MINUS
     begin = at + negative
+    at, number = _read_short(buffer, begin, end)
+    if at != UNUSUAL:
+        return at, -number if negative else number
     at, significand, digits = _digits(buffer, begin, end, _U0, 0)
     if at == begin or (buffer[begin] == _ZERO and at > begin + 1):
         return UNUSUAL, 0.0
@@ -84,6 +96,42 @@ def read_number(buffer: Bytes, at: int, end: int, powers: Words) -> tuple[int, f
     number = _nearest(significand, power, powers)
     # The integer -0 is 0; only a float has a sign there.
     return at, -number if negative and (at > whole or significand > _U0) else number
+
+
+@compiled_reader
+def _read_short(buffer: Bytes, at: int, end: int) -> tuple[int, float]:
+    """Read a digit, a point and up to seven digits, as sensors write them, without a loop.
+
+    Where it ends, or `UNUSUAL` for anything else; and the number.
+    """
+    if end - at < _SHORT or buffer[at + 1] != _POINT:
+        return UNUSUAL, 0.0
+    whole = np.uint64(buffer[at]) - np.uint64(_ZERO)
+    digits = _eight_bytes(buffer, at + 2) ^ _ZEROS
+    # The top bit of each byte that is no digit, and what lies below the lowest of these.
+    others = (digits | (digits + _SIX_TOO_MANY)) & _TOP_BITS
+    lowest = (others & (~others + _U1)) >> np.uint64(7)
+    count = (lowest * _PLACE_OF_BYTE) >> np.uint64(56)
+    after = buffer[at + 2 + np.int64(count)]
+    if whole > _U9 or lowest <= _U1 or after == _EXPONENTS[0] or after == _EXPONENTS[1]:
+        return UNUSUAL, 0.0
+    digits = (digits & (lowest - _U1)) << (np.uint64(64) - _U8 * count)
+    # Neighbours are joined: digits to pairs, pairs to fours, fours to eight.
+    digits = (digits * _U10 + (digits >> _U8)) & _PAIRS
+    digits = (digits * np.uint64(100) + (digits >> np.uint64(16))) & _FOURS
+    fraction = (digits * np.uint64(10_000) + (digits >> _U32)) & _LOW
+    power = EXACT_POWERS[np.int64(count)]
+    return int(at + 2 + np.int64(count)), float((whole * power + fraction) / power)
+
+
+@compiled_reader
+def _eight_bytes(buffer: Bytes, at: int) -> np.uint64:
+    """The bytes from ``at`` on, the first one lowest."""
+    place = np.uint64(at)
+    word = _U0
+    for i in range(8):
+        word |= np.uint64(buffer[place + np.uint64(i)]) << np.uint64(8 * i)
+    return word
 
 
 @compiled_reader
