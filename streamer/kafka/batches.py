@@ -14,6 +14,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
+from crc32c import crc32c
 
 from streamer.compiled import compiled_reader
 from streamer.contracts.records import COLUMNS, Ints, Records
@@ -30,6 +31,10 @@ class WholeBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
     def __iter__(self) -> Iterator["WholeBatch"]:
         self._maybe_uncompress()
         yield self
+
+    def validate_crc(self) -> bool:
+        """Whether it is what the broker has been given."""
+        return crc32c(memoryview(self._buffer)[self.ATTRIBUTES_OFFSET :]) == int(self.crc)
 
     def records(self) -> Records:
         """Its records.
