@@ -23,6 +23,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+import psutil
 from aiokafka import AIOKafkaProducer
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -51,6 +52,7 @@ class Case:
     devices: int
     delivery: str
     commit_interval_ms: int
+    pinned: bool
 
     @property
     def topic(self) -> str:
@@ -74,6 +76,7 @@ class Case:
 @click.option("--devices", multiple=True, type=int, default=[200], show_default=True)
 @click.option("--delivery", multiple=True, default=["exactly-once"], show_default=True)
 @click.option("--commit-interval-ms", multiple=True, type=int, default=[100], show_default=True)
+@click.option("--pinned", is_flag=True, help="Each worker has one core: does it scale?")
 @click.option("--repeat", default=5, show_default=True)
 def main(
     samples: int,
@@ -83,10 +86,11 @@ def main(
     devices: tuple[int, ...],
     delivery: tuple[str, ...],
     commit_interval_ms: tuple[int, ...],
+    pinned: bool,
     repeat: int,
 ) -> None:
     """Print a JSON line for each case."""
-    options = (workers, forms, batch, devices, delivery, commit_interval_ms)
+    options = (workers, forms, batch, devices, delivery, commit_interval_ms, [pinned])
     cases = [Case(*values) for values in itertools.product(*options)]
     found: dict[Case, list[float]] = {case: [] for case in cases}
     with LocalKafka() as kafka:
@@ -105,7 +109,7 @@ def main(
                     "commit_interval_ms": case.commit_interval_ms,
                 }
             )
-            found[case].append(samples_per_second(settings, case.workers))
+            found[case].append(samples_per_second(settings, case))
     base = statistics.median(found[cases[0]])
     for case, rates in found.items():
         median = statistics.median(rates)
@@ -146,12 +150,14 @@ def readings(case: Case, samples: int) -> Iterator[tuple[int, dict[str, object]]
             yield device, {"key": key, "value": value, "headers": headers}
 
 
-def samples_per_second(settings: Settings, workers: int) -> float:
+def samples_per_second(settings: Settings, case: Case) -> float:
     """Run workers from the topic's beginning to its end."""
     with tempfile.TemporaryDirectory() as scratch, fleet(settings, Path(scratch)) as running:
-        names = [f"worker-{i}" for i in range(workers)]
-        for name in names:
+        names = [f"worker-{i}" for i in range(case.workers)]
+        for core, name in enumerate(names):
             running.start(name, "--until-end")
+            if case.pinned:
+                psutil.Process(running.running[name].pid).cpu_affinity([core])
         for name in names:
             if running.wait(name) != 0:
                 raise click.ClickException(running.text(name))

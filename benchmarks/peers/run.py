@@ -63,7 +63,15 @@ class Contestant:
     @property
     def case(self) -> Case:
         """Its topic."""
-        return Case(self.workers, self.format, self.batch, DEVICES, "exactly-once", self.samples)
+        return Case(
+            self.workers,
+            self.format,
+            self.batch,
+            DEVICES,
+            "exactly-once",
+            commit_interval_ms=100,
+            pinned=False,
+        )
 
 
 PEERS = [
