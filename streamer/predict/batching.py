@@ -1,11 +1,15 @@
 """Windows of many questions in one call, by size and deadline."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from streamer.predict.answers import Answers, Ask, Floats
+
+LOOK_AGAIN_S = 0.02
+"""How soon a batch that is due asks again whether calls are still to be spared."""
 
 
 @dataclass(slots=True)
@@ -21,14 +25,22 @@ class _Pending:
 class Batches:
     """Puts small questions together, and takes large ones apart.
 
-    A batch goes when it is full or when its first window has waited long enough. It is called off
-    when nobody waits for it any more.
+    A batch goes when it is full or when its first window has waited long enough, unless calls are
+    to be spared: fewer and larger ones then get as many windows through. It is called off when
+    nobody waits for it any more.
     """
 
-    def __init__(self, call: Ask, most_windows: int, wait_s: float) -> None:
+    def __init__(
+        self,
+        call: Ask,
+        most_windows: int,
+        wait_s: float,
+        sparing: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._call = call
         self._most = most_windows
         self._wait_s = wait_s
+        self._sparing = sparing
         self._pending = _Pending()
 
     async def ask(self, features: Floats) -> Answers:
@@ -56,8 +68,15 @@ class Batches:
         if pending.windows == self._most:
             self._go()
         elif pending.timer is None:
-            pending.timer = loop.call_later(self._wait_s, self._go)
+            pending.timer = loop.call_later(self._wait_s, self._due)
         return answer
+
+    def _due(self) -> None:
+        if self._sparing():
+            loop = asyncio.get_running_loop()
+            self._pending.timer = loop.call_later(LOOK_AGAIN_S, self._due)
+        else:
+            self._go()
 
     def _go(self) -> None:
         batch, self._pending = self._pending, _Pending()

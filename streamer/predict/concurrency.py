@@ -59,6 +59,11 @@ class Concurrency:
             self.limit = max(1.0, self.limit / 2)
             self._deaf_until = self._clock() + DEAF_S
 
+    @property
+    def just_throttled(self) -> bool:
+        """Whether the endpoint has said lately that this is too much."""
+        return self._clock() < self._deaf_until
+
     def _leave(self) -> None:
         self.running -= 1
         self._admit()

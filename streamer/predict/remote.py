@@ -74,7 +74,12 @@ class Remote:
         self._concurrency = Concurrency(terms.max_concurrency, time.monotonic)
         self._pace = Pace(terms.rate) if terms.rate else None
         self._hedge = Hedge(metrics.endpoint_hedges.inc) if terms.hedge else None
-        self.ask: Ask = Batches(self._batch, endpoint.most_windows, terms.batch_wait_s).ask
+        self.ask: Ask = Batches(
+            self._batch,
+            endpoint.most_windows,
+            terms.batch_wait_s,
+            lambda: self._concurrency.just_throttled,
+        ).ask
         metrics.endpoint_concurrency.set_function(lambda: self._concurrency.limit)
         metrics.endpoint_running.set_function(lambda: self._concurrency.running)
         metrics.endpoint_open.set_function(lambda: self._breaker.open)

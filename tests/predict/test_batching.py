@@ -85,6 +85,25 @@ async def test_a_batch_that_does_not_fill_goes_when_its_time_has_come() -> None:
     assert echo.sizes == [3]
 
 
+async def test_while_calls_are_to_be_spared_a_batch_waits_and_grows() -> None:
+    #   early  |-- asks -- due, spared -----|
+    #   late                |-- asks -------|   one call for both
+    echo, due, spared = Echo(), asyncio.Event(), True
+
+    def sparing() -> bool:
+        due.set()
+        return spared
+
+    batches = Batches(echo, 8, 0, sparing)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(batches.ask(np.ones((1, 1))))
+        await due.wait()
+        tasks.create_task(batches.ask(np.ones((2, 1))))
+        await asyncio.sleep(0)
+        spared = False
+    assert echo.sizes == [3]
+
+
 async def test_a_call_that_nobody_waits_for_any_more_is_called_off() -> None:
     #   a  |-- asks --| cancelled
     #   b  |-- asks --------| cancelled      the call ends here, not before

@@ -84,6 +84,17 @@ async def _enter(concurrency: Concurrency) -> Callable[[], Awaitable[None]]:
     return lambda: concurrency.__aexit__(None, None, None)
 
 
+def test_a_throttle_is_heeded_for_a_while() -> None:
+    clock = Clock()
+    concurrency = Concurrency(8, clock)
+    heard = [concurrency.just_throttled]
+    concurrency.throttled()
+    heard.append(concurrency.just_throttled)
+    clock.now += DEAF_S
+    heard.append(concurrency.just_throttled)
+    assert heard == [False, True, False]
+
+
 async def test_no_more_calls_than_allowed_run_at_once_even_if_some_are_cancelled() -> None:
     concurrency = Concurrency(FIRST, Clock())
     running, most = 0, 0
