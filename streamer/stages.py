@@ -81,6 +81,20 @@ def together(parts: list[ClosedWindows]) -> Iterator[Floats]:
         yield np.concatenate(waiting)
 
 
+def batch_of(records: Records, decoded: Decoded, clock_us: int) -> Batch:
+    """A fetch as windows take it, after the partition clock ``clock_us``."""
+    return Batch.of(
+        decoded.device_ids,
+        decoded.device,
+        decoded.time_us,
+        decoded.values,
+        decoded.record,
+        records.offset,
+        records.timestamp * 1000,
+        clock_us,
+    )
+
+
 def published_features(signals: Floats) -> Floats:
     """The features (n, 561) of windows of signals (n, 9, 129), on the published scale."""
     return scale(extract(signals))
@@ -183,17 +197,7 @@ class Stages:
     def _decode(self, records: Records) -> tuple[Decoded, Batch]:
         with self._metrics.stage("decode"):
             decoded = decode(records, int(self._settings.max_future_skew_s * 1e6))
-        batch = Batch.of(
-            decoded.device_ids,
-            decoded.device,
-            decoded.time_us,
-            decoded.values,
-            decoded.record,
-            records.offset,
-            records.timestamp * 1000,
-            self._windows.clock_us,
-        )
-        return decoded, batch
+        return decoded, batch_of(records, decoded, self._windows.clock_us)
 
     def _late(self, records: Records, decoded: Decoded, outcome: Outcome) -> list[DeadLetter]:
         record, samples = np.unique(decoded.record[outcome.late], return_counts=True)

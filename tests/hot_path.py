@@ -12,9 +12,9 @@ import numpy as np
 
 from streamer.contracts.decode import decode
 from streamer.contracts.records import Records
-from streamer.features import UCI_HAR, extract, scale
+from streamer.features import UCI_HAR
 from streamer.settings import Settings
-from streamer.stream.batch import Batch
+from streamer.stages import batch_of, published_features
 from streamer.stream.partition import PartitionWindows
 from streamer.testing import readings
 
@@ -34,32 +34,17 @@ def fetches() -> list[Records]:
     return [Records.of(in_turn[i : i + size]) for i in range(0, len(in_turn), size)]
 
 
-def batch(records: Records) -> Batch:
-    """Decode a fetch."""
-    decoded = decode(records, 1_000_000)
-    return Batch.of(
-        decoded.device_ids,
-        decoded.device,
-        decoded.time_us,
-        decoded.values,
-        decoded.record,
-        records.offset,
-        records.timestamp * 1000,
-        0,
-    )
-
-
 def run(log: list[Records], begin: Around, end: Around) -> None:
     """Decode, window, filter and extract, each for the whole log."""
     windows = PartitionWindows(Settings().rules, UCI_HAR)
     begin("decode")
-    batches = [batch(records) for records in log]
+    batches = [batch_of(records, decode(records, 1_000_000), 0) for records in log]
     end("decode")
     begin("windows")
     closed = [part for each in batches for part in windows.push(each).windows]
     end("windows")
     begin("features")
-    features = [scale(extract(part.signals)) for part in closed]
+    features = [published_features(part.signals) for part in closed]
     end("features")
     assert sum(map(len, features)) >= DEVICES * (HOPS - 2)
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.compiled import compiled_reader
-from streamer.contracts.decimals import UNUSUAL, Bytes
+from streamer.contracts.decimals import UNUSUAL, Bytes, little_endian
 from streamer.contracts.f32 import HEADER_SIZE, SAMPLE_SIZE, VERSION
 from streamer.contracts.readings import (
     CONTENT_TYPE,
@@ -51,28 +51,19 @@ def read_block(
     Returns:
         How many samples it has, `UNUSUAL` if anything is not as it must be.
     """
-    if end - at < HEADER_SIZE or _number(buffer, at, 4) != VERSION:
+    if end - at < HEADER_SIZE or little_endian(buffer, at, 4) != VERSION:
         return UNUSUAL
-    count = np.int64(_number(buffer, at + 4, 4))
+    count = np.int64(little_endian(buffer, at + 4, 4))
     if end - at != HEADER_SIZE + count * SAMPLE_SIZE or not 1 <= count <= LARGEST_BATCH:
         return UNUSUAL
-    times[0, reading] = np.uint64(_number(buffer, at + 8, 8)).view(np.float64)
-    interval_ms = np.uint64(_number(buffer, at + 16, 8)).view(np.float64)
+    times[0, reading] = np.uint64(little_endian(buffer, at + 8, 8)).view(np.float64)
+    interval_ms = np.uint64(little_endian(buffer, at + 16, 8)).view(np.float64)
     times[1, reading] = interval_ms
     if not 0 < interval_ms <= LONGEST_INTERVAL_MS and not (count == 1 and interval_ms == 0):
         return UNUSUAL
     at += HEADER_SIZE
     for i in range(count):
         for column in range(6):
-            values[sample + i, column] = np.uint32(_number(buffer, at, 4)).view(np.float32)
+            values[sample + i, column] = np.uint32(little_endian(buffer, at, 4)).view(np.float32)
             at += 4
     return int(count)
-
-
-@compiled_reader
-def _number(buffer: Bytes, at: int, size: int) -> np.uint64:
-    """The little-endian number of so many bytes."""
-    number = np.uint64(0)
-    for i in range(size):
-        number |= np.uint64(buffer[at + i]) << np.uint64(8 * i)
-    return number

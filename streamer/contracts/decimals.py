@@ -107,7 +107,7 @@ def _read_short(buffer: Bytes, at: int, end: int) -> tuple[int, float]:
     if end - at < _SHORT or buffer[at + 1] != _POINT:
         return UNUSUAL, 0.0
     whole = np.uint64(buffer[at]) - np.uint64(_ZERO)
-    digits = _eight_bytes(buffer, at + 2) ^ _ZEROS
+    digits = little_endian(buffer, at + 2, 8) ^ _ZEROS
     # The top bit of each byte that is no digit, and what lies below the lowest of these.
     others = (digits | (digits + _SIX_TOO_MANY)) & _TOP_BITS
     lowest = (others & (~others + _U1)) >> np.uint64(7)
@@ -125,13 +125,13 @@ def _read_short(buffer: Bytes, at: int, end: int) -> tuple[int, float]:
 
 
 @compiled_reader
-def _eight_bytes(buffer: Bytes, at: int) -> np.uint64:
-    """The bytes from ``at`` on, the first one lowest."""
+def little_endian(buffer: Bytes, at: int, size: int) -> np.uint64:
+    """The bytes from ``at`` on as a number, the first one lowest."""
     place = np.uint64(at)
-    word = _U0
-    for i in range(8):
-        word |= np.uint64(buffer[place + np.uint64(i)]) << np.uint64(8 * i)
-    return word
+    number = _U0
+    for i in range(size):
+        number |= np.uint64(buffer[place + np.uint64(i)]) << np.uint64(8 * i)
+    return number
 
 
 @compiled_reader
