@@ -14,36 +14,37 @@ except ImportError:
         """Leave the function as it is."""
         return function
 
-    compiled_reader = compiled
+    compiled_together = compiled
+    compiled_inline = compiled
 
 else:
     IS_COMPILED = True
 
     def compiled(function: F) -> F:
         """Compile the function at its first call, and keep the result on disk if that can be."""
-        return _kept(function, count_references=True)
+        return _kept(function)
 
-    def compiled_reader(function: F) -> F:
-        """The same for functions that call each other for every few bytes, and make no arrays.
+    def compiled_together(function: F) -> F:
+        """The same for functions that call each other all the time, and make no arrays.
 
         Counting references to arrays at each call took two thirds of their time. Loops over whole
         arrays had better be `compiled`: LLVM would inline them here, and then not vectorize them.
         """
-        return _kept(function, count_references=False)
+        return _kept(function, _nrt=False)
 
-    def _kept(function: F, *, count_references: bool) -> F:
+    def compiled_inline(function: F) -> F:
+        """The same for functions that are called for each sample: they become part of the caller.
+
+        An array is handed over as seven arguments, a table of arrays as hundreds.
+        """
+        return _kept(function, _nrt=False, forceinline=True)
+
+    def _kept(function: F, **options: Any) -> F:
+        options |= {"nogil": True, "error_model": "numpy"}
+        kept: F
         try:
-            return _jitted(function, count_references=count_references, keep=True)
+            kept = njit(cache=True, **options)(function)
         except RuntimeError:
             # Neither beside the package nor at home may files be written.
-            return _jitted(function, count_references=count_references, keep=False)
-
-    def _jitted(function: F, *, count_references: bool, keep: bool) -> F:
-        options: dict[str, Any] = {
-            "cache": keep,
-            "nogil": True,
-            "error_model": "numpy",
-            "_nrt": count_references,
-        }
-        jitted: F = njit(**options)(function)
-        return jitted
+            kept = njit(**options)(function)
+        return kept

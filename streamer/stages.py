@@ -17,9 +17,10 @@ from streamer.predict.label import Labels
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
 from streamer.stream.batch import Batch, Floats
-from streamer.stream.partition import ClosedWindows, Outcome, PartitionWindows, Window
+from streamer.stream.partition import Outcome, PartitionWindows
 from streamer.stream.position import Position, ReplayStart
 from streamer.stream.rebuilt import Rebuilt
+from streamer.stream.windows import ClosedWindows, Window
 
 ENOUGH_WINDOWS = 64
 """Windows whose features are computed at once, where one moment of the stream has fewer."""

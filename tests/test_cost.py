@@ -25,7 +25,7 @@ import pytest
 from streamer.compiled import IS_COMPILED
 from tests import hot_path
 
-COSTS = {"decode": 1670, "windows": 4680, "features": 5050}
+COSTS = {"decode": 1250, "windows": 2320, "features": 4730}
 """Instructions a sample, one of them a record."""
 
 WORSE = 1.25

@@ -9,8 +9,9 @@ import pytest
 
 from streamer.compiled import IS_COMPILED
 from streamer.contracts import usual
-from streamer.features import cascades, kernels
+from streamer.features import kernels
 from streamer.kafka import batches
+from streamer.stream import landing_compiled
 from streamer.warm import warm_up
 
 pytestmark = pytest.mark.skipif(not IS_COMPILED, reason="numba is not installed")
@@ -21,7 +22,7 @@ def test_after_warming_up_every_entry_point_is_compiled() -> None:
     entries: list[Any] = [
         batches.scan,
         usual._read_all,
-        cascades.advance,
+        landing_compiled._land,
         kernels._series_of,
         kernels._in_time,
         kernels._in_frequency,

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from streamer.compiled import compiled_reader
+from streamer.compiled import compiled_together
 from streamer.contracts.decimals import UNUSUAL, Bytes, little_endian
 from streamer.contracts.f32 import HEADER_SIZE, SAMPLE_SIZE, VERSION
 from streamer.contracts.readings import (
@@ -24,7 +24,7 @@ _HEADERS: Final = np.frombuffer(
 )
 
 
-@compiled_reader
+@compiled_together
 def is_block(buffer: Bytes, at: int, end: int) -> bool:
     """Whether the headers there name this format and nothing else."""
     same = end - at == len(_HEADERS)
@@ -33,7 +33,7 @@ def is_block(buffer: Bytes, at: int, end: int) -> bool:
     return same
 
 
-@compiled_reader
+@compiled_together
 def read_block(
     buffer: Bytes, at: int, end: int, times: Floats, reading: int, values: Floats, sample: int
 ) -> int:

@@ -7,7 +7,7 @@ significand times a 128-bit power of five settles the rounding of all but the ra
 import numpy as np
 import numpy.typing as npt
 
-from streamer.compiled import compiled_reader
+from streamer.compiled import compiled_together
 
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
@@ -61,7 +61,7 @@ _PLACE_OF_BYTE = np.uint64(0x0001_0203_0405_0607)
 _PAIRS, _FOURS = np.uint64(0x00FF_00FF_00FF_00FF), np.uint64(0x0000_FFFF_0000_FFFF)
 
 
-@compiled_reader
+@compiled_together
 def read_number(buffer: Bytes, at: int, end: int, powers: Words) -> tuple[int, float]:
     """Read a JSON number.
 
@@ -98,7 +98,7 @@ def read_number(buffer: Bytes, at: int, end: int, powers: Words) -> tuple[int, f
     return at, -number if negative and (at > whole or significand > _U0) else number
 
 
-@compiled_reader
+@compiled_together
 def _read_short(buffer: Bytes, at: int, end: int) -> tuple[int, float]:
     """Read a digit, a point and up to seven digits, as sensors write them, without a loop.
 
@@ -124,7 +124,7 @@ def _read_short(buffer: Bytes, at: int, end: int) -> tuple[int, float]:
     return int(at + 2 + np.int64(count)), float((whole * power + fraction) / power)
 
 
-@compiled_reader
+@compiled_together
 def little_endian(buffer: Bytes, at: int, size: int) -> np.uint64:
     """The bytes from ``at`` on as a number, the first one lowest."""
     place = np.uint64(at)
@@ -134,7 +134,7 @@ def little_endian(buffer: Bytes, at: int, size: int) -> np.uint64:
     return number
 
 
-@compiled_reader
+@compiled_together
 def _digits(
     buffer: Bytes, at: int, end: int, significand: np.uint64, digits: int
 ) -> tuple[int, np.uint64, int]:
@@ -146,7 +146,7 @@ def _digits(
     return at, significand, digits
 
 
-@compiled_reader
+@compiled_together
 def _exponent(buffer: Bytes, at: int, end: int) -> tuple[int, int]:
     """Read what follows the e; where it ends, or `UNUSUAL`, and its value."""
     negative = at < end and buffer[at] == _MINUS
@@ -158,7 +158,7 @@ def _exponent(buffer: Bytes, at: int, end: int) -> tuple[int, int]:
     return at, -value if negative else value
 
 
-@compiled_reader
+@compiled_together
 def _nearest(significand: np.uint64, power: int, powers: Words) -> float:
     """The double nearest to significand * 10**power."""
     if significand <= _LARGEST_EXACT and abs(power) < len(EXACT_POWERS):
@@ -170,7 +170,7 @@ def _nearest(significand: np.uint64, power: int, powers: Words) -> float:
     return _nearest_by_product(significand, power, powers)
 
 
-@compiled_reader
+@compiled_together
 def _nearest_by_product(significand: np.uint64, power: int, powers: Words) -> float:
     """The same by Eisel and Lemire; a significand of 0 has no place there.
 
@@ -204,7 +204,7 @@ def _nearest_by_product(significand: np.uint64, power: int, powers: Words) -> fl
     return float(np.uint64(bits).view(np.float64))
 
 
-@compiled_reader
+@compiled_together
 def product(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
     """The 128 bits of a * b, high word first."""
     a_high, a_low = a >> _U32, a & _LOW

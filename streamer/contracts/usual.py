@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streamer.compiled import compiled_reader
+from streamer.compiled import compiled_inline, compiled_together
 from streamer.contracts.blocks import is_block, read_block
 from streamer.contracts.decimals import POWERS, UNUSUAL, Bytes, Words, read_number
 from streamer.contracts.readings import LARGEST_BATCH, LONGEST_DEVICE_ID, LONGEST_INTERVAL_MS
@@ -78,7 +78,7 @@ def read_usual(records: Records) -> Usual:
     return Usual(record, key, count, timestamp, interval_ms, values[:samples])
 
 
-@compiled_reader
+@compiled_together
 def _read_all(
     buffer: Bytes,
     table: Ints,
@@ -111,7 +111,7 @@ def _read_all(
     return readings, samples
 
 
-@compiled_reader
+@compiled_inline
 def _read_one(
     buffer: Bytes,
     table: Ints,
@@ -157,7 +157,7 @@ def _read_one(
     return _count(seen, length, times[_INTERVAL, reading])
 
 
-@compiled_reader
+@compiled_together
 def _count(seen: int, length: int, interval_ms: float) -> int:
     """How many samples a record has, by the fields seen in it and the length of its lists."""
     if seen == _FIELDS_OF_SAMPLE and length == _NO_LIST:
@@ -167,7 +167,7 @@ def _count(seen: int, length: int, interval_ms: float) -> int:
     return UNUSUAL
 
 
-@compiled_reader
+@compiled_inline
 def _read_axes(
     buffer: Bytes, at: int, end: int, powers: Words, values: Floats, sample: int, column: int
 ) -> tuple[int, int]:
@@ -196,7 +196,7 @@ def _read_axes(
     return at + 1, count
 
 
-@compiled_reader
+@compiled_together
 def _read_triple(
     buffer: Bytes, at: int, end: int, powers: Words, values: Floats, sample: int, column: int
 ) -> int:
@@ -214,7 +214,7 @@ def _read_triple(
     return at + 1
 
 
-@compiled_reader
+@compiled_together
 def _is_plain(buffer: Bytes, key: int, key_end: int) -> bool:
     """Whether a key is a device id in printable ASCII that JSON writes as it is."""
     if not 1 <= key_end - key <= LONGEST_DEVICE_ID:
@@ -225,7 +225,7 @@ def _is_plain(buffer: Bytes, key: int, key_end: int) -> bool:
     return True
 
 
-@compiled_reader
+@compiled_together
 def _read_key(buffer: Bytes, at: int, end: int, key: int, key_end: int) -> int:
     """Read a string that is the record's key, which is plain; where it ends."""
     after = at + key_end - key + 2
@@ -237,7 +237,7 @@ def _read_key(buffer: Bytes, at: int, end: int, key: int, key_end: int) -> int:
     return after
 
 
-@compiled_reader
+@compiled_together
 def _field(buffer: Bytes, at: int) -> int:
     """Which of the fields has its quoted name here; one too many if none has."""
     for field in range(len(_NAMES)):
@@ -251,7 +251,7 @@ def _field(buffer: Bytes, at: int) -> int:
     return len(_NAMES)
 
 
-@compiled_reader
+@compiled_together
 def _after_colon(buffer: Bytes, at: int, end: int) -> int:
     """Where the value begins whose name begins here; a name with a quote in it is unusual."""
     if at >= end or buffer[at] != _QUOTE:
@@ -265,7 +265,7 @@ def _after_colon(buffer: Bytes, at: int, end: int) -> int:
     return _skip(buffer, at + 1, end)
 
 
-@compiled_reader
+@compiled_together
 def _skip(buffer: Bytes, at: int, end: int) -> int:
     """Where the next byte is that is no space."""
     while at < end and buffer[at] in _SPACES:
@@ -273,7 +273,7 @@ def _skip(buffer: Bytes, at: int, end: int) -> int:
     return at
 
 
-@compiled_reader
+@compiled_together
 def _first_with_key(buffer: Bytes, table: Ints, row: int, places: Ints) -> int:
     """The first record that asked and has the same key."""
     begin = table[row, KEY]

@@ -1,118 +1,173 @@
-"""Both chains of many devices advanced in place, compiled: to the bit what `filters.advance` gives.
+"""Both chains of a device advanced in place, compiled: to the bit what `filters.advance` gives.
 
-The channels of several devices and chains stand side by side as columns and time runs down. Every
-column goes through SciPy's very operations in SciPy's order.
+The channels of both chains stand side by side as columns and time runs down. Every column goes
+through SciPy's very operations in SciPy's order.
 """
 
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from streamer.compiled import compiled
+from streamer.compiled import compiled_together
+from streamer.features.chains import CHAINS, Chains
+from streamer.features.filters import CHANNELS, RESTS, SECTIONS
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-_AT_ONCE: Final = 4
-"""Devices whose columns are filtered at once."""
+_AXES: Final = 3
+_HALF: Final = _AXES * CHAINS
+"""Columns of the acceleration, which stand before those of the gyroscope."""
 
 
-@compiled
-def advance(
-    state: Floats,
-    history: Floats,
-    rows: Ints,
-    samples: Floats,
-    noise: Floats,
-    gravity: Floats,
-    drift: Floats,
-) -> None:
-    """Filter the next n samples of m devices with all their chains.
+class Filters(NamedTuple):
+    """Sections (s, 6) of each filter, and the state (s, 2) of one that has seen nothing but ones.
 
-    Args:
-        state: (rows, chains, `filters.STATE_SIZE`), changed in place.
-        history: (rows, chains, 9, length) the newest signals, changed in place.
-        rows: (m,) distinct rows of devices.
-        samples: (m, 6, n) median-filtered.
-        noise: (5, 6) sections of the filters.
-        gravity: (2, 6).
-        drift: (1, 6).
+    Numbers of SciPy's, handed over at each call: as constants they would outlive it in the
+    compiled code that is kept.
     """
-    chains, n = state.shape[1], samples.shape[2]
-    width = _AT_ONCE * chains * 3
-    smooth, slow = np.zeros((2, n, width)), np.zeros((2, n, width))
-    memory = np.zeros((2, len(noise), width))
-    begin = 2 * 3 * 2 * len(noise)
-    for first in range(0, len(rows), _AT_ONCE):
-        some = rows[first : first + _AT_ONCE]
-        for kind in range(2):
-            for i in range(len(some)):
-                for column in range(chains * 3):
-                    for t in range(n):
-                        value = samples[first + i, kind * 3 + column % 3, t]
-                        smooth[kind, t, i * chains * 3 + column] = value
-            _through(smooth[kind], noise, memory, state, some, kind * 3 * 2 * len(noise))
-            for t in range(n):
-                for j in range(width):
-                    slow[kind, t, j] = smooth[kind, t, j]
-        _through(slow[0], gravity, memory, state, some, begin)
-        _through(slow[1], drift, memory, state, some, begin + 3 * 2 * len(gravity))
-        for i in range(len(some)):
-            for column in range(chains * 3):
-                signals = history[some[i], column // 3]
-                _remember(signals, smooth, slow, i * chains * 3 + column, column % 3)
+
+    noise: Floats
+    gravity: Floats
+    drift: Floats
+    noise_at_rest: Floats
+    gravity_at_rest: Floats
+    drift_at_rest: Floats
+
+    @classmethod
+    def all(cls) -> Self:
+        """The filters of `streamer.features.filters`."""
+        return cls(*SECTIONS, *RESTS)
 
 
-@compiled
+class Bench(NamedTuple):
+    """Where the samples of one device are filtered.
+
+    Attributes:
+        samples: (longest, 12) median-filtered; acceleration x y z of chain 0 and of chain 1, then
+            the gyroscope's. Smooth after filtering.
+        slow: (longest, 12) their gravity and drift.
+        newer: (sections, 12) state of a filter.
+        older: (sections, 12).
+    """
+
+    samples: Floats
+    slow: Floats
+    newer: Floats
+    older: Floats
+
+    @classmethod
+    def empty(cls, longest: int) -> Self:
+        """Room for this many samples at once."""
+        columns, sections = CHAINS * CHANNELS, max(map(len, SECTIONS))
+        return cls(
+            np.zeros((longest, columns)),
+            np.zeros((longest, columns)),
+            np.zeros((sections, columns)),
+            np.zeros((sections, columns)),
+        )
+
+
+@compiled_together
+def lay(bench: Bench, t: int, channel: int, value: float) -> None:
+    """Put a sample on the bench, for each chain."""
+    column = channel // _AXES * _HALF + channel % _AXES
+    for chain in range(CHAINS):
+        bench.samples[t, column + chain * _AXES] = value
+
+
+@compiled_together
+def restart(chains: Chains, row: int, chain: int, bench: Bench, filters: Filters) -> None:
+    """Start one chain of a device at rest, where the bench's first sample has always been."""
+    at = 0
+    for kind in range(2):
+        for axis in range(_AXES):
+            level = bench.samples[0, kind * _HALF + axis]
+            at = _rest(chains.state, row, chain, at, level, filters.noise_at_rest)
+    for axis in range(_AXES):
+        at = _rest(chains.state, row, chain, at, bench.samples[0, axis], filters.gravity_at_rest)
+    for axis in range(_AXES):
+        level = bench.samples[0, _HALF + axis]
+        at = _rest(chains.state, row, chain, at, level, filters.drift_at_rest)
+
+
+@compiled_together
+def _rest(state: Floats, row: int, chain: int, at: int, level: float, at_rest: Floats) -> int:
+    for section in range(len(at_rest)):
+        for k in range(2):
+            state[row, chain, at] = level * at_rest[section, k]
+            at += 1
+    return at
+
+
+@compiled_together
+def advance(chains: Chains, row: int, n: int, bench: Bench, filters: Filters) -> None:
+    """Filter a device's next n samples, which lie on the bench, with both chains."""
+    _through(bench.samples, n, 0, 2 * _HALF, filters.noise, chains.state, row, 0, bench)
+    for t in range(n):
+        for j in range(2 * _HALF):
+            bench.slow[t, j] = bench.samples[t, j]
+    at = 2 * CHANNELS * len(filters.noise)
+    _through(bench.slow, n, 0, _HALF, filters.gravity, chains.state, row, at, bench)
+    at += 2 * _AXES * len(filters.gravity)
+    _through(bench.slow, n, _HALF, _HALF, filters.drift, chains.state, row, at, bench)
+    for chain in range(CHAINS):
+        _remember(chains.history, row, chain, n, bench.samples, bench.slow)
+
+
+@compiled_together
 def _through(
-    columns: Floats, sections: Floats, memory: Floats, state: Floats, rows: Ints, begin: int
+    columns: Floats,
+    n: int,
+    first: int,
+    width: int,
+    sections: Floats,
+    state: Floats,
+    row: int,
+    at: int,
+    bench: Bench,
 ) -> None:
-    """Send columns through a filter, whose state of three channels a chain begins there."""
-    count, chains = len(sections), state.shape[1]
-    for i in range(len(rows)):
-        for column in range(chains * 3):
-            for section in range(count):
-                at = begin + (column % 3 * count + section) * 2
-                for k in range(2):
-                    kept = state[rows[i], column // 3, at + k]
-                    memory[k, section, i * chains * 3 + column] = kept
-    for section in range(count):
-        _section(columns, sections[section], memory[0, section], memory[1, section])
-    for i in range(len(rows)):
-        for column in range(chains * 3):
-            for section in range(count):
-                at = begin + (column % 3 * count + section) * 2
-                for k in range(2):
-                    kept = memory[k, section, i * chains * 3 + column]
-                    state[rows[i], column // 3, at + k] = kept
+    """Send some columns through a filter, whose state begins there in that of each chain."""
+    newer, older, count = bench.newer, bench.older, len(sections)
+    for j in range(width):
+        chain, channel = j % _HALF // _AXES, j // _HALF * _AXES + j % _AXES
+        for section in range(count):
+            kept = at + (channel * count + section) * 2
+            newer[section, j] = state[row, chain, kept]
+            older[section, j] = state[row, chain, kept + 1]
+    for t in range(n):
+        for section in range(count):
+            b0, b1, b2 = sections[section, 0], sections[section, 1], sections[section, 2]
+            a1, a2 = sections[section, 4], sections[section, 5]
+            for j in range(width):
+                x = columns[t, first + j]
+                y = b0 * x + newer[section, j]
+                newer[section, j] = b1 * x - a1 * y + older[section, j]
+                older[section, j] = b2 * x - a2 * y
+                columns[t, first + j] = y
+    for j in range(width):
+        chain, channel = j % _HALF // _AXES, j // _HALF * _AXES + j % _AXES
+        for section in range(count):
+            kept = at + (channel * count + section) * 2
+            state[row, chain, kept] = newer[section, j]
+            state[row, chain, kept + 1] = older[section, j]
 
 
-@compiled
-def _section(columns: Floats, section: Floats, newer: Floats, older: Floats) -> None:
-    """One second-order section, transposed direct form II, in place."""
-    b0, b1, b2, a1, a2 = section[0], section[1], section[2], section[4], section[5]
-    for t in range(len(columns)):
-        for j in range(len(newer)):
-            x = columns[t, j]
-            y = b0 * x + newer[j]
-            newer[j] = b1 * x - a1 * y + older[j]
-            older[j] = b2 * x - a2 * y
-            columns[t, j] = y
-
-
-@compiled
-def _remember(signals: Floats, smooth: Floats, slow: Floats, column: int, axis: int) -> None:
-    """Append an axis of body, gravity and gyroscope to its history (9, length)."""
-    length, n = signals.shape[1], smooth.shape[1]
+@compiled_together
+def _remember(history: Floats, row: int, chain: int, n: int, smooth: Floats, slow: Floats) -> None:
+    """Append body acceleration, gravity and gyroscope to the newest signals of a chain."""
+    length = history.shape[3]
     new = min(length, n)
-    for kind in range(3):
-        signal = signals[kind * 3 + axis]
+    for signal in range(3 * _AXES):
         for t in range(length - new):
-            signal[t] = signal[t + new]
-    for t in range(n - new, n):
-        at = length - n + t
-        body, gyro = smooth[0, t, column], smooth[1, t, column]
-        signals[axis, at] = body - slow[0, t, column]
-        signals[3 + axis, at] = slow[0, t, column]
-        signals[6 + axis, at] = gyro - slow[1, t, column]
+            history[row, chain, signal, t] = history[row, chain, signal, t + new]
+    for axis in range(_AXES):
+        acceleration = chain * _AXES + axis
+        gyroscope = _HALF + acceleration
+        for t in range(n - new, n):
+            at = length - n + t
+            gravity = slow[t, acceleration]
+            history[row, chain, axis, at] = smooth[t, acceleration] - gravity
+            history[row, chain, _AXES + axis, at] = gravity
+            history[row, chain, 2 * _AXES + axis, at] = smooth[t, gyroscope] - slow[t, gyroscope]

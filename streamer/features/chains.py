@@ -12,14 +12,12 @@ epoch e - 1, which is therefore warm::
 The chain of epoch e lives in half ``e % 2`` of its device's rows; both start where a device starts.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from streamer.compiled import IS_COMPILED
-from streamer.features import cascades
-from streamer.features.filters import SECTIONS, SIGNALS, STATE_SIZE, advance, state_at_rest
+from streamer.features.filters import SIGNALS, STATE_SIZE, advance, state_at_rest
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -27,8 +25,7 @@ Floats = npt.NDArray[np.float64]
 CHAINS = 2
 
 
-@dataclass(slots=True)
-class Chains:
+class Chains(NamedTuple):
     """Filter states and the newest signals, one row a device.
 
     Attributes:
@@ -40,7 +37,7 @@ class Chains:
     history: Floats
 
     @classmethod
-    def empty(cls, length: int) -> "Chains":
+    def empty(cls, length: int) -> Self:
         """No rows yet; a window has ``length`` samples and needs one more for the jerk."""
         return cls(np.zeros((0, CHAINS, STATE_SIZE)), np.zeros((0, CHAINS, SIGNALS, length + 1)))
 
@@ -61,13 +58,6 @@ class Chains:
             rows: (m,) distinct device rows.
             samples: (m, 6, n) median-filtered.
         """
-        if IS_COMPILED:
-            cascades.advance(self.state, self.history, rows, samples, *SECTIONS)
-        else:
-            self.advance_uncompiled(rows, samples)
-
-    def advance_uncompiled(self, rows: Ints, samples: Floats) -> None:
-        """Do the same without numba."""
         state = self.state[rows].reshape(-1, STATE_SIZE)
         signals, state = advance(state, np.repeat(samples, CHAINS, axis=0))
         self.state[rows] = state.reshape(-1, CHAINS, STATE_SIZE)

@@ -36,12 +36,12 @@ class _LowPass:
     def __init__(self, order: int, cutoff_hz: float, channels: int) -> None:
         self.sections = signal.butter(order, cutoff_hz, fs=UCI_HAR.rate_hz, output="sos")
         self._shape = (channels, len(self.sections), 2)
-        self._rest = signal.sosfilt_zi(self.sections)
+        self.rest = signal.sosfilt_zi(self.sections)
         self.state_size = channels * len(self.sections) * 2
 
     def at_rest(self, level: Array) -> Array:
         """The state (m, state_size) in which constant inputs (m, channels) come out constant."""
-        return (level[:, :, None, None] * self._rest).reshape(len(level), self.state_size)
+        return (level[:, :, None, None] * self.rest).reshape(len(level), self.state_size)
 
     def __call__(self, x: Array, state: Array) -> tuple[Array, Array]:
         """Filter x (m, channels, n) from a state (m, state_size); also gives the state after."""
@@ -56,6 +56,9 @@ _DRIFT: Final = _LowPass(2, 0.1, 3)
 
 SECTIONS: Final = _NOISE.sections, _GRAVITY.sections, _DRIFT.sections
 """Second-order sections (sections, 6) of each filter."""
+
+RESTS: Final = _NOISE.rest, _GRAVITY.rest, _DRIFT.rest
+"""The state (sections, 2) of each filter that has seen nothing but ones."""
 
 STATE_SIZE: Final = _NOISE.state_size + _GRAVITY.state_size + _DRIFT.state_size
 """How many numbers a chain of filters remembers: 60 for noise, 12 for gravity, 6 for drift."""

@@ -16,7 +16,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from crc32c import crc32c
 
-from streamer.compiled import compiled_reader
+from streamer.compiled import compiled_together
 from streamer.contracts.records import COLUMNS, Ints, Records
 
 
@@ -63,7 +63,7 @@ def as_records(batches: Sequence[WholeBatch]) -> Records:
     return Records.joined([batch.records() for batch in batches])
 
 
-@compiled_reader
+@compiled_together
 def scan(
     buffer: npt.NDArray[np.uint8],
     at: int,
@@ -106,7 +106,7 @@ def scan(
     return at
 
 
-@compiled_reader
+@compiled_together
 def varint(buffer: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
     """A number in Kafka's zigzag encoding, and where the next one begins."""
     raw = np.int64(0)

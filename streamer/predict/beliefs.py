@@ -16,7 +16,7 @@ from streamer.contracts.events import ActivityEvent
 from streamer.features import UCI_HAR
 from streamer.predict.answers import Scored
 from streamer.predict.smoothing import ForwardFilter, forward_filter
-from streamer.stream.partition import Window
+from streamer.stream.windows import Window
 
 Floats = npt.NDArray[np.float64]
 

@@ -23,7 +23,7 @@ from streamer.predict.decision import Decision, decide
 from streamer.predict.policy import Policy
 from streamer.predict.protocol import Prediction
 from streamer.predict.smoothing import DECIMALS
-from streamer.stream.partition import Window
+from streamer.stream.windows import Window
 
 _FEATURE_SET = FeatureSet(UCI_HAR.name, UCI_HAR.version)
 _LENGTH_MS = UCI_HAR.length_us // 1000

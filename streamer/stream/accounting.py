@@ -34,3 +34,8 @@ class Tally:
     unsettled: int = 0
     """Closed ones whose filters were still warming up."""
     skipped: Counter[Skip] = field(default_factory=Counter)
+
+    def skip(self, reason: Skip, windows: int) -> None:
+        """Count windows that get no prediction."""
+        if windows:
+            self.skipped[reason] += windows

@@ -146,7 +146,7 @@ class Admission:
 
     def _known(self, columns: Columns, arrivals: Arrivals, rows: Ints) -> Ints:
         """(3, k) row, life and time of samples in the ring, of those that wait, and of these."""
-        newest = columns.count[rows, None] - 1
+        newest = columns.slots[rows, None] - 1
         slot = newest - (newest - np.arange(RING)) % RING
         landed = columns.real[rows] & (slot >= columns.base[rows, None])
         landed &= ~columns.fresh[rows, None]
@@ -169,7 +169,7 @@ class Admission:
         repeat = ~first_of_each(row, life, time)
         candidates = candidates[~repeat]
         row, life, time = candidates.row, candidates.life, candidates.time_us
-        last_life = np.zeros(len(columns.count), np.int64)
+        last_life = np.zeros(len(columns.slots), np.int64)
         np.maximum.at(last_life, row, life)
         over = life < last_life[row]
         settled = over | (time <= columns.newest_us[row] - self._lag_us)

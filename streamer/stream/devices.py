@@ -1,23 +1,30 @@
 """The device table: one row a device, one NumPy column a fact about it."""
 
-from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from streamer.features.chains import CHAINS, Chains
+from streamer.features.names import FeatureSet
 from streamer.stream.batch import NEVER, Bools, Floats, Ints
 from streamer.stream.grid import phase_us
 
 RING = 256
 """Raw samples kept for a device; a power of two. 7.7 s at the slowest rate a slot can have."""
 
+CROWDED = RING // 2
+"""Unfiltered slots of a device after which it is filtered though no window is complete."""
+
 OPEN = 8
 """Windows of a device that may be open at once; a power of two. RING slots see at most 6 starts."""
 
 
-@dataclass(slots=True)
-class Columns:
+NOT_DUE = -1
+"""No slot: no epoch waits to be started."""
+
+
+class Columns(NamedTuple):
     """Everything that is known about each device but its filters.
 
     Slots are numbered from a device's first sample on; slot i lives at ring position ``i % RING``.
@@ -32,7 +39,7 @@ class Columns:
     fresh: Bools
     """Its next sample starts a new life: it was silent for too long."""
 
-    count: Ints
+    slots: Ints
     """Slots so far."""
     base: Ints
     """First slot since it last started anew."""
@@ -70,7 +77,7 @@ class Columns:
             clock_us=ints(),
             newest_us=ints(),
             fresh=np.zeros(0, np.bool_),
-            count=ints(),
+            slots=ints(),
             base=ints(),
             hop=ints(),
             last_offset=ints(),
@@ -85,22 +92,50 @@ class Columns:
         )
 
 
-def grow(columns: object, rows: int) -> None:
-    """Lengthen every array of a data class of arrays to ``rows`` rows of zeros."""
-    for field in fields(columns):  # type: ignore[arg-type]
-        old: npt.NDArray[np.generic] = getattr(columns, field.name)
+class Cursor(NamedTuple):
+    """How far each device is filtered, and from which record on its chains can be built again."""
+
+    filtered: Ints
+    """Slots filtered so far."""
+    restart: Ints
+    """Slot that starts a new epoch and is not filtered yet, or NOT_DUE."""
+    restart_chain: Ints
+    """Which chain starts there."""
+    start_us: Ints
+    """(rows, 2) time of each chain's first sample."""
+    low: Ints
+    """(rows, 2) smallest offset that each chain depends on."""
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No rows yet."""
+        rows, pairs = np.zeros(0, np.int64), np.zeros((0, CHAINS), np.int64)
+        return cls(rows, rows, rows, pairs, pairs)
+
+
+T = TypeVar("T", Columns, Cursor, Chains)
+
+
+def grown(columns: T, rows: int) -> T:
+    """The same arrays, with zeros to ``rows`` rows."""
+
+    def longer(old: npt.NDArray[Any]) -> Any:
         new = np.zeros((rows, *old.shape[1:]), old.dtype)
         new[: len(old)] = old
-        setattr(columns, field.name, new)
+        return new
+
+    return type(columns)(*map(longer, columns))
 
 
 class DeviceTable:
     """Which device has which row. Rows of forgotten devices are used again."""
 
-    def __init__(self, hop_us: int) -> None:
+    def __init__(self, features: FeatureSet) -> None:
         self.columns = Columns.empty()
+        self.cursor = Cursor.empty()
+        self.chains = Chains.empty(features.length)
         self.capacity = 0
-        self._hop_us = hop_us
+        self._hop_us = features.hop_us
         self._row_of: dict[str, int] = {}
         self._id_of: list[str] = []
         self._free: list[int] = []
@@ -136,6 +171,13 @@ class DeviceTable:
             del self._row_of[self._id_of[row]]
             self._free.append(row)
 
+    def skip_open(self, rows: Ints) -> int:
+        """Give up the open windows of devices; says how many there were."""
+        columns = self.columns
+        skipped = int((columns.opened[rows] - columns.closed[rows]).sum())
+        columns.closed[rows] = columns.opened[rows]
+        return skipped
+
     def _take(self, device_id: str) -> int:
         if self._free:
             row = self._free.pop()
@@ -149,14 +191,16 @@ class DeviceTable:
     def _reset(self, rows: list[int]) -> None:
         if len(self._id_of) > self.capacity:
             self.capacity = max(16, 2 * self.capacity, len(self._id_of))
-            grow(self.columns, self.capacity)
+            self.columns = grown(self.columns, self.capacity)
+            self.cursor = grown(self.cursor, self.capacity)
+            self.chains = grown(self.chains, self.capacity)
         columns = self.columns
         for row in rows:
             columns.phase_us[row] = phase_us(self._id_of[row], self._hop_us)
         columns.clock_us[rows] = -NEVER
         columns.newest_us[rows] = NEVER
         columns.fresh[rows] = False
-        columns.count[rows] = 0
+        columns.slots[rows] = 0
         columns.base[rows] = 0
         columns.opened[rows] = 0
         columns.closed[rows] = 0

@@ -17,7 +17,7 @@ from streamer.predict.label import Labels
 from streamer.predict.policy import Policy
 from streamer.predict.protocol import ModelCard, Prediction
 from streamer.predict.smoothing import FLOOR, TRUST, ForwardFilter, transitions
-from streamer.stream.partition import Window
+from streamer.stream.windows import Window
 
 Floats = npt.NDArray[np.float64]
 

@@ -4,13 +4,17 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import pairwise
+from unittest.mock import patch
 
 import numpy as np
 
 from streamer.features.names import FeatureSet
 from streamer.stream.batch import NEVER, Batch
-from streamer.stream.partition import ClosedWindows, PartitionWindows
+from streamer.stream.landing import Landing
+from streamer.stream.landing_compiled import CompiledLanding
+from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
+from streamer.stream.windows import ClosedWindows
 from tests.stream.reference import Record, ReferencePartition, Window
 
 
@@ -128,16 +132,18 @@ def assert_agrees(
     sizes: Sequence[int],
     flushed: AbstractSet[int] = frozenset(),
 ) -> None:
-    """The program makes of a log what the reference makes of it, and counts the same."""
-    fast = PartitionWindows(rules, features)
-    result = take_in(fast, log, 0, len(log), sizes, flushed)
+    """The program makes of a log what the reference makes of it, compiled or not."""
     slow = ReferencePartition(rules, features)
     for count, record in enumerate(log, start=1):
         slow.push(record)
         if count in flushed:
             slow.flush()
-    assert result.windows == {device: each for device, each in slow.windows.items() if each}
-    assert result.late == slow.late
-    assert fast.tally == slow.tally
-    assert (fast.devices, fast.waiting) == (len(slow.devices), slow.waiting)
-    assert fast.open_windows == slow.open_windows
+    for landing in (CompiledLanding, Landing):
+        with patch("streamer.stream.partition.LANDING", landing):
+            fast = PartitionWindows(rules, features)
+        result = take_in(fast, log, 0, len(log), sizes, flushed)
+        assert result.windows == {device: each for device, each in slow.windows.items() if each}
+        assert result.late == slow.late
+        assert fast.tally == slow.tally
+        assert (fast.devices, fast.waiting) == (len(slow.devices), slow.waiting)
+        assert fast.open_windows == slow.open_windows

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.stream.grid import phase_us
-from streamer.stream.partition import ROUND, PartitionWindows
+from streamer.stream.landing import ROUND
+from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
 from tests.stream.logs import RULES, SHORT_EPOCHS, SIZES, START_US, STEP_US, logs, samples
 from tests.stream.reference import Record
