@@ -19,6 +19,7 @@ from streamer.contracts.readings import Format
 from streamer.features import UCI_HAR
 from streamer.kafka.batches import WholeBatch, as_records
 from streamer.metrics import Metrics
+from streamer.predict.smoothing import ForwardFilter
 from streamer.rejects import RejectLimit
 from streamer.settings import Settings
 from streamer.stages import Stages
@@ -42,6 +43,7 @@ def warm_up() -> None:
         records = as_records([WholeBatch(_batch(form, samples))])
         computed = stages.compute(records, len(records))
         assert len(computed.windows) > 0
+    ForwardFilter(("walking", "sitting")).after(None, np.ones(2))
     if (took_s := time.monotonic() - begin_s) > LONG_S:
         log.info("compiled for this machine, once", seconds=round(took_s, 1))
 

@@ -11,6 +11,7 @@ from streamer.compiled import IS_COMPILED
 from streamer.contracts import usual
 from streamer.features import kernels
 from streamer.kafka import batches
+from streamer.predict import smoothing
 from streamer.stream import landing_compiled
 from streamer.warm import warm_up
 
@@ -26,6 +27,7 @@ def test_after_warming_up_every_entry_point_is_compiled() -> None:
         kernels._series_of,
         kernels._in_time,
         kernels._in_frequency,
+        smoothing._compiled_step,
     ]
     assert all(entry.signatures for entry in entries)
 

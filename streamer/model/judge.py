@@ -173,11 +173,11 @@ def judge(windows: Windows, activities: tuple[str, ...], scores: Floats) -> Judg
         return Judged(windows, activities, scores, None)
     smooth = forward_filter(activities)
     beliefs = np.empty_like(scores)
+    weights = smooth.weights(scores)
     for rows in recordings:
-        prior = smooth.fresh[None]
+        belief = None
         for row in range(rows.start, rows.stop):
-            beliefs[row] = smooth.belief(prior, scores[row : row + 1])[0]
-            prior = smooth.prior(beliefs[row : row + 1])
+            belief = beliefs[row] = smooth.after(belief, weights[row])
     return Judged(windows, activities, scores, beliefs)
 
 

@@ -5,7 +5,6 @@ start anew between them. After anything else (a gap, a silence, a window that wa
 another model) it starts afresh. What decides is in the log; when a belief is dropped is not.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Self
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from streamer.contracts.events import ActivityEvent
 from streamer.features import UCI_HAR
 from streamer.predict.answers import Scored
-from streamer.predict.smoothing import ForwardFilter, forward_filter
+from streamer.predict.smoothing import forward_filter
 from streamer.stream.windows import Window
 
 Floats = npt.NDArray[np.float64]
@@ -77,40 +76,24 @@ class Beliefs:
         Returns:
             The beliefs after each window, (k, classes) for each answer about k windows.
         """
-        turn = _turns(windows)
         found = [np.empty_like(each.prediction.scores) for each in answers]
-        due: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for number, each in enumerate(answers):
-            for i, row in enumerate(each.rows.tolist()):
-                due[turn[row], number].append(i)
-        for (_, number), at in sorted(due.items()):
-            each = answers[number]
-            found[number][at] = self._step(
-                [windows[row] for row in each.rows[at].tolist()],
-                each.prediction.model.labels,
-                forward_filter(each.prediction.model.activities),
-                each.prediction.scores[at],
-            )
+        cards = [each.prediction.model for each in answers]
+        filters = [forward_filter(card.activities) for card in cards]
+        weights = [
+            smoothing.weights(each.prediction.scores)
+            for smoothing, each in zip(filters, answers, strict=True)
+        ]
+        places = [
+            (row, number, i)
+            for number, each in enumerate(answers)
+            for i, row in enumerate(each.rows.tolist())
+        ]
+        for row, number, i in sorted(places):
+            window, labels = windows[row], cards[number].labels
+            belief = filters[number].after(self._before(window, labels), weights[number][i])
+            self._last[window.device_id] = Last(window.start_ms, labels, belief)
+            found[number][i] = belief
         return found
-
-    def _step(
-        self,
-        windows: list[Window],
-        labels: tuple[str, ...],
-        smoothing: ForwardFilter,
-        scores: Floats,
-    ) -> Floats:
-        """One window of each of these devices."""
-        before = [self._before(window, labels) for window in windows]
-        known = np.array([belief is not None for belief in before])
-        prior = smoothing.prior(
-            np.array([smoothing.fresh if belief is None else belief for belief in before])
-        )
-        beliefs = smoothing.belief(np.where(known[:, None], prior, smoothing.fresh), scores)
-        for window, belief in zip(windows, beliefs, strict=True):
-            # A copy: a view would keep the beliefs of all devices beside it.
-            self._last[window.device_id] = Last(window.start_ms, labels, belief.copy())
-        return beliefs
 
     def _before(self, window: Window, labels: tuple[str, ...]) -> Floats | None:
         """What was believed a hop ago; None when a device starts afresh."""
@@ -118,13 +101,3 @@ class Beliefs:
         if last and last.start_ms + _HOP_MS == window.start_ms and last.labels == labels:
             return last.belief
         return None
-
-
-def _turns(windows: Sequence[Window]) -> list[int]:
-    """How many windows of the same device stand before each one."""
-    seen: Counter[str] = Counter()
-    turns = []
-    for window in windows:
-        turns.append(seen[window.device_id])
-        seen[window.device_id] += 1
-    return turns

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from streamer.compiled import IS_COMPILED, compiled_together
 from streamer.contracts.activities import ends, is_movement, movement
 
 Floats = npt.NDArray[np.float64]
@@ -32,34 +33,63 @@ TRUST: Final = 1 / 1.5
 FLOOR: Final = 1e-3
 """No window rules anything out."""
 DECIMALS: Final = 6
+_SCALE: Final = 10.0**DECIMALS
 
 _WALKS = frozenset({"walking", "walking_upstairs", "walking_downstairs"})
 _OFF_ONES_FEET = frozenset({"sitting", "laying"})
 
 
 class ForwardFilter:
-    """Beliefs about what somebody does, window by window.
-
-    Attributes:
-        fresh: (classes,) the prior of a first window.
-    """
+    """Beliefs about what somebody does, window by window."""
 
     def __init__(self, activities: Sequence[str]) -> None:
         """Set up the filter for classes that stand for these activities and movements."""
         self._moves = transitions(activities)
-        self.fresh: Floats = np.full(len(activities), 1 / len(activities))
+        # Whatever was believed before, what to expect afresh is the same.
+        self._afresh = np.full_like(self._moves, 1 / len(activities))
+        self._anything = np.zeros(len(activities))
+        self._anything[0] = 1
 
-    def prior(self, beliefs: Floats) -> Floats:
-        """What to expect a window after these beliefs; both (n, classes)."""
-        # Not a matrix product: a row's last bits would depend on the rows beside it.
-        prior: Floats = np.einsum("ns,st->nt", beliefs, self._moves, optimize=False)
-        return prior
+    def weights(self, scores: Floats) -> Floats:
+        """What windows' scores weigh against what was believed; both (n, classes)."""
+        weights: Floats = np.maximum(scores, FLOOR) ** TRUST
+        return weights
 
-    def belief(self, prior: Floats, scores: Floats) -> Floats:
-        """Weigh windows' scores (n, classes) against priors; beliefs (n, classes), rounded."""
-        weighed = prior * np.maximum(scores, FLOOR) ** TRUST
-        belief: Floats = np.round(weighed / weighed.sum(axis=1, keepdims=True), DECIMALS)
+    def after(self, before: Floats | None, weights: Floats) -> Floats:
+        """The belief (classes,) after a window, rounded.
+
+        Args:
+            before: (classes,) after the window a hop ago, None for a device that starts afresh.
+            weights: (classes,) of the window.
+        """
+        belief = np.empty(len(weights))
+        if before is None:
+            _step(self._afresh, self._anything, weights, belief)
+        else:
+            _step(self._moves, before, weights, belief)
         return belief
+
+
+def _uncompiled_step(moves: Floats, before: Floats, weights: Floats, belief: Floats) -> None:
+    # Added up one by one, as the compiled one does: neither a matrix product nor a plain sum is.
+    weighed = np.cumsum(before[:, None] * moves, axis=0)[-1] * weights
+    np.round(weighed / np.cumsum(weighed)[-1], DECIMALS, out=belief)
+
+
+@compiled_together
+def _compiled_step(moves: Floats, before: Floats, weights: Floats, belief: Floats) -> None:
+    total = 0.0
+    for there in range(len(belief)):
+        prior = 0.0
+        for here in range(len(before)):
+            prior += before[here] * moves[here, there]
+        belief[there] = prior * weights[there]
+        total += belief[there]
+    for there in range(len(belief)):
+        belief[there] = np.rint(belief[there] / total * _SCALE) / _SCALE
+
+
+_step = _compiled_step if IS_COMPILED else _uncompiled_step
 
 
 @cache

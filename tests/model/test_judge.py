@@ -49,12 +49,12 @@ def test_smoothed_is_what_the_filter_and_the_rule_make_of_it() -> None:
     found = judged("sssss.uuSSS", "ssSss.uuSSS".replace(".", "u"), sure=0.9)
 
     smooth = forward_filter(CLASSES)
-    prior, beliefs = smooth.fresh[None], []
-    for row in found.scores:
-        beliefs.append(smooth.belief(prior, row[None]))
-        prior = smooth.prior(beliefs[-1])
+    belief, beliefs = None, []
+    for weights in smooth.weights(found.scores):
+        belief = smooth.after(belief, weights)
+        beliefs.append(belief)
     assert found.beliefs is not None
-    np.testing.assert_array_equal(found.beliefs, np.concatenate(beliefs))
+    np.testing.assert_array_equal(found.beliefs, beliefs)
     assert found.published is not None
     assert found.published.tolist() == [*[SIT] * 5, *["unknown"] * 3, *[STAND] * 3]
     assert found.unknown_shares() == (1, 0)

@@ -1,6 +1,7 @@
 """The forward filter, what is decided from its beliefs, and what devices are remembered by."""
 
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,14 @@ from streamer.predict.decision import decide
 from streamer.predict.label import Labels
 from streamer.predict.policy import Policy
 from streamer.predict.protocol import ModelCard, Prediction
-from streamer.predict.smoothing import FLOOR, TRUST, ForwardFilter, transitions
+from streamer.predict.smoothing import (
+    FLOOR,
+    TRUST,
+    ForwardFilter,
+    _compiled_step,
+    _uncompiled_step,
+    transitions,
+)
 from streamer.stream.windows import Window
 
 Floats = npt.NDArray[np.float64]
@@ -84,15 +92,16 @@ def test_nobody_walks_out_of_a_chair_and_sitting_down_takes_a_movement_if_the_mo
 def test_the_filter_is_the_textbook_recursion() -> None:
     scores = np.random.default_rng(0).dirichlet(np.ones(12), size=20)
     smoothing, moves = ForwardFilter(TWELVE), transitions(TWELVE)
-    belief = smoothing.belief(smoothing.fresh[None], scores[:1])
+    weights = smoothing.weights(scores)
+    belief = smoothing.after(None, weights[0])
     slow = np.array([1 / 12 * max(s, FLOOR) ** TRUST for s in scores[0]])
     slow /= slow.sum()
-    for row in scores[1:]:
-        belief = smoothing.belief(smoothing.prior(belief), row[None])
+    for row, weight in zip(scores[1:], weights[1:], strict=True):
+        belief = smoothing.after(belief, weight)
         prior = [sum(slow[i] * moves[i, j] for i in range(12)) for j in range(12)]
         slow = np.array([p * max(s, FLOOR) ** TRUST for p, s in zip(prior, row, strict=True)])
         slow /= slow.sum()
-    np.testing.assert_allclose(belief[0], slow, atol=2e-5)
+    np.testing.assert_allclose(belief, slow, atol=2e-5)
 
 
 # window      0        1        2        3        4
@@ -216,15 +225,23 @@ def test_whoever_reads_the_last_events_goes_on_to_the_same_bytes(data: st.DataOb
     assert [encode_event(e) for e in first + rest] == [encode_event(e) for e in whole]
 
 
-@given(st.integers(1, 40), st.integers(0, 10))
-def test_a_belief_does_not_depend_on_the_windows_beside_it(count: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    smoothing = ForwardFilter(TWELVE)
-    priors, scores = (rng.dirichlet(np.full(12, 0.3), size=count) for _ in range(2))
-    together = smoothing.belief(smoothing.prior(priors), scores)
-    for i in range(count):
-        alone = smoothing.belief(smoothing.prior(priors[i : i + 1]), scores[i : i + 1])
-        assert alone.tobytes() == together[i : i + 1].tobytes()
+@given(st.sampled_from([SIX, TWELVE, OWN]), st.integers(0, 2**32 - 1))
+def test_compiled_or_not_beliefs_are_the_same_to_the_bit(
+    activities: tuple[str, ...], seed: int
+) -> None:
+    scores = np.random.default_rng(seed).dirichlet(np.full(len(activities), 0.3), size=30)
+    smoothing = ForwardFilter(activities)
+    weights = smoothing.weights(scores)
+
+    def beliefs(step: object) -> list[bytes]:
+        with patch("streamer.predict.smoothing._step", step):
+            last, found = None, []
+            for row in weights:
+                last = smoothing.after(last, row)
+                found.append(last.tobytes())
+            return found
+
+    assert beliefs(_compiled_step) == beliefs(_uncompiled_step)
 
 
 @pytest.mark.parametrize(
