@@ -34,13 +34,21 @@ class LocalKafka:
         bootstrap_servers: addresses of all nodes, comma-separated.
     """
 
-    def __init__(self, nodes: int = 1, port: int = 0, data_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        nodes: int = 1,
+        port: int = 0,
+        data_dir: Path | None = None,
+        rebalance_delay_s: float = 0,
+    ) -> None:
         """Prepare; nothing runs yet.
 
         Args:
             nodes: 1 or 3.
             port: of the first node, the others follow; 0 for any free ones.
             data_dir: kept, and used again when it is there; None for a temporary one.
+            rebalance_delay_s: how long a new group waits for more members before any of them gets
+                partitions.
         """
         ports = [port + i for i in range(nodes)] if port else free_ports(nodes)
         controllers = free_ports(nodes, besides=ports)
@@ -50,7 +58,11 @@ class LocalKafka:
         self._folder = data_dir or Path(tempfile.gettempdir(), f"streamer-kafka-{uuid.uuid4()}")
         self._folder = self._folder.absolute()
         self._nodes = {
-            i: Node(self._folder / f"node-{i}", at, _properties(i, nodes, at, controller, voters))
+            i: Node(
+                self._folder / f"node-{i}",
+                at,
+                _properties(i, nodes, at, controller, voters, round(rebalance_delay_s * 1000)),
+            )
             for i, (at, controller) in enumerate(zip(ports, controllers, strict=True), 1)
         }
 
@@ -136,7 +148,9 @@ def free_ports(count: int, besides: Sequence[int] = ()) -> list[int]:
     return list(islice(free, count))
 
 
-def _properties(node: int, nodes: int, port: int, controller: int, voters: str) -> str:
+def _properties(
+    node: int, nodes: int, port: int, controller: int, voters: str, rebalance_delay_ms: int
+) -> str:
     in_sync = max(1, nodes - 1)
     return f"""\
 process.roles=broker,controller
@@ -153,7 +167,7 @@ transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor={nodes}
 share.coordinator.state.topic.min.isr={in_sync}
-group.initial.rebalance.delay.ms=0
+group.initial.rebalance.delay.ms={rebalance_delay_ms}
 broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=1000
 auto.create.topics.enable=false
