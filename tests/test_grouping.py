@@ -1,13 +1,22 @@
 """Which outputs share a transaction."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
-from streamer.pipeline import LARGEST_GROUP, ON_THE_WAY, grouped
-from streamer.stages import Output
+from streamer.contracts.records import Records
+from streamer.metrics import Metrics
+from streamer.pipeline import CATCHING_UP, LARGEST_GROUP, ON_THE_WAY, flow, grouped
+from streamer.predict.answers import Answers
+from streamer.rejects import RejectLimit
+from streamer.settings import Settings
+from streamer.stages import Output, Stages
 from streamer.stream.position import Position
+from streamer.testing import readings
 
 
 def output(i: int) -> Output:
@@ -57,3 +66,52 @@ async def test_who_has_caught_up_commits_at_once() -> None:
         async with asyncio.timeout(5):
             sizes.append(len(await anext(groups)))
     assert sizes == [1, 19]
+
+
+class Partition:
+    """A partition whose third record comes when two commits have been made, and those commits."""
+
+    interval_s = 0.2
+
+    def __init__(self, *, behind: bool) -> None:
+        self.next = 0
+        self.exhausted = False
+        self.behind = behind
+        self.committed_s: list[float] = []
+        self._twice = asyncio.Event()
+
+    async def fetch(self) -> Records | None:
+        if self.next == 2:
+            await self._twice.wait()
+            self.exhausted = True
+            return None
+        self.next += 1
+        return Records.of(readings("phone", np.zeros((1, 6))))
+
+    async def commit(self, outputs: Sequence[Output]) -> None:
+        assert len(outputs) == 1
+        self.committed_s.append(time.monotonic())
+        if len(self.committed_s) == 2:
+            self._twice.set()
+
+    async def finish(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("behind", [False, True])
+async def test_a_worker_that_is_behind_commits_ten_times_less_often(behind: bool) -> None:
+    #   fetches   o o ........................ end
+    #   commits   |<- 0.2 s, or ten times ->|
+    partition = Partition(behind=behind)
+    limit = RejectLimit(1, 1, time.monotonic)
+    stages = Stages(Settings(), Metrics(), Position(0, 0), limit)
+
+    async def ask(_: object) -> Answers:
+        raise AssertionError("one sample makes no window")
+
+    with ThreadPoolExecutor(1) as cpu:
+        await flow(partition, stages, ask, partition, Metrics(), cpu)
+
+    first, second, _end = partition.committed_s
+    assert second - first >= partition.interval_s
+    assert (second - first >= CATCHING_UP * partition.interval_s) == behind
