@@ -178,11 +178,12 @@ def steady_rate(times_ms: dict[int, list[int]]) -> float:
     """
     end_ms = min(max(times) for times in times_ms.values())
     timed = sorted(time for times in times_ms.values() for time in times if time <= end_ms)
-    begin = len(timed) // 4
-    took_ms = end_ms - timed[begin]
-    if took_ms < SHORTEST_MS:
+    begin_ms = timed[len(timed) // 4]
+    if end_ms - begin_ms < SHORTEST_MS:
         raise click.ClickException("over within two seconds: give more --samples")
-    return (len(timed) - begin) * HOP / took_ms * 1000
+    # Those of the beginning itself were computed before: they come together with their commit.
+    events = sum(time > begin_ms for time in timed)
+    return events * HOP / (end_ms - begin_ms) * 1000
 
 
 async def event_times_ms(settings: Settings) -> dict[int, list[int]]:
