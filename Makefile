@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+WARM   := $(VENV)/.warm
+KERNELS := streamer/compiled.py streamer/kafka/batches.py streamer/predict/smoothing.py \
+  $(wildcard streamer/contracts/*.py streamer/features/*.py streamer/stream/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format chaos soak faults bench bench-peers docs lock clean
@@ -17,13 +20,18 @@ $(STAMP): pyproject.toml constraints.txt
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --editable '.[fast,local,onnx,train,dev]'
 	$(BIN)/streamer broker --fetch-only
+	@touch $@
+
+# What was compiled does not notice when a function changes that it calls.
+$(WARM): $(STAMP) $(KERNELS)
+	@find streamer -name '*.nb[ci]' -delete
 	$(BIN)/python -m streamer.warm
 	@touch $@
 
-demo: $(STAMP) ## A broker, an endpoint, a worker and simulated devices, then the live table; Ctrl-C stops all
+demo: $(WARM) ## A broker, an endpoint, a worker and simulated devices, then the live table; Ctrl-C stops all
 	$(BIN)/streamer demo
 
-test: check ## Lint, types and every test, on a real Kafka of its own
+test: check $(WARM) ## Lint, types and every test, on a real Kafka of its own
 	$(BIN)/python -m pytest
 
 check: $(STAMP) ## Lint, formatting and strict types
@@ -35,24 +43,24 @@ format: $(STAMP) ## Rewrite the code the way `make check` wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-chaos: $(STAMP) ## Kill workers and brokers for up to 20 minutes; every byte must still be right
+chaos: $(WARM) ## Kill workers and brokers for up to 20 minutes; every byte must still be right
 	$(BIN)/python benchmarks/chaos.py
 	$(BIN)/python -m pytest -m slow
 
-soak: $(STAMP) ## Ten minutes of load with a worker killed every minute; memory must stay flat
+soak: $(WARM) ## Ten minutes of load with a worker killed every minute; memory must stay flat
 	$(BIN)/python benchmarks/soak.py
 
-faults: $(STAMP) ## Two minutes of every fault of a prediction endpoint; nothing may be lost
+faults: $(WARM) ## Two minutes of every fault of a prediction endpoint; nothing may be lost
 	$(BIN)/python benchmarks/faults.py
 
-bench: $(STAMP) ## Throughput, latency, features, predictors, recovery: a JSON line for each figure
+bench: $(WARM) ## Throughput, latency, features, predictors, recovery: a JSON line for each figure
 	$(BIN)/python benchmarks/throughput.py --workers 1 --workers 2 --batch 1 --batch 50
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/predictors.py
 	$(BIN)/python benchmarks/recovery.py
 
-bench-peers: $(STAMP) ## The same job in other programs, and in ours; draws docs/peers.png
+bench-peers: $(WARM) ## The same job in other programs, and in ours; draws docs/peers.png
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers/requirements.txt --editable .
 	$(BIN)/python benchmarks/peers/run.py --peers-python .venv-peers/bin/python --chart docs/peers.png

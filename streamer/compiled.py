@@ -33,7 +33,7 @@ else:
         return _kept(function, _nrt=False)
 
     def compiled_inline(function: F) -> F:
-        """The same for functions that are called for each sample: they become part of the caller.
+        """The same for functions called for each sample or record: they become part of the caller.
 
         An array is handed over as seven arguments, a table of arrays as hundreds.
         """

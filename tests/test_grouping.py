@@ -69,7 +69,7 @@ async def test_who_has_caught_up_commits_at_once() -> None:
 
 
 class Partition:
-    """A partition whose third record comes when two commits have been made, and those commits."""
+    """A partition of two records, which ends when two commits have been made."""
 
     interval_s = 0.2
 

@@ -13,7 +13,6 @@ from streamer.compiled import compiled_together
 from streamer.features.chains import CHAINS, Chains
 from streamer.features.filters import CHANNELS, RESTS, SECTIONS
 
-Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _AXES: Final = 3
@@ -24,8 +23,8 @@ _HALF: Final = _AXES * CHAINS
 class Filters(NamedTuple):
     """Sections (s, 6) of each filter, and the state (s, 2) of one that has seen nothing but ones.
 
-    Numbers of SciPy's, handed over at each call: as constants they would outlive it in the
-    compiled code that is kept.
+    Handed over at each call: as constants they would stay in the compiled code that is kept,
+    whatever a later SciPy finds.
     """
 
     noise: Floats
@@ -79,7 +78,7 @@ def lay(bench: Bench, t: int, channel: int, value: float) -> None:
 
 @compiled_together
 def restart(chains: Chains, row: int, chain: int, bench: Bench, filters: Filters) -> None:
-    """Start one chain of a device at rest, where the bench's first sample has always been."""
+    """Start one chain of a device at rest, as if the bench's first sample had always been there."""
     at = 0
     for kind in range(2):
         for axis in range(_AXES):

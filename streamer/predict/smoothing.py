@@ -52,8 +52,8 @@ class ForwardFilter:
 
     def weights(self, scores: Floats) -> Floats:
         """What windows' scores weigh against what was believed; both (n, classes)."""
-        weights: Floats = np.maximum(scores, FLOOR) ** TRUST
-        return weights
+        # Whoever scored them: there is a compiled step for arrays of this kind, and no other.
+        return np.ascontiguousarray(np.maximum(scores, FLOOR) ** TRUST, np.float64)
 
     def after(self, before: Floats | None, weights: Floats) -> Floats:
         """The belief (classes,) after a window, rounded.

@@ -117,7 +117,7 @@ T = TypeVar("T", Columns, Cursor, Chains)
 
 
 def grown(columns: T, rows: int) -> T:
-    """The same arrays, with zeros to ``rows`` rows."""
+    """The same arrays, lengthened with zeros to this many rows."""
 
     def longer(old: npt.NDArray[Any]) -> Any:
         new = np.zeros((rows, *old.shape[1:]), old.dtype)
@@ -128,7 +128,10 @@ def grown(columns: T, rows: int) -> T:
 
 
 class DeviceTable:
-    """Which device has which row. Rows of forgotten devices are used again."""
+    """Which device has which row, and all that is known of it there.
+
+    Rows of forgotten devices are used again.
+    """
 
     def __init__(self, features: FeatureSet) -> None:
         self.columns = Columns.empty()

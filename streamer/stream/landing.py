@@ -33,7 +33,11 @@ class Landing:
         self._filtering = Filtering(table)
 
     def land(self, samples: Arrivals, tally: Tally) -> Iterator[ClosedWindows]:
-        """Take in admitted samples; gives the windows that have all they need then."""
+        """Take in admitted samples.
+
+        Returns:
+            The windows that have all they need then, each device's in the order of its grid.
+        """
         tally.used += len(samples)
         yield from self._land(self._slots(samples), tally)
 

@@ -22,10 +22,10 @@ from streamer.stream.rules import Rules
 from streamer.stream.windows import RATE_TOLERANCE, ClosedWindows
 
 AT_ONCE = 64
-"""Windows after which those that are closed are handed over: features want no more at once."""
+"""Closed windows are handed over once there are so many."""
 
-_OPENED, _CLOSED, _UNSETTLED, _GAP, _IDLE, _RATE, _COVERAGE = range(7)
-"""Positions of the counts."""
+_COUNTS = 7
+_OPENED, _CLOSED, _UNSETTLED, _GAP, _IDLE, _RATE, _COVERAGE = range(_COUNTS)
 
 
 class _Samples(NamedTuple):
@@ -75,8 +75,8 @@ class _Devices(NamedTuple):
     filters: Filters
 
 
-class _Closed(NamedTuple):
-    """Room for windows, see `ClosedWindows`, and for counts."""
+class _Room(NamedTuple):
+    """Room for closed windows, see `ClosedWindows`, and for counts."""
 
     row: Ints
     start_us: Ints
@@ -87,7 +87,7 @@ class _Closed(NamedTuple):
     counts: Ints
 
     @classmethod
-    def room(cls, windows: int, signals: tuple[int, ...]) -> Self:
+    def of(cls, windows: int, signals: tuple[int, ...]) -> Self:
         return cls(
             np.empty(windows, np.int64),
             np.empty(windows, np.int64),
@@ -95,7 +95,7 @@ class _Closed(NamedTuple):
             np.empty(windows, np.bool_),
             np.empty(windows, np.bool_),
             np.empty((windows, *signals)),
-            np.zeros(7, np.int64),
+            np.zeros(_COUNTS, np.int64),
         )
 
     def windows(self, n: int, table: DeviceTable) -> ClosedWindows:
@@ -129,29 +129,33 @@ class CompiledLanding:
         self._bench = Bench.empty(RING)
         self._filters = Filters.all()
 
-    def land(self, arrivals: Arrivals, tally: Tally) -> Iterator[ClosedWindows]:
-        """Take in admitted samples; gives the windows that have all they need then."""
-        tally.used += len(arrivals)
+    def land(self, samples: Arrivals, tally: Tally) -> Iterator[ClosedWindows]:
+        """Take in admitted samples.
+
+        Returns:
+            The windows that have all they need then, each device's in the order of its grid.
+        """
+        tally.used += len(samples)
         table = self._table
-        samples = _Samples(
-            arrivals.row, arrivals.life, arrivals.time_us, arrivals.values, arrivals.offset
+        columns = _Samples(
+            samples.row, samples.life, samples.time_us, samples.values, samples.offset
         )
         devices = _Devices(
             table.columns, table.cursor, table.chains, self._limits, self._bench, self._filters
         )
         at = 0
-        while at < len(arrivals):
-            # The last sample may fill a hole, in which more than one window is complete.
-            closed = _Closed.room(AT_ONCE + OPEN, table.chains.history.shape[2:])
-            at, n = _land(samples, at, devices, closed)
-            closed.add_to(tally)
+        while at < len(samples):
+            # The last sample, with the hole before it, may complete more than one window.
+            room = _Room.of(AT_ONCE + OPEN, table.chains.history.shape[2:])
+            at, n = _land(columns, at, devices, room)
+            room.add_to(tally)
             if n:
-                yield closed.windows(n, table)
+                yield room.windows(n, table)
 
 
 @compiled_together
-def _land(samples: _Samples, begin: int, devices: _Devices, closed: _Closed) -> tuple[int, int]:
-    """Land samples until `AT_ONCE` windows are closed; says how far, and how many windows."""
+def _land(samples: _Samples, begin: int, devices: _Devices, room: _Room) -> tuple[int, int]:
+    """Land samples until `AT_ONCE` windows or more are closed; says how far, and how many."""
     row, life, columns, limits = samples.row, samples.life, devices.columns, devices.limits
     n = 0
     for i in range(begin, len(row)):
@@ -168,14 +172,14 @@ def _land(samples: _Samples, begin: int, devices: _Devices, closed: _Closed) -> 
         slots = 1
         if idle or count == 0 or dt_us > limits.max_gap_us:
             skipped = columns.opened[device] - columns.closed[device]
-            closed.counts[_IDLE if idle else _GAP] += skipped
+            room.counts[_IDLE if idle else _GAP] += skipped
             _start_anew(device, samples.time_us[i], samples.offset[i], devices)
         elif 2 * dt_us >= 3 * limits.step_us:
             slots = (2 * dt_us + limits.step_us) // (2 * limits.step_us)
         for part in range(1, slots + 1):
-            closed.counts[_OPENED] += _land_slot(samples, i, part, slots, devices)
+            room.counts[_OPENED] += _land_slot(samples, i, part, slots, devices)
             if _is_complete(device, devices):
-                n = _close(device, n, devices, closed)
+                n = _close(device, n, devices, room)
             elif columns.slots[device] - devices.cursor.filtered[device] > CROWDED:
                 _filter(device, columns.slots[device] - 1, devices)
     return len(row), n
@@ -260,10 +264,10 @@ def _is_complete(device: int, devices: _Devices) -> bool:
 
 
 @compiled_together
-def _close(device: int, n: int, devices: _Devices, closed: _Closed) -> int:
-    """Close the oldest window, the n-th of those that are handed over; says what n is then.
+def _close(device: int, n: int, devices: _Devices, room: _Room) -> int:
+    """Close the oldest window, whose signals are the newest ones filtered.
 
-    Its signals are the newest ones filtered.
+    If it is to be predicted it takes place n; says which one the next does.
     """
     columns, cursor, limits = devices.columns, devices.cursor, devices.limits
     position = columns.closed[device] % OPEN
@@ -277,7 +281,7 @@ def _close(device: int, n: int, devices: _Devices, closed: _Closed) -> int:
     follows = columns.follows[device]
     columns.follows[device] = good
     if not good:
-        closed.counts[_RATE if off_rate else _COVERAGE] += 1
+        room.counts[_RATE if off_rate else _COVERAGE] += 1
         return n
 
     hop = columns.window_hop[device, position]
@@ -285,16 +289,16 @@ def _close(device: int, n: int, devices: _Devices, closed: _Closed) -> int:
     chain = ((hop + limits.hops) // limits.epoch_hops - 1) % CHAINS
     start_us = columns.phase_us[device] + hop * limits.hop_us
     settled = start_us - cursor.start_us[device, chain] >= limits.settled_us
-    closed.row[n] = device
-    closed.start_us[n] = start_us
-    closed.coverage[n] = coverage
-    closed.settled[n] = settled
-    closed.follows[n] = follows
-    closed.counts[_CLOSED] += 1
-    closed.counts[_UNSETTLED] += not settled
-    for signal in range(closed.signals.shape[1]):
-        for t in range(closed.signals.shape[2]):
-            closed.signals[n, signal, t] = devices.chains.history[device, chain, signal, t]
+    room.row[n] = device
+    room.start_us[n] = start_us
+    room.coverage[n] = coverage
+    room.settled[n] = settled
+    room.follows[n] = follows
+    room.counts[_CLOSED] += 1
+    room.counts[_UNSETTLED] += not settled
+    for signal in range(room.signals.shape[1]):
+        for t in range(room.signals.shape[2]):
+            room.signals[n, signal, t] = devices.chains.history[device, chain, signal, t]
     return n + 1
 
 
@@ -359,4 +363,5 @@ def _lay_out(device: int, first: int, n: int, devices: _Devices) -> None:
             a = columns.values[device, before, channel]
             b = columns.values[device, slot % RING, channel]
             high = min(max(a, b), columns.values[device, after, channel])
-            cascades.lay(bench, t, channel, max(min(a, b), high))
+            # Of two zeros it is the compiler that chooses; none has a sign after this.
+            cascades.lay(bench, t, channel, max(min(a, b), high) + 0.0)

@@ -36,6 +36,7 @@ class Outcome:
 
 
 LANDING: type[CompiledLanding] | type[Landing] = CompiledLanding if IS_COMPILED else Landing
+"""What lands admitted samples; both find the same windows."""
 
 
 class PartitionWindows:

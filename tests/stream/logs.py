@@ -18,10 +18,12 @@ STEP_US = 20_000
 
 
 def samples(times_us: Iterable[int], rng: np.random.Generator | None = None) -> tuple[Sample, ...]:
-    """Samples of a device that is moved at random about 1 g."""
+    """Samples of a device that is moved at random about 1 g, some of them zero or minus zero."""
     rng = rng or np.random.default_rng(0)
     return tuple(
-        Sample(int(time_us), tuple((rng.normal(size=6) * 0.1 + (1, 0, 0, 0, 0, 0)).tolist()))
+        Sample(
+            int(time_us), tuple((rng.normal(size=6) * 0.1 + (1, 0, 0, 0, 0, 0)).round(2).tolist())
+        )
         for time_us in times_us
     )
 

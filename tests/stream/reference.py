@@ -47,6 +47,7 @@ class Window:
     start_us: int
     coverage: float
     settled: bool
+    follows: bool
     signals: bytes
 
 
@@ -78,6 +79,8 @@ class Run:
     open: list[tuple[int, int]] = field(default_factory=list)
     """Hop and first slot of each window that has not got all its samples."""
     hop: int = 0
+    predicted: bool = False
+    """Whether the last window that closed was."""
 
 
 class Device:
@@ -188,6 +191,7 @@ class Device:
         span_us = taken[-1].time_us - taken[0].time_us
         nominal_us = (features.length - 1) * features.step_us
         coverage = sum(slot.real for slot in taken) / features.length
+        follows, self.run.predicted = self.run.predicted, False
         if abs(span_us - nominal_us) > nominal_us / 20:
             self.tally.skipped[Skip.SAMPLING_RATE] += 1
             return
@@ -195,6 +199,7 @@ class Device:
             self.tally.skipped[Skip.COVERAGE] += 1
             return
         self.tally.closed += 1
+        self.run.predicted = True
         end_hop = hop + features.length // features.hop
         chain = self.run.chains[end_hop // features.epoch_hops - 1]
         signals = self.signals(chain, first, first + features.length + 1)
@@ -202,7 +207,9 @@ class Device:
         warm_us = start_us - slots[chain.first].time_us
         settled = warm_us >= features.settled_us
         self.tally.unsettled += not settled
-        self.windows.append(Window(self.device_id, start_us, coverage, settled, signals.tobytes()))
+        self.windows.append(
+            Window(self.device_id, start_us, coverage, settled, follows, signals.tobytes())
+        )
 
     def signals(self, chain: Chain, first: int, end: int) -> Floats:
         """What the chain makes of the slots from first to end."""

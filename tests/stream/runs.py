@@ -4,14 +4,11 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import pairwise
-from unittest.mock import patch
 
 import numpy as np
 
 from streamer.features.names import FeatureSet
 from streamer.stream.batch import NEVER, Batch
-from streamer.stream.landing import Landing
-from streamer.stream.landing_compiled import CompiledLanding
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
 from streamer.stream.windows import ClosedWindows
@@ -61,6 +58,7 @@ class Result:
                         int(part.start_us[i]),
                         float(part.coverage[i]),
                         bool(part.settled[i]),
+                        bool(part.follows[i]),
                         part.signals[i].tobytes(),
                     )
                 )
@@ -132,18 +130,16 @@ def assert_agrees(
     sizes: Sequence[int],
     flushed: AbstractSet[int] = frozenset(),
 ) -> None:
-    """The program makes of a log what the reference makes of it, compiled or not."""
+    """The program makes of a log what the reference makes of it, and counts the same."""
+    fast = PartitionWindows(rules, features)
+    result = take_in(fast, log, 0, len(log), sizes, flushed)
     slow = ReferencePartition(rules, features)
     for count, record in enumerate(log, start=1):
         slow.push(record)
         if count in flushed:
             slow.flush()
-    for landing in (CompiledLanding, Landing):
-        with patch("streamer.stream.partition.LANDING", landing):
-            fast = PartitionWindows(rules, features)
-        result = take_in(fast, log, 0, len(log), sizes, flushed)
-        assert result.windows == {device: each for device, each in slow.windows.items() if each}
-        assert result.late == slow.late
-        assert fast.tally == slow.tally
-        assert (fast.devices, fast.waiting) == (len(slow.devices), slow.waiting)
-        assert fast.open_windows == slow.open_windows
+    assert result.windows == {device: each for device, each in slow.windows.items() if each}
+    assert result.late == slow.late
+    assert fast.tally == slow.tally
+    assert (fast.devices, fast.waiting) == (len(slow.devices), slow.waiting)
+    assert fast.open_windows == slow.open_windows

@@ -49,8 +49,8 @@ def test_a_worker_that_crashes_and_crashes_again_goes_on_as_if_it_never_had(
 def test_a_chain_that_starts_within_a_hole_needs_the_sample_before_the_hole(
     before_round: int, hole: int
 ) -> None:
-    # The batch is worked on in rounds of 120 slots; here an epoch begins where a round does,
-    # and samples are missing there:
+    # With NumPy a batch is worked on in rounds of 120 slots; here an epoch begins where a round
+    # does, and samples are missing there:
     #
     # round            1   |   2
     # epoch            e-1 |   e
