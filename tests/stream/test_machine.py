@@ -3,7 +3,13 @@
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.position import Position, ReplayStart
@@ -102,5 +108,7 @@ class Worker(RuleBasedStateMachine):
         assert (self.partition.devices, self.partition.waiting) == (whole.devices, whole.waiting)
 
 
-TestWorker = Worker.TestCase
-TestWorker.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
+def test_a_worker_may_commit_crash_and_recover_whenever_it_wants() -> None:
+    run_state_machine_as_test(
+        Worker, settings=settings(max_examples=100, stateful_step_count=25, deadline=None)
+    )
