@@ -74,9 +74,9 @@ class Contestant:
 
 
 PEERS = [
-    Contestant("plain aiokafka", "no guarantee", "plain.py", 400_000),
-    Contestant("Bytewax 0.21", "no recovery", "bytewax_flow.py", 400_000),
-    Contestant("Quix Streams 3.28", "at least once", "quix.py", 400_000),
+    Contestant("plain aiokafka", "no guarantee", "plain.py", 800_000),
+    Contestant("Bytewax 0.21", "no recovery", "bytewax_flow.py", 800_000),
+    Contestant("Quix Streams 3.28", "at least once", "quix.py", 800_000),
     Contestant("streamer, 1 worker", "exactly once", None, 9_000_000),
     Contestant("streamer, 2 workers", "exactly once", None, 9_000_000, workers=2),
     Contestant("streamer, 2 workers, JSON batches of 50", "exactly once", None, 20_000_000,
