@@ -23,7 +23,7 @@ from streamer.stream.rebuilt import Rebuilt
 from streamer.stream.windows import ClosedWindows, Window
 
 ENOUGH_WINDOWS = 64
-"""Windows whose features are computed at once, where one moment of the stream has fewer."""
+"""Windows whose features are computed at once, where a fetch has so many."""
 
 
 @dataclass(frozen=True, slots=True)
