@@ -24,7 +24,7 @@ LOAD = 0.5
 """Of a worker, at most: the rest is for catching up, and for the partitions of one that died."""
 
 WORKER_MB = 300
-DEVICE_KB = 35
+DEVICE_KB = 38
 
 MOST_DEVICES = 5000
 """Of a partition: building so many again takes some fifteen seconds."""
