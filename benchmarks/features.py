@@ -7,7 +7,6 @@ core; it is the usual library for features of such signals. Sizes and tsfel take
 the ratio to tsfel are reported. Also checked: every batch size gives the same bits.
 """
 
-import json
 import os
 import statistics
 import subprocess
@@ -19,6 +18,9 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.figures import Figure, report
 from streamer.features import extract, scale
 from streamer.ops.memory import keep_freed_memory
 
@@ -31,7 +33,7 @@ TSFEL = Path(__file__).parent / "peers" / "tsfel_windows.py"
 @click.option("--peers-python", help="Python that has tsfel installed.")
 @click.option("--repeat", default=5, show_default=True)
 def main(peers_python: str | None, repeat: int) -> None:
-    """Print a JSON line for each batch size, and one for tsfel."""
+    """Print a JSON line for each batch size, one for tsfel, and a table."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     keep_freed_memory()
     signals = np.random.default_rng(0).normal(size=(max(SIZES), 9, 129))
@@ -47,10 +49,10 @@ def main(peers_python: str | None, repeat: int) -> None:
             ran = subprocess.run([peers_python, str(TSFEL)], capture_output=True, check=True)
             theirs.append(float(ran.stdout))
     tsfel = statistics.median(theirs) if theirs else None
-    for size, rates in ours.items():
-        report(f"streamer, {size} at once", statistics.median(rates), tsfel)
+    rates = {f"streamer, {size} at once": statistics.median(each) for size, each in ours.items()}
     if tsfel:
-        report("tsfel", tsfel, tsfel)
+        rates["tsfel"] = tsfel
+    report([figure(program, rate, tsfel) for program, rate in rates.items()])
 
 
 def batches(signals: npt.NDArray[np.float64], size: int) -> list[npt.NDArray[np.float64]]:
@@ -67,12 +69,12 @@ def windows_per_second(signals: npt.NDArray[np.float64], size: int) -> float:
     return done / (time.perf_counter() - begin_s)
 
 
-def report(program: str, rate: float, tsfel: float | None) -> None:
+def figure(program: str, rate: float, tsfel: float | None) -> Figure:
     line: dict[str, object] = {"benchmark": "features", "program": program}
     line["windows_per_second"] = round(rate, 1)
     if tsfel:
         line["ratio"] = round(rate / tsfel)
-    click.echo(json.dumps(line))
+    return line
 
 
 if __name__ == "__main__":

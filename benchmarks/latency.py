@@ -13,7 +13,6 @@ several times make cases.
 import asyncio
 import contextlib
 import itertools
-import json
 import multiprocessing
 import os
 import sys
@@ -33,6 +32,7 @@ from aiokafka import AIOKafkaProducer
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.faults import AMAZON_ML, SAGEMAKER, server
+from benchmarks.figures import Figure, report
 from streamer.contracts.events import decode_event
 from streamer.kafka import topics
 from streamer.kafka.broker import LocalKafka
@@ -62,7 +62,8 @@ def main(
     commit_interval_ms: int,
     seconds: int,
 ) -> None:
-    """Print a JSON line for each case."""
+    """Print a JSON line for each case, and a table."""
+    figures: list[Figure] = []
     os.environ |= {
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "x",
@@ -87,11 +88,14 @@ def main(
             late_ms, cpu_s = asyncio.run(latencies(settings, load, FLAGS[asked], seconds))
             p50, p99 = np.percentile(late_ms, (50, 99))
             samples = count * 1000 // STEP_MS * seconds
-            line = {"benchmark": "latency", "predictor": asked, "delivery": guarantee}
+            line: dict[str, object] = {"benchmark": "latency", "predictor": asked}
+            line |= {"delivery": guarantee, "commit_interval_ms": commit_interval_ms}
             line |= {"samples_per_second": count * 1000 // STEP_MS, "batch": size}
             line |= {"events": len(late_ms)}
             line |= {"p50_ms": round(p50), "p99_ms": round(p99)}
-            click.echo(json.dumps(line | {"cpu_us_per_sample": round(cpu_s / samples * 1e6, 2)}))
+            line |= {"cpu_us_per_sample": round(cpu_s / samples * 1e6, 2)}
+            figures.append(line)
+    report(figures)
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,15 @@ import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 import aioboto3
 import click
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.figures import Figure, report
 from streamer import log
 from streamer.kafka.broker import free_ports
 from streamer.metrics import Metrics
@@ -48,7 +52,7 @@ CASES = {
 @click.option("--seconds", default=5.0, show_default=True)
 @click.option("--repeat", default=5, show_default=True)
 def main(seconds: float, repeat: int) -> None:
-    """Print a JSON line for each predictor."""
+    """Print a JSON line for each predictor, and a table."""
     log.configure(Settings.load({"log_level": "error"}))
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[:1])
@@ -62,13 +66,16 @@ def main(seconds: float, repeat: int) -> None:
                 if case == "amazon-ml":
                     throttles += refused(address)
     naive = statistics.median(found["naive"])
+    lines: list[Figure] = []
     for case, rates in found.items():
         median = statistics.median(rates)
-        line = {"benchmark": "predictors", "predictor": case, "windows_per_second": round(median)}
+        line: dict[str, object] = {"benchmark": "predictors", "predictor": case}
+        line["windows_per_second"] = round(median)
         line["ratio"] = round(median / naive, 1)
         if case == "amazon-ml":
             line |= {"share_of_quota": round(median / 200, 3), "throttles": throttles}
-        click.echo(json.dumps(line))
+        lines.append(line)
+    report(lines)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ Devices publish for a while, a worker takes everything in and is killed, the nex
 its log says is reported, one JSON object.
 """
 
-import json
 import re
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import click
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.figures import report
 from streamer.kafka.broker import LocalKafka
 from streamer.settings import Settings
 from tests.delivery.fleet import fleet, until
@@ -48,7 +48,7 @@ def main(devices: int, batch: int, seconds: int) -> None:
             "seconds": taken_s,
             "times_real_time": round(real_s / taken_s, 1),
         }
-        click.echo(json.dumps(figures))
+        report([figures])
 
 
 if __name__ == "__main__":

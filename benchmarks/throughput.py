@@ -10,7 +10,6 @@ is written before. What counts is the time in which all workers are at work on a
 
 import asyncio
 import itertools
-import json
 import statistics
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from aiokafka import AIOKafkaProducer
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.figures import report
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.kafka import topics
@@ -91,7 +91,7 @@ def main(
     pinned: bool,
     repeat: int,
 ) -> None:
-    """Print a JSON line for each case."""
+    """Print a JSON line for each case, and a table."""
     options = (workers, forms, batch, devices, delivery, commit_interval_ms, [pinned])
     cases = [Case(*values) for values in itertools.product(*options)]
     found: dict[Case, list[float]] = {case: [] for case in cases}
@@ -114,11 +114,19 @@ def main(
             )
             found[case].append(samples_per_second(settings, case))
     base = statistics.median(found[cases[0]])
-    for case, rates in found.items():
-        median = statistics.median(rates)
-        figures = {"samples_per_second": round(median), "ratio": round(median / base, 2)}
-        spread = {"lowest": round(min(rates)), "highest": round(max(rates))}
-        click.echo(json.dumps({"benchmark": "throughput"} | asdict(case) | figures | spread))
+    report(
+        [
+            {"benchmark": "throughput"}
+            | asdict(case)
+            | {
+                "samples_per_second": round(statistics.median(rates)),
+                "ratio": round(statistics.median(rates) / base, 2),
+                "lowest": round(min(rates)),
+                "highest": round(max(rates)),
+            }
+            for case, rates in found.items()
+        ]
+    )
 
 
 async def write(settings: Settings, case: Case, samples: int) -> None:

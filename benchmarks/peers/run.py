@@ -21,11 +21,10 @@ from pathlib import Path
 
 import click
 from aiokafka.admin import NewTopic
-from rich.console import Console
-from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from benchmarks.figures import report
 from benchmarks.throughput import HOP, PARTITIONS, Case, event_times_ms, steady_rate, write
 from streamer.kafka import topics
 from streamer.kafka.broker import LocalKafka
@@ -115,9 +114,7 @@ def main(peers_python: str, repeat: int, chart: Path | None) -> None:
                 found[each].append(samples_per_second(settings, each, peers_python))
                 click.echo(f"turn {turn + 1}: {each.name}: {found[each][-1]:,.0f}", err=True)
     lines = figures(found)
-    for line in lines:
-        click.echo(json.dumps(line))
-    show(lines)
+    report(lines)
     if chart:
         draw(lines, peers_python, chart)
 
@@ -197,14 +194,6 @@ def figures(found: dict[Contestant, list[float]]) -> list[dict[str, object]]:
         }
         for each, rates in found.items()
     ]
-
-
-def show(lines: list[dict[str, object]]) -> None:
-    table = Table("program", "guarantee", "samples/s", "times plain aiokafka")
-    for line in lines:
-        rate = f"{line['samples_per_second']:,}"
-        table.add_row(str(line["program"]), str(line["does"]), rate, str(line["ratio"]))
-    Console().print(table)
 
 
 def draw(lines: list[dict[str, object]], peers_python: str, path: Path) -> None:
