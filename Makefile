@@ -54,9 +54,10 @@ faults: $(WARM) ## Two minutes of every fault of a prediction endpoint; nothing 
 	$(BIN)/python benchmarks/faults.py
 
 bench: $(WARM) ## Throughput, latency, features, predictors, recovery: a JSON line for each figure
-	$(BIN)/python benchmarks/throughput.py --workers 1 --workers 2 --batch 1 --batch 50
-	$(BIN)/python benchmarks/throughput.py --pinned --workers 1 --workers 2 --batch 1 --batch 50
-	$(BIN)/python benchmarks/throughput.py --batch 50 --devices 10 --devices 200 --devices 2000 --devices 20000
+	$(BIN)/python benchmarks/throughput.py --workers 1 --workers 2
+	$(BIN)/python benchmarks/throughput.py --pinned --workers 1 --workers 2
+	$(BIN)/python benchmarks/throughput.py --pinned --workers 1 --workers 2 --batch 50 --samples 20000000
+	$(BIN)/python benchmarks/throughput.py --batch 50 --samples 20000000 --devices 10 --devices 200 --devices 2000 --devices 20000
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/predictors.py

@@ -18,13 +18,19 @@ def report(figures: Sequence[Figure]) -> None:
 
 
 def show(figures: Sequence[Figure]) -> None:
-    """Print a table of figures to stderr; what some of them do not have stays empty there."""
+    """Print a table of figures to stderr; its title is what all of them have in common."""
     names = list(dict.fromkeys(name for figure in figures for name in figure))
-    table = Table(*(name.replace("_", " ") for name in names))
+    values = {name: {str(figure.get(name)) for figure in figures} for name in names}
+    common = [name for name in names if len(figures) > 1 and len(values[name]) == 1]
+    columns = [name for name in names if name not in common]
+    table = Table(
+        *(name.replace("_", " ") for name in columns),
+        title=", ".join(f"{name.replace('_', ' ')} {_cell(figures[0][name])}" for name in common),
+    )
     for figure in figures:
-        table.add_row(*(_cell(figure.get(name, "")) for name in names))
+        table.add_row(*(_cell(figure.get(name, "")) for name in columns))
     Console(stderr=True).print(table)
 
 
 def _cell(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    return f"{value:,}" if type(value) in (int, float) else str(value)
