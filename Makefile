@@ -53,7 +53,7 @@ soak: $(WARM) ## Ten minutes of load with a worker killed every minute; memory m
 faults: $(WARM) ## Two minutes of every fault of a prediction endpoint; nothing may be lost
 	$(BIN)/python benchmarks/faults.py
 
-bench: $(WARM) ## Throughput, latency, features, predictors, recovery: a JSON line for each figure
+bench: $(WARM) ## Throughput, latency, features, predictors, recovery: a JSON line for each figure, and tables
 	$(BIN)/python benchmarks/throughput.py --workers 1 --workers 2
 	$(BIN)/python benchmarks/throughput.py --pinned --workers 1 --workers 2
 	$(BIN)/python benchmarks/throughput.py --pinned --workers 1 --workers 2 --batch 50 --samples 20000000

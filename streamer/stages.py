@@ -20,10 +20,7 @@ from streamer.stream.batch import Batch, Floats
 from streamer.stream.partition import Outcome, PartitionWindows
 from streamer.stream.position import Position, ReplayStart
 from streamer.stream.rebuilt import Rebuilt
-from streamer.stream.windows import ClosedWindows, Window
-
-ENOUGH_WINDOWS = 64
-"""Windows whose features are computed at once, where a fetch has so many."""
+from streamer.stream.windows import ENOUGH_WINDOWS, ClosedWindows, Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,7 @@ from streamer.stream.admission import Arrivals
 from streamer.stream.batch import Bools, Floats, Ints
 from streamer.stream.devices import CROWDED, NOT_DUE, OPEN, RING, Columns, Cursor, DeviceTable
 from streamer.stream.rules import Rules
-from streamer.stream.windows import RATE_TOLERANCE, ClosedWindows
-
-AT_ONCE = 64
-"""Closed windows are handed over once there are so many."""
+from streamer.stream.windows import ENOUGH_WINDOWS, RATE_TOLERANCE, ClosedWindows
 
 _COUNTS = 7
 _OPENED, _CLOSED, _UNSETTLED, _GAP, _IDLE, _RATE, _COVERAGE = range(_COUNTS)
@@ -146,7 +143,7 @@ class CompiledLanding:
         at = 0
         while at < len(samples):
             # The last sample, with the hole before it, may complete more than one window.
-            room = _Room.of(AT_ONCE + OPEN, table.chains.history.shape[2:])
+            room = _Room.of(ENOUGH_WINDOWS + OPEN, table.chains.history.shape[2:])
             at, n = _land(columns, at, devices, room)
             room.add_to(tally)
             if n:
@@ -155,11 +152,11 @@ class CompiledLanding:
 
 @compiled_together
 def _land(samples: _Samples, begin: int, devices: _Devices, room: _Room) -> tuple[int, int]:
-    """Land samples until `AT_ONCE` windows or more are closed; says how far, and how many."""
+    """Land samples until `ENOUGH_WINDOWS` are closed, or a few more; says how far, and how many."""
     row, life, columns, limits = samples.row, samples.life, devices.columns, devices.limits
     n = 0
     for i in range(begin, len(row)):
-        if n >= AT_ONCE:
+        if n >= ENOUGH_WINDOWS:
             return i, n
         device = row[i]
         if i == 0 or row[i - 1] != device:

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from streamer.stream.batch import Bools, Floats, Ints
 
+ENOUGH_WINDOWS = 64
+"""Windows that are handed on, and whose features are computed, at once where there are so many."""
+
 RATE_TOLERANCE = 20
 """A window whose sampling rate is off by more than one part in this many gets no prediction."""
 
