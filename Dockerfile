@@ -5,7 +5,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY streamer streamer
 RUN /opt/streamer/bin/pip install --no-cache-dir --constraint constraints.txt '.[fast]'
 ENV NUMBA_CACHE_DIR=/opt/streamer/kernels
-RUN /opt/streamer/bin/python -m streamer.warm
+RUN /opt/streamer/bin/python -m streamer.process.warm_up
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --no-create-home streamer

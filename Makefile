@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 WARM   := $(VENV)/.warm
-KERNELS := streamer/compiled.py streamer/kafka/batches.py streamer/predict/smoothing.py \
+KERNELS := streamer/compiled.py streamer/kafka/batches.py streamer/labels/smoothing.py \
   $(wildcard streamer/contracts/*.py streamer/features/*.py streamer/stream/*.py)
 
 .DEFAULT_GOAL := help
@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 # What was compiled does not notice when a function changes that it calls.
 $(WARM): $(STAMP) $(KERNELS)
 	@find streamer -name '*.nb[ci]' -delete
-	$(BIN)/python -m streamer.warm
+	$(BIN)/python -m streamer.process.warm_up
 	@touch $@
 
 demo: $(WARM) ## A broker, an endpoint, a worker and simulated devices, then the live table; Ctrl-C stops all
@@ -70,7 +70,7 @@ bench-peers: $(WARM) ## The same job in other programs, and in ours; draws docs/
 
 docs: $(STAMP) ## Rewrite the tables in docs/ that are made from the code
 	sed -i.old '/^| setting /,$$d' docs/configuration.md
-	$(BIN)/python -m streamer.settings >> docs/configuration.md
+	$(BIN)/python -m streamer.settings.catalogue >> docs/configuration.md
 	sed -i.old '/^| metric /,$$d' docs/metrics.md
 	$(BIN)/python -m streamer.metrics >> docs/metrics.md
 	rm docs/*.old

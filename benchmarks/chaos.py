@@ -23,13 +23,13 @@ import click
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from streamer.kafka.broker import LocalKafka, free_ports
+from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.settings import Settings
-from tests.delivery.doomed import EXACTLY_ONCE
-from tests.delivery.feeding import append, feeding
-from tests.delivery.fleet import Fleet, fleet
-from tests.delivery.golden import compare, golden, read_published
-from tests.delivery.log import Log, make_log
+from tests.support.doomed import EXACTLY_ONCE
+from tests.support.feeding import append, feeding
+from tests.support.fleet import Fleet, fleet
+from tests.support.golden import compare, golden, read_published
+from tests.support.log import Log, make_log
 
 NAMES = ("first", "second", "third")
 FROZEN_S = 9.0

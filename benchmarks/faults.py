@@ -33,13 +33,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from streamer.contracts.events import decode_event
 from streamer.contracts.records import OneRecord
 from streamer.kafka import topics
-from streamer.kafka.broker import LocalKafka, free_ports
 from streamer.kafka.reader import read_to_end, reader
+from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.settings import Settings
-from tests.delivery.fleet import Fleet, fleet, until
-from tests.delivery.golden import Verdict, compare, golden, read_published
-from tests.delivery.log import Log
-from tests.predict.test_end_to_end import as_local, windows_of
+from tests.support.fleet import Fleet, fleet, until
+from tests.support.golden import Verdict, as_local, compare, golden, read_published, windows_of
+from tests.support.log import Log
 
 PARTITIONS = 3
 SAGEMAKER = ["--predictor", "sagemaker", "--endpoint", "har", "--endpoint-format", "npy"]

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import click
 import numpy as np
-import numpy.typing as npt
+
+from streamer.arrays import Floats
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.figures import Figure, report
 from streamer.features import extract, scale
-from streamer.ops.memory import keep_freed_memory
+from streamer.process.memory import keep_freed_memory
 
 SIZES = (1, 8, 64, 512)
 SECONDS = 2.0
@@ -55,11 +56,11 @@ def main(peers_python: str | None, repeat: int) -> None:
     report([figure(program, rate, tsfel) for program, rate in rates.items()])
 
 
-def batches(signals: npt.NDArray[np.float64], size: int) -> list[npt.NDArray[np.float64]]:
+def batches(signals: Floats, size: int) -> list[Floats]:
     return [scale(extract(signals[i : i + size])) for i in range(0, len(signals), size)]
 
 
-def windows_per_second(signals: npt.NDArray[np.float64], size: int) -> float:
+def windows_per_second(signals: Floats, size: int) -> float:
     part = signals[:size]
     extract(part)
     done, begin_s = 0, time.perf_counter()

@@ -25,9 +25,10 @@ from pathlib import Path
 import click
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import psutil
 from aiokafka import AIOKafkaProducer
+
+from streamer.arrays import Floats
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -35,10 +36,10 @@ from benchmarks.faults import AMAZON_ML, SAGEMAKER, server
 from benchmarks.figures import Figure, report
 from streamer.contracts.events import decode_event
 from streamer.kafka import topics
-from streamer.kafka.broker import LocalKafka
 from streamer.kafka.reader import reader
+from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
-from tests.delivery.fleet import fleet
+from tests.support.fleet import fleet
 
 PARTITIONS = 4
 STEP_MS = 20
@@ -199,7 +200,7 @@ async def publish(settings: Settings, load: Load) -> None:
             await asyncio.sleep(TICK_S)
 
 
-def tail(samples: npt.NDArray[np.float64]) -> str:
+def tail(samples: Floats) -> str:
     """What follows a record's time."""
     if len(samples) == 1:
         samples, batch = samples[0], ""

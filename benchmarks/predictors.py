@@ -25,14 +25,16 @@ import aioboto3
 import click
 import numpy as np
 
+from streamer.arrays import Floats
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.figures import Figure, report
-from streamer import log
-from streamer.kafka.broker import free_ports
+from streamer.localkafka.broker import free_ports
 from streamer.metrics import Metrics
-from streamer.predict.answers import Ask, Floats
+from streamer.predict.answers import Ask
 from streamer.predict.choose import open_predictor
+from streamer.process import log
 from streamer.settings import Settings
 
 QUESTION = 64

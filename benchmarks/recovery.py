@@ -16,10 +16,10 @@ import click
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.figures import report
-from streamer.kafka.broker import LocalKafka
+from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
-from tests.delivery.fleet import fleet, until
-from tests.test_worker import simulate
+from tests.support.fleet import fleet, until
+from tests.support.worker_process import simulate
 
 
 @click.command()

@@ -20,9 +20,9 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from streamer.kafka.broker import LocalKafka
+from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
-from tests.test_worker import TOPICS, assert_balanced, run, total, values_of, where
+from tests.support.worker_process import TOPICS, assert_balanced, run, total, values_of, where
 
 LOOK_S = 5.0
 KILL_EVERY_S = 60.0

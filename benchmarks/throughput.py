@@ -28,10 +28,10 @@ from benchmarks.figures import report
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.kafka import topics
-from streamer.kafka.broker import LocalKafka
 from streamer.kafka.reader import read_to_end, reader
+from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
-from tests.delivery.fleet import fleet
+from tests.support.fleet import fleet
 
 PARTITIONS = 4
 HOP = 64

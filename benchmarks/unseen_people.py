@@ -17,9 +17,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from streamer.kafka.broker import LocalKafka
-from streamer.model.recordings import read_sessions
-from streamer.model.scores import Confusion
+from streamer.datasets.recordings import read_sessions
+from streamer.localkafka.broker import LocalKafka
+from streamer.training.scores import Confusion
 
 AGREEMENT = 0.003
 """How far the figures through Kafka may be from those offline."""

@@ -12,12 +12,12 @@ from pathlib import Path
 from rich.console import Console
 
 from streamer.kafka import topics
-from streamer.kafka.broker import LocalKafka
 from streamer.kafka.reader import reader
-from streamer.ops.board import Board
-from streamer.ops.follow import follow
-from streamer.ops.watch import table
+from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
+from streamer.tools.board import Board
+from streamer.tools.follow import follow
+from streamer.tools.watch import table
 
 SECONDS = 45
 DEVICES = 12

@@ -14,7 +14,6 @@ from prometheus_client.context_managers import Timer
 from streamer import __version__
 from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import Decoded
-from streamer.predict.answers import Answers
 from streamer.stream.accounting import Tally
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -167,15 +166,6 @@ class Metrics:
     def stage(self, name: str) -> Timer:
         """Times a stage: ``with metrics.stage("decode"): ...``."""
         return self.stage_seconds.labels(name).time()
-
-    def count_answers(self, answers: Answers) -> None:
-        """Count what became of windows that were asked about."""
-        for scored in answers.scored:
-            self.answers.labels(scored.source).inc(len(scored.rows))
-            for share in scored.prediction.scores.max(axis=1, initial=0).tolist():
-                self.confidence.observe(share)
-        self.answers.labels("refused").inc(len(answers.refused))
-        self.answers.labels("unavailable").inc(len(answers.unavailable))
 
     def count_call(self, outcome: str, windows: int, seconds: float) -> None:
         """Count a call of the endpoint."""

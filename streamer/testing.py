@@ -17,23 +17,23 @@ from enum import Enum
 
 import numpy as np
 
+from streamer.arrays import Floats
 from streamer.contracts.encode import encode
 from streamer.contracts.events import ActivityEvent, decode_event, encode_event
 from streamer.contracts.readings import Format, Record
 from streamer.contracts.records import OneRecord, Records
 from streamer.features import UCI_HAR
+from streamer.flow.pipeline import flow
+from streamer.flow.recovery import recover
+from streamer.flow.rejects import RejectLimit
+from streamer.flow.stages import DeadLetter, Output, Stages, published_features
+from streamer.labels.beliefs import last_beliefs
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.pipeline import flow
 from streamer.predict.answers import asking
-from streamer.predict.beliefs import last_beliefs
 from streamer.predict.local import LocalPredictor
 from streamer.predict.protocol import Predictor
-from streamer.recovery import recover
-from streamer.rejects import RejectLimit
 from streamer.settings import Settings
-from streamer.stages import DeadLetter, Output, Stages, published_features
-from streamer.stream.batch import Floats
 from streamer.stream.position import Position
 
 START_MS = 1_763_906_400_000

@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 import pytest
 
-from streamer.kafka.broker import LocalKafka
+from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
+
+pytest_plugins = ["tests.support.endpoint", "tests.support.models"]
 
 
 class MakeSettings(Protocol):

@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from streamer.compiled import IS_COMPILED
-from tests import hot_path
+from tests.support import hot_path
 
 COSTS = {"decode": 1250, "windows": 2320, "features": 4730}
 """Instructions a sample, one of them a record."""
@@ -33,7 +33,7 @@ WORSE = 1.25
 PROCESSOR = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""}
 """The best one that valgrind has."""
 
-HOT_PATH = [sys.executable, "-m", "tests.hot_path"]
+HOT_PATH = [sys.executable, "-m", "tests.support.hot_path"]
 
 
 def costs(folder: Path) -> dict[str, float]:

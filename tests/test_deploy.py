@@ -18,11 +18,11 @@ import yaml
 
 from streamer.cli import main
 from streamer.contracts.events import ActivityEvent, decode_event
+from streamer.health import Health
 from streamer.kafka import topics
 from streamer.kafka.reader import reader
 from streamer.metrics import Metrics
-from streamer.ops.health import Health
-from streamer.ops.http import WorkerPages, serve
+from streamer.process.http import WorkerPages, serve
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 

@@ -7,7 +7,7 @@ from streamer import metrics as module
 from streamer.contracts.activities import UNKNOWN
 from streamer.metrics import Metrics
 from streamer.stream.accounting import Skip, Tally
-from tests.contracts.events import WALK
+from tests.support.events import WALK
 
 DOCS = Path(__file__).parents[1] / "docs" / "metrics.md"
 

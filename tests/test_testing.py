@@ -1,4 +1,4 @@
-"""The pipeline in memory: `streamer.testing`, and what it proves of `streamer.pipeline`."""
+"""The pipeline in memory: `streamer.testing`, and what it proves of `streamer.flow.pipeline`."""
 
 import asyncio
 import contextlib
@@ -6,12 +6,11 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamer.arrays import Floats
 from streamer.contracts.events import encode_event
 from streamer.contracts.readings import Record
 from streamer.contracts.records import OneRecord
@@ -24,7 +23,7 @@ from streamer.testing import CRASH, PAUSE, START_MS, Published, readings, run
 DOCS = Path(__file__).parents[1] / "docs" / "testing.md"
 
 
-def person(seed: int, seconds: int = 20) -> npt.NDArray[np.float64]:
+def person(seed: int, seconds: int = 20) -> Floats:
     return Person(seed).take(50 * seconds)[0]
 
 
@@ -87,7 +86,7 @@ class Shuffled(LocalPredictor):
         self.overtaken = 0
         self._answered: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
 
-    async def predict(self, features: npt.NDArray[np.float64]) -> Prediction:
+    async def predict(self, features: Floats) -> Prediction:
         call = self.calls
         self.calls += 1
         if call % 2 == 0:
@@ -133,7 +132,7 @@ class Failing(LocalPredictor):
         super().__init__(artifact.load())
         self._left = good_calls
 
-    async def predict(self, features: npt.NDArray[np.float64]) -> Prediction:
+    async def predict(self, features: Floats) -> Prediction:
         self._left -= 1
         if self._left < 0:
             raise ConnectionError("gone")

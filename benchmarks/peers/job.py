@@ -7,9 +7,9 @@ framework that gives one record after the other: a buffer a device, filtered eve
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
+from streamer.arrays import Floats
 from streamer.features import extract, scale
 from streamer.features.filters import advance, median3, state_at_rest
 from streamer.model import artifact
@@ -24,7 +24,7 @@ class Device:
 
     def __init__(self) -> None:
         self._samples: list[list[float]] = []
-        self._state: npt.NDArray[np.float64] | None = None
+        self._state: Floats | None = None
         self._signals = np.empty((9, 0))
 
     def add(self, reading: dict[str, Any]) -> dict[str, Any] | None:

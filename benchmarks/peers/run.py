@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.figures import report
 from benchmarks.throughput import HOP, PARTITIONS, Case, event_times_ms, steady_rate, write
 from streamer.kafka import topics
-from streamer.kafka.broker import LocalKafka
 from streamer.kafka.reader import reader
+from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 
 HERE = Path(__file__).parent

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from streamer import log
 from streamer.cli.options import settings_options
-from streamer.kafka.broker import LocalKafka
-from streamer.kafka.jars import KAFKA_VERSION, fetch
+from streamer.localkafka.broker import LocalKafka
+from streamer.localkafka.jars import KAFKA_VERSION, fetch
+from streamer.process import log
 from streamer.settings import Settings
 
 

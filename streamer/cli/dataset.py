@@ -10,17 +10,17 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from streamer.datasets.conversion import LABEL_STYLES, LabelStyle
+from streamer.datasets.conversion import convert as convert_table
+from streamer.datasets.dataset import window_features
+from streamer.datasets.files import replaced
+from streamer.datasets.outputs import new_folder, terminable
+from streamer.datasets.recordings import read_windows
+from streamer.datasets.sources import read_source
+from streamer.datasets.statistics import describe
+from streamer.datasets.table import MOST_INVALID, Invalid
 from streamer.features import scale
-from streamer.files import replaced
-from streamer.model import page, statistics_report
-from streamer.model.conversion import LABEL_STYLES, LabelStyle
-from streamer.model.conversion import convert as convert_table
-from streamer.model.dataset import window_features
-from streamer.model.outputs import new_folder, terminable
-from streamer.model.recordings import read_windows
-from streamer.model.sources import read_source
-from streamer.model.statistics import describe
-from streamer.model.table import MOST_INVALID, Invalid
+from streamer.reports import page, statistics_report
 
 Advance = Callable[[int], None]
 

@@ -3,9 +3,9 @@
 import click
 from rich.console import Console
 
-from streamer import demo as everything
 from streamer.cli.options import settings_options
 from streamer.settings import Settings
+from streamer.tools import demo as everything
 
 
 @click.command()

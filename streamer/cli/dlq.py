@@ -8,12 +8,12 @@ import click
 import msgspec
 from rich.console import Console
 
-from streamer import log
 from streamer.cli.options import settings_options
-from streamer.ops import dead_letters
-from streamer.ops.dead_letters import LetterId, Selection
-from streamer.ops.letter_texts import as_lines, as_table, exported, imported
+from streamer.process import log
 from streamer.settings import Settings
+from streamer.tools import dead_letters
+from streamer.tools.dead_letters import LetterId, Selection
+from streamer.tools.letter_texts import as_lines, as_table, exported, imported
 
 _KAFKA = ("bootstrap_servers", "readings_topic", "dlq_topic", "log_level", "log_format")
 

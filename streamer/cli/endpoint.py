@@ -4,11 +4,11 @@ import asyncio
 
 import click
 
-from streamer import log
 from streamer.cli.options import settings_options
 from streamer.endpoint.faults import Fault
 from streamer.endpoint.served import load
 from streamer.endpoint.server import serve
+from streamer.process import log
 from streamer.settings import Settings
 
 

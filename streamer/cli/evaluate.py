@@ -7,11 +7,11 @@ import click
 import msgspec
 from rich.console import Console
 
-from streamer import log
 from streamer.cli.options import settings_options
-from streamer.model.replayed import align_replayed
-from streamer.model.report import as_json, as_tables
+from streamer.process import log
+from streamer.reports.report import as_json, as_tables
 from streamer.settings import Settings
+from streamer.tools.evaluate import align_replayed
 
 
 @click.command

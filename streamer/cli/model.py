@@ -11,20 +11,20 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from streamer.datasets.csv_recordings import Columns
 from streamer.model import artifact
-from streamer.model.candidates import judged_by, known_users
-from streamer.model.csv_recordings import Columns
-from streamer.model.fit import ALGORITHMS, Algorithm
-from streamer.model.judged_page import write_page
-from streamer.model.judged_report import (
+from streamer.reports.judged_page import write_page
+from streamer.reports.judged_report import (
     compared_json,
     compared_table,
     judged_json,
     judged_tables,
 )
-from streamer.model.learn_from import windows_from
-from streamer.model.report import as_card
-from streamer.model.train import train as train_model
+from streamer.reports.report import as_card
+from streamer.training.candidates import judged_by, known_users
+from streamer.training.fit import ALGORITHMS, Algorithm
+from streamer.training.learn_from import windows_from
+from streamer.training.train import train as train_model
 
 Command = Callable[..., Any]
 

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
-from streamer.setting_sources import CONFIG_VARIABLE
 from streamer.settings import Settings
+from streamer.settings.sources import CONFIG_VARIABLE
 
 Command = Callable[..., Any]
 

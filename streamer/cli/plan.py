@@ -5,7 +5,7 @@ import rich
 from rich.table import Table
 
 from streamer.contracts.readings import Format
-from streamer.plan import make_plan
+from streamer.tools.plan import make_plan
 
 
 @click.command()

@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from streamer import log
 from streamer.cli.options import settings_options
 from streamer.cli.publishing import sending_options
 from streamer.devices.replay import replay as publish_recordings
 from streamer.devices.sending import Sending
+from streamer.process import log
 from streamer.settings import Settings
 
 

@@ -2,8 +2,8 @@
 
 import click
 
-from streamer import running, supervisor, worker
 from streamer.cli.options import settings_options
+from streamer.process import running, supervisor, worker
 from streamer.settings import Settings
 
 

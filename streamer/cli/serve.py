@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from streamer import log
 from streamer.cli.options import settings_options
 from streamer.endpoint.served import load, mounted
 from streamer.endpoint.server import serve as serve_model
+from streamer.process import log
 from streamer.settings import Settings
 
 MODELS = Path("/opt/ml/model")

@@ -6,12 +6,12 @@ import math
 import click
 from rich.console import Console
 
-from streamer import log
 from streamer.cli.options import settings_options
 from streamer.cli.publishing import sending_options
 from streamer.devices.faults import Faults
 from streamer.devices.sending import Sending
 from streamer.devices.simulate import simulate as publish_people
+from streamer.process import log
 from streamer.settings import Settings
 
 _SHARE = click.FloatRange(0, 1)

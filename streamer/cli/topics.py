@@ -4,9 +4,9 @@ import asyncio
 
 import click
 
-from streamer import log
 from streamer.cli.options import settings_options
 from streamer.kafka import topics as kafka_topics
+from streamer.process import log
 from streamer.settings import Settings
 
 _PATIENCE_S = 10.0

@@ -6,10 +6,10 @@ from contextlib import suppress
 import click
 from rich.console import Console
 
-from streamer import log
 from streamer.cli.options import settings_options
-from streamer.ops.watch import watch as follow_and_show
+from streamer.process import log
 from streamer.settings import Settings
+from streamer.tools.watch import watch as follow_and_show
 
 
 @click.command

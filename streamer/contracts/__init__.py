@@ -1,1 +1,1 @@
-"""What streamer reads from Kafka and what it writes there; `docs/contracts.md` is for users."""
+"""What streamer reads from Kafka and writes to it: readings, events, dead letters, schemas."""

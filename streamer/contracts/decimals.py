@@ -5,12 +5,9 @@ significand times a 128-bit power of five settles the rounding of all but the ra
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Bytes, Words
 from streamer.compiled import compiled_together
-
-Bytes = npt.NDArray[np.uint8]
-Words = npt.NDArray[np.uint64]
 
 UNUSUAL = -1
 """Instead of where a number ends: it is malformed, or must be read by something more patient."""

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Bools, Floats, Ints
 from streamer.compiled import IS_COMPILED
 from streamer.contracts import f32
+from streamer.contracts.fast_json import Usual, read_usual
 from streamer.contracts.parse import Reading, parse
 from streamer.contracts.readings import (
     LARGEST_ACCELERATION,
@@ -25,10 +26,7 @@ from streamer.contracts.readings import (
     RejectReason,
     Sample,
 )
-from streamer.contracts.records import KEY, KEY_END, Ints, Records
-from streamer.contracts.usual import Usual, read_usual
-
-Floats = npt.NDArray[np.float64]
+from streamer.contracts.records import KEY, KEY_END, Records
 
 _CHANNELS = ("acc x", "acc y", "acc z", "gyro x", "gyro y", "gyro z")
 _LIMITS = np.array([LARGEST_ACCELERATION] * 3 + [LARGEST_ROTATION] * 3)
@@ -173,7 +171,7 @@ def _check(
     return _decoded(_only(readings, good), first_us[good], rejects)
 
 
-def _only(readings: _Readings, good: npt.NDArray[np.bool_]) -> _Readings:
+def _only(readings: _Readings, good: Bools) -> _Readings:
     return _Readings(
         readings.record[good],
         readings.device[good],
@@ -205,7 +203,7 @@ def _decoded(readings: _Readings, first_us: Ints, rejects: list[Reject]) -> Deco
     )
 
 
-def _values(readings: list[Reading], count: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def _values(readings: list[Reading], count: Ints) -> Floats:
     """All samples in the order of the readings, (s, 6)."""
     acc: list[Axes] = []
     gyro: list[Axes] = []
@@ -229,11 +227,11 @@ def _values(readings: list[Reading], count: npt.NDArray[np.int64]) -> npt.NDArra
     return values
 
 
-def _rows(axes: list[Axes]) -> npt.NDArray[np.float64]:
+def _rows(axes: list[Axes]) -> Floats:
     return np.fromiter(chain.from_iterable(axes), np.float64, 3 * len(axes)).reshape(-1, 3)
 
 
-def _implausible(values: npt.NDArray[np.float64]) -> str:
+def _implausible(values: Floats) -> str:
     sample, channel = np.argwhere(~(np.abs(values) <= _LIMITS))[0]
     limit = _LIMITS[channel]
     return (

@@ -1,9 +1,8 @@
 """Write readings the way `streamer.contracts.decode` reads them."""
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Floats
 from streamer.contracts import f32
 from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Batch, Format, Sample
 from streamer.errors import ShapeError
@@ -20,7 +19,7 @@ def encode(
     device_id: str,
     timestamp_ms: float,
     interval_ms: float | None,
-    samples: npt.NDArray[np.float64],
+    samples: Floats,
     format: Format = Format.JSON,  # noqa: A002 - the word for it
 ) -> tuple[bytes, bytes, Headers]:
     """Write samples of one device as one record.

@@ -17,8 +17,8 @@ import struct
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Floats
 from streamer.contracts.readings import (
     LARGEST_BATCH,
     LONGEST_INTERVAL_MS,
@@ -45,7 +45,7 @@ class Block(msgspec.Struct, gc=False):
     """`count` rows of six float32."""
 
 
-def pack(timestamp_ms: float, interval_ms: float, samples: npt.NDArray[np.float64]) -> bytes:
+def pack(timestamp_ms: float, interval_ms: float, samples: Floats) -> bytes:
     """Write (n, 6) samples; they are rounded to float32."""
     header = _HEADER.pack(VERSION, len(samples), timestamp_ms, interval_ms)
     return header + samples.astype(SAMPLES).tobytes()

@@ -13,6 +13,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from streamer.arrays import Floats, Ints
+
 LARGEST_BATCH = 10_000
 """Most samples in one record."""
 
@@ -148,15 +150,15 @@ class Reject:
 class Decoded:
     """The s samples of many records as columns, in the order of the records."""
 
-    record: npt.NDArray[np.int64]
+    record: Ints
     """(s,) Index into the records given to `decode`."""
     device: npt.NDArray[np.intp]
     """(s,) Index into `device_ids`."""
     device_ids: list[str]
     """The devices that have samples here, each once, in order of first appearance."""
-    time_us: npt.NDArray[np.int64]
+    time_us: Ints
     """(s,) Microseconds since the epoch."""
-    values: npt.NDArray[np.float64]
+    values: Floats
     """(s, 6) Acceleration x y z in g, rotation x y z in rad/s; finite and plausible."""
     rejects: list[Reject]
     """The records that have no samples here, in their order."""

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Ints
 from streamer.contracts.readings import Record
 
 Headers = list[tuple[str, bytes | None]]
-Ints = npt.NDArray[np.int64]
 
 OFFSET, TIMESTAMP, KEY, KEY_END, VALUE, VALUE_END, HEADERS, HEADERS_END = range(8)
 """Columns of the table; a key or value of null ends before it begins."""

@@ -1,1 +1,1 @@
-"""Devices that are none: recordings and synthetic people, published the way phones would."""
+"""Simulated devices: synthetic people and recordings, published as phones would publish them."""

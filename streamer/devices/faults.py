@@ -18,8 +18,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Floats, Ints
 from streamer.contracts import f32
 from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Format
 from streamer.devices.publisher import Message
@@ -58,9 +58,9 @@ class Faults:
 class Samples(NamedTuple):
     """Consecutive samples of a device."""
 
-    time_us: npt.NDArray[np.int64]
+    time_us: Ints
     """(n,)"""
-    values: npt.NDArray[np.float64]
+    values: Floats
     """(n, 6) acceleration x y z in g, rotation x y z in rad/s."""
 
 

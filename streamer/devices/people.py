@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy import signal
 
+from streamer.arrays import Floats, Ints
 from streamer.devices.motions import (
     LEAN_VARIETY,
     LYING_LEAN,
@@ -29,9 +29,6 @@ from streamer.devices.motions import (
     Activity,
     Gait,
 )
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 RATE_HZ: Final = 50
 

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from streamer.contracts.encode import encode
+from streamer.datasets.recordings import Recording, read_recordings
 from streamer.devices.publisher import PATIENCE_S, Message, Sent, publish, until_interrupted
 from streamer.devices.sending import Sending
 from streamer.kafka import topics
-from streamer.model.recordings import Recording, read_recordings
 from streamer.settings import Settings
 
 INTERVAL_MS = 20

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 from aiohttp import web
 
+from streamer.datasets.table import VARIABLES
 from streamer.endpoint.faults import FailedError, Faults, ThrottledError
 from streamer.endpoint.served import BadInputError, Served, activities_only
-from streamer.model.table import VARIABLES
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 TARGET = "AmazonML_20141212."

@@ -9,16 +9,14 @@ from io import BytesIO
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from aiohttp import web
 from numpy.lib import format as npy
 
+from streamer.arrays import Floats
 from streamer.endpoint.faults import FailedError, Faults, ThrottledError
 from streamer.endpoint.served import BadInputError, Served
 from streamer.predict.formats import CSV, JSON, JSON_LINES, NPY, Scores
 from streamer.predict.protocol import Prediction
-
-Floats = npt.NDArray[np.float64]
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()

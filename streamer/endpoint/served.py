@@ -6,18 +6,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Floats
 from streamer.contracts.activities import is_movement
+from streamer.datasets.table import VARIABLES
 from streamer.errors import ModelError
 from streamer.features import NAMES
 from streamer.model import artifact
-from streamer.model.table import VARIABLES
+from streamer.model.identity import ModelCard
 from streamer.predict.local import LocalPredictor
 from streamer.predict.onnx import OnnxPredictor
-from streamer.predict.protocol import ModelCard, Prediction, Predictor
-
-Floats = npt.NDArray[np.float64]
+from streamer.predict.protocol import Prediction, Predictor
 
 
 class BadInputError(Exception):

@@ -5,7 +5,7 @@
 """
 
 from streamer.features.extract import extract
-from streamer.features.names import NAMES, UCI_HAR, FeatureSet
+from streamer.features.feature_set import NAMES, UCI_HAR, FeatureSet
 from streamer.features.scale import scale, unscale
 
 __all__ = ["NAMES", "UCI_HAR", "FeatureSet", "extract", "scale", "unscale"]

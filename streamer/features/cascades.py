@@ -7,13 +7,11 @@ through SciPy's very operations in SciPy's order.
 from typing import Final, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Floats
 from streamer.compiled import compiled_together
 from streamer.features.chains import CHAINS, Chains
 from streamer.features.filters import CHANNELS, RESTS, SECTIONS
-
-Floats = npt.NDArray[np.float64]
 
 _AXES: Final = 3
 _HALF: Final = _AXES * CHAINS

@@ -15,12 +15,9 @@ The chain of epoch e lives in half ``e % 2`` of its device's rows; both start wh
 from typing import NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Floats, Ints
 from streamer.features.filters import SIGNALS, STATE_SIZE, advance, state_at_rest
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 CHAINS = 2
 

@@ -7,16 +7,13 @@ arrays. Sums begin with zero, as NumPy's do.
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Bytes, Floats, Ints
 from streamer.compiled import compiled
-
-Array = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @compiled
-def copy(columns: Array, first: int, end: int, copy: Array) -> None:
+def copy(columns: Floats, first: int, end: int, copy: Floats) -> None:
     """Copy rows ``first`` to ``end``."""
     for t in range(end - first):
         for j in range(columns.shape[1]):
@@ -24,7 +21,7 @@ def copy(columns: Array, first: int, end: int, copy: Array) -> None:
 
 
 @compiled
-def add_up(columns: Array, total: Array) -> None:
+def add_up(columns: Floats, total: Floats) -> None:
     """The sum of each column."""
     for j in range(len(total)):
         total[j] = 0
@@ -34,7 +31,7 @@ def add_up(columns: Array, total: Array) -> None:
 
 
 @compiled
-def add_up_sizes(columns: Array, total: Array) -> None:
+def add_up_sizes(columns: Floats, total: Floats) -> None:
     """The sum of each column's absolute values."""
     for j in range(len(total)):
         total[j] = 0
@@ -44,7 +41,7 @@ def add_up_sizes(columns: Array, total: Array) -> None:
 
 
 @compiled
-def add_up_squares(columns: Array, total: Array) -> None:
+def add_up_squares(columns: Floats, total: Floats) -> None:
     """The sum of each column's squares."""
     for j in range(len(total)):
         total[j] = 0
@@ -54,7 +51,7 @@ def add_up_squares(columns: Array, total: Array) -> None:
 
 
 @compiled
-def add_up_weighted(columns: Array, total: Array) -> None:
+def add_up_weighted(columns: Floats, total: Floats) -> None:
     """The sum of each column, row k times k, from 1 on."""
     for j in range(len(total)):
         total[j] = 0
@@ -64,7 +61,7 @@ def add_up_weighted(columns: Array, total: Array) -> None:
 
 
 @compiled
-def add_up_errors(forward: Array, backward: Array, left: Array, shared: Array) -> None:
+def add_up_errors(forward: Floats, backward: Floats, left: Floats, shared: Floats) -> None:
     """What is left of both prediction errors together, and what they share."""
     for j in range(len(left)):
         left[j], shared[j] = 0, 0
@@ -76,7 +73,7 @@ def add_up_errors(forward: Array, backward: Array, left: Array, shared: Array) -
 
 
 @compiled
-def add_up_moments(deviations: Array, spread: Array, third: Array, fourth: Array) -> None:
+def add_up_moments(deviations: Floats, spread: Floats, third: Floats, fourth: Floats) -> None:
     """The sums of the third and fourth powers of standardised columns."""
     for j in range(len(third)):
         third[j], fourth[j] = 0, 0
@@ -89,7 +86,7 @@ def add_up_moments(deviations: Array, spread: Array, third: Array, fourth: Array
 
 
 @compiled
-def subtract(deviations: Array, columns: Array, mean: Array) -> None:
+def subtract(deviations: Floats, columns: Floats, mean: Floats) -> None:
     """The deviations from the mean."""
     for t in range(len(columns)):
         for j in range(len(mean)):
@@ -97,7 +94,7 @@ def subtract(deviations: Array, columns: Array, mean: Array) -> None:
 
 
 @compiled
-def reflect(forward: Array, backward: Array, k: Array) -> None:
+def reflect(forward: Floats, backward: Floats, k: Floats) -> None:
     """One step of Burg's recursion, in place."""
     for t in range(len(forward)):
         for j in range(len(k)):
@@ -107,7 +104,7 @@ def reflect(forward: Array, backward: Array, k: Array) -> None:
 
 
 @compiled
-def find_peak(columns: Array, peak: Array) -> None:
+def find_peak(columns: Floats, peak: Floats) -> None:
     """The number of each column's largest row, from 1 on; the lowest if there are several."""
     largest = np.empty(len(peak))
     for j in range(len(peak)):
@@ -120,7 +117,7 @@ def find_peak(columns: Array, peak: Array) -> None:
 
 
 @compiled
-def exchange(columns: Array, network: Ints) -> None:
+def exchange(columns: Floats, network: Ints) -> None:
     """The smaller of each pair to one row, the larger to the other, for every run of a network."""
     width = columns.shape[1]
     rows = columns.reshape(-1)
@@ -136,7 +133,7 @@ def exchange(columns: Array, network: Ints) -> None:
 
 
 @compiled
-def grey(levels: npt.NDArray[np.uint8], values: Array) -> None:
+def grey(levels: Bytes, values: Floats) -> None:
     """The values as levels of an image."""
     for j in range(len(levels)):
         level = 255 * values[j] + 0.5
@@ -145,14 +142,14 @@ def grey(levels: npt.NDArray[np.uint8], values: Array) -> None:
 
 
 @compiled
-def positive(values: Array, copy: Array) -> None:
+def positive(values: Floats, copy: Floats) -> None:
     """A copy, one value shorter, in which every zero is positive."""
     for t in range(len(copy)):
         copy[t] = values[t] + 0.0
 
 
 @compiled
-def differ(values: Array, copy: Array, difference: Array) -> None:
+def differ(values: Floats, copy: Floats, difference: Floats) -> None:
     """A copy in which every zero is positive, and the differences to the values that follow."""
     for t in range(len(copy)):
         value = values[t] + 0.0
@@ -161,7 +158,7 @@ def differ(values: Array, copy: Array, difference: Array) -> None:
 
 
 @compiled
-def magnitude(axes: Array, size: Array) -> None:
+def magnitude(axes: Floats, size: Floats) -> None:
     """The length of each vector of three axes (3, length)."""
     for t in range(len(size)):
         x, y, z = axes[0, t], axes[1, t], axes[2, t]

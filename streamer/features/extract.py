@@ -6,19 +6,16 @@ from collections import defaultdict
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Floats, Ints
 from streamer.compiled import IS_COMPILED
 from streamer.errors import ShapeError
 from streamer.features import kernels, series, spectra, statistics
+from streamer.features.feature_set import NAMES, UCI_HAR
 from streamer.features.filters import SIGNALS
-from streamer.features.names import NAMES, UCI_HAR
 from streamer.features.series import AXES, BODY, BODY_JERK, GYRO, MAGNITUDES
 from streamer.features.spectra import Shape
 from streamer.features.statistics import Statistics
-
-Array = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 _CHUNK: Final = 64
 """Windows computed at once: what is in work then fits a processor's cache."""
@@ -78,7 +75,7 @@ def _places() -> Ints:
 _PLACES: Final = _places()
 
 
-def extract(signals: Array) -> Array:
+def extract(signals: Floats) -> Floats:
     """Compute the 561 published features of windows.
 
     Args:
@@ -106,7 +103,7 @@ def extract(signals: Array) -> Array:
     return features
 
 
-def _extract(signals: Array) -> Array:
+def _extract(signals: Floats) -> Floats:
     """The features of one chunk of windows."""
     in_time = _series_of(signals)
     time = _in_time(in_time, AXES.stop)
@@ -119,17 +116,17 @@ def _extract(signals: Array) -> Array:
     return np.take(found, _PLACES, axis=1)
 
 
-def _by_axes(values: Array) -> Array:
+def _by_axes(values: Floats) -> Floats:
     """Axes (n, 3 * signals, ...) by signal: (n, signals, 3, ...)."""
     return values.reshape(len(values), -1, 3, *values.shape[2:])
 
 
-def _angles(means: Array) -> Array:
+def _angles(means: Floats) -> Floats:
     """The angles (n, 7) to mean gravity: of four signals' means (n, 5, 3), and of the axes."""
     vectors = np.empty((len(means), 7, 3))
     vectors[:, :4] = means[:, [0, 2, 3, 4]]
     vectors[:, 4:] = np.eye(3)
     gravity = means[:, 1:2]
     across = np.sqrt(np.square(np.cross(vectors, gravity)).sum(axis=-1))
-    angles: Array = np.arctan2(across, (vectors * gravity).sum(axis=-1))
+    angles: Floats = np.arctan2(across, (vectors * gravity).sum(axis=-1))
     return angles

@@ -18,13 +18,11 @@ the last bit however samples are cut into blocks and chains into batches.
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy import signal
 
+from streamer.arrays import Floats
 from streamer.errors import ShapeError
-from streamer.features.names import UCI_HAR
-
-Array = npt.NDArray[np.float64]
+from streamer.features.feature_set import UCI_HAR
 
 CHANNELS: Final = 6
 SIGNALS: Final = 9
@@ -39,11 +37,11 @@ class _LowPass:
         self.rest = signal.sosfilt_zi(self.sections)
         self.state_size = channels * len(self.sections) * 2
 
-    def at_rest(self, level: Array) -> Array:
+    def at_rest(self, level: Floats) -> Floats:
         """The state (m, state_size) in which constant inputs (m, channels) come out constant."""
         return (level[:, :, None, None] * self.rest).reshape(len(level), self.state_size)
 
-    def __call__(self, x: Array, state: Array) -> tuple[Array, Array]:
+    def __call__(self, x: Floats, state: Floats) -> tuple[Floats, Floats]:
         """Filter x (m, channels, n) from a state (m, state_size); also gives the state after."""
         zi = np.moveaxis(state.reshape(-1, *self._shape), 2, 0)
         y, zf = signal.sosfilt(self.sections, x, axis=-1, zi=zi)
@@ -66,7 +64,7 @@ STATE_SIZE: Final = _NOISE.state_size + _GRAVITY.state_size + _DRIFT.state_size
 _PARTS: Final = (_NOISE.state_size, _NOISE.state_size + _GRAVITY.state_size)
 
 
-def median3(samples: Array) -> Array:
+def median3(samples: Floats) -> Floats:
     """The median of every sample and its two neighbours.
 
     Args:
@@ -78,16 +76,16 @@ def median3(samples: Array) -> Array:
     before, here, after = samples[..., :-2], samples[..., 1:-1], samples[..., 2:]
     low, high = np.minimum(before, here), np.maximum(before, here)
     # Of two zeros it is the processor that chooses; none has a sign after this.
-    median: Array = np.maximum(low, np.minimum(high, after)) + 0.0
+    median: Floats = np.maximum(low, np.minimum(high, after)) + 0.0
     return median
 
 
-def state_at_zero(m: int) -> Array:
+def state_at_zero(m: int) -> Floats:
     """The state (m, `STATE_SIZE`) of m chains that have seen nothing but zeros."""
     return np.zeros((m, STATE_SIZE))
 
 
-def state_at_rest(first: Array) -> Array:
+def state_at_rest(first: Floats) -> Floats:
     """The state of chains that have seen nothing but one constant sample.
 
     Acceleration is then all gravity, and the gyroscope's constant is all drift: a stream that
@@ -106,7 +104,7 @@ def state_at_rest(first: Array) -> Array:
     )
 
 
-def advance(state: Array, samples: Array) -> tuple[Array, Array]:
+def advance(state: Floats, samples: Floats) -> tuple[Floats, Floats]:
     """Filter the next samples of m chains.
 
     Args:
@@ -129,7 +127,7 @@ def advance(state: Array, samples: Array) -> tuple[Array, Array]:
     return signals, np.concatenate([noise, gravity, drift], axis=1)
 
 
-def condition(raw: Array, start: Literal["zero", "rest"] = "zero") -> Array:
+def condition(raw: Floats, start: Literal["zero", "rest"] = "zero") -> Floats:
     """The nine signals of a whole recording.
 
     Args:
@@ -148,11 +146,11 @@ def condition(raw: Array, start: Literal["zero", "rest"] = "zero") -> Array:
     samples = median3(np.pad(raw, ((0, 0), (1, 1)), mode=padding))[None]
     state = state_at_zero(1) if start == "zero" else state_at_rest(samples[:, :, 0])
     signals, _ = advance(state, samples)
-    whole: Array = signals[0]
+    whole: Floats = signals[0]
     return whole
 
 
-def _check(array: Array, shape: tuple[int | None, ...]) -> None:
+def _check(array: Floats, shape: tuple[int | None, ...]) -> None:
     fits = array.ndim == len(shape) and all(
         wanted in (None, found) for wanted, found in zip(shape, array.shape, strict=True)
     )

@@ -10,8 +10,8 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Complexes, Floats, Ints
 from streamer.compiled import compiled
 from streamer.features import columnwise
 from streamer.features.series import SERIES
@@ -25,10 +25,6 @@ from streamer.features.spectra import (
 )
 from streamer.features.statistics import ORDER, ROUNDING, InTime, Statistics, bits_of_levels
 
-Array = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Spectra = npt.NDArray[np.complex128]
-
 _WIDTH: Final = 40
 """Columns computed at once: two windows in time, three in frequency, and what rounds them up."""
 
@@ -39,14 +35,14 @@ _SHAPE: Final = len(Shape._fields)
 _PEAK, _MEAN_FREQUENCY, _SKEWNESS, _KURTOSIS = range(_SHAPE)
 
 
-def series_of(signals: Array) -> Array:
+def series_of(signals: Floats) -> Floats:
     """Compute what `series.series_of` does."""
     series = np.empty((len(signals), SERIES, signals.shape[-1] - 1))
     _series_of(signals, series)
     return series
 
 
-def in_time(series: Array, axes: int) -> InTime:
+def in_time(series: Floats, axes: int) -> InTime:
     """Compute what `statistics.in_time` does."""
     n, count, length = series.shape
     found = InTime(
@@ -58,7 +54,7 @@ def in_time(series: Array, axes: int) -> InTime:
     return found
 
 
-def in_frequency(transform: Spectra) -> InFrequency:
+def in_frequency(transform: Complexes) -> InFrequency:
     """Compute what `spectra.in_frequency` does."""
     n, count, length = len(transform), transform.shape[1], transform.shape[2] - 1
     found = InFrequency(
@@ -103,13 +99,13 @@ def _network(length: int) -> Ints:
 
 
 @cache
-def _gains(length: int) -> Array:
+def _gains(length: int) -> Floats:
     """(length,) What one more value of a grey level that has so many adds to the entropy."""
     return np.diff(bits_of_levels(length))
 
 
 @compiled
-def _series_of(signals: Array, series: Array) -> None:
+def _series_of(signals: Floats, series: Floats) -> None:
     for window in range(len(signals)):
         for axis in range(3):
             columnwise.differ(signals[window, axis], series[window, axis], series[window, 6 + axis])
@@ -123,12 +119,12 @@ def _series_of(signals: Array, series: Array) -> None:
 
 @compiled
 def _in_time(
-    series: Array,
+    series: Floats,
     network: Ints,
-    gains: Array,
-    described: Array,
-    coefficients: Array,
-    correlations: Array,
+    gains: Floats,
+    described: Floats,
+    coefficients: Floats,
+    correlations: Floats,
 ) -> None:
     windows, count, length = series.shape
     at_once = _WIDTH // count
@@ -151,7 +147,12 @@ def _in_time(
 
 @compiled
 def _in_frequency(
-    transform: Spectra, network: Ints, gains: Array, described: Array, shapes: Array, bands: Array
+    transform: Complexes,
+    network: Ints,
+    gains: Floats,
+    described: Floats,
+    shapes: Floats,
+    bands: Floats,
 ) -> None:
     windows, count, length = transform.shape[0], transform.shape[1], transform.shape[2] - 1
     at_once = _WIDTH // count
@@ -176,7 +177,7 @@ def _in_frequency(
 
 
 @compiled
-def _load(columns: Array, series: Array, first: int, n: int) -> None:
+def _load(columns: Floats, series: Floats, first: int, n: int) -> None:
     """Put the series of n windows side by side."""
     _, count, length = series.shape
     for i in range(n):
@@ -186,7 +187,7 @@ def _load(columns: Array, series: Array, first: int, n: int) -> None:
 
 
 @compiled
-def _load_amplitudes(columns: Array, transform: Spectra, first: int, n: int) -> None:
+def _load_amplitudes(columns: Floats, transform: Complexes, first: int, n: int) -> None:
     """Put the amplitudes of n windows' series side by side, all but the constant part."""
     length, width = columns.shape
     count = transform.shape[1]
@@ -202,13 +203,13 @@ def _load_amplitudes(columns: Array, transform: Spectra, first: int, n: int) -> 
 
 @compiled
 def _describe(
-    columns: Array,
+    columns: Floats,
     network: Ints,
-    gains: Array,
-    spare: Array,
-    deviations: Array,
-    found: Array,
-    spread: Array,
+    gains: Floats,
+    spare: Floats,
+    deviations: Floats,
+    found: Floats,
+    spread: Floats,
 ) -> None:
     """`statistics.describe`."""
     length, width = columns.shape
@@ -237,7 +238,7 @@ def _describe(
 
 
 @compiled
-def _sum_entropy(columns: Array, gains: Array, entropy: Array) -> None:
+def _sum_entropy(columns: Floats, gains: Floats, entropy: Floats) -> None:
     """The entropy of the histogram of each column's grey levels, as it grows."""
     length, width = columns.shape
     counts = np.zeros((width, 256), np.uint8)
@@ -253,7 +254,7 @@ def _sum_entropy(columns: Array, gains: Array, entropy: Array) -> None:
 
 
 @compiled
-def _autoregress(columns: Array, forward: Array, coefficients: Array) -> None:
+def _autoregress(columns: Floats, forward: Floats, coefficients: Floats) -> None:
     """`statistics.autoregression`; the columns become the backward errors."""
     length, width = columns.shape
     nothing, left, shared = np.empty(width), np.empty(width), np.empty(width)
@@ -274,7 +275,7 @@ def _autoregress(columns: Array, forward: Array, coefficients: Array) -> None:
 
 
 @compiled
-def _correlate(deviations: Array, spread: Array, first: int, correlations: Array) -> None:
+def _correlate(deviations: Floats, spread: Floats, first: int, correlations: Floats) -> None:
     """Pearson's correlations of the axes of one window, which come first among its series."""
     length = len(deviations)
     for signal in range(len(correlations)):
@@ -291,7 +292,7 @@ def _correlate(deviations: Array, spread: Array, first: int, correlations: Array
 
 
 @compiled
-def _shape(columns: Array, deviations: Array, spread: Array, shape: Array) -> None:
+def _shape(columns: Floats, deviations: Floats, spread: Floats, shape: Floats) -> None:
     """What a spectrum has besides: its peak, and its moments."""
     length, width = columns.shape
     total, weighted = np.empty(width), np.empty(width)
@@ -306,7 +307,7 @@ def _shape(columns: Array, deviations: Array, spread: Array, shape: Array) -> No
 
 
 @compiled
-def _bands(columns: Array, energies: Array) -> None:
+def _bands(columns: Floats, energies: Floats) -> None:
     """The energy of each band, the wider ones made of the smallest."""
     for band in range(8):
         columnwise.add_up_squares(columns[8 * band : 8 * band + 8], energies[band])

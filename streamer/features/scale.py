@@ -5,30 +5,29 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from streamer.arrays import Floats
 
 
-def scale(features: Array) -> Array:
+def scale(features: Floats) -> Floats:
     """Bring features (n, 561), as `extract` computes them, to the published scale.
 
     Values that the data set has not seen leave [-1, 1].
     """
     low, high = _ranges()
-    scaled: Array = 2 * (features - low) / (high - low) - 1
+    scaled: Floats = 2 * (features - low) / (high - low) - 1
     return scaled
 
 
-def unscale(scaled: Array) -> Array:
+def unscale(scaled: Floats) -> Floats:
     """The inverse of `scale`."""
     low, high = _ranges()
-    features: Array = low + (scaled + 1) * (high - low) / 2
+    features: Floats = low + (scaled + 1) * (high - low) / 2
     return features
 
 
 @cache
-def _ranges() -> tuple[Array, Array]:
+def _ranges() -> tuple[Floats, Floats]:
     text = files(__package__).joinpath("ranges.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines())
     low, high = np.array([(float(row["low"]), float(row["high"])) for row in rows]).T

@@ -1,9 +1,8 @@
 """The 19 series in time whose statistics are features."""
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from streamer.arrays import Floats
 
 BODY, GRAVITY, BODY_JERK, GYRO, GYRO_JERK = (slice(i, i + 3) for i in range(0, 15, 3))
 """Signals of three axes."""
@@ -14,7 +13,7 @@ AXES, MAGNITUDES = slice(0, 15), slice(15, 19)
 SERIES = MAGNITUDES.stop
 
 
-def series_of(signals: Array) -> Array:
+def series_of(signals: Floats) -> Floats:
     """The series (n, 19, length) of windows of signals (n, 9, length + 1), without negative zeros.
 
     A negative zero would be as good as any, but the smallest of a series' zeros could be either.

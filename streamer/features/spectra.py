@@ -6,11 +6,9 @@ A spectrum has the bins k = 1 .. 64: no constant part, the Nyquist frequency inc
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Complexes, Floats
 from streamer.features.statistics import by_window, describe, side_by_side
-
-Array = npt.NDArray[np.float64]
 
 BINS: Final = np.arange(1.0, 65.0)
 BANDS: Final = 14
@@ -32,10 +30,10 @@ class Shape(NamedTuple):
         kurtosis: the fourth one, not in excess of 3.
     """
 
-    peak: Array
-    mean_frequency: Array
-    skewness: Array
-    kurtosis: Array
+    peak: Floats
+    mean_frequency: Floats
+    skewness: Floats
+    kurtosis: Floats
 
 
 class InFrequency(NamedTuple):
@@ -47,12 +45,12 @@ class InFrequency(NamedTuple):
         bands: (n, spectra, 14) energy of eight bands of 8 bins, four of 16, the lower two of 24.
     """
 
-    statistics: Array
-    shape: Array
-    bands: Array
+    statistics: Floats
+    shape: Floats
+    bands: Floats
 
 
-def in_frequency(transform: npt.NDArray[np.complex128]) -> InFrequency:
+def in_frequency(transform: Complexes) -> InFrequency:
     """Describe the amplitude spectra of n windows of series by their `rfft` (n, series, 65)."""
     n, count, _ = transform.shape
     columns = side_by_side(amplitude(transform))
@@ -70,16 +68,16 @@ def in_frequency(transform: npt.NDArray[np.complex128]) -> InFrequency:
     return InFrequency(by_window(statistics, n), by_window(shape, n), bands)
 
 
-def amplitude(transform: npt.NDArray[np.complex128]) -> Array:
+def amplitude(transform: Complexes) -> Floats:
     """The spectra (..., 64) of transforms (..., 65): |FFT| * 2 / 128, no window function."""
-    power: Array = np.square(transform.real[..., 1:])
+    power: Floats = np.square(transform.real[..., 1:])
     power += np.square(transform.imag[..., 1:])
     np.sqrt(power, out=power)
     power *= SCALE
     return power
 
 
-def _bands(columns: Array) -> Array:
+def _bands(columns: Floats) -> Floats:
     """The energy (14, m) of each band."""
     eighths = np.square(columns).reshape(8, 8, -1).sum(axis=1)
     quarters = eighths[::2] + eighths[1::2]

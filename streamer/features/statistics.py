@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from streamer.arrays import Floats
 
 ROUNDING: Final = 1e-12
 """What varies, or is left over, by less than this share of a series' size is only rounding."""
@@ -37,15 +36,15 @@ class Statistics(NamedTuple):
         entropy: in bits, of the series as grey values of an image.
     """
 
-    mean: Array
-    size: Array
-    std: Array
-    mad: Array
-    max: Array
-    min: Array
-    energy: Array
-    iqr: Array
-    entropy: Array
+    mean: Floats
+    size: Floats
+    std: Floats
+    mad: Floats
+    max: Floats
+    min: Floats
+    energy: Floats
+    iqr: Floats
+    entropy: Floats
 
 
 class InTime(NamedTuple):
@@ -57,12 +56,12 @@ class InTime(NamedTuple):
         correlations: (n, signals, 3) of the axes XY, XZ, YZ.
     """
 
-    statistics: Array
-    coefficients: Array
-    correlations: Array
+    statistics: Floats
+    coefficients: Floats
+    correlations: Floats
 
 
-def in_time(series: Array, axes: int) -> InTime:
+def in_time(series: Floats, axes: int) -> InTime:
     """Describe n windows of series (n, series, length), of which the first ``axes`` are axes."""
     n, count, _ = series.shape
     columns = side_by_side(series)
@@ -76,17 +75,17 @@ def in_time(series: Array, axes: int) -> InTime:
     )
 
 
-def side_by_side(series: Array) -> Array:
+def side_by_side(series: Floats) -> Floats:
     """Series (n, series, length) as columns (length, n * series)."""
     return np.ascontiguousarray(series.reshape(-1, series.shape[-1]).T)
 
 
-def by_window(found: Sequence[Array], n: int) -> Array:
+def by_window(found: Sequence[Floats], n: int) -> Floats:
     """What was found of the series of n windows, each (n * series,), as (n, found, series)."""
     return np.stack([each.reshape(n, -1) for each in found], axis=1)
 
 
-def describe(columns: Array) -> tuple[Statistics, Array, Array]:
+def describe(columns: Floats) -> tuple[Statistics, Floats, Floats]:
     """Describe series (length, m), of a length that is a multiple of four, without negative zeros.
 
     Returns:
@@ -113,7 +112,7 @@ def describe(columns: Array) -> tuple[Statistics, Array, Array]:
     return statistics, deviations, np.where(std <= ROUNDING * np.maximum(high, -low), np.inf, std)
 
 
-def autoregression(columns: Array) -> Array:
+def autoregression(columns: Floats) -> Floats:
     """Burg's autoregressive coefficients (`ORDER`, m): without the leading 1, not demeaned.
 
     A series of which the prediction leaves nothing has no further coefficients: they are 0.
@@ -133,7 +132,7 @@ def autoregression(columns: Array) -> Array:
     return coefficients
 
 
-def bits_of_levels(length: int) -> Array:
+def bits_of_levels(length: int) -> Floats:
     """The entropy that a grey level has by its count (length + 1) of a series' values.
 
     In multiples of 2**-44: sums of these are exact, whatever their order.
@@ -144,7 +143,7 @@ def bits_of_levels(length: int) -> Array:
     return bits
 
 
-def _correlations(deviations: Array, spread: Array) -> Array:
+def _correlations(deviations: Floats, spread: Floats) -> Floats:
     """Pearson's correlations (n, signals, 3) of axes (length, n, axes)."""
     length, n, _ = deviations.shape
     x, y, z = np.moveaxis(deviations.reshape(length, n, -1, 3), -1, 0)
@@ -162,11 +161,11 @@ def _correlations(deviations: Array, spread: Array) -> Array:
     )
 
 
-def _quartile(ordered: Array, i: int) -> Array:
+def _quartile(ordered: Floats, i: int) -> Floats:
     return (ordered[:, i - 1] + ordered[:, i]) / 2
 
 
-def _entropy(ordered: Array) -> Array:
+def _entropy(ordered: Floats) -> Floats:
     """Entropy in bits of sorted series, taken as the grey values 0 to 1 of an image of 256 levels.
 
     Equal levels stand side by side in a sorted series, so the histogram is the lengths of its runs.

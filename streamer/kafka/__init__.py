@@ -1,1 +1,1 @@
-"""Kafka: clients, sources, sinks, positions, and a broker to have at hand."""
+"""The worker as a member of a consumer group: partitions, fetching, committing, topics."""

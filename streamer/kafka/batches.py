@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from crc32c import crc32c
 
+from streamer.arrays import Bytes, Ints
 from streamer.compiled import compiled_together
-from streamer.contracts.records import COLUMNS, Ints, Records
+from streamer.contracts.records import COLUMNS, Records
 
 
 class WholeBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
@@ -65,7 +65,7 @@ def as_records(batches: Sequence[WholeBatch]) -> Records:
 
 @compiled_together
 def scan(
-    buffer: npt.NDArray[np.uint8],
+    buffer: Bytes,
     at: int,
     base_offset: int,
     base_ms: int,
@@ -107,7 +107,7 @@ def scan(
 
 
 @compiled_together
-def varint(buffer: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
+def varint(buffer: Bytes, at: int) -> tuple[int, int]:
     """A number in Kafka's zigzag encoding, and where the next one begins."""
     raw = np.int64(0)
     shift = 0

@@ -11,19 +11,20 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.errors import ProcessingError, StreamerError
+from streamer.flow.pipeline import flow
+from streamer.flow.recovery import recover
+from streamer.flow.rejects import RejectLimit
+from streamer.flow.stages import Stages
 from streamer.kafka.client import causes, is_kafka_trouble
 from streamer.kafka.last_events import last_events
 from streamer.kafka.positions import committed
 from streamer.kafka.sink import PartitionSink, open_sink
 from streamer.kafka.source import PartitionSource
+from streamer.labels.beliefs import last_beliefs
+from streamer.labels.policy import Policy
 from streamer.metrics import Metrics
-from streamer.pipeline import flow
 from streamer.predict.answers import Ask
-from streamer.predict.beliefs import last_beliefs
-from streamer.recovery import recover
-from streamer.rejects import RejectLimit
 from streamer.settings import Settings
-from streamer.stages import Stages
 from streamer.stream.position import Position
 
 log = structlog.get_logger(__name__)
@@ -194,7 +195,7 @@ class Lane:
 
     async def _restore_labels(self, stages: Stages) -> None:
         """Read what was published last of the devices that are there: labels go on from it."""
-        if not self._tools.settings.policy.needs_memory or self.source.stopped:
+        if not Policy.of(self._tools.settings).needs_memory or self.source.stopped:
             return
         rebuilt = stages.rebuilt
         events = await last_events(

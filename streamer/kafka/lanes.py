@@ -8,10 +8,10 @@ import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streamer.flow.stages import Stages
+from streamer.health import Health
 from streamer.kafka.lane import Lane, Tools
 from streamer.kafka.positions import committed
-from streamer.ops.health import Health
-from streamer.stages import Stages
 
 log = structlog.get_logger(__name__)
 

@@ -11,11 +11,11 @@ from aiokafka.structs import RecordMetadata
 
 from streamer.contracts.dead_letters import dead_letter_headers
 from streamer.contracts.events import encode_event
+from streamer.flow.stages import Output
 from streamer.kafka.client import client_options, connected
 from streamer.kafka.positions import to_commit
 from streamer.metrics import Metrics
 from streamer.settings import Settings
-from streamer.stages import Output
 from streamer.stream.position import Position
 
 IDLE_COMMIT_S = 5.0

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from streamer.features.names import UCI_HAR
+from streamer.features.feature_set import UCI_HAR
+from streamer.labels.policy import Policy
 from streamer.settings import Settings
 
 LEAST_MARGIN_S = 600.0
@@ -73,7 +74,7 @@ def findings(settings: Settings, cluster: Cluster) -> list[Finding]:
         found += _partitions(settings, readings, cluster)
         found += _letters(settings, readings, cluster)
     events = cluster.topics.get(settings.events_topic)
-    if events and settings.policy.needs_memory:
+    if events and Policy.of(settings).needs_memory:
         found += _retention(settings, settings.events_topic, events, "events")
     return found
 

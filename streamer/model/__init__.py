@@ -1,1 +1,1 @@
-"""Models: data sets, training, evaluation, the one that ships."""
+"""What a model is when it runs: its file, its card, how its classes divide; the shipped model."""

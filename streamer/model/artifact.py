@@ -24,19 +24,18 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from numpy.lib import format as npy
 
+from streamer.arrays import Floats
 from streamer.errors import ModelError
 from streamer.features import NAMES
 from streamer.model.card import Card, Profile, checked_card
 from streamer.model.division import Division
-from streamer.predict.protocol import ModelCard
+from streamer.model.identity import ModelCard
 
 SHIPPED = Path(__file__).with_name("har.npz")
 """The model in the package."""
 
-Floats = npt.NDArray[np.float64]
 
 DECILES = 9
 
@@ -189,7 +188,7 @@ def _unzip(content: bytes) -> dict[str, bytes]:
         raise ModelError(f"it is not an intact .npz file ({str(error) or 'cut off'})") from None
 
 
-def _checked_array(name: str, content: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+def _checked_array(name: str, content: bytes, shape: tuple[int, ...]) -> Floats:
     """Decode a `.npy` whose header says exactly what we expect."""
     file = BytesIO(content)
     try:

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Floats
 from streamer.contracts.activities import checked
 from streamer.contracts.events import FeatureSet
 from streamer.errors import ModelError
@@ -86,7 +85,7 @@ class Profile:
         confidence: shares of the largest probability in ten equal bins, of people left out.
     """
 
-    deciles: npt.NDArray[np.float64]
+    deciles: Floats
     watched: tuple[int, ...]
     mix: tuple[float, ...]
     confidence: tuple[float, ...]

@@ -8,9 +8,8 @@ of each node has the logit 0, and the others are relative to it, so a node of tw
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from streamer.arrays import Floats, Ints
 
 Outcomes = tuple[tuple[int, ...], ...]
 """Of a node: for each outcome the positions of the classes that it stands for."""
@@ -62,7 +61,7 @@ class Division:
         return scores
 
 
-def _ways(nodes: Sequence[Outcomes]) -> npt.NDArray[np.int64]:
+def _ways(nodes: Sequence[Outcomes]) -> Ints:
     """(steps, classes): the columns that lead to each class, then one that is always sure."""
     outcomes = [outcome for node in nodes for outcome in node]
     classes = 1 + max(c for outcome in outcomes for c in outcome)

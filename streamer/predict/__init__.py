@@ -1,1 +1,1 @@
-"""Models that can be asked, wherever they run."""
+"""Asking a model for predictions: in the process, ONNX, or an endpoint, however it behaves."""

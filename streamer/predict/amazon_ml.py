@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from streamer.arrays import Floats
 from streamer.errors import EndpointError
+from streamer.model.identity import ModelCard
 from streamer.predict import aws
-from streamer.predict.endpoints import CallError, Floats, TryAgainError, WrongAnswerError, checked
-from streamer.predict.protocol import ModelCard, Prediction
+from streamer.predict.endpoints import CallError, TryAgainError, WrongAnswerError, checked
+from streamer.predict.protocol import Prediction
 
 QUOTA = 200.0
 """Calls a second that an endpoint takes, unless AWS has raised it."""

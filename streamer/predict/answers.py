@@ -4,15 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Floats, Ints
 from streamer.contracts.events import Source
 from streamer.errors import ModelError
 from streamer.predict.endpoints import WrongAnswerError, checked
 from streamer.predict.protocol import Prediction, Predictor
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streamer.predict.answers import Answers, Ask, Floats
+from streamer.arrays import Floats
+from streamer.predict.answers import Answers, Ask
 
 LOOK_AGAIN_S = 0.02
 """How soon a batch that is due asks again whether calls are still to be spared."""

@@ -10,11 +10,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from streamer.arrays import Floats
 from streamer.features import NAMES
 from streamer.metrics import Metrics
 from streamer.model.card import Profile
-from streamer.predict.answers import Answers, Ask, Floats, Scored
-from streamer.predict.protocol import ModelCard
+from streamer.model.identity import ModelCard
+from streamer.predict.answers import Answers, Ask, Scored
 
 HALF_LIFE: Final = 5_000
 """Windows after which what was seen counts half."""

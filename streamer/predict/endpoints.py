@@ -3,11 +3,10 @@
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from streamer.predict.protocol import ModelCard, Prediction
-
-Floats = npt.NDArray[np.float64]
+from streamer.arrays import Floats
+from streamer.model.identity import ModelCard
+from streamer.predict.protocol import Prediction
 
 
 class Endpoint(Protocol):

@@ -19,9 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy_format
 
+from streamer.arrays import Floats
 from streamer.contracts.activities import checked as checked_activities
-from streamer.predict.endpoints import Floats, WrongAnswerError, checked
-from streamer.predict.protocol import ModelCard, Prediction
+from streamer.model.identity import ModelCard
+from streamer.predict.endpoints import WrongAnswerError, checked
+from streamer.predict.protocol import Prediction
 
 Format = Literal["csv", "jsonlines", "npy"]
 

@@ -1,12 +1,8 @@
 """Prediction in the process itself: no network, nothing to wait for."""
 
-import numpy as np
-import numpy.typing as npt
-
+from streamer.arrays import Floats
 from streamer.model.artifact import Model
 from streamer.predict.protocol import Prediction
-
-Floats = npt.NDArray[np.float64]
 
 
 class LocalPredictor:

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Floats
 from streamer.errors import ModelError
 from streamer.features import NAMES
-from streamer.predict.protocol import ModelCard, Prediction
-
-Floats = npt.NDArray[np.float64]
+from streamer.model.identity import ModelCard
+from streamer.predict.protocol import Prediction
 
 
 class OnnxPredictor:

@@ -3,20 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """Who decided: every event carries this."""
-
-    id: str
-    version: str
-    labels: tuple[str, ...]
-    """The classes as the model names them, in the order of its scores."""
-    activities: tuple[str, ...]
-    """What the classes stand for, one for each label: `walking`, `standing>sitting`."""
+from streamer.arrays import Floats
+from streamer.model.identity import ModelCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +16,7 @@ class Prediction:
         model: the model that computed them.
     """
 
-    scores: npt.NDArray[np.float64]
+    scores: Floats
     model: ModelCard
 
 
@@ -37,7 +25,7 @@ class Predictor(Protocol):
 
     name: str
 
-    async def predict(self, features: npt.NDArray[np.float64]) -> Prediction:
+    async def predict(self, features: Floats) -> Prediction:
         """Score windows.
 
         Args:

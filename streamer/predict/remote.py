@@ -15,9 +15,10 @@ from functools import partial
 import stamina
 import structlog
 
+from streamer.arrays import Floats
 from streamer.contracts.events import Source
 from streamer.metrics import Metrics
-from streamer.predict.answers import Answers, Ask, Floats
+from streamer.predict.answers import Answers, Ask
 from streamer.predict.batching import Batches
 from streamer.predict.breaker import Breaker, OpenError
 from streamer.predict.concurrency import Concurrency

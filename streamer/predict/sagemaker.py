@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from streamer.arrays import Floats
+from streamer.model.identity import ModelCard
 from streamer.predict import aws, formats
-from streamer.predict.endpoints import Floats
-from streamer.predict.protocol import ModelCard, Prediction
+from streamer.predict.protocol import Prediction
 
 
 class SageMaker:

@@ -17,7 +17,8 @@ from typing import Self
 
 import numpy as np
 
-from streamer.stream.batch import NEVER, Bools, Floats, Ints
+from streamer.arrays import Bools, Floats, Ints
+from streamer.stream.batch import NEVER
 from streamer.stream.devices import RING, Columns
 from streamer.stream.rules import Rules
 

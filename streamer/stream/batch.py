@@ -4,11 +4,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from streamer.arrays import Floats, Ints
 
 NEVER = np.iinfo(np.int64).min // 2
 """A time before all others; half the range, so that differences do not overflow."""

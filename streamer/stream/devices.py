@@ -5,9 +5,10 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from streamer.arrays import Bools, Floats, Ints
 from streamer.features.chains import CHAINS, Chains
-from streamer.features.names import FeatureSet
-from streamer.stream.batch import NEVER, Bools, Floats, Ints
+from streamer.features.feature_set import FeatureSet
+from streamer.stream.batch import NEVER
 from streamer.stream.grid import phase_us
 
 RING = 256

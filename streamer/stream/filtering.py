@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from streamer.arrays import Floats, Ints
 from streamer.features.chains import CHAINS
 from streamer.features.filters import median3
-from streamer.stream.batch import Floats, Ints
 from streamer.stream.devices import NOT_DUE, RING, DeviceTable
 
 

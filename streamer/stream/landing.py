@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from streamer.arrays import Bools, Ints
 from streamer.features.chains import CHAINS
-from streamer.features.names import FeatureSet
+from streamer.features.feature_set import FeatureSet
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.admission import Arrivals, first_of_each
-from streamer.stream.batch import Bools, Ints
 from streamer.stream.devices import CROWDED, OPEN, RING, DeviceTable
 from streamer.stream.filtering import Filtering
 from streamer.stream.rules import Rules

@@ -9,14 +9,14 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from streamer.arrays import Bools, Floats, Ints
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.features import cascades
 from streamer.features.cascades import Bench, Filters
 from streamer.features.chains import CHAINS, Chains
-from streamer.features.names import FeatureSet
+from streamer.features.feature_set import FeatureSet
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.admission import Arrivals
-from streamer.stream.batch import Bools, Floats, Ints
 from streamer.stream.devices import CROWDED, NOT_DUE, OPEN, RING, Columns, Cursor, DeviceTable
 from streamer.stream.rules import Rules
 from streamer.stream.windows import ENOUGH_WINDOWS, RATE_TOLERANCE, ClosedWindows

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamer.arrays import Ints
 from streamer.compiled import IS_COMPILED
-from streamer.features.names import FeatureSet
+from streamer.features.feature_set import FeatureSet
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.admission import Admission, Arrivals, first_of_each
-from streamer.stream.batch import NEVER, Batch, Ints
+from streamer.stream.batch import NEVER, Batch
 from streamer.stream.devices import RING, DeviceTable
 from streamer.stream.landing import Landing
 from streamer.stream.landing_compiled import CompiledLanding

@@ -1,6 +1,6 @@
 """Which windows a recovery has closed again: their events were published before."""
 
-from streamer.features.names import UCI_HAR
+from streamer.features.feature_set import UCI_HAR
 from streamer.stream.devices import OPEN
 from streamer.stream.partition import Outcome
 

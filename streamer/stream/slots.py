@@ -14,8 +14,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from streamer.arrays import Bools, Floats, Ints
 from streamer.stream.admission import Arrivals
-from streamer.stream.batch import Bools, Floats, Ints
 
 
 class Start(IntEnum):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from streamer.stream.batch import Bools, Floats, Ints
+from streamer.arrays import Bools, Floats, Ints
 
 ENOUGH_WINDOWS = 64
 """Windows that are handed on, and whose features are computed, at once where there are so many."""

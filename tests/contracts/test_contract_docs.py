@@ -13,7 +13,7 @@ import pytest
 from streamer.contracts import dead_letters
 from streamer.contracts.events import decode_event
 from streamer.contracts.readings import RejectReason
-from tests.contracts.records import F32_TYPE, MSGPACK_TYPE, NOW_MS, SKEW_US, ARecord, decode
+from tests.support.records import F32_TYPE, MSGPACK_TYPE, NOW_MS, SKEW_US, ARecord, decode
 
 DOCS = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text(encoding="utf-8")
 SAMPLES = np.array([[0.01, -0.98, 0.12, 0.02, 0.0, -0.01], [0.02, -0.97, 0.11, 0.01, 0.0, -0.02]])

@@ -1,7 +1,7 @@
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from streamer.contracts.dead_letters import dead_letter_headers
-from tests.contracts.records import SKEW_US, ARecord, decode
+from tests.support.records import SKEW_US, ARecord, decode
 
 REFUSED = ARecord(b"phone-17", b"{", (("trace", b"\x00\xff"), ("empty", None)), offset=1234)
 

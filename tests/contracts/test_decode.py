@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamer.contracts.readings import Decoded, Format, Reject, RejectReason
-from tests.contracts.records import (
+from tests.support.records import (
     NOW_MS,
     SKEW_US,
     ARecord,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.errors import ShapeError
-from tests.contracts.records import NOW_MS, SKEW_US, ARecord, decode, formats, record
+from tests.support.records import NOW_MS, SKEW_US, ARecord, decode, formats, record
 
 _binary32 = st.floats(-160, 160, width=32)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from jsonschema import Draft202012Validator, ValidationError
 
 from streamer.contracts.events import ActivityEvent, Reason, Reliability, Source, encode_event
-from tests.contracts.events import WALK, events
+from tests.support.events import WALK, events
 
 SCHEMA: dict[str, Any] = json.loads(
     files("streamer.contracts").joinpath("schemas/activity-event.schema.json").read_text()

@@ -5,7 +5,7 @@ from hypothesis import given
 
 from streamer.contracts.events import ActivityEvent, decode_event, encode_event
 from streamer.errors import DataError
-from tests.contracts.events import WALK, events
+from tests.support.events import WALK, events
 
 
 def test_an_event_is_these_bytes() -> None:

@@ -19,7 +19,7 @@ from streamer.contracts.readings import (
     Batch,
     Sample,
 )
-from tests.contracts.records import NOW_MS, ARecord, decode
+from tests.support.records import NOW_MS, ARecord, decode
 
 SCHEMA: dict[str, Any] = json.loads(
     files("streamer.contracts").joinpath("schemas/reading.schema.json").read_text()

@@ -20,7 +20,7 @@ from streamer.devices.faults import (
     spoilt,
 )
 from streamer.devices.publisher import Message
-from tests.contracts.records import NOW_MS, SKEW_US, ARecord, decode
+from tests.support.records import NOW_MS, SKEW_US, ARecord, decode
 
 EVERYTHING = Faults(gap=0.05, late=0.05, duplicate=0.05, bad=0.05)
 

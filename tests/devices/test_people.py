@@ -2,17 +2,15 @@ from functools import cache
 from itertools import groupby, pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.arrays import Floats
+from streamer.datasets.class_names import PUBLIC_NAMES, activity_named
 from streamer.devices.motions import MOTIONS, POSTURE_CHANGES, REACHABLE, Activity
 from streamer.devices.people import RATE_HZ, Person
 from streamer.features import UCI_HAR
-from streamer.model.recordings import PUBLIC_NAMES, activity_named
-
-Floats = npt.NDArray[np.float64]
 
 ACTIVITIES = dict(enumerate(MOTIONS, 1))
 GAITS = [number for number, activity in ACTIVITIES.items() if MOTIONS[activity].gait]

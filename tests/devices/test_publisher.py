@@ -8,7 +8,7 @@ from streamer.devices.publisher import Message, Sent, Timeline, publish
 from streamer.errors import KafkaError
 from streamer.kafka import topics
 from tests.conftest import MakeSettings
-from tests.devices.published import read_partitions
+from tests.support.published import read_partitions
 
 
 class Counter:

@@ -2,9 +2,7 @@
 
 from collections import Counter
 
-import numpy as np
-import numpy.typing as npt
-
+from streamer.arrays import Ints
 from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.readings import Record
 from streamer.devices.motions import MOTIONS
@@ -18,7 +16,7 @@ LENGTH, STEP_MS = UCI_HAR.length, UCI_HAR.step_us // 1000
 
 
 async def test_labels_of_synthetic_people_are_right_and_their_movements_are_unknown() -> None:
-    truths: dict[str, npt.NDArray[np.int64]] = {}
+    truths: dict[str, Ints] = {}
     records: list[Record] = []
     for seed in range(PEOPLE):
         samples, truth = Person(seed).take(SECONDS * RATE_HZ)

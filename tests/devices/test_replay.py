@@ -9,14 +9,14 @@ import pytest
 from rich.console import Console
 
 from streamer.contracts.readings import Format
+from streamer.datasets.recordings import Recording, read_recordings
 from streamer.devices.replay import REPLAY_HEADER, RecordedDevice, ReplayInfo, replay
 from streamer.devices.sending import Sending
 from streamer.errors import DataError
-from streamer.model.recordings import Recording, read_recordings
 from tests.conftest import MakeSettings
-from tests.contracts.records import NOW_MS, ARecord, decode
-from tests.devices.published import read_partitions
-from tests.model.recordings import write_raw_dir
+from tests.support.published import read_partitions
+from tests.support.recordings import write_raw_dir
+from tests.support.records import NOW_MS, ARecord, decode
 
 SKEW_US = 300_000_000
 

@@ -13,8 +13,8 @@ from streamer.devices.publisher import Message
 from streamer.devices.sending import Sending
 from streamer.devices.simulate import SimulatedDevice, simulate
 from tests.conftest import MakeSettings
-from tests.contracts.records import NOW_MS, ARecord, decode
-from tests.devices.published import read_partitions
+from tests.support.published import read_partitions
+from tests.support.records import NOW_MS, ARecord, decode
 
 SKEW_US = 300_000_000
 EVERYTHING = Faults(jitter_ms=2, gap=0.05, late=0.05, duplicate=0.05, bad=0.05)

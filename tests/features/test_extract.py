@@ -3,73 +3,71 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamer.arrays import Floats
 from streamer.errors import ShapeError
 from streamer.features import NAMES, extract, scale, unscale
 from tests.features import reference
-
-Array = npt.NDArray[np.float64]
 
 SHAPE = (9, 129)
 PEAKS = [i for i, name in enumerate(NAMES) if "maxInds" in name]
 OTHERS = [i for i in range(len(NAMES)) if i not in PEAKS]
 
 
-def noise(rng: np.random.Generator) -> Array:
+def noise(rng: np.random.Generator) -> Floats:
     return rng.normal(size=SHAPE)
 
 
-def walk(rng: np.random.Generator) -> Array:
+def walk(rng: np.random.Generator) -> Floats:
     return np.cumsum(rng.normal(0, 0.1, SHAPE), axis=1)
 
 
-def gait(rng: np.random.Generator) -> Array:
+def gait(rng: np.random.Generator) -> Floats:
     t = np.arange(129) / 50
     steps = np.sin(2 * np.pi * rng.uniform(1, 3, (9, 1)) * t + rng.uniform(0, 6, (9, 1)))
     return steps * rng.uniform(0.1, 1, (9, 1)) + rng.normal(0, 0.05, SHAPE)
 
 
-def clipped(rng: np.random.Generator) -> Array:
+def clipped(rng: np.random.Generator) -> Floats:
     return np.clip(rng.normal(0, 3, SHAPE), -2, 2)
 
 
-def ties(rng: np.random.Generator) -> Array:
+def ties(rng: np.random.Generator) -> Floats:
     return rng.integers(-3, 4, SHAPE) / 8
 
 
-def spikes(rng: np.random.Generator) -> Array:
+def spikes(rng: np.random.Generator) -> Floats:
     return np.where(rng.random(SHAPE) < 0.02, rng.normal(0, 50, SHAPE), rng.normal(0, 1e-3, SHAPE))
 
 
-def step(rng: np.random.Generator) -> Array:
+def step(rng: np.random.Generator) -> Floats:
     return (np.arange(129) >= rng.integers(1, 128, (9, 1))) * rng.normal(0, 1, (9, 1)) + 0.1
 
 
-def offset(rng: np.random.Generator) -> Array:
+def offset(rng: np.random.Generator) -> Floats:
     return rng.normal(0, 1e-4, SHAPE) + rng.normal(0, 1, (9, 1))
 
 
-def large(rng: np.random.Generator) -> Array:
+def large(rng: np.random.Generator) -> Floats:
     return 1e6 * rng.normal(size=SHAPE)
 
 
-def small(rng: np.random.Generator) -> Array:
+def small(rng: np.random.Generator) -> Floats:
     return 1e-9 * rng.normal(size=SHAPE)
 
 
-def constant(rng: np.random.Generator) -> Array:
+def constant(rng: np.random.Generator) -> Floats:
     return np.repeat(rng.normal(size=(9, 1)), 129, axis=1)
 
 
-def nothing(_: np.random.Generator) -> Array:
+def nothing(_: np.random.Generator) -> Floats:
     return np.zeros(SHAPE)
 
 
-def one_impulse(rng: np.random.Generator) -> Array:
+def one_impulse(rng: np.random.Generator) -> Floats:
     signals = np.zeros(SHAPE)
     signals[np.arange(9), rng.integers(1, 127, 9)] = 1.7
     return signals
@@ -83,7 +81,7 @@ KINDS = [
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_the_features_are_those_of_the_reference_to_1e_9(
-    kind: Callable[[np.random.Generator], Array],
+    kind: Callable[[np.random.Generator], Floats],
 ) -> None:
     rng = np.random.default_rng(7)
     windows = np.stack([kind(rng) for _ in range(6)])
@@ -99,7 +97,7 @@ def test_the_features_are_those_of_the_reference_to_1e_9(
         assert_peaks_are_as_high(window, fast)
 
 
-def assert_peaks_are_as_high(window: Array, fast: Array) -> None:
+def assert_peaks_are_as_high(window: Floats, fast: Floats) -> None:
     """Where bins are equally high but for rounding, either is a peak."""
     signals = [window[i, :128] for i in range(9)]
     jerks = [np.diff(window[i]) for i in range(9)]
@@ -111,7 +109,7 @@ def assert_peaks_are_as_high(window: Array, fast: Array) -> None:
         assert chosen >= max(spectrum) * (1 - 1e-9), NAMES[column]
 
 
-def _triples(signals: list[Array], jerks: list[Array]) -> list[list[Array]]:
+def _triples(signals: list[Floats], jerks: list[Floats]) -> list[list[Floats]]:
     return [signals[:3], jerks[:3], signals[6:], jerks[6:]]
 
 
@@ -135,7 +133,7 @@ def test_no_windows_have_no_features() -> None:
     "windows",
     [np.zeros((2, 9, 128)), np.zeros((9, 129)), np.zeros((1, 6, 129)), np.zeros((1, 9, 129), "f4")],
 )
-def test_another_shape_or_type_is_refused_with_what_was_wanted(windows: Array) -> None:
+def test_another_shape_or_type_is_refused_with_what_was_wanted(windows: Floats) -> None:
     with pytest.raises(ShapeError, match=r"float64 windows of shape \(n, 9, 129\)"):
         extract(windows)
 

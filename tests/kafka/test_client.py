@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.errors import KafkaError, SettingsError
-from streamer.kafka.broker import LocalKafka, free_ports
 from streamer.kafka.client import client_options, connected
+from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 

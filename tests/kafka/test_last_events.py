@@ -5,15 +5,15 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streamer.contracts.events import ActivityEvent, encode_event
+from streamer.flow.stages import Output
 from streamer.kafka import last_events, topics
 from streamer.kafka.last_events import last_events as read_back
 from streamer.kafka.sink import open_sink
 from streamer.metrics import Metrics
 from streamer.settings import Settings
-from streamer.stages import Output
 from streamer.stream.position import Position
 from tests.conftest import MakeSettings
-from tests.contracts.events import WALK
+from tests.support.events import WALK
 
 HOP_MS = 1280
 PARTITION = 1

@@ -3,15 +3,15 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from streamer.contracts.events import encode_event
+from streamer.flow.stages import DeadLetter, Output
 from streamer.kafka import topics
 from streamer.kafka.reader import read_to_end, reader
 from streamer.kafka.sink import open_sink
 from streamer.metrics import Metrics
 from streamer.settings import Settings
-from streamer.stages import DeadLetter, Output
 from streamer.stream.position import Position
 from tests.conftest import MakeSettings
-from tests.contracts.events import WALK
+from tests.support.events import WALK
 
 
 def record(key: bytes | None, value: bytes | None) -> ConsumerRecord[bytes | None, bytes | None]:

@@ -6,13 +6,13 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streamer.errors import KafkaError, TopicError
-from streamer.kafka.broker import free_ports
 from streamer.kafka.client import client_options, connected
 from streamer.kafka.topic_rules import Cluster, Finding, Topic, findings, recovery_s
 from streamer.kafka.topics import check, ensure, partition_counts
+from streamer.localkafka.broker import free_ports
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
-from tests.kafka.processes import run
+from tests.support.processes import run
 
 GOOD = {
     "readings": {"message.timestamp.type": "LogAppendTime"},

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.predict.answers import Answers, Floats, Scored
+from streamer.arrays import Floats
+from streamer.model.identity import ModelCard
+from streamer.predict.answers import Answers, Scored
 from streamer.predict.batching import Batches
-from streamer.predict.protocol import ModelCard, Prediction
+from streamer.predict.protocol import Prediction
 
 CARD = ModelCard("echo", "1", ("value", "row"), ("walking", "sitting"))
 

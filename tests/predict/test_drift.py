@@ -3,23 +3,24 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from prometheus_client import generate_latest
 
+from streamer.arrays import Floats
 from streamer.features import NAMES
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.ops.drifting import in_words
+from streamer.model.identity import ModelCard
 from streamer.predict.answers import Answers, asking
 from streamer.predict.drift import CONFIDENCE, ENOUGH, HALF_LIFE, LABELS, Drift, Histogram, watched
 from streamer.predict.local import LocalPredictor
-from streamer.predict.protocol import ModelCard, Prediction
+from streamer.predict.protocol import Prediction
+from streamer.tools.drifting import in_words
 
 MODEL = artifact.load()
 
 
-def usual_features(windows: int, seed: int = 0) -> npt.NDArray[np.float64]:
+def usual_features(windows: int, seed: int = 0) -> Floats:
     """Each feature drawn by itself as it was in training: between its deciles, tenth by tenth."""
     rng = np.random.default_rng(seed)
     deciles = MODEL.profile.deciles
@@ -27,7 +28,7 @@ def usual_features(windows: int, seed: int = 0) -> npt.NDArray[np.float64]:
     tenth = rng.integers(10, size=(windows, len(deciles)))
     of = np.arange(len(deciles))
     low, high = edges[of, tenth], edges[of, tenth + 1]
-    features: npt.NDArray[np.float64] = low + (high - low) * rng.uniform(size=low.shape)
+    features: Floats = low + (high - low) * rng.uniform(size=low.shape)
     return features
 
 

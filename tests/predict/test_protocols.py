@@ -18,15 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from streamer.arrays import Floats
+from streamer.datasets.table import VARIABLES
 from streamer.endpoint.sagemaker import _read
 from streamer.endpoint.served import activities_only, mounted
 from streamer.errors import EndpointError, ModelError, SettingsError
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.model.table import VARIABLES
+from streamer.model.identity import ModelCard
 from streamer.predict import formats
 from streamer.predict.amazon_ml import amazon_ml
-from streamer.predict.answers import Answers, Floats
+from streamer.predict.answers import Answers
 from streamer.predict.choose import open_predictor
 from streamer.predict.endpoints import (
     CallError,
@@ -35,10 +37,9 @@ from streamer.predict.endpoints import (
     WrongAnswerError,
 )
 from streamer.predict.local import LocalPredictor
-from streamer.predict.protocol import ModelCard
 from streamer.predict.sagemaker import sagemaker
 from streamer.settings import Settings
-from tests.predict.conftest import Serve
+from tests.support.endpoint import Serve
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "you_are_walking.py"
 LABELS = Settings().activities

@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamer.arrays import Floats
 from streamer.contracts.events import Source
 from streamer.errors import EndpointError
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.predict.answers import Answers, Floats
+from streamer.model.identity import ModelCard
+from streamer.predict.answers import Answers
 from streamer.predict.endpoints import RefusedError, ThrottledError, TryAgainError
 from streamer.predict.local import LocalPredictor
-from streamer.predict.protocol import ModelCard, Prediction
+from streamer.predict.protocol import Prediction
 from streamer.predict.remote import Remote, Terms
 
 CARD = ModelCard("scripted", "1", ("a", "b"), ("walking", "sitting"))

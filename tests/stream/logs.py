@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from hypothesis import strategies as st
 
-from streamer.features.names import UCI_HAR
+from streamer.features.feature_set import UCI_HAR
 from streamer.stream.rules import Rules
 from tests.stream.reference import Record, Sample
 

@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from streamer.arrays import Floats
+from streamer.features.feature_set import FeatureSet
 from streamer.features.filters import advance, median3, state_at_rest
-from streamer.features.names import FeatureSet
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.grid import phase_us
 from streamer.stream.rules import Rules
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

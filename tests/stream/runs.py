@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from streamer.features.names import FeatureSet
+from streamer.features.feature_set import FeatureSet
 from streamer.stream.batch import NEVER, Batch
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules

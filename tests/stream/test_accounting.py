@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.features.names import UCI_HAR
+from streamer.features.feature_set import UCI_HAR
 from streamer.stream.accounting import Skip
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.features.names import UCI_HAR
+from streamer.features.feature_set import UCI_HAR
 from streamer.stream.grid import phase_us
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.features.names import UCI_HAR
+from streamer.features.feature_set import UCI_HAR
 from streamer.stream.grid import phase_us
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from streamer.features.names import UCI_HAR
+from streamer.features.feature_set import UCI_HAR
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
 from tests.stream.logs import START_US, STEP_US, regular, samples

@@ -1,11 +1,11 @@
 """Filters that start anew at every epoch, against filters that never do."""
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from streamer.arrays import Floats, Ints
+from streamer.features.feature_set import UCI_HAR
 from streamer.features.filters import condition
-from streamer.features.names import UCI_HAR
 from streamer.stream.grid import phase_us
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
@@ -17,7 +17,7 @@ SETTLED_US = 38_000_000
 GRID_US = START_US - START_US % UCI_HAR.hop_us + phase_us("a", UCI_HAR.hop_us)
 
 
-def movement(seconds: int, seed: int) -> npt.NDArray[np.float64]:
+def movement(seconds: int, seed: int) -> Floats:
     """(6, n) half a minute of steps, half a minute of rest, and a body that slowly turns."""
     rng = np.random.default_rng(seed)
     time = np.arange(seconds * UCI_HAR.rate_hz) / UCI_HAR.rate_hz
@@ -32,7 +32,7 @@ def movement(seconds: int, seed: int) -> npt.NDArray[np.float64]:
     return raw
 
 
-def windows_of(raw: npt.NDArray[np.float64], times_us: npt.NDArray[np.int64]) -> list[Window]:
+def windows_of(raw: Floats, times_us: Ints) -> list[Window]:
     taken = tuple(
         Sample(time_us, tuple(values))
         for time_us, values in zip(times_us.tolist(), raw.T.tolist(), strict=True)

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamer.arrays import Floats
+from streamer.features.feature_set import UCI_HAR
 from streamer.features.filters import condition
-from streamer.features.names import UCI_HAR
 from streamer.stream.accounting import Skip
 from streamer.stream.grid import phase_us
 from streamer.stream.partition import PartitionWindows
@@ -39,7 +39,7 @@ def windows_of(log: list[Record], rules: Rules | None = None) -> list[Window]:
     return take_in(partition, log, 0, len(log), [len(log)]).windows.get("a", [])
 
 
-def signals_of(window: Window) -> npt.NDArray[np.float64]:
+def signals_of(window: Window) -> Floats:
     return np.frombuffer(window.signals).reshape(9, UCI_HAR.length + 1)
 
 

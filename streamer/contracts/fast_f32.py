@@ -1,0 +1,67 @@
+"""A block of the format `f32`, read straight into columns, compiled."""
+
+from typing import Final
+
+import numpy as np
+
+from streamer.arrays import Bytes, Floats
+from streamer.compiled import compiled_together
+from streamer.contracts.decimals import UNUSUAL, little_endian
+from streamer.contracts.f32 import HEADER_SIZE, SAMPLE_SIZE, VERSION
+from streamer.contracts.readings import (
+    CONTENT_TYPE,
+    CONTENT_TYPES,
+    LARGEST_BATCH,
+    LONGEST_INTERVAL_MS,
+    Format,
+)
+from streamer.contracts.records import encoded_headers
+
+_HEADERS: Final = np.frombuffer(
+    encoded_headers([(CONTENT_TYPE, CONTENT_TYPES[Format.F32])]), np.uint8
+)
+
+
+@compiled_together
+def is_block(buffer: Bytes, at: int, end: int) -> bool:
+    """Whether the headers there name this format and nothing else."""
+    same = end - at == len(_HEADERS)
+    for i in range(len(_HEADERS)):
+        same = same and buffer[at + i] == _HEADERS[i]
+    return same
+
+
+@compiled_together
+def read_block(
+    buffer: Bytes, at: int, end: int, times: Floats, reading: int, values: Floats, sample: int
+) -> int:
+    """Read the block between ``at`` and ``end``.
+
+    Args:
+        buffer: all records.
+        at: where the block begins.
+        end: where it ends.
+        times: (2, readings) timestamp and interval, filled in.
+        reading: where in ``times``.
+        values: (samples, 6), filled in.
+        sample: from where on in ``values``.
+
+    Returns:
+        How many samples it has, `UNUSUAL` if anything is not as it must be.
+    """
+    if end - at < HEADER_SIZE or little_endian(buffer, at, 4) != VERSION:
+        return UNUSUAL
+    count = np.int64(little_endian(buffer, at + 4, 4))
+    if end - at != HEADER_SIZE + count * SAMPLE_SIZE or not 1 <= count <= LARGEST_BATCH:
+        return UNUSUAL
+    times[0, reading] = np.uint64(little_endian(buffer, at + 8, 8)).view(np.float64)
+    interval_ms = np.uint64(little_endian(buffer, at + 16, 8)).view(np.float64)
+    times[1, reading] = interval_ms
+    if not 0 < interval_ms <= LONGEST_INTERVAL_MS and not (count == 1 and interval_ms == 0):
+        return UNUSUAL
+    at += HEADER_SIZE
+    for i in range(count):
+        for column in range(6):
+            values[sample + i, column] = np.uint32(little_endian(buffer, at, 4)).view(np.float32)
+            at += 4
+    return int(count)

@@ -1,0 +1,285 @@
+"""The usual reading, JSON or f32 as encoders write it, read straight into columns, compiled.
+
+Whatever is not usual (another format, escapes, names unknown or twice, faults of any kind) is left
+to decoders that take their time and say what is wrong. What is read here they would read alike.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamer.arrays import Bytes, Floats, Ints, Words
+from streamer.compiled import compiled_inline, compiled_together
+from streamer.contracts.decimals import POWERS, UNUSUAL, read_number
+from streamer.contracts.fast_f32 import is_block, read_block
+from streamer.contracts.readings import LARGEST_BATCH, LONGEST_DEVICE_ID, LONGEST_INTERVAL_MS
+from streamer.contracts.records import HEADERS, HEADERS_END, KEY, KEY_END, VALUE, VALUE_END, Records
+
+_SHORTEST_SAMPLE = len("[0,0,0],[0,0,0],")
+
+_QUOTE, _BACKSLASH, _COLON, _COMMA = (ord(sign) for sign in '"\\:,')
+_OPEN, _CLOSE, _OPEN_LIST, _CLOSE_LIST = (ord(sign) for sign in "{}[]")
+_SPACES = tuple(ord(sign) for sign in " \n\r\t")
+_NAMES = tuple(
+    np.frombuffer(name, np.uint8)
+    for name in (b'"timestamp"', b'"interval_ms"', b'"device_id"', b'"acc"', b'"gyro"')
+)
+_TIMESTAMP, _INTERVAL, _DEVICE_ID, _ACC, _GYRO = range(len(_NAMES))
+_FIELDS_OF_SAMPLE = 1 << _TIMESTAMP | 1 << _DEVICE_ID | 1 << _ACC | 1 << _GYRO
+_FIELDS_OF_BATCH = _FIELDS_OF_SAMPLE | 1 << _INTERVAL
+_NO_LIST = 0
+"""Length of the list when there is a triple instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The r usual readings of a fetch, with s samples.
+
+    Attributes:
+        record: (r,) index of each reading's record.
+        key: (r,) index of the first record with the same key.
+        count: (r,) samples.
+        timestamp: (r,) milliseconds since the epoch, of the first sample.
+        interval_ms: (r,) between samples; 0 if there is one without.
+        values: (s, 6).
+    """
+
+    record: Ints
+    key: Ints
+    count: Ints
+    timestamp: Floats
+    interval_ms: Floats
+    values: Floats
+
+
+def read_usual(records: Records) -> Usual:
+    """Read the usual readings; the records of the others are missing in the result."""
+    n = len(records)
+    integers = np.empty((3, n), np.int64)
+    times = np.empty((2, n))
+    values = np.empty((len(records.buffer) // _SHORTEST_SAMPLE + 1, 6))
+    # A power of two, twice as many places as keys: looking one up takes a step or two.
+    places = np.full(2 << n.bit_length(), -1, np.int64)
+    buffer = np.frombuffer(records.buffer, np.uint8)
+    found, samples = _read_all(buffer, records.table, POWERS, integers, times, values, places)
+    record, key, count = integers[:, :found]
+    timestamp, interval_ms = times[:, :found]
+    return Usual(record, key, count, timestamp, interval_ms, values[:samples])
+
+
+@compiled_together
+def _read_all(
+    buffer: Bytes,
+    table: Ints,
+    powers: Words,
+    integers: Ints,
+    times: Floats,
+    values: Floats,
+    places: Ints,
+) -> tuple[int, int]:
+    """Fill in the columns; how many readings and samples there are."""
+    readings = 0
+    samples = 0
+    for row in range(len(table)):
+        if not _is_plain(buffer, table[row, KEY], table[row, KEY_END]):
+            continue
+        # One byte says that there are no headers.
+        if table[row, HEADERS_END] - table[row, HEADERS] == 1:
+            count = _read_one(buffer, table, row, powers, times, readings, values, samples)
+        elif is_block(buffer, table[row, HEADERS], table[row, HEADERS_END]):
+            begin, end = table[row, VALUE], table[row, VALUE_END]
+            count = read_block(buffer, begin, end, times, readings, values, samples)
+        else:
+            continue
+        if count > 0:
+            integers[0, readings] = row
+            integers[1, readings] = _first_with_key(buffer, table, row, places)
+            integers[2, readings] = count
+            readings += 1
+            samples += count
+    return readings, samples
+
+
+@compiled_inline
+def _read_one(
+    buffer: Bytes,
+    table: Ints,
+    row: int,
+    powers: Words,
+    times: Floats,
+    reading: int,
+    values: Floats,
+    sample: int,
+) -> int:
+    """Read one record; how many samples it has, `UNUSUAL` if it is not for us."""
+    end = table[row, VALUE_END]
+    at = _skip(buffer, table[row, VALUE], end)
+    if at >= end or buffer[at] != _OPEN:
+        return UNUSUAL
+    times[_INTERVAL, reading] = 0
+    seen = 0
+    length = UNUSUAL
+    while at < end and (seen == 0 or buffer[at] == _COMMA):
+        at = _skip(buffer, at + 1, end)
+        field = _field(buffer, at)
+        at = _after_colon(buffer, at, end)
+        if at == UNUSUAL or seen & (1 << field):
+            return UNUSUAL
+        seen |= 1 << field
+        if field in (_TIMESTAMP, _INTERVAL):
+            at, times[field, reading] = read_number(buffer, at, end, powers)
+        elif field == _DEVICE_ID:
+            at = _read_key(buffer, at, end, table[row, KEY], table[row, KEY_END])
+        elif field in (_ACC, _GYRO):
+            column = 0 if field == _ACC else 3
+            at, list_length = _read_axes(buffer, at, end, powers, values, sample, column)
+            if length not in (UNUSUAL, list_length):
+                return UNUSUAL
+            length = list_length
+        else:
+            return UNUSUAL
+        if at == UNUSUAL:
+            return UNUSUAL
+        at = _skip(buffer, at, end)
+    if at >= end or buffer[at] != _CLOSE or _skip(buffer, at + 1, end) != end:
+        return UNUSUAL
+    return _count(seen, length, times[_INTERVAL, reading])
+
+
+@compiled_together
+def _count(seen: int, length: int, interval_ms: float) -> int:
+    """How many samples a record has, by the fields seen in it and the length of its lists."""
+    if seen == _FIELDS_OF_SAMPLE and length == _NO_LIST:
+        return 1
+    if seen == _FIELDS_OF_BATCH and 1 <= length <= LARGEST_BATCH:
+        return length if 0 < interval_ms <= LONGEST_INTERVAL_MS else UNUSUAL
+    return UNUSUAL
+
+
+@compiled_inline
+def _read_axes(
+    buffer: Bytes, at: int, end: int, powers: Words, values: Floats, sample: int, column: int
+) -> tuple[int, int]:
+    """Read [x, y, z], or a list of those; where it ends, and how long the list is, 0 for none."""
+    if at >= end or buffer[at] != _OPEN_LIST:
+        return UNUSUAL, 0
+    after = _skip(buffer, at + 1, end)
+    if after >= end or buffer[after] != _OPEN_LIST:
+        return _read_triple(buffer, at, end, powers, values, sample, column), 0
+    count = 0
+    at = after
+    while True:
+        # What was read before never takes more room; a hostile text might.
+        if sample + count >= len(values):
+            return UNUSUAL, 0
+        at = _read_triple(buffer, at, end, powers, values, sample + count, column)
+        if at == UNUSUAL:
+            return UNUSUAL, 0
+        count += 1
+        at = _skip(buffer, at, end)
+        if at >= end or buffer[at] != _COMMA:
+            break
+        at = _skip(buffer, at + 1, end)
+    if at >= end or buffer[at] != _CLOSE_LIST:
+        return UNUSUAL, 0
+    return at + 1, count
+
+
+@compiled_together
+def _read_triple(
+    buffer: Bytes, at: int, end: int, powers: Words, values: Floats, sample: int, column: int
+) -> int:
+    """Read [x, y, z]; where it ends."""
+    if at >= end or buffer[at] != _OPEN_LIST:
+        return UNUSUAL
+    for axis in range(3):
+        at = _skip(buffer, at + 1, end)
+        at, values[sample, column + axis] = read_number(buffer, at, end, powers)
+        if at == UNUSUAL:
+            return UNUSUAL
+        at = _skip(buffer, at, end)
+        if at >= end or buffer[at] != (_CLOSE_LIST if axis == 2 else _COMMA):
+            return UNUSUAL
+    return at + 1
+
+
+@compiled_together
+def _is_plain(buffer: Bytes, key: int, key_end: int) -> bool:
+    """Whether a key is a device id in printable ASCII that JSON writes as it is."""
+    if not 1 <= key_end - key <= LONGEST_DEVICE_ID:
+        return False
+    for i in range(key, key_end):
+        if not 32 <= buffer[i] < 127 or buffer[i] == _QUOTE or buffer[i] == _BACKSLASH:
+            return False
+    return True
+
+
+@compiled_together
+def _read_key(buffer: Bytes, at: int, end: int, key: int, key_end: int) -> int:
+    """Read a string that is the record's key, which is plain; where it ends."""
+    after = at + key_end - key + 2
+    if after > end or buffer[at] != _QUOTE or buffer[after - 1] != _QUOTE:
+        return UNUSUAL
+    for i in range(key_end - key):
+        if buffer[at + 1 + i] != buffer[key + i]:
+            return UNUSUAL
+    return after
+
+
+@compiled_together
+def _field(buffer: Bytes, at: int) -> int:
+    """Which of the fields has its quoted name here; one too many if none has."""
+    for field in range(len(_NAMES)):
+        name = _NAMES[field]
+        matches = 0
+        if at + len(name) <= len(buffer):
+            while matches < len(name) and buffer[at + matches] == name[matches]:
+                matches += 1
+        if matches == len(name):
+            return field
+    return len(_NAMES)
+
+
+@compiled_together
+def _after_colon(buffer: Bytes, at: int, end: int) -> int:
+    """Where the value begins whose name begins here; a name with a quote in it is unusual."""
+    if at >= end or buffer[at] != _QUOTE:
+        return UNUSUAL
+    at += 1
+    while at < end and buffer[at] != _QUOTE:
+        at += 1
+    at = _skip(buffer, at + 1, end)
+    if at >= end or buffer[at] != _COLON:
+        return UNUSUAL
+    return _skip(buffer, at + 1, end)
+
+
+@compiled_together
+def _skip(buffer: Bytes, at: int, end: int) -> int:
+    """Where the next byte is that is no space."""
+    while at < end and buffer[at] in _SPACES:
+        at += 1
+    return at
+
+
+@compiled_together
+def _first_with_key(buffer: Bytes, table: Ints, row: int, places: Ints) -> int:
+    """The first record that asked and has the same key."""
+    begin = table[row, KEY]
+    length = table[row, KEY_END] - begin
+    place = np.int64(0)
+    for i in range(length):
+        place = (place * 31 + buffer[begin + i]) & 0xFFFF_FFFF
+    place = (place ^ (place >> 15)) & (len(places) - 1)
+    while places[place] >= 0:
+        other = table[places[place], KEY]
+        same = table[places[place], KEY_END] - other == length
+        for i in range(length):
+            if not same:
+                break
+            same = buffer[other + i] == buffer[begin + i]
+        if same:
+            return int(places[place])
+        place = (place + 1) & (len(places) - 1)
+    places[place] = row
+    return row

@@ -1,0 +1,111 @@
+"""Writes a table as CSV files, with the schema by which Amazon ML reads them.
+
+One file `data.csv` with `data.csv.schema`, or pieces `data-00001.csv` ... with one `.schema`: where
+Amazon ML looks for it beside a file, and in a folder.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from streamer.datasets.table import LABEL, SUBJECT, VARIABLES, Table
+from streamer.errors import DataError
+
+LabelStyle = Literal["numbers", "names"]
+LABEL_STYLES: tuple[LabelStyle, ...] = ("numbers", "names")
+
+
+def convert(
+    table: Table,
+    folder: Path,
+    records_per_file: int | None = None,
+    labels: LabelStyle = "numbers",
+    with_subject: bool = False,
+    report: Callable[[int], None] = lambda _: None,
+) -> list[Path]:
+    """Write a table.
+
+    Args:
+        table: labelled features.
+        folder: to write in.
+        records_per_file: of each piece; one file when None.
+        labels: as the source numbers them, or by their names.
+        with_subject: whose window each record is, in a last column.
+        report: is told how many records were written just now.
+
+    Returns:
+        The files, the schema last.
+
+    Raises:
+        DataError: the table has no names for its labels, or no subjects.
+    """
+    lines = _lines(table, _labels(table, labels), _subjects(table) if with_subject else None)
+    header = ",".join(_columns(with_subject)) + "\n"
+    size = records_per_file or len(table)
+    files: list[Path] = []
+    for start in range(0, len(table), size):
+        piece = range(start, min(start + size, len(table)))
+        name = f"data-{len(files) + 1:05d}.csv" if records_per_file else "data.csv"
+        files.append(folder / name)
+        with files[-1].open("w", encoding="utf-8", newline="\n") as file:
+            file.write(header)
+            for _ in piece:
+                file.write(next(lines))
+                report(1)
+    files.append(folder / (".schema" if records_per_file else "data.csv.schema"))
+    files[-1].write_bytes(msgspec.json.format(msgspec.json.encode(schema(with_subject)), indent=2))
+    return files
+
+
+def schema(with_subject: bool = False) -> dict[str, Any]:
+    """Say what the columns are, as Amazon ML's `CreateDataSourceFromS3` takes it.
+
+    The subject is for splits by people; a model must not learn from it, so it is excluded.
+    """
+    types = dict.fromkeys(VARIABLES, "NUMERIC") | dict.fromkeys((LABEL, SUBJECT), "CATEGORICAL")
+    return {
+        "version": "1.0",
+        "targetFieldName": LABEL,
+        "dataFormat": "CSV",
+        "dataFileContainsHeader": True,
+        "attributes": [
+            {"fieldName": name, "fieldType": types[name]} for name in _columns(with_subject)
+        ],
+        "excludedVariableNames": [SUBJECT] if with_subject else [],
+    }
+
+
+def _columns(with_subject: bool) -> list[str]:
+    return [LABEL, *VARIABLES, *([SUBJECT] if with_subject else [])]
+
+
+def _labels(table: Table, style: LabelStyle) -> list[str]:
+    if style == "numbers":
+        return table.labels
+    if unnamed := {*table.labels} - table.names.keys():
+        raise DataError(
+            f"the source has no name for the label {min(unnamed)!r}: a line such as '1 WALKING' in "
+            "activity_labels.txt gives it one; or leave out --labels names"
+        )
+    return [table.names[label] for label in table.labels]
+
+
+def _subjects(table: Table) -> list[int]:
+    if table.subjects is None:
+        raise DataError(
+            "the source does not say whose windows these are, so --with-subject is not possible; "
+            "convert from the published data set or from recordings"
+        )
+    subjects: list[int] = table.subjects.tolist()
+    return subjects
+
+
+def _lines(table: Table, labels: list[str], subjects: list[int] | None) -> Iterator[str]:
+    for i, row in enumerate(table.features.tolist()):
+        # The shortest text that reads back as the same number.
+        fields = [labels[i], *map(repr, row)]
+        if subjects is not None:
+            fields.append(str(subjects[i]))
+        yield ",".join(fields) + "\n"

@@ -1,0 +1,149 @@
+"""Reads the published data set: a folder, or a zip of it, with one line a window in each file.
+
+| file | holds |
+|---|---|
+| `train/X_train.txt` | 561 features, separated by spaces, on the published scale |
+| `train/y_train.txt` | the label, a number |
+| `train/subject_train.txt` | whose window it is, a number |
+| `activity_labels.txt` | `number NAME` |
+
+and `test/` likewise. Where a zip has a zip in it, as the download has, that one is looked into too.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+from streamer.datasets.table import Invalid, Record, Table, assemble
+from streamer.errors import DataError
+
+Place = Path | zipfile.Path
+"""Of a file or folder, on disk or in a zip."""
+
+SPLITS = ("train", "test")
+
+
+def find(source: Path) -> Place | None:
+    """Where the data set is: here or one folder further down; None when it is neither.
+
+    Raises:
+        DataError: a zip is broken.
+    """
+    try:
+        if source.is_dir():
+            return _find(source)
+        return _find_zipped(zipfile.ZipFile(source))
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"{source} is no intact zip: {error}; download it again") from None
+
+
+def read(
+    root: Place,
+    invalid: Invalid,
+    incomplete: bool = False,
+    report: Callable[[int], None] = lambda _: None,
+) -> Table:
+    """Read both splits, or the one that is there.
+
+    Args:
+        root: see `find`.
+        invalid: what happens to invalid records.
+        incomplete: also take records in which values are missing or no numbers.
+        report: is told how many records were read just now.
+
+    Raises:
+        DataError: a file is missing or cut off, too many records are invalid, or none is left.
+    """
+    names = activity_names(root / "activity_labels.txt")
+    records = (
+        record
+        for split in SPLITS
+        if (root / split).exists()
+        for record in _split(root / split, names, invalid)
+    )
+    return replace(assemble(records, str(root), invalid, incomplete, report), names=names)
+
+
+def activity_names(path: Place) -> dict[str, str]:
+    """Read what the labels' numbers mean; empty when there is no such file.
+
+    Raises:
+        DataError: it is malformed.
+    """
+    if not path.exists():
+        return {}
+    names = {}
+    with _lines(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            match line.split():
+                case [label, name] if label.isdecimal() and not {*'",'} & {*name}:
+                    names[label] = name
+                case _:
+                    raise DataError(
+                        f"{path}, line {number}: expected a number and a name without commas, "
+                        f"found {line[:60]!r}"
+                    )
+    return names
+
+
+def _find(root: Place) -> Place | None:
+    folders = [root, *(child for child in root.iterdir() if child.is_dir())]
+    return next((each for each in folders if (each / "train" / "X_train.txt").exists()), None)
+
+
+def _find_zipped(archive: zipfile.ZipFile) -> Place | None:
+    root = zipfile.Path(archive)
+    if (found := _find(root)) is not None:
+        return found
+    for child in root.iterdir():
+        if child.name.endswith(".zip"):
+            inner = zipfile.ZipFile(BytesIO(child.read_bytes()))
+            inner.filename = str(child)
+            if (found := _find(zipfile.Path(inner))) is not None:
+                return found
+    return None
+
+
+def _split(folder: Place, names: Mapping[str, str], invalid: Invalid) -> Iterator[Record]:
+    x, y, who = (folder / f"{kind}_{folder.name}.txt" for kind in ("X", "y", "subject"))
+    with _lines(y) as lines:
+        labels = [line.strip() for line in lines]
+    with _lines(who) as lines:
+        subjects = [line.strip() for line in lines]
+    number = 0
+    with _lines(x) as lines:
+        for number, line in enumerate(lines, start=1):
+            for file, column in ((y, labels), (who, subjects)):
+                if number > len(column):
+                    raise _uneven(file, len(column), x, number)
+            label = labels[number - 1]
+            if not label.isdecimal() or (names and label not in names):
+                invalid.add(f"{y}, line {number}", f"there is no activity {label[:40]!r}")
+            else:
+                yield Record(f"{x}, line {number}", label, line.split(), subjects[number - 1])
+    for file, column in ((y, labels), (who, subjects)):
+        if number < len(column):
+            raise _uneven(x, number, file, number + 1)
+
+
+def _uneven(shorter: Place, lines: int, longer: Place, line: int) -> DataError:
+    return DataError(
+        f"{shorter} ends after line {lines}, {longer} goes on with line {line}: the files have a "
+        "line for each window, so one of them is not whole; copy it again"
+    )
+
+
+@contextmanager
+def _lines(path: Place) -> Iterator[Iterator[str]]:
+    """The lines of a text; what is no UTF-8 is no number either, and is reported with its line."""
+    try:
+        with path.open("r", encoding="utf-8", errors="replace") as lines:
+            yield lines
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing") from None
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from None

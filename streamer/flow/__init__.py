@@ -1,0 +1,1 @@
+"""One partition, from records to the commit: pipeline, state, recovery, reject limit."""

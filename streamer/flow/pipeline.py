@@ -1,0 +1,147 @@
+"""The flow of one partition, read forwards.
+
+    records -> decode -> windows -> features -> predictions -> labels -> commit
+
+`Stages` computes, and remembers what it must between two fetches; `flow` keeps a few fetches on the
+way at once (one is computed while others are predicted or committed) and hands them on in their
+order.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor
+from typing import Protocol
+
+from streamer.contracts.records import Records
+from streamer.flow.stages import Computed, Output, Predicted, Stages
+from streamer.metrics import Metrics
+from streamer.predict.answers import Answers, Ask
+
+ON_THE_WAY = 4
+"""Fetches computed and not committed yet; more would only hide a slow endpoint or broker."""
+
+LARGEST_GROUP = 64
+"""Fetches committed together; a fetch is four megabytes of records at most."""
+
+
+CATCHING_UP = 10
+"""How many times as long the interval between commits is while there is more to read: events are
+late then anyway, and fewer transactions leave more time for catching up."""
+
+
+class Source(Protocol):
+    """Where a partition's records come from."""
+
+    next: int
+    """The record that the next fetch begins with."""
+    exhausted: bool
+    """Whether there will be no more because all was read, rather than for another's sake."""
+    behind: bool
+    """Whether there was more to fetch when it fetched last."""
+
+    async def fetch(self) -> Records | None:
+        """The next records, at least one; None when there will be no more."""
+
+
+class Sink(Protocol):
+    """Where a partition's output goes."""
+
+    interval_s: float
+    """Shortest time between two commits: each has its price."""
+
+    async def commit(self, outputs: Sequence[Output]) -> None:
+        """Publish outputs, and the position of the last one with them."""
+
+    async def finish(self) -> None:
+        """Make the last position last."""
+
+
+async def flow(
+    source: Source,
+    stages: Stages,
+    ask: Ask,
+    sink: Sink,
+    metrics: Metrics,
+    cpu: Executor,
+) -> None:
+    """Run one partition until its source ends; everything it led to is committed by then."""
+    loop = asyncio.get_running_loop()
+    predictions: asyncio.Queue[asyncio.Task[Predicted] | None] = asyncio.Queue(ON_THE_WAY)
+    outputs: asyncio.Queue[Output | None] = asyncio.Queue(ON_THE_WAY)
+
+    def interval_s() -> float:
+        return sink.interval_s * (CATCHING_UP if source.behind else 1)
+
+    async with asyncio.TaskGroup() as tasks:
+
+        async def compute() -> None:
+            while (records := await source.fetch()) is not None:
+                computed = await loop.run_in_executor(cpu, stages.compute, records, source.next)
+                prediction = predicted(computed, ask, metrics)
+                await predictions.put(tasks.create_task(prediction))
+            if source.exhausted:
+                last = await loop.run_in_executor(cpu, stages.finish, source.next)
+                await predictions.put(tasks.create_task(predicted(last, ask, metrics)))
+            await predictions.put(None)
+
+        async def label() -> None:
+            while (prediction := await predictions.get()) is not None:
+                await outputs.put(stages.label(await prediction))
+            await outputs.put(None)
+
+        async def commit() -> None:
+            async for group in grouped(outputs, interval_s):
+                await sink.commit(group)
+            await sink.finish()
+
+        for stage in (compute(), label(), commit()):
+            tasks.create_task(stage)
+
+
+async def predicted(computed: Computed, ask: Ask, metrics: Metrics) -> Predicted:
+    """Have the windows of a fetch looked at."""
+    if not computed.windows:
+        return Predicted(computed, Answers(0))
+    with metrics.stage("predict"):
+        answers = await ask(computed.features)
+    count_answers(answers, metrics)
+    return Predicted(computed, answers)
+
+
+def count_answers(answers: Answers, metrics: Metrics) -> None:
+    """Count what became of windows that were asked about."""
+    for scored in answers.scored:
+        metrics.answers.labels(scored.source).inc(len(scored.rows))
+        for share in scored.prediction.scores.max(axis=1, initial=0).tolist():
+            metrics.confidence.observe(share)
+    metrics.answers.labels("refused").inc(len(answers.refused))
+    metrics.answers.labels("unavailable").inc(len(answers.unavailable))
+
+
+async def grouped(
+    outputs: asyncio.Queue[Output | None], interval_s: Callable[[], float]
+) -> AsyncIterator[list[Output]]:
+    """Outputs to be committed together, until the first None.
+
+    A group ends an interval after the last one did, as long as that is when an output comes, or
+    sooner if it has become `LARGEST_GROUP`.
+    """
+    committed_s = -math.inf
+    last = await outputs.get()
+    while last is not None:
+        group = [last]
+        while len(group) < LARGEST_GROUP:
+            try:
+                async with asyncio.timeout(committed_s + interval_s() - time.monotonic()):
+                    last = await outputs.get()
+            except TimeoutError:
+                break
+            if last is None:
+                break
+            group.append(last)
+        yield group
+        committed_s = time.monotonic()
+        if last is not None:
+            last = await outputs.get()

@@ -1,0 +1,238 @@
+"""One partition's memory: what each stage of the flow needs to remember between two fetches."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamer.arrays import Floats
+from streamer.contracts.dead_letters import REFUSED, refused_window
+from streamer.contracts.decode import decode
+from streamer.contracts.events import ActivityEvent
+from streamer.contracts.readings import Decoded, Record
+from streamer.contracts.records import Records
+from streamer.features import UCI_HAR, extract, scale
+from streamer.flow.rejects import RejectLimit
+from streamer.labels.labelling import Labels
+from streamer.labels.policy import Policy
+from streamer.metrics import Metrics
+from streamer.predict.answers import Answers
+from streamer.settings import Settings
+from streamer.stream.batch import Batch
+from streamer.stream.partition import Outcome, PartitionWindows
+from streamer.stream.position import Position, ReplayStart
+from streamer.stream.rebuilt import Rebuilt
+from streamer.stream.windows import ENOUGH_WINDOWS, ClosedWindows, Window
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be used, whole or in part, and why."""
+
+    record: Record
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a fetch led to, and how far the partition is done with it."""
+
+    events: list[ActivityEvent]
+    dead_letters: list[DeadLetter]
+    position: Position
+    oldest_ms: int
+    """Kafka timestamp of the fetch's first record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What a fetch led to, with windows that nobody has looked at yet."""
+
+    windows: list[Window]
+    features: Floats
+    """Of the windows, (n, 561) on the published scale."""
+    forgotten: list[str]
+    """Devices that are gone after these windows."""
+    dead_letters: list[DeadLetter]
+    position: Position
+    oldest_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """The same, with what the model says of the windows."""
+
+    computed: Computed
+    answers: Answers
+
+
+def together(parts: list[ClosedWindows]) -> Iterator[Floats]:
+    """The windows' signals, small parts in one array: windows cost less when there are many."""
+    waiting: list[Floats] = []
+    count = 0
+    for part in parts:
+        waiting.append(part.signals)
+        count += len(part)
+        if count >= ENOUGH_WINDOWS:
+            yield np.concatenate(waiting)
+            waiting, count = [], 0
+    if count:
+        yield np.concatenate(waiting)
+
+
+def batch_of(records: Records, decoded: Decoded, clock_us: int) -> Batch:
+    """A fetch as windows take it, after the partition clock ``clock_us``."""
+    return Batch.of(
+        decoded.device_ids,
+        decoded.device,
+        decoded.time_us,
+        decoded.values,
+        decoded.record,
+        records.offset,
+        records.timestamp * 1000,
+        clock_us,
+    )
+
+
+def published_features(signals: Floats) -> Floats:
+    """The features (n, 561) of windows of signals (n, 9, 129), on the published scale."""
+    return scale(extract(signals))
+
+
+class Stages:
+    """One partition's way from records to features, and from predictions to events."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        position: Position,
+        limit: RejectLimit,
+        features: Callable[[Floats], Floats] = published_features,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._limit = limit
+        self._features = features
+        self._windows = PartitionWindows(settings.rules, UCI_HAR, position.clock_us)
+        self._replay_start = ReplayStart(position)
+        self._rebuilt = Rebuilt()
+        self.labels = Labels(Policy.of(settings))
+        self.position = position
+
+    def compute(self, records: Records, following: int) -> Computed:
+        """Records in, features out. Nothing but CPU: runs off the event loop.
+
+        Args:
+            records: the next ones, at least one.
+            following: the record that comes after them.
+        """
+        decoded, batch = self._decode(records)
+        self._limit.count(len(records), len(decoded.rejects))
+        devices = self._windows.devices
+        with self._metrics.stage("windows"):
+            outcome = self._windows.push(batch)
+        self._metrics.devices.inc(self._windows.devices - devices)
+        rejects = [
+            DeadLetter(records[reject.record], reject.reason, reject.detail)
+            for reject in decoded.rejects
+        ]
+        late = self._late(records, decoded, outcome) if self._settings.dead_letter_late else []
+        with self._metrics.lock:
+            self._metrics.count_decoded(len(records), decoded)
+            self._processed(following, len(decoded.record))
+        return self._featured(outcome, rejects + late, int(records.timestamp[0]))
+
+    def label(self, predicted: Predicted) -> Output:
+        """Predictions in, events out; in the order in which they were computed."""
+        computed, answers = predicted.computed, predicted.answers
+        events = self.labels.label(computed.windows, answers)
+        self.labels.forget(computed.forgotten)
+        refused = [_refused(computed, row, words) for row, words in answers.refused.items()]
+        return Output(
+            events, computed.dead_letters + refused, computed.position, computed.oldest_ms
+        )
+
+    def replay(self, records: Records) -> None:
+        """Take in records again whose output is published already."""
+        self._rebuilt.add(self._windows.push(self._decode(records)[1]))
+        self._replay_start.processed(int(records.offset[-1]) + 1, self._windows.clock_us)
+
+    def replay_flush(self) -> None:
+        """Flush where `finish` did."""
+        self._rebuilt.add(self._windows.flush())
+
+    @property
+    def rebuilt(self) -> Rebuilt:
+        """Which windows were closed again."""
+        return self._rebuilt
+
+    def take_over(self) -> None:
+        """Count what is open now, opened elsewhere or before: it is closed here."""
+        windows = self._windows
+        windows.take_tally()
+        with self._metrics.lock:
+            self._metrics.count_taken_over(windows.devices, windows.open_windows, windows.waiting)
+
+    def hand_over(self) -> None:
+        """Count what is open now: it is closed elsewhere or later."""
+        windows = self._windows
+        with self._metrics.lock:
+            self._metrics.count_moved(windows.devices, windows.open_windows, windows.waiting)
+
+    def finish(self, following: int) -> Computed:
+        """Close the windows that wait for nothing but their watermark: no record is left.
+
+        Args:
+            following: the record that would be the next one.
+        """
+        if self._windows.waiting:
+            self._replay_start.flushed(following)
+        outcome = self._windows.flush()
+        with self._metrics.lock:
+            self._processed(following, 0)
+        return self._featured(outcome, [], self._windows.clock_us // 1000)
+
+    def _decode(self, records: Records) -> tuple[Decoded, Batch]:
+        with self._metrics.stage("decode"):
+            decoded = decode(records, int(self._settings.max_future_skew_s * 1e6))
+        return decoded, batch_of(records, decoded, self._windows.clock_us)
+
+    def _late(self, records: Records, decoded: Decoded, outcome: Outcome) -> list[DeadLetter]:
+        record, samples = np.unique(decoded.record[outcome.late], return_counts=True)
+        return [
+            DeadLetter(records[i], "late", f"{n} of its samples came behind the watermark")
+            for i, n in zip(record.tolist(), samples.tolist(), strict=True)
+        ]
+
+    def _processed(self, following: int, samples: int) -> None:
+        self._replay_start.processed(following, self._windows.clock_us)
+        self.position = self._replay_start.position(self._windows.low, following)
+        self._metrics.count_tally(self._windows.take_tally(), samples)
+
+    def _featured(
+        self, outcome: Outcome, dead_letters: list[DeadLetter], oldest_ms: int
+    ) -> Computed:
+        with self._metrics.stage("features"):
+            found = [self._features(signals) for signals in together(outcome.windows)]
+        return Computed(
+            [window for part in outcome.windows for window in part],
+            np.concatenate(found) if found else np.empty((0, 0)),
+            outcome.forgotten,
+            dead_letters,
+            self.position,
+            oldest_ms,
+        )
+
+
+def _refused(computed: Computed, row: int, words: str) -> DeadLetter:
+    """A window that the endpoint does not take."""
+    window = computed.windows[row]
+    record = refused_window(
+        window.device_id,
+        window.start_ms,
+        computed.features[row].tolist(),
+        computed.position.next - 1,
+    )
+    return DeadLetter(record, REFUSED, words)

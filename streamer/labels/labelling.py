@@ -1,0 +1,158 @@
+"""From windows and their scores to the events that are published."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from streamer.arrays import Floats
+from streamer.contracts.activities import UNKNOWN
+from streamer.contracts.events import (
+    ActivityEvent,
+    FeatureSet,
+    ModelVersion,
+    Reason,
+    Reliability,
+    Source,
+    window_id,
+)
+from streamer.features import UCI_HAR
+from streamer.labels.beliefs import Beliefs, Last
+from streamer.labels.decision import Decision, decide
+from streamer.labels.policy import Policy
+from streamer.labels.smoothing import DECIMALS
+from streamer.predict.answers import Answers, Scored
+from streamer.predict.protocol import Prediction
+from streamer.stream.windows import Window
+
+_FEATURE_SET = FeatureSet(UCI_HAR.name, UCI_HAR.version)
+_LENGTH_MS = UCI_HAR.length_us // 1000
+
+NOBODY = "none"
+"""The predictor of an event for which no model could be asked."""
+
+
+class _Verdict(NamedTuple):
+    """What is published of a window, and what for."""
+
+    activity: str
+    reason: Reason | None
+    reliability: Reliability | None
+    confidence: float
+
+
+class Labels:
+    """Labels one partition's windows, in their order: each rests on the device's last one."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._beliefs = Beliefs()
+
+    def restore(self, last: Mapping[str, Last]) -> None:
+        """Go on from what was published last of each device."""
+        self._beliefs.restore(last)
+
+    def forget(self, device_ids: Iterable[str]) -> None:
+        """Drop devices that are gone."""
+        self._beliefs.forget(device_ids)
+
+    def label(self, windows: Sequence[Window], answers: Answers) -> list[ActivityEvent]:
+        """The events of windows, in their order; none of those that the endpoint has refused."""
+        answered = [_rounded(scored) for scored in answers.scored]
+        beliefs: Sequence[Floats | None] = [None] * len(answered)
+        if self._policy.needs_memory:
+            beliefs = self._beliefs.after(windows, answered)
+        events = {row: _unavailable(windows[row]) for row in answers.unavailable}
+        for scored, belief in zip(answered, beliefs, strict=True):
+            rows = scored.rows.tolist()
+            events.update(
+                zip(rows, self._events([windows[r] for r in rows], scored, belief), strict=True)
+            )
+        return [events[row] for row in sorted(events)]
+
+    def _events(
+        self, windows: list[Window], scored: Scored, beliefs: Floats | None
+    ) -> Iterator[ActivityEvent]:
+        """Say what each device did in each window."""
+        card, scores = scored.prediction.model, scored.prediction.scores
+        model = ModelVersion(card.id, card.version)
+        raw = decide(scores, card.activities)
+        smoothed = raw if beliefs is None else decide(beliefs, card.activities)
+        nothing: list[list[float]] = [[]] * len(windows)
+        for window, verdict, activity_raw, best, row, belief in zip(
+            windows,
+            self._verdicts(raw, smoothed),
+            [decision.likeliest for decision in raw],
+            np.argmax(scores, axis=1).tolist(),
+            scores.tolist(),
+            nothing if beliefs is None else beliefs.tolist(),
+            strict=True,
+        ):
+            yield ActivityEvent(
+                window_id=window_id(window.device_id, window.start_ms),
+                device_id=window.device_id,
+                window_start=window.start_ms,
+                window_end=window.start_ms + _LENGTH_MS,
+                activity=verdict.activity,
+                reason=verdict.reason,
+                reliability=verdict.reliability,
+                confidence=verdict.confidence,
+                activity_raw=activity_raw,
+                label=card.labels[best],
+                scores=dict(zip(card.labels, row, strict=True)),
+                posterior=dict(zip(card.labels, belief, strict=True)) if belief else {},
+                model=model,
+                predictor=scored.predictor,
+                source=scored.source,
+                coverage=round(window.coverage, DECIMALS),
+                feature_set=_FEATURE_SET,
+                settled=window.settled,
+            )
+
+    def _verdicts(self, raw: list[Decision], smoothed: list[Decision]) -> Iterator[_Verdict]:
+        judged = smoothed if self._policy.smoothing else raw
+        for first, second in zip(judged, smoothed, strict=True):
+            if first.moving or first.confidence >= self._policy.min_confidence:
+                yield _verdict(first, Reliability.MODEL)
+            elif self._policy.context:
+                yield _verdict(second, Reliability.CONTEXT)
+            else:
+                yield _Verdict(UNKNOWN, Reason.CONFIDENCE, None, first.confidence)
+
+
+def _verdict(decision: Decision, reliability: Reliability) -> _Verdict:
+    if decision.moving:
+        return _Verdict(UNKNOWN, Reason.TRANSITION, None, decision.confidence)
+    return _Verdict(decision.activity, None, reliability, decision.confidence)
+
+
+def _rounded(scored: Scored) -> Scored:
+    """The scores as they are published: what is made of them, any consumer can make of them."""
+    prediction = scored.prediction
+    scores = np.round(prediction.scores, DECIMALS)
+    return replace(scored, prediction=Prediction(scores, prediction.model))
+
+
+def _unavailable(window: Window) -> ActivityEvent:
+    """Say of a window that no model could be asked."""
+    return ActivityEvent(
+        window_id=window_id(window.device_id, window.start_ms),
+        device_id=window.device_id,
+        window_start=window.start_ms,
+        window_end=window.start_ms + _LENGTH_MS,
+        activity=UNKNOWN,
+        reason=Reason.UNAVAILABLE,
+        reliability=None,
+        confidence=None,
+        activity_raw=None,
+        label=None,
+        scores={},
+        posterior={},
+        model=None,
+        predictor=NOBODY,
+        source=Source.NONE,
+        coverage=round(window.coverage, DECIMALS),
+        feature_set=_FEATURE_SET,
+        settled=window.settled,
+    )

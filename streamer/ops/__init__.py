@@ -1,1 +1,0 @@
-"""What operators see: health, metrics over HTTP, the live table."""

@@ -1,0 +1,98 @@
+"""`/metrics`, `/healthz` and `/readyz` on one port."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+
+from streamer.errors import SettingsError
+from streamer.health import Health
+from streamer.metrics import Metrics
+from streamer.settings import Settings
+
+
+class Pages(Protocol):
+    """What is answered: by a worker of itself, by a supervisor of all its workers."""
+
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """The metrics in the format that is accepted, and its content type."""
+
+    async def trouble(self) -> str | None:
+        """What should not be so; None when all is well."""
+
+    async def why_not_ready(self) -> str | None:
+        """What is missing; None when ready."""
+
+
+class WorkerPages:
+    """A worker's own."""
+
+    def __init__(self, metrics: Metrics, health: Health) -> None:
+        self._metrics = metrics
+        self._health = health
+
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """All of its metrics, at one moment."""
+        encode, content_type = choose_encoder(accept)
+        with self._metrics.lock:
+            return encode(self._metrics.registry), content_type
+
+    async def trouble(self) -> str | None:
+        """What should not be so."""
+        return self._health.trouble()
+
+    async def why_not_ready(self) -> str | None:
+        """What is missing."""
+        return self._health.why_not_ready()
+
+
+@asynccontextmanager
+async def serve(settings: Settings, pages: Pages) -> AsyncIterator[int]:
+    """Answer HTTP while the context is open; gives the port, which matters if it was 0.
+
+    Raises:
+        SettingsError: the address cannot be used.
+    """
+
+    async def index(_: web.Request) -> web.Response:
+        return web.Response(text="streamer: /metrics /healthz /readyz\n")
+
+    async def metrics(request: web.Request) -> web.Response:
+        body, content_type = await pages.metrics(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def healthz(_: web.Request) -> web.Response:
+        # A supervisor that restarted us for trouble in Kafka would only make more of it: we say
+        # so here, cure ourselves, and exit when that does not help.
+        return web.json_response({"alive": True, "trouble": await pages.trouble()})
+
+    async def readyz(_: web.Request) -> web.Response:
+        reason = await pages.why_not_ready()
+        answer = {"ready": reason is None, "reason": reason}
+        return web.json_response(answer, status=200 if reason is None else 503)
+
+    app = web.Application()
+    app.add_routes(
+        [
+            web.get("/", index),
+            web.get("/metrics", metrics),
+            web.get("/healthz", healthz),
+            web.get("/readyz", readyz),
+        ]
+    )
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.http_host, settings.http_port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise SettingsError(
+                f"cannot serve metrics on {settings.http_host}:{settings.http_port}: "
+                f"{error.strerror}; choose another with --http-port, 0 for any free one"
+            ) from None
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

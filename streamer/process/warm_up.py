@@ -1,0 +1,90 @@
+"""Compiles, or loads, everything that numba compiles, before there is anything to do.
+
+At the first records of a worker it would cost half a minute, in which the worker does not answer
+its group. The result is kept on disk, so it is only ever the first start that takes long.
+"""
+
+import asyncio
+import threading
+import time
+from contextlib import suppress
+
+import numpy as np
+import structlog
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from streamer.compiled import IS_COMPILED
+from streamer.contracts.encode import encode
+from streamer.contracts.readings import Format
+from streamer.features import UCI_HAR
+from streamer.flow.rejects import RejectLimit
+from streamer.flow.stages import Stages
+from streamer.kafka.batches import WholeBatch, as_records
+from streamer.labels.smoothing import ForwardFilter
+from streamer.metrics import Metrics
+from streamer.settings import Settings
+from streamer.stream.position import Position
+
+log = structlog.get_logger(__name__)
+
+LONG_S = 3.0
+"""What takes longer was compiled."""
+
+_SECONDS = 5
+
+
+def warm_up() -> None:
+    """Take some seconds of one device through all of a partition's stages."""
+    if not IS_COMPILED:
+        return
+    begin_s = time.monotonic()
+    for form, samples in ((Format.JSON, 1), (Format.JSON, 10), (Format.F32, 10)):
+        stages = Stages(Settings(), Metrics(), Position(0, 0), RejectLimit(1, 1, lambda: 0.0))
+        records = as_records([WholeBatch(_batch(form, samples))])
+        computed = stages.compute(records, len(records))
+        assert len(computed.windows) > 0
+    ForwardFilter(("walking", "sitting")).after(None, np.ones(2))
+    if (took_s := time.monotonic() - begin_s) > LONG_S:
+        log.info("compiled for this machine, once", seconds=round(took_s, 1))
+
+
+def _batch(form: Format, samples: int) -> bytes:
+    """A batch of records as a broker sends it."""
+    step_ms = UCI_HAR.step_us / 1000
+    rng = np.random.default_rng(0)
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=0,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=1 << 20,
+    )
+    for i in range(_SECONDS * UCI_HAR.rate_hz // samples):
+        time_ms = i * samples * step_ms
+        values = rng.normal(size=(samples, 6)).round(4)
+        interval_ms = None if samples == 1 else step_ms
+        key, value, headers = encode("device", time_ms, interval_ms, values, form)
+        builder.append(i, timestamp=round(time_ms), key=key, value=value, headers=headers)
+    return bytes(builder.build())
+
+
+async def warmed_up() -> None:
+    """Warm up beside the event loop, in a thread that nothing waits for when the process ends."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def work() -> None:
+        try:
+            warm_up()
+        finally:
+            # The loop may be gone by then.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=work, daemon=True).start()
+    await done.wait()
+
+
+if __name__ == "__main__":
+    warm_up()

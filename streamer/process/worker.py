@@ -1,0 +1,93 @@
+"""One worker process: its model, its HTTP port, its signals, its partitions."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import structlog
+
+from streamer.errors import KafkaError, TopicError
+from streamer.health import Health
+from streamer.kafka import topics
+from streamer.kafka.member import Worker, until_stopped
+from streamer.metrics import Metrics
+from streamer.predict.choose import open_predictor
+from streamer.process import log as logging
+from streamer.process.http import WorkerPages, serve
+from streamer.process.memory import collect_garbage_rarely, keep_freed_memory
+from streamer.process.warm_up import warmed_up
+from streamer.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+async def run(
+    settings: Settings,
+    *,
+    until_end: bool = False,
+    on_port: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Work until the end, a signal, or an error that trying again does not cure.
+
+    Args:
+        settings: all of them.
+        until_end: end when the group is through with what was in the topic.
+        on_port: is told the port on which metrics are served.
+
+    Raises:
+        StreamerError: something must be put right first.
+    """
+    logging.configure(settings)
+    keep_freed_memory()
+    collect_garbage_rarely()
+    stopping = asyncio.Event()
+    on_signals(stopping)
+    metrics, health = Metrics(), Health(time.monotonic)
+    async with (
+        open_predictor(settings, metrics, health.endpoint) as ask,
+        serve(settings, WorkerPages(metrics, health)) as port,
+    ):
+        on_port(port)
+        await until_stopped(stopping, warmed_up())
+        log.info("working", metrics=f"http://{settings.http_host}:{port}/metrics")
+        await until_stopped(stopping, _prepare_topics(settings))
+        await Worker(settings, metrics, health, ask, stopping, until_end=until_end).run()
+    log.info("done")
+
+
+async def _prepare_topics(settings: Settings) -> None:
+    """Create what is missing; refuse to work with what would lose data, and warn of the rest.
+
+    Raises:
+        TopicError: topics are set up so that data would be lost.
+    """
+    for name in await topics.ensure(settings):
+        log.info("created topic", topic=name)
+    try:
+        findings = await topics.check(settings)
+    except KafkaError as error:
+        # A worker may well not be allowed to read configurations.
+        log.warning("cannot check the topics", error=str(error))
+        return
+    for found in findings:
+        if found.severity == "warning":
+            log.warning(found.problem, topic=found.topic, remedy=found.remedy)
+    if errors := [found for found in findings if found.severity == "error"]:
+        raise TopicError(
+            "\n".join(f"{found.topic}: {found.problem}; {found.remedy}" for found in errors)
+        )
+
+
+def on_signals(stopping: asyncio.Event) -> None:
+    """The first Ctrl-C or SIGTERM drains, a second Ctrl-C ends the process as it stands."""
+    loop = asyncio.get_running_loop()
+
+    def drain() -> None:
+        log.info("stopping: committing what is on its way; Ctrl-C again to end at once")
+        loop.add_signal_handler(signal.SIGINT, os._exit, 130)
+        stopping.set()
+
+    loop.add_signal_handler(signal.SIGINT, drain)
+    loop.add_signal_handler(signal.SIGTERM, drain)

@@ -1,0 +1,263 @@
+"""What `streamer dataset statistics` shows: tables in the terminal, and a page."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table as Grid
+
+from streamer.datasets.statistics import NEGLIGIBLE, FeatureStatistics, Statistics
+from streamer.datasets.table import Table
+from streamer.reports import page
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_BAR = 30
+_SHOWN_BY_CLASS = 6
+_SHOWN_RANKED = 20
+
+_ETA2 = (
+    "η² (correlation ratio) is the share of a feature's variance that lies between the classes: 0 "
+    "when all classes have the same mean, 1 when every class has one value of its own."
+)
+_R = (
+    "r is the coefficient of correlation with being of one class or not (point-biserial), for the "
+    "class where it is strongest."
+)
+
+
+def verdict(statistics: Statistics) -> str:
+    """Whether features correlate with the target, in one sentence."""
+    if len(statistics.classes) < 2:
+        return (
+            "Nothing correlates with the target: every record has the same label, "
+            f"{next(iter(statistics.classes))}. There is nothing to learn."
+        )
+    if not (correlated := statistics.correlated):
+        return (
+            "Nothing correlates with the target: no feature does so more than chance would have "
+            f"it, or with η² of {NEGLIGIBLE} or more. A model will not learn much from these "
+            "records; see that labels and features belong to each other."
+        )
+    return (
+        f"{len(correlated)} of {len(statistics.features)} features correlate with the target; "
+        f"most of all {correlated[0].variable}, {correlated[0].name} (η² {correlated[0].eta2:.3f})."
+    )
+
+
+def as_tables(
+    statistics: Statistics, names: Mapping[str, str], invalid: int, top: int
+) -> RenderableType:
+    """Lay the figures out for a terminal.
+
+    Args:
+        statistics: of a table.
+        names: what its labels are called.
+        invalid: records that were left out.
+        top: how many features to show; those that correlate the most.
+    """
+    shown = [*statistics.ranked, *_unranked(statistics)][:top]
+    return Group(
+        ", ".join(f"{figure} {what}" for what, figure in _facts(statistics, invalid)),
+        "",
+        _class_table(statistics, names),
+        "",
+        verdict(statistics),
+        "",
+        _feature_table(shown),
+        "",
+        _ETA2,
+    )
+
+
+def as_page(statistics: Statistics, table: Table, source: str, invalid: int) -> str:
+    """Make a page of HTML of the figures and of plots.
+
+    Args:
+        statistics: of the table.
+        table: what they are of.
+        source: where it is from.
+        invalid: records that were left out.
+
+    Raises:
+        DataError: matplotlib or jinja2 is not installed.
+    """
+    with page.styled():
+        classes = [_classes_picture(statistics, table)]
+        ranked = [_ranked_picture(statistics)] if statistics.ranked else []
+        by_class = [_by_class_picture(statistics, table)] if statistics.ranked else []
+    said = verdict(statistics)
+    return page.render(
+        "Data set statistics",
+        [
+            page.Section(
+                "Overview",
+                [
+                    page.Facts(_facts(statistics, invalid)),
+                    page.Text(said) if statistics.correlated else page.Note(said),
+                ],
+            ),
+            page.Section("Classes", classes),
+            page.Section(
+                "Correlation with the target", [page.Text(f"{_ETA2} {_R}"), *ranked, *by_class]
+            ),
+            page.Section("All features", [_feature_grid(statistics, table.names)]),
+        ],
+        subtitle=source,
+    )
+
+
+def _facts(statistics: Statistics, invalid: int) -> list[tuple[str, str]]:
+    features = statistics.features
+    return [
+        ("records", f"{statistics.records:,}"),
+        ("invalid records left out", f"{invalid:,}"),
+        ("classes", str(len(statistics.classes))),
+        *([] if statistics.subjects is None else [("people", str(statistics.subjects))]),
+        ("missing values", f"{sum(feature.missing for feature in features):,}"),
+        ("invalid values", f"{sum(feature.invalid for feature in features):,}"),
+        ("constant features", str(sum(feature.least == feature.most for feature in features))),
+    ]
+
+
+def _unranked(statistics: Statistics) -> list[FeatureStatistics]:
+    return [feature for feature in statistics.features if not np.isfinite(feature.eta2)]
+
+
+def _title(label: str, names: Mapping[str, str]) -> str:
+    return f"{label} {names[label]}" if label in names else label
+
+
+def _class_table(statistics: Statistics, names: Mapping[str, str]) -> Grid:
+    grid = Grid("class", box=None, pad_edge=False)
+    grid.add_column("records", justify="right")
+    grid.add_column("share", justify="right")
+    grid.add_column("")
+    most = max(statistics.classes.values())
+    for label, count in statistics.classes.items():
+        share = f"{count / statistics.records:.1%}"
+        grid.add_row(_title(label, names), f"{count:,}", share, "█" * round(_BAR * count / most))
+    return grid
+
+
+def _feature_table(features: Sequence[FeatureStatistics]) -> Grid:
+    # On 80 columns; the rest is on the page.
+    grid = Grid("feature", "name", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("η²", "missing", "invalid"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    grid.add_column("range", no_wrap=True)
+    grid.add_column("distribution", no_wrap=True)
+    for each in features:
+        grid.add_row(
+            each.variable,
+            each.name,
+            f"{each.eta2:.3f}",
+            *(f"{count:,}" for count in (each.missing, each.invalid)),
+            f"{each.least:.2g} to {each.most:.2g}",
+            _sparkline(each.counts),
+        )
+    return grid
+
+
+def _sparkline(counts: Sequence[int]) -> str:
+    """Bars of text, each of two counts."""
+    pairs = [sum(counts[i : i + 2]) for i in range(0, len(counts), 2)]
+    most = max(pairs) or 1
+    return "".join(_BLOCKS[-(-count * (len(_BLOCKS) - 1) // most)] for count in pairs)
+
+
+def _feature_grid(statistics: Statistics, names: Mapping[str, str]) -> page.Grid:
+    return page.Grid(
+        (
+            *("feature", "name", "distribution", "η²", "r", "with", "missing", "invalid"),
+            *("least", "25%", "median", "75%", "most", "mean", "deviation"),
+        ),
+        [
+            (
+                *(each.variable, each.name, page.Bars(each.counts), each.eta2, each.best_r),
+                *(names.get(each.best, each.best), each.missing, each.invalid, each.least),
+                *(*each.quartiles, each.most, each.mean, each.deviation),
+            )
+            for each in statistics.features
+        ],
+        folded=f"Distribution, correlation, missing values of all {len(statistics.features)}",
+    )
+
+
+def _classes_picture(statistics: Statistics, table: Table) -> page.Picture:
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+
+    labels = list(statistics.classes)
+    titles = [_title(label, table.names) for label in labels]
+    colours = [page.COLOURS[i % len(page.COLOURS)] for i in range(len(labels))]
+    figure = Figure(figsize=(10, max(2.0, 0.4 * len(labels) + 0.8)))
+    axes, *others = figure.subplots(1, 1 if table.subjects is None else 2, squeeze=False)[0]
+    bars = axes.barh(titles, list(statistics.classes.values()), color=colours, height=0.7)
+    axes.bar_label(bars, padding=4, fmt="{:,.0f}")
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.grid(visible=False, axis="y")
+    axes.set_title("Records of each class")
+    caption = "How many records each class has."
+    if table.subjects is not None:
+        people = np.unique(table.subjects)
+        base = np.zeros(len(people))
+        for label, colour in zip(labels, colours, strict=True):
+            own = table.subjects[np.array(table.labels) == label]
+            counts = (own[:, None] == people).sum(axis=0)
+            others[0].bar([str(one) for one in people], counts, bottom=base, color=colour)
+            base += counts
+        others[0].grid(visible=False, axis="x")
+        others[0].tick_params(axis="x", labelsize=8)
+        others[0].set_title("Records of each person")
+        caption = "How many records each class and each person has."
+    return page.Picture(page.svg(figure), caption)
+
+
+def _ranked_picture(statistics: Statistics) -> page.Picture:
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+
+    ranked = statistics.ranked
+    first = ranked[:_SHOWN_RANKED]
+    figure = Figure(figsize=(10, max(2.5, 0.24 * len(first) + 0.9)))
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    left.barh([f"{each.name}  {each.variable}" for each in first], [each.eta2 for each in first])
+    left.invert_yaxis()
+    left.set_xlim(0, 1)
+    left.tick_params(axis="y", labelsize=8)
+    left.grid(visible=False, axis="y")
+    left.set_title("The most correlated features, η²")
+    right.fill_between(range(1, len(ranked) + 1), [each.eta2 for each in ranked], alpha=0.25)
+    right.plot(range(1, len(ranked) + 1), [each.eta2 for each in ranked])
+    right.set_ylim(0, 1)
+    right.set_xlabel("rank")
+    right.set_title("All features, η²")
+    return page.Picture(page.svg(figure), "Correlation ratio of the features with the target.")
+
+
+def _by_class_picture(statistics: Statistics, table: Table) -> page.Picture:
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+
+    shown = statistics.ranked[:_SHOWN_BY_CLASS]
+    columns = [int(each.variable.removeprefix("Var")) - 1 for each in shown]
+    labels = np.array(table.labels)
+    figure = Figure(figsize=(10, 2.3 * -(-len(shown) // 3) + 0.6))
+    grid = figure.subplots(-(-len(shown) // 3), 3, squeeze=False)
+    for axes, each, column in zip(grid.flat, shown, columns, strict=False):
+        values = table.features[:, column]
+        edges = np.linspace(each.least, each.most, 31)
+        for i, label in enumerate(statistics.classes):
+            own = values[(labels == label) & np.isfinite(values)]
+            counts = np.histogram(own, edges)[0] / max(len(own), 1)
+            colour = page.COLOURS[i % len(page.COLOURS)]
+            axes.stairs(counts, edges, fill=True, alpha=0.25, color=colour)
+            title = _title(label, table.names) if each is shown[0] else None
+            axes.stairs(counts, edges, color=colour, label=title)
+        axes.set_yticks([])
+        axes.set_title(f"{each.name}\n{each.variable}, η² {each.eta2:.3f}", fontsize=9)
+    for axes in list(grid.flat)[len(shown) :]:
+        axes.set_axis_off()
+    figure.legend(loc="outside lower center", ncols=min(len(statistics.classes), 6), fontsize=9)
+    return page.Picture(
+        page.svg(figure),
+        "Values of the most correlated features by class, each class as if it had as many records.",
+    )

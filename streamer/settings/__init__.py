@@ -1,0 +1,5 @@
+"""All settings: one typed model, and where each value comes from."""
+
+from streamer.settings.catalogue import Settings, as_toml, origins
+
+__all__ = ["Settings", "as_toml", "origins"]

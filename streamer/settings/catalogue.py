@@ -1,0 +1,367 @@
+"""Every setting of the worker and its companions, typed and documented where it is defined.
+
+A value comes from, in this order: a command-line flag (``--max-gap-ms 80``), the environment
+(``STREAMER_MAX_GAP_MS=80``), the TOML file named by ``--config`` or ``STREAMER_CONFIG``
+(``max_gap_ms = 80``), the default below.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from streamer.contracts.activities import checked
+from streamer.errors import SettingsError
+from streamer.settings.sources import ENV_PREFIX, complaint, contradiction, places, read_sources
+from streamer.stream.rules import Rules
+
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Settings(BaseSettings):
+    """One flat model; a name is the same as flag, variable and TOML key."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    # Kafka: where, and as whom
+    bootstrap_servers: str = Field(
+        "127.0.0.1:9092", description="Kafka brokers to start from, `host:port`, comma-separated."
+    )
+    readings_topic: Name = Field("sensor-readings", description="Topic that devices publish to.")
+    events_topic: Name = Field("activity-events", description="Topic that labels go to.")
+    dlq_topic: Name = Field(
+        "sensor-readings.dlq", description="Dead-letter topic: readings that could not be used."
+    )
+    group_id: Name = Field("streamer", description="Consumer group; its workers share the work.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to talk to the brokers."
+    )
+    ssl_cafile: Path | None = Field(
+        None, description="CA certificates (PEM) to trust; the system's when not given."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="How to log in when the protocol is SASL."
+    )
+    sasl_username: Name | None = Field(None, description="User name when the protocol is SASL.")
+    sasl_password: SecretStr | None = Field(None, description="Password when the protocol is SASL.")
+    partitions: PositiveInt = Field(
+        8, description="Partitions of the topics that we create; the most workers that can share."
+    )
+    replication_factor: int = Field(
+        -1, ge=-1, description="Replicas of the topics that we create; -1 is the broker's default."
+    )
+
+    # Time: when a reading counts
+    max_gap_ms: PositiveFloat = Field(
+        100,
+        le=1000,
+        description="Longest hole that is filled; after a longer one a device restarts.",
+    )
+    allowed_lateness_ms: float = Field(
+        0, ge=0, le=60_000, description="How long to wait for readings that arrive out of order."
+    )
+    max_future_skew_s: PositiveFloat = Field(
+        300,
+        allow_inf_nan=False,
+        description="How far a reading may be ahead of Kafka's clock before it is rejected.",
+    )
+    idle_timeout_s: float = Field(
+        60,
+        ge=5,
+        le=3600,
+        description="Silence, by Kafka's clock, after which a device is forgotten.",
+    )
+    dead_letter_late: bool = Field(
+        False, description="Also send readings that came too late to the dead-letter topic."
+    )
+
+    max_reject_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of refused records at which the worker stops; 1 refuses them all.",
+    )
+    reject_window_s: PositiveFloat = Field(
+        60, allow_inf_nan=False, description="Time over which that share is taken."
+    )
+
+    # Windows: which are worth a prediction
+    min_coverage: float = Field(
+        0.8, ge=0, le=1, description="Least share of a window's samples that must really be there."
+    )
+
+    # Prediction: by which model
+    predictor: str = Field(
+        "local",
+        pattern=r"^(local|onnx|amazon-ml|sagemaker|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        description="`local`, `onnx`, `amazon-ml`, `sagemaker`, or your own class,"
+        " `package.module:Class`.",
+    )
+    model: Path | None = Field(
+        None,
+        description="Model file of `local` (.npz; the one in the package when not given), of"
+        " `onnx`, and of the fallback.",
+    )
+    endpoint: Name | None = Field(
+        None, description="Amazon ML's id of the model, or the name of SageMaker's endpoint."
+    )
+    endpoint_format: Literal["csv", "jsonlines", "npy"] = Field(
+        "csv", description="What SageMaker's container reads; `npy` costs a tenth of the others."
+    )
+    endpoint_variable: str = Field(
+        "Var{:03d}", description="What Amazon ML's schema calls the features, numbered from 1."
+    )
+    endpoint_labels: str = Field(
+        "1=walking,2=walking_upstairs,3=walking_downstairs,4=sitting,5=standing,6=laying",
+        description="Labels and their activities, in the order of the scores, for endpoints and"
+        " ONNX models that do not say.",
+    )
+
+    # Prediction: how an endpoint is called, and what happens when it fails
+    batch_windows: PositiveInt = Field(64, description="Most windows in a call of SageMaker.")
+    batch_wait_ms: float = Field(
+        20, ge=0, le=1000, description="Longest time that a window waits for others to go with it."
+    )
+    max_concurrency: PositiveInt = Field(10, description="Most calls under way at once.")
+    max_rate: PositiveFloat | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="Most calls a second, of all retries too; for Amazon ML 200 when not given."
+        " Workers share a quota: give each its part.",
+    )
+    attempt_timeout_s: PositiveFloat = Field(
+        2, allow_inf_nan=False, description="How long a call may take before it is tried again."
+    )
+    predict_deadline_s: PositiveFloat = Field(
+        10,
+        allow_inf_nan=False,
+        description="How long a window may be tried before `when_down` says what happens.",
+    )
+    hedge: bool = Field(
+        False, description="Call a second time when the first takes longer than 95 of 100 do."
+    )
+    when_down: Literal["hold", "fallback", "unavailable"] = Field(
+        "hold",
+        description="While the endpoint does not answer: wait and lose nothing, ask the model in"
+        " the process, or publish events without a label.",
+    )
+
+    # Labels: from scores to what is published
+    smoothing: bool = Field(
+        True, description="Let what a device did before count: labels follow each other sensibly."
+    )
+    min_confidence: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Least confidence in an activity; below it `when_unsure` decides.",
+    )
+    when_unsure: Literal["unknown", "context"] = Field(
+        "unknown",
+        description="Publish `unknown`, or let what the device did before decide, and say so.",
+    )
+
+    # Delivery
+    delivery: Literal["exactly-once", "at-least-once"] = Field(
+        "exactly-once", description="What a consumer may rely on; at-least-once has less latency."
+    )
+    commit_interval_ms: PositiveInt = Field(
+        100,
+        description="Longest time that finished events wait for their commit; ten times as long"
+        " while a worker is behind.",
+    )
+    session_timeout_s: PositiveFloat = Field(
+        10,
+        allow_inf_nan=False,
+        description="Silence after which Kafka gives a dead worker's partitions to the others.",
+    )
+    instance_id: Name | None = Field(
+        None,
+        description="Name that survives a restart (static membership): nothing moves meanwhile.",
+    )
+
+    # Operations
+    http_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
+    http_port: int = Field(
+        9464,
+        ge=0,
+        le=65535,
+        description="Port of /metrics, /healthz and /readyz; 0 picks a free one.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged."
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="Log lines for people, or one JSON object a line."
+    )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _addresses(cls, servers: str) -> str:
+        for server in servers.split(","):
+            host, _, port = server.strip().rpartition(":")
+            if not (host and port.isdecimal() and 0 < int(port) < 2**16):
+                raise ValueError("should be `host:port`, comma-separated")
+        return servers
+
+    @model_validator(mode="after")
+    def _login_is_complete(self) -> Self:
+        if self.security_protocol.startswith("SASL") and not (
+            self.sasl_username and self.sasl_password
+        ):
+            raise contradiction(
+                f"{self.security_protocol} needs sasl_username and sasl_password",
+                "security_protocol",
+            )
+        return self
+
+    @field_validator("endpoint_variable")
+    @classmethod
+    def _one_number(cls, variable: str) -> str:
+        try:
+            if variable.format(1) != variable.format(2):
+                return variable
+        except (ValueError, LookupError):
+            pass
+        raise ValueError("should have one place for a number, such as `Var{:03d}`")
+
+    @field_validator("endpoint_labels")
+    @classmethod
+    def _labelled(cls, labels: str) -> str:
+        pairs = [pair.partition("=") for pair in labels.split(",")]
+        if not all(label.strip() and name.strip() for label, _, name in pairs):
+            raise ValueError(
+                "should be `label=activity,...`, such as `1=walking,7=standing>sitting`"
+            )
+        checked([name.strip() for _, _, name in pairs])
+        if len({label.strip() for label, _, _ in pairs}) < len(pairs):
+            raise ValueError("should name each label once")
+        return labels
+
+    @model_validator(mode="after")
+    def _predictor_is_complete(self) -> Self:
+        if self.predictor in {"amazon-ml", "sagemaker"} and self.endpoint is None:
+            raise contradiction(f"{self.predictor} needs an endpoint", "predictor", "endpoint")
+        if self.predictor == "onnx" and self.model is None:
+            raise contradiction("onnx needs a model", "predictor", "model")
+        return self
+
+    @model_validator(mode="after")
+    def _topics_differ(self) -> Self:
+        """A worker that reads what it writes would never come to an end."""
+        by_topic: dict[str, list[str]] = {}
+        for name in ("readings_topic", "events_topic", "dlq_topic"):
+            by_topic.setdefault(getattr(self, name), []).append(name)
+        for topic, names in by_topic.items():
+            if len(names) > 1:
+                raise contradiction(f"should be different topics, not all {topic!r}", *names)
+        return self
+
+    @property
+    def activities(self) -> dict[str, str]:
+        """Activity names by label, from `endpoint_labels`."""
+        pairs = (pair.partition("=") for pair in self.endpoint_labels.split(","))
+        return {label.strip(): activity.strip() for label, _, activity in pairs}
+
+    @classmethod
+    def load(cls, flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Self:
+        """Read the settings from flags, environment and file, in that order.
+
+        Args:
+            flags: values given on the command line or by a program, by name of the setting.
+            config: TOML file; without it the one that STREAMER_CONFIG names, if any.
+
+        Raises:
+            SettingsError: with one line for each thing that is wrong, and where it stands.
+        """
+        sources = read_sources(cls, flags or {}, config)
+        values = {name: value for source in reversed(sources) for name, value in source.values}
+        complaints = [line for source in sources for line in source.unknown]
+        try:
+            settings = cls.model_validate(values)
+        except ValidationError as error:
+            where = places(sources)
+            complaints += [complaint(cls, problem, where) for problem in error.errors()]
+            raise SettingsError("\n".join(complaints)) from None
+        if complaints:
+            raise SettingsError("\n".join(complaints))
+        return settings
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read nothing behind our back: `load` asks the sources and knows what came from where."""
+        return (init_settings,)
+
+    @property
+    def rules(self) -> Rules:
+        """The settings that decide about windows."""
+        return Rules(
+            max_gap_us=round(self.max_gap_ms * 1000),
+            lateness_us=round(self.allowed_lateness_ms * 1000),
+            idle_us=round(self.idle_timeout_s * 1_000_000),
+            min_coverage=self.min_coverage,
+        )
+
+
+def origins(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> dict[str, str]:
+    """Say where each setting's value comes from: a flag, a variable, a file, or the default.
+
+    Raises:
+        SettingsError: as `Settings.load`.
+    """
+    found = places(read_sources(Settings, flags or {}, config))
+    return {name: found.get(name, "default") for name in Settings.model_fields}
+
+
+def as_toml(settings: Settings) -> str:
+    """All values as a file that `Settings.load` reads; what cannot be in it is a comment."""
+    lines = []
+    for name, value in settings:
+        match value:
+            case None:
+                lines.append(f"# {name} is not set")
+            case SecretStr():
+                lines.append(f"# {name} is set, and not shown")
+            case bool() | int() | float():
+                lines.append(f"{name} = {json.dumps(value)}")
+            case _:
+                # TOML's strings are those of JSON, but for this one control character.
+                quoted = json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+                lines.append(f"{name} = {quoted}")
+    return "\n".join(lines) + "\n"
+
+
+def documentation() -> str:
+    """Every setting as a Markdown table, for `docs/configuration.md`."""
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        rows.append(f"| `{name}` | {default} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(documentation(), end="")

@@ -1,0 +1,1 @@
+"""Programs for operators: the live table, dead letters, capacity planning, evaluation, the demo."""

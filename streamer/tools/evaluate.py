@@ -1,0 +1,60 @@
+"""Reads what was published of replayed recordings, and what was true, from Kafka and a file."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import msgspec
+
+from streamer.contracts.events import decode_event
+from streamer.datasets.recordings import read_labels
+from streamer.devices.replay import REPLAY_HEADER
+from streamer.errors import DataError
+from streamer.kafka.reader import read_to_end, reader
+from streamer.settings import Settings
+from streamer.training.evaluation import Alignment, Labelled, Replay, align
+
+_PATIENCE_S = 10
+
+
+async def align_replayed(settings: Settings, labels: Path) -> Alignment:
+    """Put all events that are published by now beside the labels of the replayed recordings.
+
+    Raises:
+        KafkaError: no broker answers, or a topic is missing.
+        DataError: the labels are malformed, or a topic holds something else.
+    """
+    segments = read_labels(labels)
+    return align(await _events(settings), await _replays(settings), segments)
+
+
+async def _events(settings: Settings) -> list[Labelled]:
+    async with reader(settings, settings.events_topic, "earliest", _PATIENCE_S) as consumer:
+        events = [decode_event(record.value or b"") async for record in read_to_end(consumer)]
+    return [
+        Labelled(
+            event.window_id,
+            event.device_id,
+            event.window_start,
+            event.activity,
+            event.activity_raw,
+        )
+        for event in events
+    ]
+
+
+async def _replays(settings: Settings) -> dict[str, list[Replay]]:
+    """Find the first record of every replay: its header says when which sample was streamed."""
+    replays: dict[str, list[Replay]] = defaultdict(list)
+    async with reader(settings, settings.readings_topic, "earliest", _PATIENCE_S) as consumer:
+        async for record in read_to_end(consumer):
+            for name, value in record.headers:
+                if name == REPLAY_HEADER:
+                    replays[(record.key or b"").decode()].append(_replay(value))
+    return replays
+
+
+def _replay(header: bytes) -> Replay:
+    try:
+        return msgspec.json.decode(header, type=Replay)
+    except msgspec.DecodeError as error:
+        raise DataError(f"a record's header {REPLAY_HEADER} is not ours: {error}") from None

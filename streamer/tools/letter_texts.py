@@ -1,0 +1,129 @@
+"""Dead letters for people, and as lines of a file that people correct."""
+
+import base64
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from rich.table import Table
+
+from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Format
+from streamer.datasets.files import replaced
+from streamer.errors import DataError
+from streamer.tools.dead_letters import Correction, Headers, Letter, LetterId, Survey
+
+_SHOWN_BYTES = 2000
+
+
+class _Line(msgspec.Struct):
+    """A letter in a file; bytes that are no UTF-8 are in base64."""
+
+    letter: str
+    reason: str
+    detail: str
+    key: str | None
+    value: str | None
+    headers: list[tuple[str, str | None]]
+    base64: bool = False
+    """Whether key, value and headers are."""
+
+
+def as_table(found: Survey) -> Table:
+    """Lay out the groups of a survey."""
+    table = Table(title=f"{len(found.letters)} dead letters")
+    for name in ("reason", "letters", "put back", "keys", "first (UTC)", "last (UTC)", "such as"):
+        table.add_column(
+            name, justify="right" if name in {"letters", "put back", "keys"} else "left"
+        )
+    for group in found.groups():
+        counts = map(str, (group.letters, group.put_back, group.keys))
+        table.add_row(
+            group.reason, *counts, _time(group.first_ms), _time(group.last_ms), group.example
+        )
+    return table
+
+
+def as_lines(letter: Letter) -> str:
+    """Write a letter so that a person can read it, whatever bytes it has."""
+    headers = ", ".join(f"{name}={value!r}" for name, value in letter.headers)
+    return (
+        f"{letter.id}  {_time(letter.timestamp_ms)}  {letter.reason}: {letter.detail}\n"
+        f"  from     {letter.topic} {letter.origin}\n"
+        f"  key      {letter.key!r:.300}\n"
+        f"  headers  {headers or '-'}\n"
+        f"  value    {_readable(letter)}"
+    )
+
+
+def exported(path: Path, letters: Sequence[Letter]) -> None:
+    """Write letters to a file, one JSON object a line.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    with replaced(path) as file:
+        for letter in letters:
+            file.write(msgspec.json.encode(_line(letter)) + b"\n")
+
+
+def imported(path: Path) -> dict[LetterId, Correction]:
+    """Read such a file back.
+
+    Raises:
+        DataError: a line is not what it should be; says which.
+    """
+    corrections = {}
+    for number, text in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            line = msgspec.json.decode(text, type=_Line)
+            decode = base64.b64decode if line.base64 else str.encode
+            key, value = (None if part is None else decode(part) for part in (line.key, line.value))
+            headers: Headers = [
+                (name, None if part is None else decode(part)) for name, part in line.headers
+            ]
+            corrections[LetterId.parse(line.letter)] = Correction(key, value, headers)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise DataError(
+                f"{path}, line {number}: {error}; a line is what `streamer dlq show --output` wrote"
+            ) from None
+    return corrections
+
+
+def _line(letter: Letter) -> _Line:
+    parts = [letter.key, letter.value, *(value for _, value in letter.headers)]
+    try:
+        texts, is_base64 = [None if part is None else part.decode() for part in parts], False
+    except UnicodeDecodeError:
+        texts = [None if part is None else base64.b64encode(part).decode() for part in parts]
+        is_base64 = True
+    names = [name for name, _ in letter.headers]
+    return _Line(
+        str(letter.id),
+        letter.reason,
+        letter.detail,
+        texts[0],
+        texts[1],
+        list(zip(names, texts[2:], strict=True)),
+        is_base64,
+    )
+
+
+def _readable(letter: Letter) -> str:
+    if letter.value is None:
+        return "null"
+    if dict(letter.headers).get(CONTENT_TYPE) == CONTENT_TYPES[Format.MSGPACK]:
+        try:
+            return f"{msgspec.msgpack.decode(letter.value)!r:.{_SHOWN_BYTES}}"
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            pass
+    try:
+        text = letter.value[:_SHOWN_BYTES].decode()
+    except UnicodeDecodeError:
+        text = letter.value[: _SHOWN_BYTES // 2].hex(" ")
+    rest = len(letter.value) - _SHOWN_BYTES
+    return text + (f" ... {rest:,} bytes more" if rest > 0 else "")
+
+
+def _time(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,126 @@
+"""Shows who is doing what: a live table on a terminal, a line for each change anywhere else."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from streamer.contracts.activities import UNKNOWN
+from streamer.contracts.events import ActivityEvent
+from streamer.kafka.reader import reader
+from streamer.settings import Settings
+from streamer.tools.board import Board, Device
+from streamer.tools.drifting import Drifting
+from streamer.tools.follow import News, follow
+
+_FRAME = 7
+"""Lines of the table around its rows."""
+
+_COLOURS = {
+    "walking": "green",
+    "walking_upstairs": "bright_green",
+    "walking_downstairs": "cyan",
+    "sitting": "yellow",
+    "standing": "bright_yellow",
+    "laying": "magenta",
+    UNKNOWN: "dim",
+}
+_OTHER_COLOUR = "blue"
+
+
+async def watch(settings: Settings, console: Console, *, from_beginning: bool) -> None:
+    """Follow the committed events and show them, until cancelled."""
+    # The client's complaints about lost connections would tear the table; we say it ourselves.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    start: Literal["earliest", "latest"] = "earliest" if from_beginning else "latest"
+    show = _live_table if console.is_terminal else _lines
+    drifting = Drifting(settings)
+    async with (
+        reader(settings, settings.events_topic, start) as consumer,
+        aclosing(follow(consumer)) as news,
+    ):
+        asking = asyncio.create_task(drifting.follow())
+        try:
+            await show(news, console, drifting)
+        finally:
+            asking.cancel()
+
+
+async def _live_table(news: AsyncIterator[News], console: Console, drifting: Drifting) -> None:
+    board = Board()
+    with Live(console=console, auto_refresh=False) as live:
+        async for arrived in news:
+            now_s = time.monotonic()
+            board.update(arrived.events, now_s)
+            rows = max(1, console.height - _FRAME)
+            shown = table(board, now_s, rows, arrived.trouble, drifting.words)
+            live.update(shown, refresh=True)
+
+
+async def _lines(news: AsyncIterator[News], console: Console, drifting: Drifting) -> None:
+    board, trouble, drift = Board(), "", ""
+    async for arrived in news:
+        lines = [line(event) for event in board.update(arrived.events, time.monotonic())]
+        if arrived.trouble != trouble:
+            trouble = arrived.trouble
+            lines.append(trouble or "connected again")
+        if drifting.words != drift:
+            drift = drifting.words
+            lines.append(drift or "no metrics any more")
+        for text in lines:
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def line(event: ActivityEvent) -> str:
+    """Write an event as one line: when, who, what, how sure."""
+    return (
+        f"{_clock(event.window_start)} {event.device_id} {event.activity} "
+        f"{_percent(event.confidence)}"
+    )
+
+
+def table(board: Board, now_s: float, rows: int, trouble: str, drift: str = "") -> Table:
+    """Lay out the board with at most ``rows`` devices, by name."""
+    shown = sorted(board.devices)[:rows]
+    hidden = len(board.devices) - len(shown)
+    more = f"and {hidden} more" if hidden else ""
+    result = Table(
+        title=f"{len(board.devices)} devices, {board.rate(now_s):.1f} events/s",
+        caption=trouble or "; ".join(filter(None, (more, drift))) or None,
+        caption_style="bold red" if trouble else "dim",
+    )
+    result.add_column("device")
+    result.add_column("activity", min_width=max(map(len, _COLOURS)))
+    result.add_column("confidence", justify="right")
+    result.add_column("since (UTC)")
+    result.add_column("for", justify="right")
+    result.add_column("windows", justify="right")
+    for name in shown:
+        result.add_row(Text(name), *_cells(board.devices[name]))
+    return result
+
+
+def _cells(device: Device) -> tuple[str | Text, ...]:
+    return (
+        Text(device.activity, style=_COLOURS.get(device.activity, _OTHER_COLOUR)),
+        _percent(device.confidence),
+        _clock(device.since_ms),
+        str(timedelta(seconds=device.duration_ms // 1000)),
+        str(device.windows),
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
+
+
+def _clock(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

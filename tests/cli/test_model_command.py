@@ -1,0 +1,161 @@
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from streamer.cli import main
+from streamer.datasets.class_names import classes_of, label_of
+from streamer.datasets.conversion import convert
+from streamer.datasets.recordings import read_sessions
+from streamer.datasets.table import Table
+from streamer.datasets.windows import NOTHING
+from streamer.model import artifact
+from streamer.training.train import train
+from tests.support.recordings import windows_of
+
+
+def streamer_model(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["model", *map(str, arguments)])
+
+
+def test_a_trained_model_can_be_shown(raw_dir: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    output = tmp_path / "mine.npz"
+
+    done = streamer_model("train", raw_dir, "--output", output, "--id", "mine", "--users", "1,3")
+    shown = streamer_model("show", output)
+
+    assert done.exit_code == 0
+    version = artifact.load(output).version
+    assert done.output.endswith(f"{output}: mine {version}\n")
+    rows = dict(line.split(maxsplit=1) for line in shown.output.splitlines() if line[0] != " ")
+    assert rows["model"].strip() == "mine"
+    assert rows["version"].strip() == version
+    assert rows["users"].strip() == "1, 3"
+
+
+def test_the_shipped_model_is_shown_by_default() -> None:
+    done = streamer_model("show")
+
+    assert done.exit_code == 0
+    assert artifact.load().version in done.output
+
+
+def test_a_file_that_is_no_model_is_an_error_without_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    path.write_text("hello")
+
+    done = streamer_model("show", path)
+
+    assert (done.exit_code, "not an intact .npz file" in done.output) == (1, True)
+
+
+def test_a_user_who_is_not_there_is_an_error_without_traceback(
+    raw_dir: Path, tmp_path: Path
+) -> None:
+    done = streamer_model("train", raw_dir, "--output", tmp_path / "m.npz", "--users", "anna")
+
+    assert (done.exit_code, "there is no user anna; there are 1, 2, 3" in done.output) == (1, True)
+    assert not (tmp_path / "m.npz").exists()
+
+
+@pytest.fixture(scope="module")
+def mine(raw_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("sklearn")
+    path = tmp_path_factory.mktemp("models") / "mine.npz"
+    artifact.save(path, train(windows_of(raw_dir, "1", "2"), "mine", "lda"))
+    return path
+
+
+def test_a_model_is_judged_and_says_whom_it_knows(raw_dir: Path, mine: Path) -> None:
+    done = streamer_model("evaluate", raw_dir, "--model", mine)
+
+    assert done.exit_code == 0, done.output
+    for figure in ("of one window", "smoothed", "calibration error", "transition AUROC"):
+        assert figure in done.stdout
+    assert "it has learned from these: users 1, 2" in done.stderr
+
+
+def test_a_way_to_learn_is_cross_validated_and_reported_as_a_page(
+    raw_dir: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    page = tmp_path / "report.html"
+
+    done = streamer_model("evaluate", raw_dir, "--cross-validate", "--json", "--report", page)
+
+    found = msgspec.json.decode(done.stdout)
+    assert found["macro_f1"] > 0.9
+    assert found["smoothed_macro_f1"] > 0.9
+    assert found["movement_auroc"] > 0.9
+    assert found["article_macro_f1"] == 0.92
+    assert set(found["people"]) == {"1", "2", "3"}
+    text = page.read_text()
+    assert f"{found['macro_f1']:.4f}" in text
+    assert text.count("<svg") == 4
+    assert "mathdefault" not in text
+    assert "http" not in text.replace("http://www.w3.org", "")
+
+
+def test_models_and_ways_to_learn_are_compared(raw_dir: Path, mine: Path) -> None:
+    done = streamer_model("compare", raw_dir, "lda", mine, "--json", "--users", "1,2,3")
+    shown = streamer_model("compare", raw_dir, mine, mine)
+
+    found = msgspec.json.decode(done.stdout)
+    assert list(found) == ["lda", str(mine)]
+    assert found["lda"]["difference"] == {"mean": 0, "error": 0, "better": 0, "worse": 0}
+    assert found[str(mine)]["macro_f1"] > 0.9
+    assert "+0.000±0.000 0:0" in shown.output
+
+
+def test_a_table_of_features_is_learned_from_too(raw_dir: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    windows = windows_of(raw_dir)
+    windows = windows.of((windows.copies == 0) & (windows.truths != NOTHING))
+    activities = classes_of(windows.truths.tolist())
+    labels = [label_of(truth) for truth in windows.truths.tolist()]
+    table = Table(windows.features, labels, windows.subjects.astype(int))
+    convert(table, tmp_path, with_subject=True)
+    output = tmp_path / "mine.npz"
+
+    done = streamer_model("train", tmp_path / "data.csv", "--output", output)
+
+    assert done.exit_code == 0, done.output
+    card = artifact.load(output).card
+    assert card.activities == activities
+    assert card.training.subjects == ("1", "2", "3")
+    assert card.training.judged.smoothed_macro_f1 is None
+
+
+def test_recordings_of_ones_own_are_learned_from(raw_dir: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    for session in read_sessions(raw_dir):
+        labels = np.full(len(session.acc_gyro), "", dtype="<U20")
+        for segment in session.segments:
+            labels[segment.start0 : segment.end0] = f"my {segment.activity}"
+        rows = [
+            ",".join([*map(str, sample), label])
+            for sample, label in zip(session.acc_gyro.tolist(), labels.tolist(), strict=True)
+        ]
+        header = "x,y,z,gyro_x,gyro_y,gyro_z,what"
+        (tmp_path / f"user{session.subject}.csv").write_text("\n".join([header, *rows]) + "\n")
+    output = tmp_path / "mine.npz"
+
+    columns = ("--columns", "acc=x/y/z,label=what")
+    done = streamer_model("train", tmp_path, "--output", output, *columns, "--algorithm", "lda")
+
+    assert done.exit_code == 0, done.output
+    card = artifact.load(output).card
+    assert card.training.subjects == ("user1", "user2", "user3")
+    assert "my_walking" in card.activities
+
+
+@pytest.mark.parametrize("columns", ["acc=x/y", "nonsense", "colour=red", "acc_unit=feet"])
+def test_columns_that_cannot_be_meant_are_a_mistake_of_usage(
+    raw_dir: Path, tmp_path: Path, columns: str
+) -> None:
+    done = streamer_model("train", raw_dir, "--output", tmp_path / "m.npz", "--columns", columns)
+
+    assert done.exit_code == 2

@@ -1,0 +1,123 @@
+"""The compiled reader: what it reads, it reads as the patient decoders do, bit for bit."""
+
+import json
+import random
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streamer.compiled import IS_COMPILED
+from streamer.contracts import decode as decoding
+from streamer.contracts.decimals import POWERS, UNUSUAL, read_number
+from streamer.contracts.fast_json import read_usual
+from streamer.contracts.readings import Decoded, Format
+from streamer.contracts.records import Records
+from tests.support.records import NOW_MS, SKEW_US, ARecord, Bad, Good, bad, fields, good, record
+
+pytestmark = pytest.mark.skipif(not IS_COMPILED, reason="numba is not installed")
+
+NUMBERS = 100_000
+SPACES = st.text(" \n\r\t", max_size=2)
+
+
+def read(text: str) -> float | None:
+    """The number, if the compiled reader reads all of it."""
+    buffer = np.frombuffer(text.encode(), np.uint8)
+    end, number = read_number(buffer, 0, len(buffer), POWERS)
+    assert end in (UNUSUAL, *range(1, len(buffer) + 1))
+    return number if end == len(buffer) else None
+
+
+def bits(number: float) -> bytes:
+    return struct.pack("d", number)
+
+
+@pytest.mark.parametrize("kind", ["short", "exact", "long", "halfway", "with exponent"])
+def test_numbers_are_the_nearest_doubles_to_the_last_bit(kind: str) -> None:
+    rng = random.Random(kind)
+    unusual = 0
+    for _ in range(NUMBERS):
+        match kind:
+            case "short":
+                text = repr(round(rng.gauss(0, 5), rng.randint(1, 9)))
+            case "exact":
+                text = repr(rng.uniform(-2, 2) * 2.0 ** rng.randint(-30, 30))
+            case "long":
+                text = f"{rng.randint(-(10**15), 10**15)}.{rng.randint(0, 9999):04d}"
+            case "halfway":
+                # Between two doubles; the one that ends in a zero bit is the right one.
+                text = f"{2 * (1 << 52 | rng.getrandbits(52)) + 1}.0"
+            case _:
+                text = f"{rng.randint(-(10**19) + 1, 10**19 - 1)}e{rng.randint(-64, 64)}"
+        number = read(text)
+        unusual += number is None
+        assert number is None or bits(number) == bits(float(text)), text
+    assert unusual < NUMBERS // 100
+
+
+@pytest.mark.parametrize("text", ["-0", "0", "-0.0", "-0e1", "1E+2", "1e-2", "9223372036854775807"])
+def test_zeros_and_forms_mean_what_json_says(text: str) -> None:
+    number = read(text)
+    assert number is not None
+    assert bits(number) == bits(float(json.loads(text)))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-", "+1", ".5", "1.", "01", "-01", "1e", "1e+", "1ee1", "NaN", "Infinity", "0x1"]
+)
+def test_what_json_forbids_is_not_read(text: str) -> None:
+    assert read(text) is None
+
+
+@pytest.mark.parametrize("samples", [1, 50])
+@pytest.mark.parametrize("form", [Format.JSON, Format.F32])
+def test_what_encoders_write_is_usual(form: Format, samples: int) -> None:
+    values = np.random.default_rng(1).normal(size=(samples, 6)).astype(np.float32).astype(float)
+    interval = None if samples == 1 else 20.0
+    one = loose = record("phone-17", NOW_MS + 0.25, interval, values, form)
+    if form is Format.JSON:
+        loose = ARecord(one.key, json.dumps(json.loads(one.value or b""), indent=1).encode())
+    usual = read_usual(Records.of([one, loose, one]))
+    assert usual.record.tolist() == [0, 1, 2]
+    assert usual.key.tolist() == [0, 0, 0]
+    np.testing.assert_array_equal(usual.values, np.concatenate([values] * 3))
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> ARecord:
+    """JSON in which a few bytes are others, or missing, or too many."""
+    data = list(fields().items())
+    one = dict(data, acc=[0.5, -1e-3, 2], gyro=[1.0, 0.25, 1e2])
+    del one["interval_ms"]
+    template = draw(st.sampled_from([dict(data), one, dict(draw(st.permutations(data)))]))
+    text = bytearray(json.dumps(template).encode())
+    for _ in range(draw(st.integers(0, 2))):
+        begin = draw(st.integers(0, len(text)))
+        end = draw(st.sampled_from([begin, begin + 1, begin + 3]))
+        text[begin:end] = draw(
+            st.sampled_from(
+                [b"", b" ", b",", b"0", b"-", b".", b"e", b"]", b"[", b'"', b"\\", b"}"]
+            )
+            | st.binary(max_size=2)
+        )
+    return ARecord(b"phone-17", bytes(text))
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(good() | bad | damaged(), min_size=1, max_size=20))
+def test_with_and_without_it_the_same_comes_out(
+    mixed: list[Good | Bad | ARecord],
+) -> None:
+    records = Records.of([one if isinstance(one, ARecord) else one.record for one in mixed])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "IS_COMPILED", False)
+        patiently = decoding.decode(records, SKEW_US)
+    assert plain(decoding.decode(records, SKEW_US)) == plain(patiently)
+
+
+def plain(decoded: Decoded) -> list[object]:
+    columns = (decoded.record, decoded.device, decoded.time_us, decoded.values.view(np.int64))
+    return [decoded.device_ids, decoded.rejects, *(column.tolist() for column in columns)]

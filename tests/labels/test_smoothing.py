@@ -1,0 +1,255 @@
+"""The forward filter, what is decided from its beliefs, and what devices are remembered by."""
+
+from collections.abc import Sequence
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.contracts.activities import UNKNOWN, checked
+from streamer.contracts.events import ActivityEvent, Reason, Reliability, decode_event, encode_event
+from streamer.labels.beliefs import Last
+from streamer.labels.decision import decide
+from streamer.labels.labelling import Labels
+from streamer.labels.policy import Policy
+from streamer.labels.smoothing import (
+    FLOOR,
+    TRUST,
+    ForwardFilter,
+    _compiled_step,
+    _uncompiled_step,
+    transitions,
+)
+from streamer.model.identity import ModelCard
+from streamer.predict.answers import Answers, Scored
+from streamer.predict.protocol import Prediction
+from streamer.stream.windows import Window
+
+SIX = ("walking", "walking_upstairs", "walking_downstairs", "sitting", "standing", "laying")
+TWELVE = (
+    *SIX,
+    *("standing>sitting", "sitting>standing", "sitting>laying"),
+    *("laying>sitting", "standing>laying", "laying>standing"),
+)
+OWN = ("rowing", "resting")
+HOP_MS = 1280
+
+
+def card(activities: Sequence[str]) -> ModelCard:
+    return ModelCard("m", "1", tuple(name.upper() for name in activities), tuple(activities))
+
+
+def sure(activities: Sequence[str], activity: str, share: float = 0.97) -> list[float]:
+    rest = (1 - share) / (len(activities) - 1)
+    return [share if name == activity else rest for name in activities]
+
+
+def windows(device_id: str, hops: Sequence[int]) -> list[Window]:
+    return [
+        Window(device_id, 1000 + hop * HOP_MS, 1.0, settled=True, follows=hop - 1 in hops or i > 0)
+        for i, hop in enumerate(hops)
+    ]
+
+
+def answered(activities: Sequence[str], scores: Sequence[Sequence[float]]) -> Answers:
+    return Answers.all(Prediction(np.array(scores, np.float64), card(activities)), "local")
+
+
+def labelled(
+    activities: Sequence[str], rows: Sequence[Sequence[float]], policy: Policy | None = None
+) -> list[ActivityEvent]:
+    """One device, window after window."""
+    labels = Labels(policy or Policy())
+    return labels.label(windows("a", range(len(rows))), answered(activities, rows))
+
+
+@pytest.mark.parametrize("activities", [SIX, TWELVE, OWN])
+def test_from_every_state_the_chances_add_up_and_everything_is_possible(
+    activities: tuple[str, ...],
+) -> None:
+    moves = transitions(activities)
+    np.testing.assert_allclose(moves.sum(axis=1), 1)
+    assert (moves > 0).all()
+
+
+def test_nobody_walks_out_of_a_chair_and_sitting_down_takes_a_movement_if_the_model_knows_one() -> (
+    None
+):
+    twelve, six = transitions(TWELVE), transitions(SIX)
+    at = TWELVE.index
+    assert twelve[at("sitting"), at("walking")] < twelve[at("standing"), at("walking")] / 5
+    assert six[at("sitting"), at("walking")] < six[at("standing"), at("walking")] / 5
+    assert (
+        twelve[at("standing"), at("sitting")] < twelve[at("standing"), at("standing>sitting")] / 5
+    )
+    assert six[at("standing"), at("sitting")] == six[at("standing"), at("walking")]
+
+
+def test_the_filter_is_the_textbook_recursion() -> None:
+    scores = np.random.default_rng(0).dirichlet(np.ones(12), size=20)
+    smoothing, moves = ForwardFilter(TWELVE), transitions(TWELVE)
+    weights = smoothing.weights(scores)
+    belief = smoothing.after(None, weights[0])
+    slow = np.array([1 / 12 * max(s, FLOOR) ** TRUST for s in scores[0]])
+    slow /= slow.sum()
+    for row, weight in zip(scores[1:], weights[1:], strict=True):
+        belief = smoothing.after(belief, weight)
+        prior = [sum(slow[i] * moves[i, j] for i in range(12)) for j in range(12)]
+        slow = np.array([p * max(s, FLOOR) ** TRUST for p, s in zip(prior, row, strict=True)])
+        slow /= slow.sum()
+    np.testing.assert_allclose(belief, slow, atol=2e-5)
+
+
+# window      0        1        2        3        4
+# alone       walking  walking  laying   walking  walking
+# smoothed    walking  walking  walking  walking  walking
+def test_a_slip_of_the_model_is_smoothed_away_and_still_seen_in_activity_raw() -> None:
+    walking, slip = sure(TWELVE, "walking"), sure(TWELVE, "laying", 0.8)
+    events = labelled(TWELVE, [walking, walking, slip, walking, walking])
+    assert [event.activity for event in events] == ["walking"] * 5
+    assert [event.activity_raw for event in events] == [
+        *["walking"] * 2,
+        "laying",
+        *["walking"] * 2,
+    ]
+    assert {event.reliability for event in events} == {Reliability.MODEL}
+
+
+def test_a_movement_between_postures_is_unknown_and_says_so() -> None:
+    postures = [
+        "standing",
+        "standing",
+        "standing>sitting",
+        "standing>sitting",
+        "sitting",
+        "sitting",
+    ]
+    events = labelled(TWELVE, [sure(TWELVE, name) for name in postures])
+    assert [event.activity for event in events] == [
+        *("standing", "standing", UNKNOWN, UNKNOWN, "sitting", "sitting"),
+    ]
+    assert [event.reason for event in events] == [
+        *(None, None, Reason.TRANSITION, Reason.TRANSITION, None, None),
+    ]
+
+
+@given(st.lists(st.sampled_from(TWELVE), min_size=1, max_size=8))
+def test_without_smoothing_every_window_stands_for_itself(names: list[str]) -> None:
+    alone = Policy(smoothing=False)
+    events = labelled(TWELVE, [sure(TWELVE, name) for name in names], alone)
+    for name, event in zip(names, events, strict=True):
+        assert event.activity == (name if name in SIX else UNKNOWN)
+        assert event.activity_raw == name or (name not in SIX and event.activity_raw in SIX)
+        assert event.posterior == {}
+
+
+def test_doubt_is_unknown_with_its_scores_or_decided_by_the_context() -> None:
+    walking = sure(SIX, "walking")
+    doubt = [0.34, 0.0, 0.0, 0.0, 0.36, 0.3]
+    rows = [walking, walking, doubt]
+    unknown = labelled(SIX, rows, Policy(smoothing=False, min_confidence=0.5))[-1]
+    assert (unknown.activity, unknown.reason, unknown.confidence) == (
+        *(UNKNOWN, Reason.CONFIDENCE, 0.36),
+    )
+    assert unknown.reliability is None
+    assert list(unknown.scores.values()) == doubt
+    context = labelled(SIX, rows, Policy(smoothing=False, min_confidence=0.5, context=True))[-1]
+    assert (context.activity, context.reason) == ("walking", None)
+    assert context.reliability is Reliability.CONTEXT
+    assert context.activity_raw == "standing"
+
+
+def test_classes_that_stand_for_the_same_activity_count_together() -> None:
+    [decision] = decide(np.array([[0.4, 0.3, 0.3]]), ("rowing", "resting", "resting"))
+    assert (decision.activity, decision.confidence) == ("resting", 0.6)
+
+
+# hop        0        1        2        3 (missing)        4
+# belief     a ------ b ------ c                           a
+def test_after_a_window_that_is_not_there_a_device_starts_afresh() -> None:
+    labels, walking = Labels(Policy()), sure(SIX, "walking")
+    events = labels.label(windows("a", [0, 1, 2, 4]), answered(SIX, [walking] * 4))
+    assert events[0].posterior == events[3].posterior
+    assert events[0].posterior["WALKING"] < events[1].posterior["WALKING"]
+
+
+def test_another_model_or_a_forgotten_device_starts_afresh() -> None:
+    labels, walking = Labels(Policy()), sure(SIX, "walking")
+    [first] = labels.label(windows("a", [0]), answered(SIX, [walking]))
+    [second] = labels.label(windows("a", [1]), answered(TWELVE, [sure(TWELVE, "walking")]))
+    assert len(second.posterior) == 12
+    labels.forget(["a"])
+    [third] = labels.label(windows("a", [2]), answered(TWELVE, [sure(TWELVE, "walking")]))
+    assert third.posterior == second.posterior
+    assert first.posterior != second.posterior
+
+
+def test_windows_without_an_answer_or_refused_are_no_memory() -> None:
+    labels, walking = Labels(Policy()), sure(SIX, "walking")
+    [only] = labels.label(windows("a", [0]), answered(SIX, [walking]))
+    whole = answered(SIX, [walking])
+    part = Scored(np.array([2]), whole.scored[0].prediction, "local")
+    events = labels.label(windows("a", [1, 2, 3]), Answers(3, [part], {0: "poison"}))
+    assert [event.window_start for event in events] == [1000 + 2 * HOP_MS, 1000 + 3 * HOP_MS]
+    assert events[0].reason is Reason.UNAVAILABLE
+    assert events[0].activity_raw is None
+    assert events[1].posterior == only.posterior
+
+
+@given(st.data())
+def test_whoever_reads_the_last_events_goes_on_to_the_same_bytes(data: st.DataObject) -> None:
+    devices = ["a", "b", "c"]
+    hops = data.draw(st.lists(st.tuples(st.sampled_from(devices), st.booleans()), max_size=30))
+    rows: list[Window] = []
+    at = dict.fromkeys(devices, 0)
+    for device, gap in hops:
+        at[device] += 3 if gap else 1
+        rows += windows(device, [at[device]])
+    shares = np.random.default_rng(len(rows)).dirichlet(np.full(12, 0.2), size=len(rows))
+    whole = Labels(Policy()).label(rows, answered(TWELVE, shares.tolist())) if rows else []
+    cut = data.draw(st.integers(0, len(rows)))
+
+    first = (
+        Labels(Policy()).label(rows[:cut], answered(TWELVE, shares[:cut].tolist())) if cut else []
+    )
+    published = {event.device_id: decode_event(encode_event(event)) for event in first}
+    later = Labels(Policy())
+    later.restore({device: Last.of(event) for device, event in published.items()})
+    rest = (
+        later.label(rows[cut:], answered(TWELVE, shares[cut:].tolist())) if cut < len(rows) else []
+    )
+    assert [encode_event(e) for e in first + rest] == [encode_event(e) for e in whole]
+
+
+@given(st.sampled_from([SIX, TWELVE, OWN]), st.integers(0, 2**32 - 1))
+def test_compiled_or_not_beliefs_are_the_same_to_the_bit(
+    activities: tuple[str, ...], seed: int
+) -> None:
+    scores = np.random.default_rng(seed).dirichlet(np.full(len(activities), 0.3), size=30)
+    smoothing = ForwardFilter(activities)
+    weights = smoothing.weights(scores)
+
+    def beliefs(step: object) -> list[bytes]:
+        with patch("streamer.labels.smoothing._step", step):
+            last, found = None, []
+            for row in weights:
+                last = smoothing.after(last, row)
+                found.append(last.tobytes())
+            return found
+
+    assert beliefs(_compiled_step) == beliefs(_uncompiled_step)
+
+
+@pytest.mark.parametrize(
+    ("names", "complaint"),
+    [
+        (["walking", "?"], "no activity"),
+        (["walking", "unknown"], "doubt"),
+        (["walking", ">"], "no activity"),
+    ],
+)
+def test_names_that_are_no_activities_are_found(names: list[str], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        checked(names)

@@ -1,0 +1,105 @@
+from time import perf_counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.special import softmax
+
+from streamer.arrays import Floats
+from streamer.model.artifact import Model
+from streamer.model.division import Division
+from streamer.predict.local import LocalPredictor
+
+NODES = (((0, 1), (2,), (3, 4, 5)), ((0,), (1,)), ((3,), (4,), (5,)))
+
+
+@pytest.fixture(scope="module")
+def features() -> Floats:
+    return np.random.default_rng(3).uniform(-1, 1, (140, 561))
+
+
+async def test_scores_are_products_of_what_the_nodes_say(model: Model, features: Floats) -> None:
+    logits = np.clip(features, -0.9, 0.8) @ model.weights.T + model.bias
+    expected = np.ones((len(features), 12))
+    first = 0
+    for node in model.card.nodes:
+        last = first + len(node.outcomes) - 1
+        shares = softmax(np.pad(logits[:, first:last], ((0, 0), (0, 1))), axis=1)
+        for share, classes in zip(shares.T, node.outcomes, strict=True):
+            expected[:, classes] *= share[:, None]
+        first = last
+
+    scores = (await LocalPredictor(model).predict(features)).scores
+    np.testing.assert_allclose(scores, expected, rtol=1e-10)
+
+
+def test_a_row_scores_the_same_to_the_last_bit_in_any_batch(model: Model, features: Floats) -> None:
+    alone = np.concatenate([model.probabilities(row[None]) for row in features])
+
+    for size in range(1, 71):
+        for first in (0, 1, 69):
+            batch = slice(first, first + size)
+            np.testing.assert_array_equal(model.probabilities(features[batch]), alone[batch])
+
+
+def test_the_layout_in_memory_does_not_matter(model: Model, features: Floats) -> None:
+    expected = model.probabilities(features)
+
+    np.testing.assert_array_equal(model.probabilities(np.asfortranarray(features)), expected)
+    np.testing.assert_array_equal(model.probabilities(features[::-1]), expected[::-1])
+
+
+def test_features_stay_as_they_are(model: Model, features: Floats) -> None:
+    before = features.copy()
+    model.probabilities(features)
+    np.testing.assert_array_equal(features, before)
+
+
+async def test_no_windows_give_no_scores(model: Model) -> None:
+    assert (await LocalPredictor(model).predict(np.zeros((0, 561)))).scores.shape == (0, 12)
+
+
+async def test_a_prediction_says_which_model_made_it(model: Model, features: Floats) -> None:
+    card = (await LocalPredictor(model).predict(features)).model
+
+    assert (card.id, card.version) == ("invented", model.version)
+    assert (card.labels[1], card.activities[1]) == ("WALKING_UPSTAIRS", "walking_upstairs")
+    assert (card.labels[7], card.activities[7]) == ("SIT_TO_STAND", "sitting>standing")
+
+
+def test_the_profile_is_what_the_file_says(model: Model) -> None:
+    profile = model.profile
+    assert profile.deciles.shape == (561, 9)
+    assert (profile.watched, len(profile.mix), len(profile.confidence)) == ((5, 3), 12, 10)
+
+
+@given(hnp.arrays(np.float64, (3, 5), elements=st.floats(-1e300, 1e300)))
+def test_logits_of_any_size_give_probabilities(logits: Floats) -> None:
+    probabilities = Division(NODES).probabilities(logits)
+
+    assert np.isfinite(probabilities).all()
+    assert (probabilities >= 0).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+
+
+def test_a_node_has_a_logit_less_than_outcomes() -> None:
+    division = Division(NODES)
+    logits = np.arange(5.0)[None]
+    assert division.rows == 5
+    assert division.of(0, logits).tolist() == [[0, 1, 0]]
+    assert division.of(1, logits).tolist() == [[2, 0]]
+    assert division.by_row([7, 8, 9]).tolist() == [7, 7, 8, 9, 9]
+
+
+def test_a_core_scores_a_hundred_thousand_windows_a_second(model: Model, features: Floats) -> None:
+    batch = np.concatenate([features, features])[:256]
+
+    def once() -> float:
+        start = perf_counter()
+        model.probabilities(batch)
+        return len(batch) / (perf_counter() - start)
+
+    # The best of many, and half of what is usual: a busy machine must not fail this.
+    assert max(once() for _ in range(300)) > 60_000

@@ -1,0 +1,97 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import logging
+import structlog
+from streamer.process import log
+from streamer.settings import Settings
+
+log.configure(Settings.load({"log_format": FORMAT, "log_level": LEVEL}))
+ours, theirs = structlog.get_logger("streamer.test"), logging.getLogger("aiokafka.test")
+ours.debug("ours, debug")
+ours.info("ours, info", partition=3)
+ours.error("ours, error")
+theirs.info("theirs, %s", "info")
+theirs.warning("theirs, %s", "warning")
+theirs.error("theirs, %s", "error")
+
+def log_in():
+    password = "hush"
+    raise OSError("refused")
+
+for logger in (ours, theirs):
+    try:
+        log_in()
+    except OSError:
+        logger.exception("failed")
+"""
+
+
+def logged(form: str, level: str) -> str:
+    """What a program that logs the lines above leaves on standard error."""
+    script = SCRIPT.replace("FORMAT", repr(form)).replace("LEVEL", repr(level))
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == ""
+    return done.stderr
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_traceback_is_logged_without_the_values_of_local_variables(form: str) -> None:
+    output = logged(form, "info")
+    assert output.count("Traceback (most recent call last)") == 2
+    assert output.count("OSError: refused") == 2
+    assert "hush" not in output
+
+
+def test_json_is_one_object_a_line_with_time_level_and_values() -> None:
+    lines = [json.loads(line) for line in logged("json", "info").splitlines()]
+    [info] = [line for line in lines if line["event"] == "ours, info"]
+    assert info.pop("timestamp").endswith("Z")
+    assert info == {"event": "ours, info", "level": "info", "partition": 3}
+
+
+@pytest.mark.parametrize(
+    ("level", "events"),
+    [
+        ("debug", ["ours, debug", "ours, info", "ours, error", "theirs, warning", "theirs, error"]),
+        ("info", ["ours, info", "ours, error", "theirs, warning", "theirs, error"]),
+        ("error", ["ours, error", "theirs, error"]),
+    ],
+)
+def test_libraries_are_heard_from_warnings_on_and_nobody_below_the_level(
+    level: str, events: list[str]
+) -> None:
+    lines = [json.loads(line) for line in logged("json", level).splitlines()]
+    assert [line["event"] for line in lines] == [*events, "failed", "failed"]
+
+
+def test_lines_of_a_library_tell_which_it_is() -> None:
+    lines = [json.loads(line) for line in logged("json", "error").splitlines()]
+    assert [line.get("logger") for line in lines if line["event"] == "theirs, error"] == [
+        "aiokafka.test"
+    ]
+
+
+def test_a_library_that_says_the_same_all_the_time_is_heard_once_in_a_while() -> None:
+    script = """
+import logging
+from streamer.process import log
+from streamer.settings import Settings
+
+log.configure(Settings.load({"log_format": "json"}))
+for attempt in range(1000):
+    logging.getLogger("aiokafka.test").error("attempt %s failed", attempt)
+    logging.getLogger("streamer.test").error("ours %s", attempt)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert [event for event in events if event.startswith("attempt")] == ["attempt 0 failed"]
+    assert sum(event.startswith("ours") for event in events) == 1000

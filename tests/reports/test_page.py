@@ -1,0 +1,137 @@
+import importlib.util
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from streamer.errors import DataError
+from streamer.reports.page import (
+    Bars,
+    Facts,
+    Grid,
+    Note,
+    Picture,
+    Section,
+    Text,
+    render,
+    styled,
+    svg,
+)
+
+VOID = {"meta", "link"}
+
+
+class Reader(HTMLParser):
+    """Collects the texts of a page, and sees that every element is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data.strip())
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def drawn(name: str = "one") -> str:
+    with styled():
+        figure = Figure(figsize=(3, 2))
+        axes = figure.subplots()
+        axes.plot([1, 3, 2], label=name)
+        axes.legend()
+        return svg(figure)
+
+
+def page_of_everything() -> str:
+    return render(
+        "A title",
+        [
+            Section("First", [Text("words"), Note("mind this"), Facts([("windows", "7,352")])]),
+            Section(
+                "Second",
+                [
+                    Picture(drawn(), "a line"),
+                    Picture(drawn("two"), "another"),
+                    Grid(["name", "count", "share"], [["a", 12345, 0.25], ["b", 2, float("nan")]]),
+                    Grid(["name", ""], [["c", Bars([0, 2, 4])]], folded="All of them"),
+                ],
+            ),
+        ],
+        subtitle="about this",
+    )
+
+
+def test_a_page_shows_everything_it_was_given() -> None:
+    texts = read(page_of_everything()).texts
+    shown = ("A title", "about this", "First", "words", "mind this", "7,352", "windows", "a line")
+    for text in (*shown, "another", "one", "12,345", "0.250", "–", "All of them"):
+        assert text in texts
+
+
+def test_a_page_needs_nothing_from_elsewhere() -> None:
+    page = page_of_everything()
+    assert "//" not in re.sub(r"<script>.*</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"(src|href)=\"(?!#|data:)", page)
+    assert "@import" not in page
+    assert "url(" not in page.replace("url(#", "")
+
+
+def test_ids_on_a_page_are_unique_or_of_the_same_thing() -> None:
+    defined: dict[str, set[str]] = {}
+    for tag, identity in re.findall(
+        r"<((?:\w+)[^>]*?) id=\"([^\"]+)\"[^>]*>", page_of_everything()
+    ):
+        defined.setdefault(identity, set()).add(tag)
+    assert all(len(tags) == 1 for tags in defined.values())
+
+
+def test_the_same_figure_is_the_same_text() -> None:
+    assert drawn() == drawn()
+    assert drawn() != drawn("two")
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"))))
+def test_texts_cannot_break_out_of_their_place(text: str) -> None:
+    given = f"<b>{text}</b><script>"
+    page = render(
+        given,
+        [Section(given, [Text(given), Facts([(given, given)]), Grid([given], [[given]])])],
+    )
+    reader = read(page)
+    assert "b" not in reader.tags
+    assert reader.tags.count("script") == 1
+    assert reader.texts.count(given.strip()) == 9
+
+
+def test_a_histogram_in_a_cell_is_as_high_as_its_largest_count() -> None:
+    assert Bars([0, 2, 4]).path == "M0 1V1h1V0.5h1V0h1V1Z"
+    assert Bars([0, 0]).path == "M0 1V1h1V1h1V1Z"
+
+
+def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "streamer.reports.page.find_spec",
+        lambda name: None if name == "jinja2" else importlib.util.find_spec(name),
+    )
+    with pytest.raises(DataError, match=r"needs jinja2.*pip install 'streamer\[train\]'"):
+        render("title", [])

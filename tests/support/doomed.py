@@ -1,0 +1,53 @@
+"""Runs our command line until it is about to do a certain thing for the n-th time, then is struck.
+
+    python -m tests.support.doomed POINT N SIGKILL run --bootstrap-servers ...
+
+With SIGKILL nothing is flushed, nothing says goodbye; with SIGSTOP it may wake up later.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from streamer.cli import main
+from streamer.flow.stages import Stages
+from streamer.kafka.lane import Lane
+from streamer.kafka.sink import PartitionSink
+
+POINTS: dict[str, tuple[type, str]] = {
+    "before computing": (Stages, "compute"),
+    "before predicting": (Stages, "_featured"),
+    "inside a transaction, before anything is sent": (PartitionSink, "_send"),
+    "after sending, before the position": (AIOKafkaProducer, "send_offsets_to_transaction"),
+    "after the position, before the commit": (AIOKafkaProducer, "commit_transaction"),
+    "after a commit": (PartitionSink, "_account"),
+    "after fencing, before reading the position": (Lane, "_committed"),
+    "during recovery": (Stages, "replay"),
+}
+EXACTLY_ONCE = list(POINTS)
+POINTS["at least once: after sending, before the position"] = (AIOKafkaConsumer, "commit")
+
+
+def doom(point: str, passage: int, blow: signal.Signals) -> None:
+    """Send this process a signal at the n-th passage of a point."""
+    owner, name = POINTS[point]
+    doomed: Callable[..., Any] = getattr(owner, name)
+    passages = 0
+
+    def killing(*args: Any, **kwargs: Any) -> Any:
+        nonlocal passages
+        passages += 1
+        if passages == passage:
+            os.kill(os.getpid(), blow)
+        return doomed(*args, **kwargs)
+
+    setattr(owner, name, killing)
+
+
+if __name__ == "__main__":
+    doom(sys.argv[1], int(sys.argv[2]), signal.Signals[sys.argv[3]])
+    main(sys.argv[4:], prog_name="streamer")

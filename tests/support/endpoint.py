@@ -1,0 +1,39 @@
+"""A prediction server in the process, and the AWS SDK pointed at it."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import numpy as np
+import pytest
+
+from streamer.arrays import Floats
+from streamer.endpoint.faults import Fault
+from streamer.endpoint.served import load
+from streamer.endpoint.server import serving
+from streamer.settings import Settings
+
+Serve = Callable[..., AbstractAsyncContextManager[str]]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Starts servers of the shipped model, with faults."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+
+    @contextlib.asynccontextmanager
+    async def start(*faults: str, port: int = 0) -> AsyncIterator[str]:
+        served = load(None, Settings().activities)
+        parsed = [Fault.parse(fault) for fault in faults]
+        async with serving(served, "127.0.0.1", port, parsed) as address:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+            yield address
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def features() -> Floats:
+    return np.random.default_rng(1).uniform(-1, 1, (150, 561))

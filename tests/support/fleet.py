@@ -1,0 +1,124 @@
+"""Worker processes that are started, killed and stopped, and what their logs tell."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from streamer.settings import Settings
+
+PATIENCE_S = 180.0
+
+
+class Fleet:
+    """Workers of one group."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._folder = folder
+        self._flags = [
+            *("--bootstrap-servers", settings.bootstrap_servers),
+            *("--readings-topic", settings.readings_topic),
+            *("--events-topic", settings.events_topic),
+            *("--dlq-topic", settings.dlq_topic),
+            *("--group-id", settings.group_id),
+            *("--allowed-lateness-ms", str(settings.allowed_lateness_ms)),
+            *("--delivery", settings.delivery),
+            *("--commit-interval-ms", str(settings.commit_interval_ms)),
+            *("--max-reject-share", "1", "--session-timeout-s", "6", "--http-port", "0"),
+        ]
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.kills = 0
+        self._begin: dict[str, int] = {}
+
+    def start(
+        self,
+        name: str,
+        *flags: str,
+        doom: tuple[str, int] | None = None,
+        blow: signal.Signals = signal.SIGKILL,
+    ) -> None:
+        """Start a worker; doomed ones are struck when they get to a point for the n-th time."""
+        program = ["streamer"]
+        if doom:
+            program = ["tests.support.doomed", doom[0], str(doom[1]), blow.name]
+        command = [sys.executable, "-m", *program, "run", *self._flags, *flags]
+        with self.log(name).open("ab") as log:
+            self._begin[name] = log.tell()
+            self.running[name] = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL."""
+        worker = self.running.pop(name)
+        if worker.poll() is None:
+            self.kills += 1
+        worker.kill()
+        worker.wait()
+
+    def stop(self, *names: str) -> None:
+        """SIGTERM; all of them must end well."""
+        for name in names:
+            # Before that there is nothing to end well.
+            until(partial(self._is_working, name))
+            self.running[name].send_signal(signal.SIGTERM)
+        for name in names:
+            assert self.running[name].wait(PATIENCE_S) == 0, self.text(name)
+            del self.running[name]
+
+    def wait(self, name: str) -> int:
+        """Wait for the end of a worker; its exit code, negative if it was killed."""
+        code = self.running[name].wait(PATIENCE_S)
+        del self.running[name]
+        self.kills += code == -signal.SIGKILL
+        return code
+
+    def run_to_end(self, *flags: str) -> None:
+        """A worker that takes in what there is and ends."""
+        self.start("last", "--until-end", *flags)
+        assert self.wait("last") == 0, self.text("last")
+
+    def log(self, name: str) -> Path:
+        """The file to which a worker writes."""
+        return self._folder / f"{name}.log"
+
+    def says(self, name: str, words: str, times: int = 1) -> None:
+        """Wait until a worker has logged something, so many times."""
+        worker = self.running[name]
+        until(lambda: self.text(name).count(words) >= times or worker.poll() is not None)
+        assert self.text(name).count(words) >= times, self.text(name)
+
+    def text(self, name: str) -> str:
+        """What a worker has logged."""
+        return self.log(name).read_text(encoding="utf-8", errors="replace")
+
+    def _is_working(self, name: str) -> bool:
+        return b"working" in self.log(name).read_bytes()[self._begin[name] :]
+
+    def count(self, words: str) -> int:
+        """How often all workers together have logged something."""
+        return sum(path.read_text(errors="replace").count(words) for path in self._logs())
+
+    def _logs(self) -> Iterator[Path]:
+        yield from self._folder.glob("*.log")
+
+
+@contextmanager
+def fleet(settings: Settings, folder: Path) -> Iterator[Fleet]:
+    """A fleet of which nobody is left in the end."""
+    workers = Fleet(settings, folder)
+    try:
+        yield workers
+    finally:
+        for name in list(workers.running):
+            workers.kill(name)
+
+
+def until(condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+    """Wait for something that other processes do."""
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {patience_s:g} s"
+        time.sleep(0.05)

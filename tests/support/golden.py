@@ -1,0 +1,147 @@
+"""What must come out of a log, computed in one go without Kafka, and how it compares."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from aiokafka import ConsumerRecord
+
+from streamer.contracts.dead_letters import ORIGIN_OFFSET, ORIGIN_PARTITION, REASON
+from streamer.contracts.events import decode_event, encode_event
+from streamer.contracts.records import Records
+from streamer.flow.pipeline import predicted
+from streamer.flow.rejects import RejectLimit
+from streamer.flow.stages import Output, Stages
+from streamer.kafka.reader import read_to_end, reader
+from streamer.metrics import Metrics
+from streamer.model import artifact
+from streamer.predict.answers import asking
+from streamer.predict.local import LocalPredictor
+from streamer.settings import Settings
+from streamer.stream.position import Position
+from tests.support.log import Log
+
+
+@dataclass
+class Published:
+    """Events of each device in their order, and dead letters by where they come from."""
+
+    events: dict[str, list[bytes]] = field(default_factory=dict)
+    letters: Counter[tuple[int, int, bytes, bytes | None]] = field(default_factory=Counter)
+    """Partition, offset, reason and value of the record that was refused."""
+
+    def add(self, partition: int, outputs: Sequence[Output]) -> Self:
+        """What a sink was given."""
+        for output in outputs:
+            for event in output.events:
+                self.events.setdefault(event.device_id, []).append(encode_event(event))
+            for letter in output.dead_letters:
+                place = (partition, letter.record.offset)
+                self.letters[(*place, letter.reason.encode(), letter.record.value)] += 1
+        return self
+
+    def add_event(self, record: "ConsumerRecord[bytes | None, bytes | None]") -> None:
+        """An event as it stands in the topic."""
+        self.events.setdefault((record.key or b"").decode(), []).append(record.value or b"")
+
+    def add_letter(self, record: "ConsumerRecord[bytes | None, bytes | None]") -> None:
+        """A dead letter as it stands in the topic."""
+        headers = dict(record.headers)
+        place = [int(headers[name] or b"") for name in (ORIGIN_PARTITION, ORIGIN_OFFSET)]
+        self.letters[(place[0], place[1], headers[REASON] or b"", record.value)] += 1
+
+
+def make_stages(settings: Settings, position: Position | None = None) -> Stages:
+    """A partition's memory, from its beginning."""
+    limit = RejectLimit(1, 1, lambda: 0.0)
+    return Stages(settings, Metrics(), position or Position(0, 0), limit)
+
+
+async def golden(log: Log, settings: Settings) -> Published:
+    """Compute everything in one batch a partition."""
+    ask, metrics = asking(LocalPredictor(artifact.load())), Metrics()
+    published = Published()
+    for partition, records in enumerate(log):
+        if not records:
+            continue
+        stages = make_stages(settings)
+        end = len(records)
+        for computed in (stages.compute(Records.of(records), end), stages.finish(end)):
+            published.add(partition, [stages.label(await predicted(computed, ask, metrics))])
+    return published
+
+
+async def read_published(settings: Settings) -> Published:
+    """What a consumer of committed records sees."""
+    found = Published()
+    async with asyncio.timeout(60):
+        async with reader(settings, settings.events_topic, "earliest", 10) as consumer:
+            async for record in read_to_end(consumer):
+                found.add_event(record)
+        async with reader(settings, settings.dlq_topic, "earliest", 10) as consumer:
+            async for record in read_to_end(consumer):
+                found.add_letter(record)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How what was found differs from what was expected."""
+
+    lost: int
+    duplicated: int
+    different: int
+    disordered: list[str]
+    examples: list[object]
+    """Some of what is missing."""
+
+    def __str__(self) -> str:
+        return f"{self.lost} lost, {self.duplicated} duplicated, {self.different} different"
+
+    @property
+    def good(self) -> bool:
+        """Whether there is no difference at all."""
+        return not (self.lost or self.duplicated or self.different or self.disordered)
+
+
+def compare(expected: Published, found: Published) -> Verdict:
+    """Compare sets, bytes, and the order of each device's events."""
+    wanted = _counted(expected)
+    seen = _counted(found)
+    missing, surplus = wanted - seen, seen - wanted
+    duplicated = sum(n for item, n in surplus.items() if item in wanted)
+    different = surplus.total() - duplicated
+    disordered = [
+        device
+        for device, events in expected.events.items()
+        if list(dict.fromkeys(found.events.get(device, []))) != events
+    ]
+    # What is there with other bytes is different, not lost.
+    lost = max(0, missing.total() - different)
+    return Verdict(lost, duplicated, different, disordered, list(missing)[:10])
+
+
+def _counted(published: Published) -> Counter[object]:
+    counted: Counter[object] = Counter(published.letters)
+    for device, events in published.events.items():
+        counted.update((device, event) for event in events)
+    return counted
+
+
+def as_local(published: Published) -> Published:
+    """What an endpoint that serves the shipped model has decided, as if it had been at home."""
+    events = {
+        device: [encode_event(replace(decode_event(each), predictor="local")) for each in events]
+        for device, events in published.events.items()
+    }
+    return Published(events, published.letters)
+
+
+def windows_of(published: Published) -> dict[str, list[str]]:
+    """The identities of each device's windows, in the order of the events."""
+    return {
+        device: [decode_event(event).window_id for event in events]
+        for device, events in published.events.items()
+    }

@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamer.datasets.class_names import PUBLIC_NAMES, activity_named
+from streamer.datasets.windows import Windows
+from streamer.features import NAMES
+from streamer.model.artifact import DECILES, Model
+from streamer.model.card import FEATURES, SHARES, Card, Figures, Node, Training, Usual
+from streamer.training.structure import tree
+from tests.support.recordings import windows_of, write_raw_dir
+
+LABELS = tuple(PUBLIC_NAMES.values())
+ACTIVITIES = tuple(map(activity_named, LABELS))
+
+TRAINING = Training(
+    algorithm="none",
+    data="nothing",
+    seed=0,
+    subjects=("1", "2"),
+    windows=10,
+    copies=0,
+    judged=Figures(2, 0.5, None, 0.1, None),
+)
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    """Invented numbers for the classes of the public data set."""
+    rng = np.random.default_rng(7)
+    nodes = tree(ACTIVITIES)
+    rows = sum(len(outcomes) - 1 for outcomes in nodes)
+    card = Card(
+        id="invented",
+        feature_set=FEATURES,
+        labels=LABELS,
+        activities=ACTIVITIES,
+        nodes=tuple(Node(outcomes, 1.5) for outcomes in nodes),
+        training=TRAINING,
+        usual=Usual((5, 3), (1 / 12,) * 12, (1 / SHARES,) * SHARES),
+    )
+    return Model(
+        card,
+        low=np.full(len(NAMES), -0.9),
+        high=np.full(len(NAMES), 0.8),
+        weights=rng.normal(size=(rows, len(NAMES))) / 10,
+        bias=rng.normal(size=rows),
+        deciles=np.sort(rng.uniform(-1, 1, (len(NAMES), DECILES)), axis=1),
+    )
+
+
+@pytest.fixture(scope="session")
+def raw_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recordings of three invented people."""
+    return write_raw_dir(tmp_path_factory.mktemp("RawData"))
+
+
+@pytest.fixture(scope="session")
+def windows(raw_dir: Path) -> Windows:
+    """Windows of these recordings and of two varied copies of each."""
+    return windows_of(raw_dir)

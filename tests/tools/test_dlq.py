@@ -1,0 +1,116 @@
+"""`streamer dlq` on a real Kafka."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from aiokafka import AIOKafkaProducer
+from click.testing import CliRunner, Result
+
+from streamer.cli import main
+from streamer.contracts.dead_letters import dead_letter_headers
+from streamer.contracts.records import OneRecord
+from streamer.kafka import topics
+from streamer.kafka.reader import read_to_end, reader
+from streamer.settings import Settings
+from streamer.tools.dead_letters import RECEIPT, REPLAYED_FROM
+from tests.conftest import MakeSettings
+
+REFUSED: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], str]] = [
+    (b"phone-1", b"{", [], "malformed"),
+    (b"phone-2", None, [], "tombstone"),
+    (b"phone-2", b'{"a": 1}', [("content-type", b"text/plain")], "content_type"),
+    (b"\xff\x00", b"\xfe" * 5000, [("h", None)], "key"),
+    (None, b"\x82\xa1a", [("content-type", b"application/msgpack")], "malformed"),
+]
+
+
+async def refuse(settings: Settings) -> None:
+    """Dead letters as a worker writes them, 0:0 to 0:4."""
+    await topics.ensure(settings)
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
+        for offset, (key, value, headers, reason) in enumerate(REFUSED):
+            record = OneRecord(key, value, headers, 0, offset)
+            said = dead_letter_headers(record, settings.readings_topic, 0, reason, f"no {offset}")
+            await producer.send_and_wait(settings.dlq_topic, value, key, 0, headers=said)
+
+
+async def dlq(settings: Settings, command: str, *arguments: str) -> Result:
+    flags = [
+        *("--bootstrap-servers", settings.bootstrap_servers),
+        *("--readings-topic", settings.readings_topic, "--dlq-topic", settings.dlq_topic),
+    ]
+    return await asyncio.to_thread(CliRunner().invoke, main, ["dlq", command, *flags, *arguments])
+
+
+Put = list[tuple[bytes | None, bytes | None, dict[str, bytes | None]]]
+
+
+async def readings(settings: Settings) -> Put:
+    async with reader(settings, settings.readings_topic, "earliest", 10) as consumer:
+        return [(r.key, r.value, dict(r.headers)) async for r in read_to_end(consumer)]
+
+
+async def test_letters_are_counted_by_reason_and_shown_whatever_they_hold(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(partitions=1)
+    await refuse(settings)
+    groups = json.loads((await dlq(settings, "list", "--json")).output)
+    assert {group["reason"]: group["letters"] for group in groups} == {
+        "malformed": 2,
+        "tombstone": 1,
+        "content_type": 1,
+        "key": 1,
+    }
+    assert "5 dead letters" in (await dlq(settings, "list")).output
+    shown = (await dlq(settings, "show")).output
+    assert all(f"no {i}" in shown for i in range(5))
+    assert f"from     {settings.readings_topic} 0:3" in shown
+    one = (await dlq(settings, "show", "0:2")).output
+    assert one.count("from  ") == 1
+    assert '{"a": 1}' in one
+    missing = await dlq(settings, "show", "0:99")
+    assert (missing.exit_code, "no such dead letter at 0:99" in missing.output) == (1, True)
+    wrong = await dlq(settings, "show", "nine")
+    assert (wrong.exit_code, "'nine' is not PARTITION:OFFSET" in wrong.output) == (2, True)
+
+
+async def test_letters_go_back_once_as_they_came(make_settings: MakeSettings) -> None:
+    settings = make_settings(partitions=1)
+    await refuse(settings)
+    dry = await dlq(settings, "replay", "--dry-run")
+    assert dry.output == "5 letters to put back\n"
+    assert await readings(settings) == []
+    assert (await dlq(settings, "replay", "0:2", "--yes")).output.endswith("put back 1 letters\n")
+    assert (await dlq(settings, "replay", "--yes")).output.endswith("put back 4 letters\n")
+    assert (await dlq(settings, "replay", "--yes")).output == "0 letters to put back\n"
+    order = [2, 0, 1, 3, 4]
+    assert await readings(settings) == [
+        (key, value, dict(headers) | {REPLAYED_FROM: f"{settings.dlq_topic}:0:{i}".encode()})
+        for i, (key, value, headers, _) in ((i, REFUSED[i]) for i in order)
+    ]
+    async with reader(settings, settings.dlq_topic, "earliest", 10) as consumer:
+        receipts = [r.headers async for r in read_to_end(consumer) if RECEIPT in dict(r.headers)]
+    assert len(receipts) == 5
+    groups = json.loads((await dlq(settings, "list", "--json")).output)
+    assert sum(group["put_back"] for group in groups) == 5
+
+
+async def test_letters_go_back_corrected(make_settings: MakeSettings, tmp_path: Path) -> None:
+    settings = make_settings(partitions=1)
+    await refuse(settings)
+    file = tmp_path / "letters.jsonl"
+    await dlq(settings, "show", "--reason", "malformed", "--output", str(file))
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["letter"] for line in lines] == ["0:0", "0:4"]
+    lines[0]["value"] = '{"device_id": "phone-1"}'
+    file.write_text("\n".join(map(json.dumps, lines)))
+    done = await dlq(settings, "replay", "--from", str(file), "--yes")
+    assert done.output.endswith("put back 2 letters\n")
+    values = [value for _, value, _ in await readings(settings)]
+    assert values == [b'{"device_id": "phone-1"}', REFUSED[4][1]]
+
+    file.write_text(json.dumps(lines[0]) + '\n{"letter": 7}\n')
+    wrong = await dlq(settings, "replay", "--from", str(file), "--yes")
+    assert (wrong.exit_code, f"{file}, line 2: " in wrong.output) == (1, True)

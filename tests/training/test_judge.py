@@ -1,0 +1,139 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from streamer.datasets.windows import NOTHING, Windows
+from streamer.labels.smoothing import forward_filter
+from streamer.reports.judged_report import confused, difference, errors_by_person, people
+from streamer.training.judge import Judged, judge
+
+SIT, STAND, UP = "sitting", "standing", "sitting>standing"
+CLASSES = (SIT, STAND, UP)
+
+
+def windows(truths: str, recording: str = "a", subject: str = "1") -> Windows:
+    """Windows of a recording: s is sitting, S standing, u standing up, anything else nothing."""
+    names = {"s": SIT, "S": STAND, "u": UP}
+    n = len(truths)
+    return Windows(
+        features=np.random.default_rng(1).normal(size=(n, 561)),
+        truths=np.array([names.get(each, NOTHING) for each in truths]),
+        subjects=np.full(n, subject),
+        recordings=np.full(n, recording),
+        starts=np.arange(n) * 64,
+        copies=np.zeros(n, np.int64),
+    )
+
+
+def scores(said: str, sure: float = 0.8) -> np.ndarray:
+    """Of windows that are called so."""
+    found = np.full((len(said), 3), (1 - sure) / 2)
+    found[np.arange(len(said)), ["sSu".index(each) for each in said]] = sure
+    return found
+
+
+def judged(truths: str, said: str, sure: float = 0.8) -> Judged:
+    return judge(windows(truths), CLASSES, scores(said, sure))
+
+
+def test_windows_alone_are_called_by_their_likeliest_activity() -> None:
+    found = judged("ssSS", "sSSu")
+
+    # The last one is likeliest a movement; of the activities, none is likelier than the other.
+    assert found.said.tolist() == [SIT, STAND, STAND, SIT]
+    assert found.window.counts.tolist() == [[1, 1], [1, 1]]
+
+
+def test_smoothed_is_what_the_filter_and_the_rule_make_of_it() -> None:
+    found = judged("sssss.uuSSS", "ssSss.uuSSS".replace(".", "u"), sure=0.9)
+
+    smooth = forward_filter(CLASSES)
+    belief, beliefs = None, []
+    for weights in smooth.weights(found.scores):
+        belief = smooth.after(belief, weights)
+        beliefs.append(belief)
+    assert found.beliefs is not None
+    np.testing.assert_array_equal(found.beliefs, beliefs)
+    assert found.published is not None
+    assert found.published.tolist() == [*[SIT] * 5, *["unknown"] * 3, *[STAND] * 3]
+    assert found.unknown_shares() == (1, 0)
+
+
+def test_every_recording_is_smoothed_by_itself() -> None:
+    both = Windows.joined([windows("sss"), windows("SSS", "b")])
+    said = scores("sssSSS")
+
+    alone = judge(windows("SSS", "b"), CLASSES, said[3:]).beliefs
+    together = judge(both, CLASSES, said).beliefs
+
+    assert alone is not None
+    assert together is not None
+    np.testing.assert_array_equal(together[3:], alone)
+
+
+def test_windows_that_do_not_follow_one_another_are_not_smoothed() -> None:
+    some = windows("sS")
+    apart = Windows(
+        some.features, some.truths, some.subjects, np.array(["1", "2"]), some.starts, some.copies
+    )
+
+    found = judge(apart, CLASSES, scores("sS"))
+
+    assert (found.smoothed, found.published, found.unknown_shares()) == (None, None, None)
+
+
+def test_movements_that_stand_out_have_an_area_of_one() -> None:
+    assert judged("ssuuSS", "ssuuSS").movement_auroc == 1
+    assert judged("ssSS", "ssSS").movement_auroc is None
+
+
+# true       s s s s . u S S S S S . s s s
+# called     s S s s . u s s S S S . S S S
+@pytest.mark.parametrize(
+    ("truths", "called", "expected"),
+    [
+        # Standing is seen after two windows, sitting never; within an activity it changes thrice.
+        ("ssss.uSSSSS.sss", "sSsssusSSSSSSSS", (2, 1, 1, 3)),
+        ("ssss.uSSSSS.sss", "ssssuuSSSSSusss", (2, 0, 0, 0)),
+        ("ssss", "ssss", (0, 0, 0, 0)),
+        ("....", "ssss", (0, 0, 0, 0)),
+    ],
+)
+def test_changes_are_followed(
+    truths: str, called: str, expected: tuple[int, int, float, int]
+) -> None:
+    found = judged(truths, called)
+    names = np.array(CLASSES)[["sSu".index(each) for each in called]]
+    within = sum(one == other and one in "sS" for one, other in pairwise(truths))
+    changes, missed, delay, flips = expected
+
+    a_minute = flips / within * 60 / 1.28 if within else 0
+    seen = found.changes(names)
+    assert (seen.changes, seen.missed, seen.delay) == (changes, missed, delay)
+    assert seen.false_a_minute == pytest.approx(a_minute)
+
+
+def test_people_are_judged_each_by_themselves() -> None:
+    both = Windows.joined([windows("ssSS"), windows("ssSS", "b", subject="2")])
+    found = judge(both, CLASSES, scores("ssSSsSSS"))
+
+    assert people(found)["1"][0] == 1
+    assert people(found)["2"][0] == pytest.approx((2 / 3 + 4 / 5) / 2, abs=1e-6)
+    assert errors_by_person(found)["2"][SIT][:2] == [2, 1]
+    better = difference(judge(both, CLASSES, scores("ssSSssSS")), found, smoothed=False)
+    assert better is not None
+    assert (better.better, better.worse) == (1, 0)
+    assert better.mean == pytest.approx((1 - people(found)["2"][0]) / 2, abs=1e-6)
+
+
+def test_what_is_confused_names_the_features_that_would_tell() -> None:
+    found = judged("ssssSSSS", "ssSSsSSS")
+    found.windows.features[:, 40] = [0, 0.1, 0, 0.1, 5, 5.1, 5, 5.1]
+
+    why = confused(found)
+
+    assert why is not None
+    assert (why.activities, why.mistakes, why.feature) == ((SIT, STAND), 3, "tGravityAcc-mean()-X")
+    assert why.separation == pytest.approx(100)
+    assert confused(judged("ssSS", "ssSS")) is None

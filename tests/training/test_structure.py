@@ -1,0 +1,50 @@
+import pytest
+
+from streamer.datasets.class_names import PUBLIC_NAMES, activity_named, classes_of, label_of
+from streamer.training.structure import flat, tree
+
+ALL = tuple(map(activity_named, PUBLIC_NAMES.values()))
+
+
+def test_the_classes_of_the_public_data_set_divide_step_by_step() -> None:
+    assert tree(ALL) == (
+        ((0, 1, 2), (4 - 1, 4, 5), (6, 7, 8, 9, 10, 11)),
+        ((0,), (1,), (2,)),
+        ((5,), (3, 4)),
+        ((3,), (4,)),
+        ((6,), (7,), (8,), (9,), (10,), (11,)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("activities", "expected"),
+    [
+        (("walking", "laying"), (((0,), (1,)),)),
+        (("sitting", "standing"), (((0,), (1,)),)),
+        (("sitting", "laying"), (((1,), (0,)),)),
+        (("walking", "sitting", "standing"), (((0,), (1, 2)), ((1,), (2,)))),
+        (("walking", "sitting", "sitting>standing"), (((0,), (1,), (2,)),)),
+        (("rowing", "walking", "sitting"), (((0,), (1,), (2,)),)),
+    ],
+)
+def test_fewer_classes_divide_as_far_as_they_go(
+    activities: tuple[str, ...], expected: object
+) -> None:
+    assert tree(activities) == expected
+
+
+def test_flat_is_one_division() -> None:
+    assert flat(("a", "b", "c")) == (((0,), (1,), (2,)),)
+
+
+def test_classes_come_in_the_order_of_the_public_data_set_then_others_then_movements() -> None:
+    found = classes_of(
+        ["rowing", "laying>standing", "walking", "", "cycling", "sitting", "walking"]
+    )
+
+    assert found == ("walking", "sitting", "cycling", "rowing", "laying>standing")
+
+
+def test_labels_are_those_of_the_public_data_set() -> None:
+    assert tuple(map(label_of, ALL)) == tuple(PUBLIC_NAMES.values())
+    assert label_of("rowing>cycling") == "ROWING_TO_CYCLING"

@@ -1,0 +1,182 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamer.datasets.class_names import classes_of
+from streamer.datasets.recordings import read_sessions
+from streamer.datasets.windows import NOTHING, Windows, collect
+from streamer.errors import DataError
+from streamer.model import artifact
+from streamer.training.crossval import cross_validate, folds_of
+from streamer.training.fit import ALGORITHMS, Algorithm, best_temperature
+from streamer.training.scores import Confusion
+from streamer.training.train import train
+from tests.support.recordings import windows_of, write_raw_dir
+
+pytest.importorskip("sklearn")
+
+CLASSES = (
+    "walking",
+    "walking_upstairs",
+    "walking_downstairs",
+    "sitting",
+    "standing",
+    "laying",
+    "sitting>standing",
+)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_is_learned_recognizes_people_left_out(algorithm: Algorithm, raw_dir: Path) -> None:
+    model = train(windows_of(raw_dir, "1", "2"), "invented", algorithm)
+    left_out = windows_of(raw_dir, "3")
+    left_out = left_out.of(left_out.truths != NOTHING)
+
+    best = model.probabilities(left_out.features).argmax(axis=1)
+
+    assert model.card.activities == CLASSES
+    assert (np.array(CLASSES)[best] == left_out.truths).mean() > 0.9
+
+
+def test_training_twice_gives_the_same_bytes(raw_dir: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / "first.npz", tmp_path / "second.npz"]
+    for path in paths:
+        artifact.save(path, train(windows_of(raw_dir), "invented", seed=3))
+
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_the_card_tells_what_was_learned_from(raw_dir: Path) -> None:
+    windows = windows_of(raw_dir, "1", "3")
+    card = train(windows, "invented", seed=9, data="somebody's").card
+
+    assert card.id == "invented"
+    assert card.labels[2] == "WALKING_DOWNSTAIRS"
+    assert card.labels[6] == "SIT_TO_STAND"
+    training = card.training
+    assert (training.subjects, training.seed, training.data) == (("1", "3"), 9, "somebody's")
+    assert (training.windows, training.copies) == (
+        ((windows.copies == 0) & (windows.truths != NOTHING)).sum(),
+        2,
+    )
+    assert 0.9 < training.judged.macro_f1 <= 1
+
+
+def test_the_profile_is_that_of_the_recordings_as_they_are(windows: Windows) -> None:
+    model = train(windows, "invented")
+    originals = windows.of(windows.copies == 0)
+
+    shares = (originals.features[:, :, None] <= model.profile.deciles).mean(axis=0)
+    np.testing.assert_allclose(shares[7], np.arange(1, 10) / 10, atol=0.01)
+    assert sum(model.profile.mix) == pytest.approx(1, abs=1e-4)
+    assert sum(model.profile.confidence) == pytest.approx(1, abs=1e-4)
+    labelled = originals.of(originals.truths != NOTHING)
+    watched = labelled.features[:, model.profile.watched]
+    alike = np.abs(np.corrcoef(watched.T)) - np.eye(len(model.profile.watched))
+    assert len(model.profile.watched) == len(set(model.profile.watched)) > 10
+    assert alike.max() < 0.801
+
+
+# If anything of a subject had leaked into what judges that subject, it would change with it.
+def test_what_is_predicted_for_somebody_depends_on_nothing_of_theirs_but_the_window(
+    windows: Windows,
+) -> None:
+    held = cross_validate(windows, CLASSES, "tree")
+    rng = np.random.default_rng(0)
+    theirs = np.flatnonzero(windows.subjects == "2")
+    # Their other windows become nonsense, with the labels of other windows.
+    kept = theirs[windows.copies[theirs] == 0][5:9]
+    spoilt = np.setdiff1d(theirs, kept)
+    features, truths = windows.features.copy(), windows.truths.copy()
+    features[spoilt] = rng.uniform(-1, 1, (len(spoilt), features.shape[1]))
+    truths[spoilt] = rng.permutation(truths[spoilt])
+    others = Windows(
+        features, truths, windows.subjects, windows.recordings, windows.starts, windows.copies
+    )
+
+    again = cross_validate(others, CLASSES, "tree")
+
+    originals = np.flatnonzero(windows.copies == 0)
+    rows = np.searchsorted(originals, kept)
+    assert not np.array_equal(again.logits, held.logits)
+    np.testing.assert_array_equal(again.logits[rows], held.logits[rows])
+
+
+def test_a_subject_is_in_one_fold() -> None:
+    subjects = np.array(["1", "10", "2", "3", "1", "2", "10"])
+
+    folds = folds_of(subjects, 3)
+
+    assert folds.tolist() == [0, 0, 1, 2, 0, 1, 0]
+
+
+def test_progress_is_told(windows: Windows) -> None:
+    lines: list[str] = []
+
+    train(windows, "invented", report=lines.append)
+
+    assert lines == [
+        "fold 1 of 3",
+        "fold 2 of 3",
+        "fold 3 of 3",
+        "learning from all of them",
+    ]
+
+
+def test_one_user_is_not_enough(raw_dir: Path) -> None:
+    with pytest.raises(DataError, match="takes two users"):
+        train(windows_of(raw_dir, "2"), "invented")
+
+
+def test_an_activity_that_only_one_user_shows_is_refused(tmp_path: Path) -> None:
+    raw_dir = write_raw_dir(tmp_path, users=2)
+    labels = raw_dir / "labels.txt"
+    labels.write_text("".join(labels.read_text().splitlines(keepends=True)[:-1]))
+
+    with pytest.raises(DataError, match="nobody is seen laying"):
+        train(windows_of(raw_dir), "invented")
+
+
+@pytest.mark.parametrize("fewer", [("sitting", "rowing"), ("walking", "laying"), CLASSES[3:]])
+def test_other_and_fewer_activities_are_learned_too(
+    windows: Windows, fewer: tuple[str, ...]
+) -> None:
+    renamed = windows.truths.copy()
+    renamed[renamed == "walking"] = "rowing" if "rowing" in fewer else "walking"
+    some = Windows(
+        windows.features,
+        renamed,
+        windows.subjects,
+        windows.recordings,
+        windows.starts,
+        windows.copies,
+    ).of(np.isin(renamed, fewer))
+
+    model = train(some, "invented")
+
+    assert model.card.activities == classes_of(fewer)
+    assert model.card.training.judged.macro_f1 > 0.9
+
+
+def test_the_shipped_model_knows_the_people_it_has_learned_from(har_dir: Path) -> None:
+    shipped = artifact.load()
+    sessions = [
+        session for session in read_sessions(har_dir / "RawData") if session.subject in "1358"
+    ]
+    windows = collect(sessions, copies=0, seed=5)
+    windows = windows.of(windows.truths != NOTHING)
+
+    best = shipped.probabilities(windows.features).argmax(axis=1)
+
+    said = np.array(shipped.card.activities)[best]
+    assert Confusion.of(windows.truths.tolist(), said.tolist()).macro_f1 > 0.93
+
+
+def test_the_temperature_undoes_what_made_scores_too_sure() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (20_000, 4))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    classes = (probabilities.cumsum(axis=1) < rng.random((20_000, 1))).sum(axis=1)
+    assert best_temperature(logits, classes) == pytest.approx(1, abs=0.05)
+    assert best_temperature(5 * logits, classes) == pytest.approx(5, abs=0.25)
