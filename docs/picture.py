@@ -16,7 +16,7 @@ from streamer.kafka.reader import reader
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 from streamer.tools.board import Board
-from streamer.tools.follow import follow
+from streamer.tools.event_feed import follow_events
 from streamer.tools.watch import table
 
 SECONDS = 45
@@ -28,7 +28,7 @@ async def watch(settings: Settings) -> tuple[Board, float]:
     """The board as it is after some seconds."""
     board, end_s = Board(), time.monotonic() + SECONDS
     async with reader(settings, settings.events_topic, "earliest") as consumer:
-        async for news in follow(consumer):
+        async for news in follow_events(consumer):
             board.update(news.events, time.monotonic())
             if time.monotonic() > end_s:
                 break

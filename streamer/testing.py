@@ -2,9 +2,9 @@
 
 A script of records and marks goes through the very code that a worker runs, recovery included::
 
-    from streamer.testing import CRASH, PAUSE, readings, run
+    from streamer.testing import CRASH, PAUSE, readings, run_script
 
-    published = await run([*readings("phone", samples), CRASH], predictor=MyPredictor())
+    published = await run_script([*readings("phone", samples), CRASH], predictor=MyPredictor())
     assert [event.activity for event in published.events] == ["walking", "walking"]
 
 Nothing looks at the wall clock: the time of Kafka is the one in the records.
@@ -95,7 +95,7 @@ def readings(
     return records
 
 
-async def run(
+async def run_script(
     script: Iterable[Record | Mark],
     *,
     predictor: Predictor | None = None,

@@ -22,7 +22,7 @@ from streamer.health import Health
 from streamer.kafka import topics
 from streamer.kafka.reader import reader
 from streamer.metrics import Metrics
-from streamer.process.http import WorkerPages, serve
+from streamer.process.http import WorkerPages, serve_pages
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 
@@ -247,6 +247,6 @@ async def healthy(port: int) -> bool:
 
 async def test_the_health_check_of_the_image_tells_whether_a_worker_answers() -> None:
     settings = Settings.load({"http_port": 0})
-    async with serve(settings, WorkerPages(Metrics(), Health(lambda: 0.0))) as port:
+    async with serve_pages(settings, WorkerPages(Metrics(), Health(lambda: 0.0))) as port:
         assert await healthy(port)
     assert not await healthy(port)

@@ -18,7 +18,7 @@ from streamer.devices.people import Person
 from streamer.model import artifact
 from streamer.predict.local import LocalPredictor
 from streamer.predict.protocol import Prediction
-from streamer.testing import CRASH, PAUSE, START_MS, Published, readings, run
+from streamer.testing import CRASH, PAUSE, START_MS, Published, readings, run_script
 
 DOCS = Path(__file__).parents[1] / "docs" / "testing.md"
 
@@ -41,7 +41,7 @@ def contents(published: Published) -> list[bytes]:
     return sorted(encode_event(event) for event in published.events)
 
 
-WHOLE = asyncio.run(run(SCRIPT))
+WHOLE = asyncio.run(run_script(SCRIPT))
 
 
 def test_the_examples_of_the_documentation_work() -> None:
@@ -66,13 +66,13 @@ async def test_marks_and_batches_anywhere_change_nothing(data: st.DataObject) ->
             data.draw(st.integers(0, len(script))), data.draw(st.sampled_from([PAUSE, CRASH]))
         )
     batch = data.draw(st.sampled_from([1, 7, 50, 10_000]))
-    published = await run(script, batch=batch)  # type: ignore[arg-type]
+    published = await run_script(script, batch=batch)  # type: ignore[arg-type]
     assert contents(published) == contents(WHOLE)
     assert published.position == WHOLE.position
 
 
 async def test_what_a_crash_loses_is_published_by_the_next_worker_once() -> None:
-    published = await run([*SCRIPT[:90], PAUSE, *SCRIPT[90:200], CRASH, *SCRIPT[200:]])
+    published = await run_script([*SCRIPT[:90], PAUSE, *SCRIPT[90:200], CRASH, *SCRIPT[200:]])
     assert contents(published) == contents(WHOLE)
     assert len(contents(WHOLE)) > 30
 
@@ -112,14 +112,14 @@ def test_a_device_that_comes_back_with_old_readings_starts_afresh_however_record
     later = [OneRecord(r.key, r.value, r.headers, r.timestamp + idle_ms, r.offset) for r in again]
     script: list[Record] = sorted([*clock, *phone, *later], key=lambda record: record.timestamp)
     at = len(script) - 1 - crash_at % len(script)
-    whole = asyncio.run(run(script))
-    piecemeal = asyncio.run(run([*script[:at], PAUSE, CRASH, *script[at:]], batch=batch))
+    whole = asyncio.run(run_script(script))
+    piecemeal = asyncio.run(run_script([*script[:at], PAUSE, CRASH, *script[at:]], batch=batch))
     assert contents(piecemeal) == contents(whole)
 
 
 async def test_answers_that_overtake_each_other_are_published_in_order() -> None:
     predictor = Shuffled()
-    published = await run(SCRIPT, predictor=predictor, batch=4)
+    published = await run_script(SCRIPT, predictor=predictor, batch=4)
     assert predictor.overtaken > 0
     for device in {event.device_id for event in published.events}:
         starts = [e.window_start for e in published.events if e.device_id == device]
@@ -141,12 +141,12 @@ class Failing(LocalPredictor):
 
 async def test_a_predictor_that_fails_stops_everything_behind_it() -> None:
     with pytest.raises(ExceptionGroup) as caught:
-        await run(SCRIPT, predictor=Failing(3), batch=10)
+        await run_script(SCRIPT, predictor=Failing(3), batch=10)
     assert caught.group_contains(ConnectionError, match="gone")
 
 
 async def test_a_record_that_is_no_reading_is_a_dead_letter() -> None:
     bad = OneRecord(b"person-0", b"{", [], START_MS, 0)
-    published = await run([*SCRIPT[:100], bad, *SCRIPT[100:]])
+    published = await run_script([*SCRIPT[:100], bad, *SCRIPT[100:]])
     assert [letter.reason for letter in published.dead_letters] == ["malformed"]
     assert contents(published) == contents(WHOLE)

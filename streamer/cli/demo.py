@@ -5,7 +5,7 @@ from rich.console import Console
 
 from streamer.cli.options import settings_options
 from streamer.settings import Settings
-from streamer.tools import demo as everything
+from streamer.tools.demo import show_demo
 
 
 @click.command()
@@ -15,4 +15,4 @@ from streamer.tools import demo as everything
 @settings_options("http_host", "http_port")
 def demo(settings: Settings, devices: int) -> None:
     """Start a broker, a worker and simulated devices, and show the live table until Ctrl-C."""
-    everything.run(settings, devices, Console())
+    show_demo(settings, devices, Console())

@@ -13,7 +13,12 @@ from streamer.process import log
 from streamer.settings import Settings
 from streamer.tools import dead_letters
 from streamer.tools.dead_letters import LetterId, Selection
-from streamer.tools.letter_texts import as_lines, as_table, exported, imported
+from streamer.tools.letter_formats import (
+    letter_text,
+    survey_table,
+    export_letters,
+    import_corrections,
+)
 
 _KAFKA = ("bootstrap_servers", "readings_topic", "dlq_topic", "log_level", "log_format")
 
@@ -45,7 +50,7 @@ def list_letters(settings: Settings, reasons: tuple[str, ...], as_machine: bool)
     if as_machine:
         click.echo(msgspec.json.encode([msgspec.to_builtins(group) for group in found.groups()]))
     else:
-        Console().print(as_table(found))
+        Console().print(survey_table(found))
 
 
 @dlq.command()
@@ -70,10 +75,10 @@ def show(
     selection = Selection(reasons, ids=letters or None)
     chosen = asyncio.run(dead_letters.select(settings, selection, None if output else limit))
     if output:
-        exported(output, chosen)
+        export_letters(output, chosen)
         click.echo(f"{output}: {len(chosen)} letters; correct them, then `streamer dlq replay`")
     else:
-        click.echo("\n\n".join(as_lines(letter) for letter in chosen) or "no such letters")
+        click.echo("\n\n".join(letter_text(letter) for letter in chosen) or "no such letters")
 
 
 @dlq.command()
@@ -96,8 +101,8 @@ def replay(settings: Settings, **chosen: Any) -> None:
     """
     log.configure(settings)
     selection = Selection(chosen["reasons"], ids=chosen["letters"] or None)
-    corrections = imported(chosen["corrected"]) if chosen["corrected"] else None
-    waiting = asyncio.run(dead_letters.waiting(settings, selection, corrections))
+    corrections = import_corrections(chosen["corrected"]) if chosen["corrected"] else None
+    waiting = asyncio.run(dead_letters.letters_to_replay(settings, selection, corrections))
     click.echo(f"{len(waiting)} letters to put back")
     if chosen["dry_run"] or not waiting:
         return

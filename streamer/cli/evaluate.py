@@ -11,7 +11,7 @@ from streamer.cli.options import settings_options
 from streamer.process import log
 from streamer.reports.report import as_json, as_tables
 from streamer.settings import Settings
-from streamer.tools.evaluate import align_replayed
+from streamer.tools.replayed_events import align_replayed
 
 
 @click.command

@@ -3,7 +3,9 @@
 import click
 
 from streamer.cli.options import settings_options
-from streamer.process import running, supervisor, worker
+from streamer.process.event_loop import run_to_completion
+from streamer.process.supervisor import supervise
+from streamer.process.worker import run_worker
 from streamer.settings import Settings
 
 
@@ -27,6 +29,6 @@ def run(settings: Settings, until_end: bool, workers: int) -> None:
     Ctrl-C or SIGTERM commits what is on its way and ends; a second Ctrl-C ends at once.
     """
     if workers == 1:
-        running.run(worker.run(settings, until_end=until_end))
+        run_to_completion(run_worker(settings, until_end=until_end))
     else:
-        running.run(supervisor.run(settings, workers, until_end=until_end))
+        run_to_completion(supervise(settings, workers, until_end=until_end))

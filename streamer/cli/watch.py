@@ -9,7 +9,7 @@ from rich.console import Console
 from streamer.cli.options import settings_options
 from streamer.process import log
 from streamer.settings import Settings
-from streamer.tools.watch import watch as follow_and_show
+from streamer.tools.watch import watch as watch_events
 
 
 @click.command
@@ -25,4 +25,4 @@ def watch(settings: Settings, from_beginning: bool) -> None:
     """
     log.configure(settings)
     with suppress(KeyboardInterrupt):
-        asyncio.run(follow_and_show(settings, Console(), from_beginning=from_beginning))
+        asyncio.run(watch_events(settings, Console(), from_beginning=from_beginning))

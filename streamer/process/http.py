@@ -49,7 +49,7 @@ class WorkerPages:
 
 
 @asynccontextmanager
-async def serve(settings: Settings, pages: Pages) -> AsyncIterator[int]:
+async def serve_pages(settings: Settings, pages: Pages) -> AsyncIterator[int]:
     """Answer HTTP while the context is open; gives the port, which matters if it was 0.
 
     Raises:

@@ -24,8 +24,9 @@ from prometheus_client.registry import Collector
 
 from streamer.errors import StreamerError
 from streamer.process import log as logging
-from streamer.process import running, worker
-from streamer.process.http import serve
+from streamer.process.event_loop import run_to_completion
+from streamer.process.http import serve_pages
+from streamer.process.worker import handle_signals, run_worker
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -46,7 +47,7 @@ ANSWER_S = 3.0
 _spawn = multiprocessing.get_context("spawn")
 
 
-async def run(settings: Settings, workers: int, *, until_end: bool = False) -> None:
+async def supervise(settings: Settings, workers: int, *, until_end: bool = False) -> None:
     """Keep workers running until the end or a signal.
 
     Args:
@@ -59,11 +60,11 @@ async def run(settings: Settings, workers: int, *, until_end: bool = False) -> N
     """
     logging.configure(settings)
     stopping = asyncio.Event()
-    worker.on_signals(stopping)
-    members = [Member(number, settings, until_end=until_end) for number in range(workers)]
+    handle_signals(stopping)
+    members = [WorkerProcess(number, settings, until_end=until_end) for number in range(workers)]
     async with (
         ClientSession(timeout=ClientTimeout(ANSWER_S)) as session,
-        serve(settings, FleetPages(session, members)) as port,
+        serve_pages(settings, FleetPages(session, members)) as port,
     ):
         url = f"http://{settings.http_host}:{port}/metrics"
         log.info("supervising", workers=workers, metrics=url)
@@ -76,7 +77,7 @@ async def run(settings: Settings, workers: int, *, until_end: bool = False) -> N
     log.info("all workers have ended")
 
 
-class Member:
+class WorkerProcess:
     """One worker, in whichever process it runs just now."""
 
     def __init__(self, number: int, settings: Settings, *, until_end: bool) -> None:
@@ -120,7 +121,7 @@ class Member:
         """Run it once; its exit code."""
         ours, theirs = _spawn.Pipe(duplex=False)
         process = _spawn.Process(
-            target=_work, args=(self.number, self._settings, self._until_end, theirs)
+            target=_main_of_child, args=(self.number, self._settings, self._until_end, theirs)
         )
         process.start()
         theirs.close()
@@ -163,14 +164,14 @@ class Member:
 class FleetPages:
     """The workers' pages, put together."""
 
-    def __init__(self, session: ClientSession, members: Sequence[Member]) -> None:
+    def __init__(self, session: ClientSession, members: Sequence[WorkerProcess]) -> None:
         self._session = session
         self._members = members
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
         """All metrics of those that answer, each with its worker's number."""
         registry = CollectorRegistry()
-        registry.register(_Together(await self._pages("metrics")))
+        registry.register(_MergedMetrics(await self._pages("metrics")))
         encode, content_type = choose_encoder(accept)
         return encode(registry), content_type
 
@@ -195,7 +196,7 @@ class FleetPages:
         """A page of each worker; empty when it does not answer."""
         return await asyncio.gather(*(self._page(member, page) for member in self._members))
 
-    async def _page(self, member: Member, page: str) -> str:
+    async def _page(self, member: WorkerProcess, page: str) -> str:
         if member.port is None:
             return ""
         try:
@@ -205,7 +206,7 @@ class FleetPages:
             return ""
 
 
-class _Together(Collector):
+class _MergedMetrics(Collector):
     """Metrics of several pages, told apart by a label."""
 
     def __init__(self, pages: Sequence[str]) -> None:
@@ -224,16 +225,16 @@ class _Together(Collector):
         yield from families.values()
 
 
-def _work(number: int, settings: Settings, until_end: bool, port: Connection) -> None:
+def _main_of_child(number: int, settings: Settings, until_end: bool, port: Connection) -> None:
     """What a worker's process does."""
     structlog.contextvars.bind_contextvars(worker=number)
     try:
-        running.run(_run_worker(settings, until_end, port))
+        run_to_completion(_run_in_child(settings, until_end, port))
     except StreamerError as error:
         sys.exit(f"Error: worker {number}: {error}")
 
 
-async def _run_worker(settings: Settings, until_end: bool, port: Connection) -> None:
+async def _run_in_child(settings: Settings, until_end: bool, port: Connection) -> None:
     loop, supervisor = asyncio.get_running_loop(), multiprocessing.parent_process()
     assert supervisor is not None
 
@@ -242,4 +243,4 @@ async def _run_worker(settings: Settings, until_end: bool, port: Connection) -> 
         os.kill(os.getpid(), signal.SIGTERM)
 
     loop.add_reader(supervisor.sentinel, orphaned)
-    await worker.run(settings, until_end=until_end, on_port=port.send)
+    await run_worker(settings, until_end=until_end, on_port=port.send)

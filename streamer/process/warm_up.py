@@ -70,7 +70,7 @@ def _batch(form: Format, samples: int) -> bytes:
     return bytes(builder.build())
 
 
-async def warmed_up() -> None:
+async def warm_up_in_thread() -> None:
     """Warm up beside the event loop, in a thread that nothing waits for when the process ends."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()
 

@@ -15,15 +15,15 @@ from streamer.kafka.member import Worker, until_stopped
 from streamer.metrics import Metrics
 from streamer.predict.choose import open_predictor
 from streamer.process import log as logging
-from streamer.process.http import WorkerPages, serve
+from streamer.process.http import WorkerPages, serve_pages
 from streamer.process.memory import collect_garbage_rarely, keep_freed_memory
-from streamer.process.warm_up import warmed_up
+from streamer.process.warm_up import warm_up_in_thread
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 
-async def run(
+async def run_worker(
     settings: Settings,
     *,
     until_end: bool = False,
@@ -43,14 +43,14 @@ async def run(
     keep_freed_memory()
     collect_garbage_rarely()
     stopping = asyncio.Event()
-    on_signals(stopping)
+    handle_signals(stopping)
     metrics, health = Metrics(), Health(time.monotonic)
     async with (
         open_predictor(settings, metrics, health.endpoint) as ask,
-        serve(settings, WorkerPages(metrics, health)) as port,
+        serve_pages(settings, WorkerPages(metrics, health)) as port,
     ):
         on_port(port)
-        await until_stopped(stopping, warmed_up())
+        await until_stopped(stopping, warm_up_in_thread())
         log.info("working", metrics=f"http://{settings.http_host}:{port}/metrics")
         await until_stopped(stopping, _prepare_topics(settings))
         await Worker(settings, metrics, health, ask, stopping, until_end=until_end).run()
@@ -80,7 +80,7 @@ async def _prepare_topics(settings: Settings) -> None:
         )
 
 
-def on_signals(stopping: asyncio.Event) -> None:
+def handle_signals(stopping: asyncio.Event) -> None:
     """The first Ctrl-C or SIGTERM drains, a second Ctrl-C ends the process as it stands."""
     loop = asyncio.get_running_loop()
 

@@ -196,7 +196,7 @@ class Correction(msgspec.Struct, frozen=True):
     headers: Headers
 
 
-async def waiting(
+async def letters_to_replay(
     settings: Settings,
     selection: Selection,
     corrections: Mapping[LetterId, Correction] | None = None,

@@ -25,7 +25,7 @@ _LOG_LINES = 10
 _ASKING = ["--predictor", "sagemaker", "--endpoint", "har", "--endpoint-format", "npy"]
 
 
-def run(settings: Settings, devices: int, console: Console) -> None:
+def show_demo(settings: Settings, devices: int, console: Console) -> None:
     """Show it until Ctrl-C; leaves nothing running.
 
     Args:

@@ -18,8 +18,8 @@ from streamer.contracts.events import ActivityEvent
 from streamer.kafka.reader import reader
 from streamer.settings import Settings
 from streamer.tools.board import Board, Device
-from streamer.tools.drifting import Drifting
-from streamer.tools.follow import News, follow
+from streamer.tools.drift_status import DriftStatus
+from streamer.tools.event_feed import News, follow_events
 
 _FRAME = 7
 """Lines of the table around its rows."""
@@ -42,38 +42,40 @@ async def watch(settings: Settings, console: Console, *, from_beginning: bool) -
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     start: Literal["earliest", "latest"] = "earliest" if from_beginning else "latest"
     show = _live_table if console.is_terminal else _lines
-    drifting = Drifting(settings)
+    drift_status = DriftStatus(settings)
     async with (
         reader(settings, settings.events_topic, start) as consumer,
-        aclosing(follow(consumer)) as news,
+        aclosing(follow_events(consumer)) as news,
     ):
-        asking = asyncio.create_task(drifting.follow())
+        polling = asyncio.create_task(drift_status.poll())
         try:
-            await show(news, console, drifting)
+            await show(news, console, drift_status)
         finally:
-            asking.cancel()
+            polling.cancel()
 
 
-async def _live_table(news: AsyncIterator[News], console: Console, drifting: Drifting) -> None:
+async def _live_table(
+    news: AsyncIterator[News], console: Console, drift_status: DriftStatus
+) -> None:
     board = Board()
     with Live(console=console, auto_refresh=False) as live:
         async for arrived in news:
             now_s = time.monotonic()
             board.update(arrived.events, now_s)
             rows = max(1, console.height - _FRAME)
-            shown = table(board, now_s, rows, arrived.trouble, drifting.words)
+            shown = table(board, now_s, rows, arrived.trouble, drift_status.words)
             live.update(shown, refresh=True)
 
 
-async def _lines(news: AsyncIterator[News], console: Console, drifting: Drifting) -> None:
+async def _lines(news: AsyncIterator[News], console: Console, drift_status: DriftStatus) -> None:
     board, trouble, drift = Board(), "", ""
     async for arrived in news:
         lines = [line(event) for event in board.update(arrived.events, time.monotonic())]
         if arrived.trouble != trouble:
             trouble = arrived.trouble
             lines.append(trouble or "connected again")
-        if drifting.words != drift:
-            drift = drifting.words
+        if drift_status.words != drift:
+            drift = drift_status.words
             lines.append(drift or "no metrics any more")
         for text in lines:
             console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from streamer.contracts.readings import Record
 from streamer.devices.motions import MOTIONS
 from streamer.devices.people import RATE_HZ, Person
 from streamer.features import UCI_HAR
-from streamer.testing import START_MS, readings, run
+from streamer.testing import START_MS, readings, run_script
 
 PEOPLE, SECONDS = 16, 240
 NAMES = [str(activity) for activity in MOTIONS]
@@ -23,7 +23,7 @@ async def test_labels_of_synthetic_people_are_right_and_their_movements_are_unkn
         truths[f"person-{seed}"] = truth
         records += readings(f"person-{seed}", samples)
     records.sort(key=lambda record: record.timestamp)
-    published = await run(records)
+    published = await run_script(records)
 
     right: dict[str, list[bool]] = {name: [] for name in NAMES}
     moving: Counter[str] = Counter()

@@ -15,7 +15,7 @@ from streamer.predict.answers import Answers, asking
 from streamer.predict.drift import CONFIDENCE, ENOUGH, HALF_LIFE, LABELS, Drift, Histogram, watched
 from streamer.predict.local import LocalPredictor
 from streamer.predict.protocol import Prediction
-from streamer.tools.drifting import in_words
+from streamer.tools.drift_status import summarize_drift
 
 MODEL = artifact.load()
 
@@ -92,9 +92,9 @@ async def test_the_metrics_show_it_and_the_live_table_sums_it_up() -> None:
     drift = Drift(MODEL.profile, MODEL.signature)
     ask = watched(asking(LocalPredictor(MODEL)), drift, metrics)
     await ask(usual_features(1))
-    assert in_words(generate_latest(metrics.registry).decode()) == ""
+    assert summarize_drift(generate_latest(metrics.registry).decode()) == ""
     await ask(usual_features(2000) + 3)
-    words = in_words(generate_latest(metrics.registry).decode())
+    words = summarize_drift(generate_latest(metrics.registry).decode())
     assert words.startswith("drift: ")
     assert words.count(" · ") == 2
-    assert in_words('streamer_drift_psi{of="labels"} 0.02\n') == "no drift"
+    assert summarize_drift('streamer_drift_psi{of="labels"} 0.02\n') == "no drift"

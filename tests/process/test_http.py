@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from streamer.errors import SettingsError
 from streamer.health import Health
 from streamer.metrics import Metrics
-from streamer.process.http import WorkerPages, serve
+from streamer.process.http import WorkerPages, serve_pages
 from streamer.settings import Settings
 
 
@@ -53,7 +53,9 @@ class Ops:
 @asynccontextmanager
 async def running() -> AsyncIterator[Ops]:
     ops = Ops()
-    async with serve(Settings.load({"http_port": 0}), WorkerPages(ops.metrics, ops.health)) as port:
+    async with serve_pages(
+        Settings.load({"http_port": 0}), WorkerPages(ops.metrics, ops.health)
+    ) as port:
         ops.url = f"http://127.0.0.1:{port}"
         yield ops
 
@@ -133,7 +135,7 @@ async def test_a_port_that_is_taken_is_a_clear_error() -> None:
         port = taken.getsockname()[1]
         settings = Settings.load({"http_port": port})
         with pytest.raises(SettingsError) as caught:
-            async with serve(settings, WorkerPages(Metrics(), Health(Clock()))):
+            async with serve_pages(settings, WorkerPages(Metrics(), Health(Clock()))):
                 pass
     message = str(caught.value)
     assert message.startswith(f"cannot serve metrics on 127.0.0.1:{port}: ")

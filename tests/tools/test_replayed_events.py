@@ -20,7 +20,7 @@ from streamer.errors import DataError, TopicError
 from streamer.kafka import topics
 from streamer.model import artifact
 from streamer.settings import Settings
-from streamer.tools.evaluate import align_replayed
+from streamer.tools.replayed_events import align_replayed
 from streamer.training.evaluation import Alignment
 from streamer.training.train import train
 from tests.conftest import MakeSettings

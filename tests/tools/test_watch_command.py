@@ -11,7 +11,7 @@ from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.support.events import WALK
-from tests.tools.test_evaluate import publish
+from tests.tools.test_replayed_events import publish
 
 
 @contextmanager

@@ -14,7 +14,7 @@ LEFT_S: Final = 2.0
 Result = TypeVar("Result")
 
 
-def run(main: Coroutine[None, None, Result]) -> Result:
+def run_to_completion(main: Coroutine[None, None, Result]) -> Result:
     """Run ``main`` in an event loop of its own.
 
     Raises:

@@ -15,7 +15,7 @@ _PATIENCE = ClientTimeout(total=2)
 _MOST = 3
 
 
-class Drifting:
+class DriftStatus:
     """Asks whoever `http_host` and `http_port` name now and then."""
 
     def __init__(self, settings: Settings) -> None:
@@ -23,19 +23,19 @@ class Drifting:
         self.words = ""
         """Empty when nobody answers, or nothing can be said yet."""
 
-    async def follow(self) -> None:
+    async def poll(self) -> None:
         """Keep `words` up to date, until cancelled."""
         async with ClientSession(timeout=_PATIENCE) as session:
             while True:
                 try:
                     async with session.get(self._url) as answer:
-                        self.words = in_words(await answer.text())
+                        self.words = summarize_drift(await answer.text())
                 except (ClientError, TimeoutError, UnicodeDecodeError, ValueError):
                     self.words = ""
                 await asyncio.sleep(EVERY_S)
 
 
-def in_words(page: str) -> str:
+def summarize_drift(page: str) -> str:
     """Sum up a page of metrics: what differs most from what the model has learned from."""
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(page):

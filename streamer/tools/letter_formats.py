@@ -29,7 +29,7 @@ class _Line(msgspec.Struct):
     """Whether key, value and headers are."""
 
 
-def as_table(found: Survey) -> Table:
+def survey_table(found: Survey) -> Table:
     """Lay out the groups of a survey."""
     table = Table(title=f"{len(found.letters)} dead letters")
     for name in ("reason", "letters", "put back", "keys", "first (UTC)", "last (UTC)", "such as"):
@@ -44,7 +44,7 @@ def as_table(found: Survey) -> Table:
     return table
 
 
-def as_lines(letter: Letter) -> str:
+def letter_text(letter: Letter) -> str:
     """Write a letter so that a person can read it, whatever bytes it has."""
     headers = ", ".join(f"{name}={value!r}" for name, value in letter.headers)
     return (
@@ -56,7 +56,7 @@ def as_lines(letter: Letter) -> str:
     )
 
 
-def exported(path: Path, letters: Sequence[Letter]) -> None:
+def export_letters(path: Path, letters: Sequence[Letter]) -> None:
     """Write letters to a file, one JSON object a line.
 
     Raises:
@@ -67,7 +67,7 @@ def exported(path: Path, letters: Sequence[Letter]) -> None:
             file.write(msgspec.json.encode(_line(letter)) + b"\n")
 
 
-def imported(path: Path) -> dict[LetterId, Correction]:
+def import_corrections(path: Path) -> dict[LetterId, Correction]:
     """Read such a file back.
 
     Raises:

@@ -23,7 +23,7 @@ class News(NamedTuple):
     """Why there are none; empty when that is no trouble."""
 
 
-async def follow(consumer: AIOKafkaConsumer) -> AsyncGenerator[News]:
+async def follow_events(consumer: AIOKafkaConsumer) -> AsyncGenerator[News]:
     """Yield what arrives, every few seconds at least, even if that is nothing."""
     while True:
         fetched = await consumer.getmany(timeout_ms=_POLL_MS)
