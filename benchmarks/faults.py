@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from streamer.contracts.events import decode_event
 from streamer.contracts.records import OneRecord
 from streamer.kafka import topics
-from streamer.kafka.reader import read_to_end, reader
+from streamer.kafka.reader import open_reader, read_to_end
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.settings import Settings
 from tests.support.fleet import Fleet, fleet, until
@@ -144,7 +144,7 @@ async def bad_day(
 async def arrivals(settings: Settings, seen: list[tuple[float, float]]) -> None:
     """Note when each event arrives, and the end of its window, in seconds."""
     with contextlib.suppress(KafkaError):
-        async with reader(settings, settings.events_topic, "latest", 10) as consumer:
+        async with open_reader(settings, settings.events_topic, "latest", 10) as consumer:
             async for record in consumer:
                 event = decode_event(record.value or b"")
                 seen.append((time.time(), event.window_end / 1000))
@@ -194,7 +194,7 @@ def watched(workers: Fleet, seconds: int) -> dict[str, object]:
 async def judged(settings: Settings, *, exact: bool) -> str:
     """Compare with what the log must give; through Amazon ML scores have other labels."""
     log: Log = [[] for _ in range(PARTITIONS)]
-    async with reader(settings, settings.readings_topic, "earliest", 10) as consumer:
+    async with open_reader(settings, settings.readings_topic, "earliest", 10) as consumer:
         async for record in read_to_end(consumer):
             headers = list(record.headers)
             read = OneRecord(record.key, record.value, headers, record.timestamp, record.offset)

@@ -36,7 +36,7 @@ from benchmarks.faults import AMAZON_ML, SAGEMAKER, server
 from benchmarks.figures import Figure, report
 from streamer.contracts.events import decode_event
 from streamer.kafka import topics
-from streamer.kafka.reader import reader
+from streamer.kafka.reader import open_reader
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 from tests.support.fleet import fleet
@@ -137,7 +137,7 @@ async def latencies(
         worker = psutil.Process(running.running["worker"].pid)
         settled_s: float | None = None
         with publisher(settings, load):
-            async with reader(settings, settings.events_topic, "latest", 10) as consumer:
+            async with open_reader(settings, settings.events_topic, "latest", 10) as consumer:
                 end_s = start_ms / 1000 + 10 + seconds
                 while time.time() < end_s:
                     fetched = await consumer.getmany(timeout_ms=200)

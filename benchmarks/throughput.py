@@ -28,7 +28,7 @@ from benchmarks.figures import report
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.kafka import topics
-from streamer.kafka.reader import read_to_end, reader
+from streamer.kafka.reader import open_reader, read_to_end
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 from tests.support.fleet import fleet
@@ -198,7 +198,7 @@ def steady_rate(times_ms: dict[int, list[int]]) -> float:
 async def event_times_ms(settings: Settings) -> dict[int, list[int]]:
     """When the events of each partition were written."""
     times_ms: dict[int, list[int]] = {}
-    async with reader(settings, settings.events_topic, "earliest", 10) as consumer:
+    async with open_reader(settings, settings.events_topic, "earliest", 10) as consumer:
         async for record in read_to_end(consumer):
             times_ms.setdefault(record.partition, []).append(record.timestamp)
     return times_ms

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from streamer.kafka import topics
-from streamer.kafka.reader import reader
+from streamer.kafka.reader import open_reader
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 from streamer.tools.board import Board
@@ -27,7 +27,7 @@ PICTURE = Path(__file__).with_name("watch.svg")
 async def watch(settings: Settings) -> tuple[Board, float]:
     """The board as it is after some seconds."""
     board, end_s = Board(), time.monotonic() + SECONDS
-    async with reader(settings, settings.events_topic, "earliest") as consumer:
+    async with open_reader(settings, settings.events_topic, "earliest") as consumer:
         async for news in follow_events(consumer):
             board.update(news.events, time.monotonic())
             if time.monotonic() > end_s:

@@ -26,7 +26,7 @@ from streamer.features import UCI_HAR
 from streamer.flow.pipeline import flow
 from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
-from streamer.flow.stages import DeadLetter, Output, Stages, published_features
+from streamer.flow.stages import DeadLetter, Output, Stages, compute_features
 from streamer.labels.beliefs import last_beliefs
 from streamer.metrics import Metrics
 from streamer.model import artifact
@@ -99,7 +99,7 @@ async def run_script(
     script: Iterable[Record | Mark],
     *,
     predictor: Predictor | None = None,
-    features: Callable[[Floats], Floats] = published_features,
+    features: Callable[[Floats], Floats] = compute_features,
     settings: Settings | None = None,
     batch: int = ALL_AT_ONCE,
 ) -> Published:

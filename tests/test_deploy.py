@@ -20,7 +20,7 @@ from streamer.cli import main
 from streamer.contracts.events import ActivityEvent, decode_event
 from streamer.health import Health
 from streamer.kafka import topics
-from streamer.kafka.reader import reader
+from streamer.kafka.reader import open_reader
 from streamer.metrics import Metrics
 from streamer.process.http import WorkerPages, serve_pages
 from streamer.settings import Settings
@@ -141,7 +141,7 @@ async def running(service: str, variables: Mapping[str, str], log: Path) -> Asyn
 
 
 async def some_events(settings: Settings) -> list[ActivityEvent]:
-    async with reader(settings, settings.events_topic, "earliest", PATIENCE_S) as consumer:
+    async with open_reader(settings, settings.events_topic, "earliest", PATIENCE_S) as consumer:
         while True:
             fetched = await consumer.getmany(timeout_ms=500)
             values = [record.value for records in fetched.values() for record in records]

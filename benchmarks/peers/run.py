@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.figures import report
 from benchmarks.throughput import HOP, PARTITIONS, Case, event_times_ms, steady_rate, write
 from streamer.kafka import topics
-from streamer.kafka.reader import reader
+from streamer.kafka.reader import open_reader
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 
@@ -167,7 +167,7 @@ async def until_done(
     """
     hops = each.samples // DEVICES // HOP
     expected, deadline = DEVICES * (hops - 3), time.monotonic() + PATIENCE_S
-    async with reader(settings, settings.events_topic, "earliest", 10) as consumer:
+    async with open_reader(settings, settings.events_topic, "earliest", 10) as consumer:
         while process.poll() is None:
             ends = await consumer.end_offsets(consumer.assignment())
             if each.script and sum(ends.values()) >= expected:

@@ -15,7 +15,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from streamer.contracts.encode import Headers
 from streamer.errors import KafkaError
-from streamer.kafka.client import client_options, connected
+from streamer.kafka.client import client_options, connect
 from streamer.settings import Settings
 
 PATIENCE_S = 10
@@ -124,7 +124,7 @@ async def publish(
     sent = Sent()
     begun_s = time.monotonic()
     try:
-        async with connected(make, PATIENCE_S) as producer:
+        async with connect(make, PATIENCE_S) as producer:
             outbox = _Outbox(
                 producer,
                 settings.readings_topic,

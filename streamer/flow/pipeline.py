@@ -31,7 +31,7 @@ CATCHING_UP = 10
 late then anyway, and fewer transactions leave more time for catching up."""
 
 
-class Source(Protocol):
+class PartitionLog(Protocol):
     """Where a partition's records come from."""
 
     next: int
@@ -45,7 +45,7 @@ class Source(Protocol):
         """The next records, at least one; None when there will be no more."""
 
 
-class Sink(Protocol):
+class OutputSink(Protocol):
     """Where a partition's output goes."""
 
     interval_s: float
@@ -59,10 +59,10 @@ class Sink(Protocol):
 
 
 async def flow(
-    source: Source,
+    source: PartitionLog,
     stages: Stages,
     ask: Ask,
-    sink: Sink,
+    sink: OutputSink,
     metrics: Metrics,
     cpu: Executor,
 ) -> None:
@@ -79,11 +79,11 @@ async def flow(
         async def compute() -> None:
             while (records := await source.fetch()) is not None:
                 computed = await loop.run_in_executor(cpu, stages.compute, records, source.next)
-                prediction = predicted(computed, ask, metrics)
+                prediction = predict_windows(computed, ask, metrics)
                 await predictions.put(tasks.create_task(prediction))
             if source.exhausted:
                 last = await loop.run_in_executor(cpu, stages.finish, source.next)
-                await predictions.put(tasks.create_task(predicted(last, ask, metrics)))
+                await predictions.put(tasks.create_task(predict_windows(last, ask, metrics)))
             await predictions.put(None)
 
         async def label() -> None:
@@ -92,7 +92,7 @@ async def flow(
             await outputs.put(None)
 
         async def commit() -> None:
-            async for group in grouped(outputs, interval_s):
+            async for group in group_outputs(outputs, interval_s):
                 await sink.commit(group)
             await sink.finish()
 
@@ -100,7 +100,7 @@ async def flow(
             tasks.create_task(stage)
 
 
-async def predicted(computed: Computed, ask: Ask, metrics: Metrics) -> Predicted:
+async def predict_windows(computed: Computed, ask: Ask, metrics: Metrics) -> Predicted:
     """Have the windows of a fetch looked at."""
     if not computed.windows:
         return Predicted(computed, Answers(0))
@@ -120,7 +120,7 @@ def count_answers(answers: Answers, metrics: Metrics) -> None:
     metrics.answers.labels("unavailable").inc(len(answers.unavailable))
 
 
-async def grouped(
+async def group_outputs(
     outputs: asyncio.Queue[Output | None], interval_s: Callable[[], float]
 ) -> AsyncIterator[list[Output]]:
     """Outputs to be committed together, until the first None.

@@ -67,7 +67,7 @@ class Predicted:
     answers: Answers
 
 
-def together(parts: list[ClosedWindows]) -> Iterator[Floats]:
+def merge_small_parts(parts: list[ClosedWindows]) -> Iterator[Floats]:
     """The windows' signals, small parts in one array: windows cost less when there are many."""
     waiting: list[Floats] = []
     count = 0
@@ -95,7 +95,7 @@ def batch_of(records: Records, decoded: Decoded, clock_us: int) -> Batch:
     )
 
 
-def published_features(signals: Floats) -> Floats:
+def compute_features(signals: Floats) -> Floats:
     """The features (n, 561) of windows of signals (n, 9, 129), on the published scale."""
     return scale(extract(signals))
 
@@ -109,7 +109,7 @@ class Stages:
         metrics: Metrics,
         position: Position,
         limit: RejectLimit,
-        features: Callable[[Floats], Floats] = published_features,
+        features: Callable[[Floats], Floats] = compute_features,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
@@ -215,7 +215,7 @@ class Stages:
         self, outcome: Outcome, dead_letters: list[DeadLetter], oldest_ms: int
     ) -> Computed:
         with self._metrics.stage("features"):
-            found = [self._features(signals) for signals in together(outcome.windows)]
+            found = [self._features(signals) for signals in merge_small_parts(outcome.windows)]
         return Computed(
             [window for part in outcome.windows for window in part],
             np.concatenate(found) if found else np.empty((0, 0)),

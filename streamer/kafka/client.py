@@ -25,16 +25,16 @@ _CLOSE_S = 3.0
 Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient)
 
 
-def causes(error: BaseException) -> list[BaseException]:
+def flatten_causes(error: BaseException) -> list[BaseException]:
     """What went wrong, one by one, where several things may have at once."""
     if isinstance(error, BaseExceptionGroup):
-        return [cause for part in error.exceptions for cause in causes(part)]
+        return [cause for part in error.exceptions for cause in flatten_causes(part)]
     return [error]
 
 
-def is_kafka_trouble(error: BaseException) -> bool:
+def is_kafka_error(error: BaseException) -> bool:
     """Whether everything that went wrong went wrong between Kafka and us."""
-    return all(isinstance(cause, AIOKafkaError) for cause in causes(error))
+    return all(isinstance(cause, AIOKafkaError) for cause in flatten_causes(error))
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def client_options(settings: Settings) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def connected(
+async def connect(
     make: Callable[[], Client], patience_s: float | None = None
 ) -> AsyncIterator[Client]:
     """Start a client, trying again while no broker answers, and stop it at the end.

@@ -15,9 +15,9 @@ from streamer.flow.pipeline import flow
 from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import Stages
-from streamer.kafka.client import causes, is_kafka_trouble
-from streamer.kafka.last_events import last_events
-from streamer.kafka.positions import committed
+from streamer.kafka.client import flatten_causes, is_kafka_error
+from streamer.kafka.last_events import read_last_events
+from streamer.kafka.positions import read_position
 from streamer.kafka.sink import PartitionSink, open_sink
 from streamer.kafka.source import PartitionSource
 from streamer.labels.beliefs import last_beliefs
@@ -40,7 +40,7 @@ REPORT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class LaneResources:
     """What all lanes of a worker share."""
 
     settings: Settings
@@ -56,14 +56,18 @@ class Lane:
     """Runs a partition from assignment to revocation."""
 
     def __init__(
-        self, tools: Tools, partition: TopicPartition, until: int | None, kept: Stages | None
+        self,
+        resources: LaneResources,
+        partition: TopicPartition,
+        until: int | None,
+        kept: Stages | None,
     ) -> None:
-        self._tools = tools
+        self._resources = resources
         self._partition = partition
         self._until_end = until is not None
         self._kept = kept
         self._position: Position | None = None
-        self.source = PartitionSource(tools.metrics, tools.consumer, partition, until)
+        self.source = PartitionSource(resources.metrics, resources.consumer, partition, until)
         self.ready = False
         self.broken: str | None = None
         """Why nothing goes on here, though the partition is still ours."""
@@ -89,10 +93,12 @@ class Lane:
             try:
                 await self._run()
             except Exception as error:
-                ours = [cause for cause in causes(error) if isinstance(cause, StreamerError)]
+                ours = [
+                    cause for cause in flatten_causes(error) if isinstance(cause, StreamerError)
+                ]
                 if ours:
                     raise ours[0] from None
-                if is_kafka_trouble(error):
+                if is_kafka_error(error):
                     raise
                 at = self._position.next if self._position else -1
                 failures, reached = (failures + 1, at) if at == reached else (1, at)
@@ -103,7 +109,7 @@ class Lane:
     async def _failed(self, error: Exception, failures: int) -> None:
         """Wait before the next attempt; after the last one, for the end."""
         self.ready = False
-        reason = repr(causes(error)[0])
+        reason = repr(flatten_causes(error)[0])
         problem = f"no record of {_name(self._partition)} from {self._reached()} on: {reason}"
         log.error("something broke", unprocessed=problem, attempt=failures, exc_info=error)
         if failures < ATTEMPTS:
@@ -124,27 +130,27 @@ class Lane:
 
     async def _run(self) -> None:
         """Take the partition over, and run it."""
-        tools = self._tools
+        resources = self._resources
         kept, self._kept = self._kept, None
         async with open_sink(
-            tools.settings, tools.metrics, self._partition, tools.consumer
+            resources.settings, resources.metrics, self._partition, resources.consumer
         ) as sink:
             self._position = position = await self._committed()
             if kept is not None and kept.position == position:
                 stages = kept
             else:
-                stages = Stages(tools.settings, tools.metrics, position, tools.limit)
+                stages = Stages(resources.settings, resources.metrics, position, resources.limit)
                 await self._recover(stages, position)
             if not self.source.stopped:
                 self.source.seek(position.next)
                 await self._flow(stages, sink)
 
     async def _flow(self, stages: Stages, sink: PartitionSink) -> None:
-        tools = self._tools
+        resources = self._resources
         stages.take_over()
         self.ready = True
         try:
-            await flow(self.source, stages, tools.ask, sink, tools.metrics, tools.cpu)
+            await flow(self.source, stages, resources.ask, sink, resources.metrics, resources.cpu)
             self.stages = stages
         finally:
             self._position = sink.committed or self._position
@@ -152,9 +158,9 @@ class Lane:
 
     async def _committed(self) -> Position:
         """Where to go on: the group's position, or the oldest record that is still there."""
-        tools, partition = self._tools, self._partition
-        begin = (await tools.consumer.beginning_offsets([partition]))[partition]
-        position = await committed(tools.admin, tools.settings.group_id, partition)
+        resources, partition = self._resources, self._partition
+        begin = (await resources.consumer.beginning_offsets([partition]))[partition]
+        position = await read_position(resources.admin, resources.settings.group_id, partition)
         if position is None:
             return Position(begin, begin)
         if position.low >= begin:
@@ -173,7 +179,7 @@ class Lane:
         """Read again what is published already but still matters, and say so."""
         if position.low == position.next:
             return
-        metrics, name = self._tools.metrics, _name(self._partition)
+        metrics, name = self._resources.metrics, _name(self._partition)
         metrics.recoveries.inc()
         remaining = metrics.recovery_remaining.labels(str(self._partition.partition))
         started_s = said_s = time.monotonic()
@@ -188,21 +194,21 @@ class Lane:
 
         records = position.next - position.low
         remaining.set(records)
-        await recover(self.source, stages, position, self._tools.cpu, report)
+        await recover(self.source, stages, position, self._resources.cpu, report)
         await self._restore_labels(stages)
         seconds = round(time.monotonic() - started_s, 3)
         log.info("recovered", partition=name, records=records, seconds=seconds)
 
     async def _restore_labels(self, stages: Stages) -> None:
         """Read what was published last of the devices that are there: labels go on from it."""
-        if not Policy.of(self._tools.settings).needs_memory or self.source.stopped:
+        if not Policy.of(self._resources.settings).needs_memory or self.source.stopped:
             return
         rebuilt = stages.rebuilt
-        events = await last_events(
-            self._tools.settings,
+        events = await read_last_events(
+            self._resources.settings,
             self._partition.partition,
             rebuilt.last_ms,
-            rebuilt.most_events(self._tools.settings.rules.lateness_us),
+            rebuilt.most_events(self._resources.settings.rules.lateness_us),
         )
         stages.labels.restore(last_beliefs(events, rebuilt.last_ms))
         if missing := len(rebuilt.last_ms) - len(events):

@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaError
 
 from streamer.flow.stages import Stages
 from streamer.health import Health
-from streamer.kafka.lane import Lane, Tools
-from streamer.kafka.positions import committed
+from streamer.kafka.lane import Lane, LaneResources
+from streamer.kafka.positions import read_position
 
 log = structlog.get_logger(__name__)
 
@@ -38,12 +38,12 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(
         self,
-        tools: Tools,
+        resources: LaneResources,
         health: Health,
         ends: Mapping[TopicPartition, int] | None,
         kept: dict[TopicPartition, Stages],
     ) -> None:
-        self._tools = tools
+        self._resources = resources
         self._health = health
         self._ends = ends
         self._kept = kept
@@ -63,9 +63,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._kept.clear()
         for partition in sorted(assigned):
             until = None if self._ends is None else self._ends[partition]
-            lane = Lane(self._tools, partition, until, kept[partition])
+            lane = Lane(self._resources, partition, until, kept[partition])
             self._running[partition] = lane, asyncio.create_task(lane.run(), name=str(partition))
-        self._tools.metrics.partitions.set(len(assigned))
+        self._resources.metrics.partitions.set(len(assigned))
         self._health.connected = True
         self._health.recovering = {partition.partition for partition in assigned}
         log.info("assigned", partitions=sorted(p.partition for p in assigned))
@@ -89,9 +89,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._kept[partition] = lane.stages
             elif not task.cancelled() and (error := task.exception()):
                 log.warning("gave up uncommitted work", partition=partition, error=repr(error))
-            self._tools.metrics.forget(partition.partition)
-        self._tools.metrics.partitions.set(0)
-        self._tools.metrics.broken.set(0)
+            self._resources.metrics.forget(partition.partition)
+        self._resources.metrics.partitions.set(0)
+        self._resources.metrics.broken.set(0)
         self._health.recovering.clear()
         self._health.broken.clear()
 
@@ -124,7 +124,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             log.info(
                 "waiting for the group to give us partitions; it keeps those of a worker that has "
                 "died until the session timeout is over",
-                session_timeout_s=self._tools.settings.session_timeout_s,
+                session_timeout_s=self._resources.settings.session_timeout_s,
             )
 
     def _unfinished(self) -> set[asyncio.Task[None]]:
@@ -142,10 +142,10 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         if self._ends is None:
             return False
-        tools, elsewhere = self._tools, set()
+        resources, elsewhere = self._resources, set()
         others = list(self._ends.keys() - self._running.keys())
-        for partition, begin in (await tools.consumer.beginning_offsets(others)).items():
-            position = await committed(tools.admin, tools.settings.group_id, partition)
+        for partition, begin in (await resources.consumer.beginning_offsets(others)).items():
+            position = await read_position(resources.admin, resources.settings.group_id, partition)
             if max(begin, position.next if position else 0) < self._ends[partition]:
                 elsewhere.add(partition)
         if elsewhere - self._elsewhere:
@@ -161,12 +161,12 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         health = self._health
         lanes = {partition: lane for partition, (lane, _) in self._running.items()}
         health.broken = [lane.broken for lane in lanes.values() if lane.broken]
-        self._tools.metrics.broken.set(len(health.broken))
+        self._resources.metrics.broken.set(len(health.broken))
         lanes = {partition: lane for partition, lane in lanes.items() if not lane.broken}
         health.recovering = {p.partition for p, lane in lanes.items() if not lane.ready}
         try:
             async with asyncio.timeout(ANSWER_S):
-                ends = await self._tools.consumer.end_offsets(list(lanes))
+                ends = await self._resources.consumer.end_offsets(list(lanes))
         except (KafkaError, TimeoutError) as error:
             log.warning("Kafka does not say how far the topic goes", error=repr(error))
             health.no_progress()

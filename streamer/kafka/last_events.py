@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.contracts.events import ActivityEvent, decode_event
 from streamer.errors import DataError
-from streamer.kafka.client import client_options, connected
+from streamer.kafka.client import client_options, connect
 from streamer.settings import Settings
 
 POLL_MS: Final = 100
@@ -23,7 +23,7 @@ FIRST_PART: Final = 2_000
 """Offsets of the first part; each further one has four times as many."""
 
 
-async def last_events(
+async def read_last_events(
     settings: Settings, partition: int, start_ms: Mapping[str, int], most_events: int
 ) -> list[ActivityEvent]:
     """Read the committed events of certain windows.
@@ -42,7 +42,7 @@ async def last_events(
     found: list[ActivityEvent] = []
     if not wanted:
         return found
-    async with connected(lambda: _reader(settings)) as consumer:
+    async with connect(lambda: _reader(settings)) as consumer:
         consumer.assign([topic])
         begin = (await consumer.beginning_offsets([topic]))[topic]
         end, size, read = await _end(consumer, topic), FIRST_PART, 0

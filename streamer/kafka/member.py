@@ -16,8 +16,8 @@ from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import Stages
 from streamer.health import Health
 from streamer.kafka.batches import whole_batches
-from streamer.kafka.client import client_options, connected, is_kafka_trouble
-from streamer.kafka.lane import Tools
+from streamer.kafka.client import client_options, connect, is_kafka_error
+from streamer.kafka.lane import LaneResources
 from streamer.kafka.lanes import DRAIN_S, Lanes
 from streamer.metrics import Metrics
 from streamer.predict.answers import Ask
@@ -48,7 +48,7 @@ CUT_OFF_S = 2.0
 """How long a clean-up may wait before it is cut off too."""
 
 
-class Worker:
+class GroupMember:
     """Runs the partitions that the group gives it, until stopped or at their end."""
 
     def __init__(
@@ -83,9 +83,9 @@ class Worker:
         with ThreadPoolExecutor(1, "compute") as cpu:
             while not self._stopping.is_set():
                 try:
-                    await until_stopped(self._stopping, self._session(cpu), self._grace_s)
+                    await run_until_stopped(self._stopping, self._session(cpu), self._grace_s)
                 except Exception as error:
-                    if not is_kafka_trouble(error):
+                    if not is_kafka_error(error):
                         raise
                     await self._pause(error)
                 else:
@@ -114,13 +114,15 @@ class Worker:
     async def _session(self, cpu: Executor) -> None:
         settings = self._settings
         async with (
-            connected(lambda: group_member(settings)) as consumer,
-            connected(lambda: AIOKafkaAdminClient(**client_options(settings))) as admin,
+            connect(lambda: make_group_consumer(settings)) as consumer,
+            connect(lambda: AIOKafkaAdminClient(**client_options(settings))) as admin,
         ):
-            tools = Tools(settings, self._metrics, self._ask, self._limit, consumer, admin, cpu)
+            resources = LaneResources(
+                settings, self._metrics, self._ask, self._limit, consumer, admin, cpu
+            )
             if self._until_end and self._ends is None:
                 self._ends = await end_offsets(consumer, admin, settings.readings_topic)
-            lanes = Lanes(tools, self._health, self._ends, self._kept)
+            lanes = Lanes(resources, self._health, self._ends, self._kept)
             consumer.subscribe([settings.readings_topic], listener=lanes)
             try:
                 await lanes.work(self._stopping)
@@ -128,7 +130,7 @@ class Worker:
                 await lanes.drain()
 
 
-def group_member(settings: Settings) -> AIOKafkaConsumer:
+def make_group_consumer(settings: Settings) -> AIOKafkaConsumer:
     """A consumer that joins the group and leaves positions to us."""
     session_ms = int(settings.session_timeout_s * 1000)
     return AIOKafkaConsumer(
@@ -160,7 +162,7 @@ async def end_offsets(
     return ends
 
 
-async def until_stopped(
+async def run_until_stopped(
     stopping: asyncio.Event,
     work: Coroutine[None, None, None],
     grace_s: Callable[[], float] = lambda: 0.0,

@@ -10,12 +10,12 @@ from streamer.stream.position import Position
 log = structlog.get_logger(__name__)
 
 
-def to_commit(position: Position) -> OffsetAndMetadata:
+def offset_to_commit(position: Position) -> OffsetAndMetadata:
     """The offset at which a group should start again, and all else in its metadata."""
     return OffsetAndMetadata(position.low, position.metadata())
 
 
-async def committed(
+async def read_position(
     admin: AIOKafkaAdminClient, group_id: str, partition: TopicPartition
 ) -> Position | None:
     """Where the group has got to; None when it has not begun.

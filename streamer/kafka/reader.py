@@ -7,13 +7,13 @@ from typing import Literal
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streamer.errors import TopicError
-from streamer.kafka.client import client_options, connected
+from streamer.kafka.client import client_options, connect
 from streamer.kafka.topics import admin_client, partition_counts
 from streamer.settings import Settings
 
 
 @asynccontextmanager
-async def reader(
+async def open_reader(
     settings: Settings,
     topic: str,
     start: Literal["earliest", "latest"],
@@ -47,7 +47,7 @@ async def reader(
             f"there is no topic {topic} at {settings.bootstrap_servers}; "
             "`streamer topics create` creates it"
         )
-    async with connected(make, patience_s) as consumer:
+    async with connect(make, patience_s) as consumer:
         consumer.assign([TopicPartition(topic, partition) for partition in range(count)])
         yield consumer
 

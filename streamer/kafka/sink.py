@@ -12,8 +12,8 @@ from aiokafka.structs import RecordMetadata
 from streamer.contracts.dead_letters import dead_letter_headers
 from streamer.contracts.events import encode_event
 from streamer.flow.stages import Output
-from streamer.kafka.client import client_options, connected
-from streamer.kafka.positions import to_commit
+from streamer.kafka.client import client_options, connect
+from streamer.kafka.positions import offset_to_commit
 from streamer.metrics import Metrics
 from streamer.settings import Settings
 from streamer.stream.position import Position
@@ -76,7 +76,7 @@ class PartitionSink:
 
     async def _publish(self, outputs: Sequence[Output]) -> None:
         assert self._position is not None
-        offsets = {self._partition: to_commit(self._position)}
+        offsets = {self._partition: offset_to_commit(self._position)}
         with self._metrics.stage("commit"):
             if self._settings.delivery == "exactly-once":
                 async with self._producer.transaction():
@@ -160,5 +160,5 @@ async def open_sink(
             max_request_size=LARGEST_REQUEST,
         )
 
-    async with connected(producer) as started:
+    async with connect(producer) as started:
         yield PartitionSink(settings, metrics, partition, started, consumer)

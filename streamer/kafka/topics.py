@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streamer.errors import KafkaError, TopicError
-from streamer.kafka.client import client_options, connected
+from streamer.kafka.client import client_options, connect
 from streamer.kafka.topic_rules import Cluster, Finding, Topic, findings
 from streamer.settings import Settings
 
@@ -145,7 +145,7 @@ async def admin_client(
         KafkaError: no broker answered in time, or it refuses what it is asked.
     """
     try:
-        async with connected(
+        async with connect(
             lambda: AIOKafkaAdminClient(**client_options(settings)), patience_s
         ) as admin:
             yield admin

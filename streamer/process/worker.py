@@ -11,7 +11,7 @@ import structlog
 from streamer.errors import KafkaError, TopicError
 from streamer.health import Health
 from streamer.kafka import topics
-from streamer.kafka.member import Worker, until_stopped
+from streamer.kafka.member import GroupMember, run_until_stopped
 from streamer.metrics import Metrics
 from streamer.predict.choose import open_predictor
 from streamer.process import log as logging
@@ -50,10 +50,10 @@ async def run_worker(
         serve_pages(settings, WorkerPages(metrics, health)) as port,
     ):
         on_port(port)
-        await until_stopped(stopping, warm_up_in_thread())
+        await run_until_stopped(stopping, warm_up_in_thread())
         log.info("working", metrics=f"http://{settings.http_host}:{port}/metrics")
-        await until_stopped(stopping, _prepare_topics(settings))
-        await Worker(settings, metrics, health, ask, stopping, until_end=until_end).run()
+        await run_until_stopped(stopping, _prepare_topics(settings))
+        await GroupMember(settings, metrics, health, ask, stopping, until_end=until_end).run()
     log.info("done")
 
 

@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from streamer.contracts import dead_letters as names
 from streamer.errors import DataError
-from streamer.kafka.client import client_options, connected
-from streamer.kafka.reader import read_to_end, reader
+from streamer.kafka.client import client_options, connect
+from streamer.kafka.reader import open_reader, read_to_end
 from streamer.settings import Settings
 
 REPLAYED_FROM = "streamer-replayed-from"
@@ -162,7 +162,7 @@ async def survey(settings: Settings, selection: Selection) -> Survey:
         DataError: a letter that is selected by its place is not there.
     """
     found = Survey()
-    async with reader(settings, settings.dlq_topic, "earliest", PATIENCE_S) as consumer:
+    async with open_reader(settings, settings.dlq_topic, "earliest", PATIENCE_S) as consumer:
         async for record in read_to_end(consumer):
             receipt = dict(record.headers).get(RECEIPT) or b""
             if letter := Letter.of(record):
@@ -237,7 +237,7 @@ async def put_back(settings: Settings, letters: Sequence[Letter]) -> None:
             **client_options(settings), transactional_id=f"{settings.dlq_topic}-replay"
         )
 
-    async with connected(make, PATIENCE_S) as producer, producer.transaction():
+    async with connect(make, PATIENCE_S) as producer, producer.transaction():
         for letter in letters:
             place = f"{settings.dlq_topic}:{letter.id}".encode()
             await producer.send(

@@ -9,7 +9,7 @@ from streamer.contracts.events import decode_event
 from streamer.datasets.recordings import read_labels
 from streamer.devices.replay import REPLAY_HEADER
 from streamer.errors import DataError
-from streamer.kafka.reader import read_to_end, reader
+from streamer.kafka.reader import open_reader, read_to_end
 from streamer.settings import Settings
 from streamer.training.evaluation import Alignment, Labelled, Replay, align
 
@@ -28,7 +28,7 @@ async def align_replayed(settings: Settings, labels: Path) -> Alignment:
 
 
 async def _events(settings: Settings) -> list[Labelled]:
-    async with reader(settings, settings.events_topic, "earliest", _PATIENCE_S) as consumer:
+    async with open_reader(settings, settings.events_topic, "earliest", _PATIENCE_S) as consumer:
         events = [decode_event(record.value or b"") async for record in read_to_end(consumer)]
     return [
         Labelled(
@@ -45,7 +45,7 @@ async def _events(settings: Settings) -> list[Labelled]:
 async def _replays(settings: Settings) -> dict[str, list[Replay]]:
     """Find the first record of every replay: its header says when which sample was streamed."""
     replays: dict[str, list[Replay]] = defaultdict(list)
-    async with reader(settings, settings.readings_topic, "earliest", _PATIENCE_S) as consumer:
+    async with open_reader(settings, settings.readings_topic, "earliest", _PATIENCE_S) as consumer:
         async for record in read_to_end(consumer):
             for name, value in record.headers:
                 if name == REPLAY_HEADER:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import ActivityEvent
-from streamer.kafka.reader import reader
+from streamer.kafka.reader import open_reader
 from streamer.settings import Settings
 from streamer.tools.board import Board, Device
 from streamer.tools.drift_status import DriftStatus
@@ -44,7 +44,7 @@ async def watch(settings: Settings, console: Console, *, from_beginning: bool) -
     show = _live_table if console.is_terminal else _lines
     drift_status = DriftStatus(settings)
     async with (
-        reader(settings, settings.events_topic, start) as consumer,
+        open_reader(settings, settings.events_topic, start) as consumer,
         aclosing(follow_events(consumer)) as news,
     ):
         polling = asyncio.create_task(drift_status.poll())

@@ -12,8 +12,8 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.kafka import topics
-from streamer.kafka.member import group_member
-from streamer.kafka.positions import committed
+from streamer.kafka.member import make_group_consumer
+from streamer.kafka.positions import read_position
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
@@ -41,7 +41,7 @@ async def test_the_end_is_where_the_whole_group_has_got_to(
     with fleet(settings, tmp_path) as running:
         async with feeding(settings) as producer:
             await append(producer, settings.readings_topic, log)
-        async with group_member(settings) as silent:
+        async with make_group_consumer(settings) as silent:
             silent.subscribe([settings.readings_topic])
             await silent.getmany()
             running.start("last", "--until-end")
@@ -62,10 +62,10 @@ async def caught_up(settings: Settings, log: Log) -> None:
     async with topics.admin_client(settings, PATIENCE_S) as admin, asyncio.timeout(PATIENCE_S):
         for number, records in enumerate(log):
             partition = TopicPartition(settings.readings_topic, number)
-            position = await committed(admin, settings.group_id, partition)
+            position = await read_position(admin, settings.group_id, partition)
             while position is None or position.next < len(records):
                 await asyncio.sleep(0.1)  # of another process
-                position = await committed(admin, settings.group_id, partition)
+                position = await read_position(admin, settings.group_id, partition)
 
 
 async def test_a_zombie_that_wakes_inside_its_transaction_publishes_nothing(

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 import streamer
 from streamer.contracts.dead_letters import ORIGIN_OFFSET, REASON
 from streamer.kafka import topics
-from streamer.kafka.reader import read_to_end, reader
+from streamer.kafka.reader import open_reader, read_to_end
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
@@ -40,7 +40,7 @@ FAULTS = [
 
 
 async def found_in(settings: Settings, topic: str) -> Found:
-    async with reader(settings, topic, "earliest", 10) as consumer:
+    async with open_reader(settings, topic, "earliest", 10) as consumer:
         return [record async for record in read_to_end(consumer)]
 
 
@@ -70,7 +70,7 @@ async def test_the_counters_balance_and_agree_with_the_topics_whatever_devices_s
                 break
         events = await found_in(settings, settings.events_topic)
 
-        async def committed() -> bool:
+        async def read_position() -> bool:
             nonlocal values, events
             values = values_of((await asyncio.to_thread(worker.get, "/metrics"))[1])
             events = await found_in(settings, settings.events_topic)
@@ -81,7 +81,7 @@ async def test_the_counters_balance_and_agree_with_the_topics_whatever_devices_s
             )
 
         async with asyncio.timeout(30):
-            while not await committed():  # noqa: ASYNC110 - of another process
+            while not await read_position():  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.1)
         letters = await found_in(settings, settings.dlq_topic)
     assert len(events) == total(values, "events_total") > 100

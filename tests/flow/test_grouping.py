@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamer.contracts.records import Records
-from streamer.flow.pipeline import CATCHING_UP, LARGEST_GROUP, ON_THE_WAY, flow, grouped
+from streamer.flow.pipeline import CATCHING_UP, LARGEST_GROUP, ON_THE_WAY, flow, group_outputs
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import Output, Stages
 from streamer.metrics import Metrics
@@ -35,7 +35,8 @@ async def groups_of(count: int, interval_s: Callable[[], float]) -> list[list[in
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(hand_over())
         return [
-            [each.position.next for each in group] async for group in grouped(outputs, interval_s)
+            [each.position.next for each in group]
+            async for group in group_outputs(outputs, interval_s)
         ]
 
 
@@ -58,7 +59,7 @@ async def test_who_has_caught_up_commits_at_once() -> None:
     #   interval  |-------- an hour, while behind ----------|-- none --|
     #   outputs   o | o o o o o o o o o o o o o o o o o o o |
     outputs: asyncio.Queue[Output | None] = asyncio.Queue()
-    groups = grouped(outputs, lambda: 3600.0 if outputs.qsize() else 0.0)
+    groups = group_outputs(outputs, lambda: 3600.0 if outputs.qsize() else 0.0)
     sizes = []
     for count in (1, 19):
         for i in range(count):

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.errors import KafkaError, SettingsError
-from streamer.kafka.client import client_options, connected
+from streamer.kafka.client import client_options, connect
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
@@ -23,7 +23,7 @@ SASL = {"sasl_mechanism": "SCRAM-SHA-512", "sasl_username": "me", "sasl_password
 async def test_every_kind_of_client_is_started_and_stopped(
     kind: Any, make_settings: MakeSettings
 ) -> None:
-    async with connected(lambda: kind(**client_options(make_settings()))) as client:
+    async with connect(lambda: kind(**client_options(make_settings()))) as client:
         inner = client.client if kind is AIOKafkaProducer else client._client
         assert inner.cluster.brokers()
     assert client._closed
@@ -40,7 +40,7 @@ async def test_without_a_broker_patience_ends_with_the_address_and_a_remedy(kind
 
     began = time.monotonic()
     with pytest.raises(KafkaError, match=f"{address}.*--bootstrap-servers"):
-        async with connected(make, patience_s=3.0):
+        async with connect(make, patience_s=3.0):
             pass
     assert 3.0 <= time.monotonic() - began < 10.0
     assert len(made) > 1
@@ -59,7 +59,7 @@ async def test_a_broker_that_accepts_and_says_nothing_does_not_outlast_our_patie
     async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
         address = "{}:{}".format(*server.sockets[0].getsockname())
         with pytest.raises(KafkaError, match=address):
-            async with connected(lambda: AIOKafkaConsumer(bootstrap_servers=address), 1.0):
+            async with connect(lambda: AIOKafkaConsumer(bootstrap_servers=address), 1.0):
                 pass
         await asyncio.wait_for(hung_up.wait(), 5.0)
 
@@ -68,7 +68,7 @@ async def test_a_client_waits_for_a_broker_that_starts_later() -> None:
     kafka = LocalKafka()
 
     async def topics() -> list[str]:
-        async with connected(
+        async with connect(
             lambda: AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
         ) as admin:
             return list(await admin.list_topics())

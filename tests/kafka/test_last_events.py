@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from streamer.contracts.events import ActivityEvent, encode_event
 from streamer.flow.stages import Output
 from streamer.kafka import last_events, topics
-from streamer.kafka.last_events import last_events as read_back
+from streamer.kafka.last_events import read_last_events as read_back
 from streamer.kafka.sink import open_sink
 from streamer.metrics import Metrics
 from streamer.settings import Settings

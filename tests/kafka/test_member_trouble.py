@@ -15,10 +15,9 @@ from streamer.arrays import Floats
 from streamer.contracts.events import ActivityEvent, decode_event
 from streamer.errors import KafkaError, ProcessingError, RejectsError
 from streamer.health import Health
-from streamer.kafka import lane, topics
-from streamer.kafka import member as worker_module
-from streamer.kafka.member import Worker
-from streamer.kafka.reader import read_to_end, reader
+from streamer.kafka import lane, member, topics
+from streamer.kafka.member import GroupMember
+from streamer.kafka.reader import open_reader, read_to_end
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import asking
@@ -61,14 +60,14 @@ async def publish(settings: Settings, partition: int, device_id: str, swing: flo
 
 
 async def published(settings: Settings) -> list[ActivityEvent]:
-    async with reader(settings, settings.events_topic, "earliest", 10) as consumer:
+    async with open_reader(settings, settings.events_topic, "earliest", 10) as consumer:
         return [decode_event(record.value or b"") async for record in read_to_end(consumer)]
 
 
 @asynccontextmanager
 async def working(settings: Settings, predictor: LocalPredictor) -> AsyncIterator[Health]:
     health, stopping = Health(time.monotonic), asyncio.Event()
-    worker = Worker(settings, Metrics(), health, asking(predictor), stopping)
+    worker = GroupMember(settings, Metrics(), health, asking(predictor), stopping)
     task = asyncio.create_task(worker.run())
     try:
         yield health
@@ -117,7 +116,7 @@ async def test_a_bug_stops_its_partition_after_some_attempts_and_no_other(
 
     # Cured, nothing is missing.
     predictor.cured = True
-    worker = Worker(
+    worker = GroupMember(
         settings,
         Metrics(),
         Health(time.monotonic),
@@ -136,7 +135,7 @@ async def test_until_the_end_a_bug_is_an_error(make_settings: MakeSettings) -> N
     settings = make_settings(partitions=1)
     await topics.ensure(settings)
     await publish(settings, 0, "still", swing=0.0)
-    worker = Worker(
+    worker = GroupMember(
         settings,
         Metrics(),
         Health(time.monotonic),
@@ -157,7 +156,7 @@ async def test_when_most_records_are_refused_the_worker_stops_before_it_dead_let
     async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
         for _ in range(3000):
             await producer.send(settings.readings_topic, b"<reading/>", b"phone")
-    worker = Worker(
+    worker = GroupMember(
         settings,
         Metrics(),
         Health(time.monotonic),
@@ -167,7 +166,7 @@ async def test_when_most_records_are_refused_the_worker_stops_before_it_dead_let
     )
     with pytest.raises(RejectsError, match="--max-reject-share 1"):
         await worker.run()
-    async with reader(settings, settings.dlq_topic, "earliest", 10) as consumer:
+    async with open_reader(settings, settings.dlq_topic, "earliest", 10) as consumer:
         letters = [record async for record in read_to_end(consumer)]
     assert len(letters) < 1000
 
@@ -177,18 +176,18 @@ async def test_restarts_that_do_not_help_end_the_worker_with_an_error(
 ) -> None:
     sessions = 0
 
-    async def broken(_: Worker, __: Executor) -> None:
+    async def broken(_: GroupMember, __: Executor) -> None:
         nonlocal sessions
         sessions += 1
         if sessions == 3:
             health.progress()  # which makes it forget the two failures before
         raise KafkaConnectionError("again")
 
-    monkeypatch.setattr(Worker, "_session", broken)
-    monkeypatch.setattr(worker_module, "RESTART_S", 0.001)
+    monkeypatch.setattr(GroupMember, "_session", broken)
+    monkeypatch.setattr(member, "RESTART_S", 0.001)
     health = Health(time.monotonic)
     predictor = LocalPredictor(artifact.load())
-    worker = Worker(Settings.load({}), Metrics(), health, asking(predictor), asyncio.Event())
+    worker = GroupMember(Settings.load({}), Metrics(), health, asking(predictor), asyncio.Event())
     with pytest.raises(KafkaError, match=r"started again 8 times; .*KafkaConnectionError"):
         await worker.run()
-    assert sessions == 2 + worker_module.MOST_FAILURES + 1
+    assert sessions == 2 + member.MOST_FAILURES + 1

@@ -5,7 +5,7 @@ from aiokafka.structs import ConsumerRecord
 from streamer.contracts.events import encode_event
 from streamer.flow.stages import DeadLetter, Output
 from streamer.kafka import topics
-from streamer.kafka.reader import read_to_end, reader
+from streamer.kafka.reader import open_reader, read_to_end
 from streamer.kafka.sink import open_sink
 from streamer.metrics import Metrics
 from streamer.settings import Settings
@@ -21,7 +21,7 @@ def record(key: bytes | None, value: bytes | None) -> ConsumerRecord[bytes | Non
 async def published(
     settings: Settings, topic: str
 ) -> "list[ConsumerRecord[bytes | None, bytes | None]]":
-    async with reader(settings, topic, "earliest", 10) as consumer:
+    async with open_reader(settings, topic, "earliest", 10) as consumer:
         return [record async for record in read_to_end(consumer)]
 
 

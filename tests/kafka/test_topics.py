@@ -6,7 +6,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streamer.errors import KafkaError, TopicError
-from streamer.kafka.client import client_options, connected
+from streamer.kafka.client import client_options, connect
 from streamer.kafka.topic_rules import Cluster, Finding, Topic, findings, recovery_s
 from streamer.kafka.topics import check, ensure, partition_counts
 from streamer.localkafka.broker import free_ports
@@ -170,13 +170,13 @@ def names(settings: Settings) -> list[str]:
 
 
 async def partitions(settings: Settings) -> list[int]:
-    async with connected(lambda: AIOKafkaAdminClient(**client_options(settings))) as admin:
+    async with connect(lambda: AIOKafkaAdminClient(**client_options(settings))) as admin:
         counts = await partition_counts(admin)
     return [counts[name] for name in names(settings)]
 
 
 async def create(settings: Settings, **topics: tuple[int, dict[str, str]]) -> None:
-    async with connected(lambda: AIOKafkaAdminClient(**client_options(settings))) as admin:
+    async with connect(lambda: AIOKafkaAdminClient(**client_options(settings))) as admin:
         new = [
             NewTopic(getattr(settings, f"{name}_topic"), count, 1, topic_configs=config)
             for name, (count, config) in topics.items()

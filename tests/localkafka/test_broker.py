@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streamer.errors import BrokerError
-from streamer.kafka.client import connected
+from streamer.kafka.client import connect
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.localkafka.jars import KAFKA_VERSION, cache_dir, fetch, locked
 from tests.support.processes import run, start, until, working_for
@@ -115,7 +115,7 @@ async def test_a_cluster_of_three_goes_on_without_one_node() -> None:
     with LocalKafka(3) as kafka:
         async with admin_of(kafka) as admin:
             await admin.create_topics([NewTopic("t", 3, 3)])
-        async with connected(
+        async with connect(
             lambda: AIOKafkaProducer(
                 bootstrap_servers=kafka.bootstrap_servers, enable_idempotence=True
             )
@@ -125,7 +125,7 @@ async def test_a_cluster_of_three_goes_on_without_one_node() -> None:
             kafka.kill(2)
             for partition in range(3):
                 await producer.send_and_wait("t", b"after", partition=partition)
-        async with connected(
+        async with connect(
             lambda: AIOKafkaConsumer(
                 "t", bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest"
             )
@@ -170,4 +170,4 @@ def test_fetch_only_ends_at_once() -> None:
 
 
 def admin_of(kafka: LocalKafka) -> "AbstractAsyncContextManager[AIOKafkaAdminClient]":
-    return connected(lambda: AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers))
+    return connect(lambda: AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers))

@@ -11,10 +11,10 @@ from aiokafka import ConsumerRecord
 from streamer.contracts.dead_letters import ORIGIN_OFFSET, ORIGIN_PARTITION, REASON
 from streamer.contracts.events import decode_event, encode_event
 from streamer.contracts.records import Records
-from streamer.flow.pipeline import predicted
+from streamer.flow.pipeline import predict_windows
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import Output, Stages
-from streamer.kafka.reader import read_to_end, reader
+from streamer.kafka.reader import open_reader, read_to_end
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import asking
@@ -69,7 +69,7 @@ async def golden(log: Log, settings: Settings) -> Published:
         stages = make_stages(settings)
         end = len(records)
         for computed in (stages.compute(Records.of(records), end), stages.finish(end)):
-            published.add(partition, [stages.label(await predicted(computed, ask, metrics))])
+            published.add(partition, [stages.label(await predict_windows(computed, ask, metrics))])
     return published
 
 
@@ -77,10 +77,10 @@ async def read_published(settings: Settings) -> Published:
     """What a consumer of committed records sees."""
     found = Published()
     async with asyncio.timeout(60):
-        async with reader(settings, settings.events_topic, "earliest", 10) as consumer:
+        async with open_reader(settings, settings.events_topic, "earliest", 10) as consumer:
             async for record in read_to_end(consumer):
                 found.add_event(record)
-        async with reader(settings, settings.dlq_topic, "earliest", 10) as consumer:
+        async with open_reader(settings, settings.dlq_topic, "earliest", 10) as consumer:
             async for record in read_to_end(consumer):
                 found.add_letter(record)
     return found

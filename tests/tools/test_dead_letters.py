@@ -11,7 +11,7 @@ from streamer.cli import main
 from streamer.contracts.dead_letters import dead_letter_headers
 from streamer.contracts.records import OneRecord
 from streamer.kafka import topics
-from streamer.kafka.reader import read_to_end, reader
+from streamer.kafka.reader import open_reader, read_to_end
 from streamer.settings import Settings
 from streamer.tools.dead_letters import RECEIPT, REPLAYED_FROM
 from tests.conftest import MakeSettings
@@ -47,7 +47,7 @@ Put = list[tuple[bytes | None, bytes | None, dict[str, bytes | None]]]
 
 
 async def readings(settings: Settings) -> Put:
-    async with reader(settings, settings.readings_topic, "earliest", 10) as consumer:
+    async with open_reader(settings, settings.readings_topic, "earliest", 10) as consumer:
         return [(r.key, r.value, dict(r.headers)) async for r in read_to_end(consumer)]
 
 
@@ -90,7 +90,7 @@ async def test_letters_go_back_once_as_they_came(make_settings: MakeSettings) ->
         (key, value, dict(headers) | {REPLAYED_FROM: f"{settings.dlq_topic}:0:{i}".encode()})
         for i, (key, value, headers, _) in ((i, REFUSED[i]) for i in order)
     ]
-    async with reader(settings, settings.dlq_topic, "earliest", 10) as consumer:
+    async with open_reader(settings, settings.dlq_topic, "earliest", 10) as consumer:
         receipts = [r.headers async for r in read_to_end(consumer) if RECEIPT in dict(r.headers)]
     assert len(receipts) == 5
     groups = json.loads((await dlq(settings, "list", "--json")).output)
