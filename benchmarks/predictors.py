@@ -33,7 +33,7 @@ from benchmarks.figures import Figure, report
 from streamer.localkafka.broker import free_ports
 from streamer.metrics import Metrics
 from streamer.predict.answers import Ask
-from streamer.predict.choose import open_predictor
+from streamer.predict.factory import open_predictor
 from streamer.process import log
 from streamer.settings import Settings
 

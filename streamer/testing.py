@@ -27,12 +27,12 @@ from streamer.flow.pipeline import flow
 from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import DeadLetter, Output, Stages, compute_features
-from streamer.labels.beliefs import last_beliefs
+from streamer.labels.beliefs import find_last_beliefs
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.predict.answers import asking
-from streamer.predict.local import LocalPredictor
-from streamer.predict.protocol import Predictor
+from streamer.predict.answers import make_ask
+from streamer.predict.local_predictor import LocalPredictor
+from streamer.predict.predictor import Predictor
 from streamer.settings import Settings
 from streamer.stream.position import Position
 
@@ -191,7 +191,7 @@ class _Worker:
         settings: Settings,
         batch: int,
     ) -> None:
-        self._ask = asking(predictor or LocalPredictor(artifact.load()))
+        self._ask = make_ask(predictor or LocalPredictor(artifact.load()))
         self._features = features
         self._settings = settings
         self._limit = RejectLimit(1, 1, lambda: 0.0)
@@ -222,6 +222,6 @@ class _Worker:
             self._stages = self._fresh()
             await recover(self.log, self._stages, position, cpu, lambda _read, _left: None)
             last_ms = self._stages.rebuilt.last_ms
-            self._stages.labels.restore(last_beliefs(self.published.events, last_ms))
+            self._stages.labels.restore(find_last_beliefs(self.published.events, last_ms))
             self._stages.take_over()
             self.log.seek(position.next)

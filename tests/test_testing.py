@@ -16,8 +16,8 @@ from streamer.contracts.readings import Record
 from streamer.contracts.records import OneRecord
 from streamer.devices.people import Person
 from streamer.model import artifact
-from streamer.predict.local import LocalPredictor
-from streamer.predict.protocol import Prediction
+from streamer.predict.local_predictor import LocalPredictor
+from streamer.predict.predictor import Prediction
 from streamer.testing import CRASH, PAUSE, START_MS, Published, readings, run_script
 
 DOCS = Path(__file__).parents[1] / "docs" / "testing.md"

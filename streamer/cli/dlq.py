@@ -14,10 +14,10 @@ from streamer.settings import Settings
 from streamer.tools import dead_letters
 from streamer.tools.dead_letters import LetterId, Selection
 from streamer.tools.letter_formats import (
-    letter_text,
-    survey_table,
     export_letters,
     import_corrections,
+    letter_text,
+    survey_table,
 )
 
 _KAFKA = ("bootstrap_servers", "readings_topic", "dlq_topic", "log_level", "log_format")

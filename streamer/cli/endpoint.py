@@ -5,8 +5,8 @@ import asyncio
 import click
 
 from streamer.cli.options import settings_options
-from streamer.endpoint.faults import Fault
-from streamer.endpoint.served import load
+from streamer.endpoint.endpoint_faults import EndpointFault
+from streamer.endpoint.served_model import load_served_model
 from streamer.endpoint.server import serve
 from streamer.process import log
 from streamer.settings import Settings
@@ -32,6 +32,6 @@ def endpoint(settings: Settings, host: str, port: int, faults: tuple[str, ...]) 
     The AWS SDK calls it when AWS_ENDPOINT_URL names its address. Signatures are not checked.
     """
     log.configure(settings)
-    parsed = [Fault.parse(fault) for fault in faults]
-    served = load(settings.model, settings.activities)
+    parsed = [EndpointFault.parse(fault) for fault in faults]
+    served = load_served_model(settings.model, settings.activities)
     asyncio.run(serve(served, host, port, parsed))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from streamer.cli.options import settings_options
-from streamer.endpoint.served import load, mounted
+from streamer.endpoint.served_model import find_mounted_model, load_served_model
 from streamer.endpoint.server import serve as serve_model
 from streamer.process import log
 from streamer.settings import Settings
@@ -21,7 +21,7 @@ MODELS = Path("/opt/ml/model")
 def serve(settings: Settings) -> None:
     """Serve the model that SageMaker has mounted, or the shipped one, on port 8080."""
     log.configure(settings)
-    served = load(settings.model or mounted(MODELS), settings.activities)
+    served = load_served_model(settings.model or find_mounted_model(MODELS), settings.activities)
     port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
     # SageMaker reaches the container from outside.
     asyncio.run(serve_model(served, "0.0.0.0", port, []))  # noqa: S104

@@ -30,7 +30,7 @@ class Reliability(StrEnum):
     """It is not, and what the device did before has decided."""
 
 
-class Source(StrEnum):
+class PredictionSource(StrEnum):
     """Which model decided."""
 
     ENDPOINT = "endpoint"
@@ -48,7 +48,7 @@ class ModelVersion(msgspec.Struct, frozen=True):
     version: str
 
 
-class FeatureSet(msgspec.Struct, frozen=True):
+class FeatureSetVersion(msgspec.Struct, frozen=True):
     """The features the model was asked with; they fix length, hop and rate of the windows."""
 
     name: str
@@ -88,10 +88,10 @@ class ActivityEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     model: ModelVersion | None
     predictor: str
     """The kind of predictor that was asked, such as `local`."""
-    source: Source
+    source: PredictionSource
     coverage: float
     """Share of the window's samples that were really there, 0 to 1."""
-    feature_set: FeatureSet
+    feature_set: FeatureSetVersion
     settled: bool
     """False while the filters were warming up: the scores may be a little off."""
 

@@ -11,10 +11,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import choose_encoder
 
-from streamer.endpoint.amazon_ml import AmazonML
-from streamer.endpoint.faults import Fault, Faults
-from streamer.endpoint.sagemaker import SageMaker
-from streamer.endpoint.served import Served
+from streamer.endpoint.amazon_ml_server import AmazonMLServer
+from streamer.endpoint.endpoint_faults import EndpointFault, EndpointFaults
+from streamer.endpoint.sagemaker_server import SageMakerServer
+from streamer.endpoint.served_model import ServedModel
 from streamer.errors import SettingsError
 
 log = structlog.get_logger(__name__)
@@ -25,9 +25,9 @@ LARGEST_REQUEST = 6 * 1024 * 1024
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(served: Served, faults: Faults) -> web.Application:
+def make_app(served: ServedModel, faults: EndpointFaults) -> web.Application:
     """Everything that the server answers."""
-    amazon_ml, sagemaker = AmazonML(served, faults), SageMaker(served, faults)
+    amazon_ml, sagemaker = AmazonMLServer(served, faults), SageMakerServer(served, faults)
     registry = CollectorRegistry()
     requests = Counter(
         "streamer_endpoint_requests", "Requests, by path and status.", ("path", "status"),
@@ -57,7 +57,7 @@ def make_app(served: Served, faults: Faults) -> web.Application:
     async def set_faults(request: web.Request) -> web.Response:
         try:
             wanted = msgspec.json.decode(await request.read(), type=list[str])
-            faults.set([Fault.parse(text) for text in wanted])
+            faults.set([EndpointFault.parse(text) for text in wanted])
         except (msgspec.DecodeError, SettingsError) as error:
             return web.json_response({"error": str(error)}, status=400)
         log.info("faults", now=[fault.text for fault in faults.faults])
@@ -79,8 +79,8 @@ def make_app(served: Served, faults: Faults) -> web.Application:
 
 
 @asynccontextmanager
-async def serving(
-    served: Served, host: str, port: int, faults: Sequence[Fault] = ()
+async def open_server(
+    served: ServedModel, host: str, port: int, faults: Sequence[EndpointFault] = ()
 ) -> AsyncIterator[str]:
     """Answer while the context is open; gives the server's address.
 
@@ -89,7 +89,7 @@ async def serving(
     """
     # What hangs ends when its client goes away.
     runner = web.AppRunner(
-        make_app(served, Faults(faults)),
+        make_app(served, EndpointFaults(faults)),
         access_log=None,
         handler_cancellation=True,
         shutdown_timeout=1.0,
@@ -110,12 +110,12 @@ async def serving(
         await runner.cleanup()
 
 
-async def serve(served: Served, host: str, port: int, faults: Sequence[Fault]) -> None:
+async def serve(served: ServedModel, host: str, port: int, faults: Sequence[EndpointFault]) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     stopping = asyncio.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, stopping.set)
-    async with serving(served, host, port, faults) as address:
+    async with open_server(served, host, port, faults) as address:
         log.info(
             "answering",
             address=address,

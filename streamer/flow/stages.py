@@ -13,8 +13,8 @@ from streamer.contracts.readings import Decoded, Record
 from streamer.contracts.records import Records
 from streamer.features import UCI_HAR, extract, scale
 from streamer.flow.rejects import RejectLimit
-from streamer.labels.labelling import Labels
-from streamer.labels.policy import Policy
+from streamer.labels.label_policy import LabelPolicy
+from streamer.labels.labelling import Labeller
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers
 from streamer.settings import Settings
@@ -118,7 +118,7 @@ class Stages:
         self._windows = PartitionWindows(settings.rules, UCI_HAR, position.clock_us)
         self._replay_start = ReplayStart(position)
         self._rebuilt = Rebuilt()
-        self.labels = Labels(Policy.of(settings))
+        self.labels = Labeller(LabelPolicy.of(settings))
         self.position = position
 
     def compute(self, records: Records, following: int) -> Computed:

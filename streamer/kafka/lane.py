@@ -20,8 +20,8 @@ from streamer.kafka.last_events import read_last_events
 from streamer.kafka.positions import read_position
 from streamer.kafka.sink import PartitionSink, open_sink
 from streamer.kafka.source import PartitionSource
-from streamer.labels.beliefs import last_beliefs
-from streamer.labels.policy import Policy
+from streamer.labels.beliefs import find_last_beliefs
+from streamer.labels.label_policy import LabelPolicy
 from streamer.metrics import Metrics
 from streamer.predict.answers import Ask
 from streamer.settings import Settings
@@ -201,7 +201,7 @@ class Lane:
 
     async def _restore_labels(self, stages: Stages) -> None:
         """Read what was published last of the devices that are there: labels go on from it."""
-        if not Policy.of(self._resources.settings).needs_memory or self.source.stopped:
+        if not LabelPolicy.of(self._resources.settings).needs_memory or self.source.stopped:
             return
         rebuilt = stages.rebuilt
         events = await read_last_events(
@@ -210,7 +210,7 @@ class Lane:
             rebuilt.last_ms,
             rebuilt.most_events(self._resources.settings.rules.lateness_us),
         )
-        stages.labels.restore(last_beliefs(events, rebuilt.last_ms))
+        stages.labels.restore(find_last_beliefs(events, rebuilt.last_ms))
         if missing := len(rebuilt.last_ms) - len(events):
             log.info(
                 "devices whose last event is not there start afresh",

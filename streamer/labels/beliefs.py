@@ -13,14 +13,14 @@ import numpy as np
 from streamer.arrays import Floats
 from streamer.contracts.events import ActivityEvent
 from streamer.features import UCI_HAR
-from streamer.labels.smoothing import forward_filter
+from streamer.labels.smoothing import find_filter
 from streamer.predict.answers import Scored
 from streamer.stream.windows import Window
 
 _HOP_MS = UCI_HAR.hop_us // 1000
 
 
-class Last(NamedTuple):
+class LastBelief(NamedTuple):
     """A device's belief as of a window.
 
     Attributes:
@@ -40,10 +40,12 @@ class Last(NamedTuple):
         return cls(event.window_start, labels, np.array(belief, np.float64))
 
 
-def last_beliefs(events: Iterable[ActivityEvent], start_ms: Mapping[str, int]) -> dict[str, Last]:
+def find_last_beliefs(
+    events: Iterable[ActivityEvent], start_ms: Mapping[str, int]
+) -> dict[str, LastBelief]:
     """The beliefs as of certain windows, by device; of a repeated event the last one counts."""
     return {
-        event.device_id: Last.of(event)
+        event.device_id: LastBelief.of(event)
         for event in events
         if start_ms.get(event.device_id) == event.window_start
     }
@@ -53,9 +55,9 @@ class Beliefs:
     """The devices of one partition."""
 
     def __init__(self) -> None:
-        self._last: dict[str, Last] = {}
+        self._last: dict[str, LastBelief] = {}
 
-    def restore(self, last: Mapping[str, Last]) -> None:
+    def restore(self, last: Mapping[str, LastBelief]) -> None:
         """Go on from what was published."""
         self._last = dict(last)
 
@@ -76,7 +78,7 @@ class Beliefs:
         """
         found = [np.empty_like(each.prediction.scores) for each in answers]
         cards = [each.prediction.model for each in answers]
-        filters = [forward_filter(card.activities) for card in cards]
+        filters = [find_filter(card.activities) for card in cards]
         weights = [
             smoothing.weights(each.prediction.scores)
             for smoothing, each in zip(filters, answers, strict=True)
@@ -89,7 +91,7 @@ class Beliefs:
         for row, number, i in sorted(places):
             window, labels = windows[row], cards[number].labels
             belief = filters[number].after(self._before(window, labels), weights[number][i])
-            self._last[window.device_id] = Last(window.start_ms, labels, belief)
+            self._last[window.device_id] = LastBelief(window.start_ms, labels, belief)
             found[number][i] = belief
         return found
 

@@ -66,14 +66,14 @@ def decide(shares: Floats, activities: tuple[str, ...]) -> list[Decision]:
     ]
 
 
-def plain_activities(activities: Sequence[str]) -> tuple[str, ...]:
+def drop_movements(activities: Sequence[str]) -> tuple[str, ...]:
     """Those of a model's activities that are no movements, each once."""
     return tuple(dict.fromkeys(name for name in activities if not is_movement(name)))
 
 
 @cache
 def _classes(activities: tuple[str, ...]) -> _Classes:
-    names = plain_activities(activities)
+    names = drop_movements(activities)
     return _Classes(
         names,
         tuple([i for i, name in enumerate(activities) if name == wanted] for wanted in names),

@@ -10,23 +10,23 @@ from streamer.arrays import Floats
 from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import (
     ActivityEvent,
-    FeatureSet,
+    FeatureSetVersion,
     ModelVersion,
+    PredictionSource,
     Reason,
     Reliability,
-    Source,
     window_id,
 )
 from streamer.features import UCI_HAR
-from streamer.labels.beliefs import Beliefs, Last
+from streamer.labels.beliefs import Beliefs, LastBelief
 from streamer.labels.decision import Decision, decide
-from streamer.labels.policy import Policy
+from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.smoothing import DECIMALS
 from streamer.predict.answers import Answers, Scored
-from streamer.predict.protocol import Prediction
+from streamer.predict.predictor import Prediction
 from streamer.stream.windows import Window
 
-_FEATURE_SET = FeatureSet(UCI_HAR.name, UCI_HAR.version)
+_FEATURE_SET = FeatureSetVersion(UCI_HAR.name, UCI_HAR.version)
 _LENGTH_MS = UCI_HAR.length_us // 1000
 
 NOBODY = "none"
@@ -42,14 +42,14 @@ class _Verdict(NamedTuple):
     confidence: float
 
 
-class Labels:
+class Labeller:
     """Labels one partition's windows, in their order: each rests on the device's last one."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: LabelPolicy) -> None:
         self._policy = policy
         self._beliefs = Beliefs()
 
-    def restore(self, last: Mapping[str, Last]) -> None:
+    def restore(self, last: Mapping[str, LastBelief]) -> None:
         """Go on from what was published last of each device."""
         self._beliefs.restore(last)
 
@@ -151,7 +151,7 @@ def _unavailable(window: Window) -> ActivityEvent:
         posterior={},
         model=None,
         predictor=NOBODY,
-        source=Source.NONE,
+        source=PredictionSource.NONE,
         coverage=round(window.coverage, DECIMALS),
         feature_set=_FEATURE_SET,
         settled=window.settled,

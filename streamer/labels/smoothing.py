@@ -91,7 +91,7 @@ _step = _compiled_step if IS_COMPILED else _uncompiled_step
 
 
 @cache
-def forward_filter(activities: tuple[str, ...]) -> ForwardFilter:
+def find_filter(activities: tuple[str, ...]) -> ForwardFilter:
     """The filter for a model's classes."""
     return ForwardFilter(activities)
 

@@ -29,9 +29,9 @@ from numpy.lib import format as npy
 from streamer.arrays import Floats
 from streamer.errors import ModelError
 from streamer.features import NAMES
-from streamer.model.card import Card, Profile, checked_card
-from streamer.model.division import Division
-from streamer.model.identity import ModelCard
+from streamer.model.card import ModelCard, Profile, parse_card
+from streamer.model.class_tree import ClassTree
+from streamer.model.identity import ModelIdentity
 
 SHIPPED = Path(__file__).with_name("har.npz")
 """The model in the package."""
@@ -50,7 +50,7 @@ class Model:
     """A classifier that divides the classes node by node.
 
     The logits of the nodes' outcomes are ``weights @ clipped features + bias``; what becomes of
-    them is said in `streamer.model.division`. A linear classifier is a tree of one node.
+    them is said in `streamer.model.class_tree`. A linear classifier is a tree of one node.
 
     Attributes:
         card: who it is and what it takes.
@@ -60,7 +60,7 @@ class Model:
         deciles: (features, 9) of the training windows.
     """
 
-    card: Card
+    card: ModelCard
     low: Floats
     high: Floats
     weights: Floats
@@ -73,9 +73,9 @@ class Model:
         return hashlib.sha256(b"".join(_members(self).values())).hexdigest()[:12]
 
     @cached_property
-    def signature(self) -> ModelCard:
+    def signature(self) -> ModelIdentity:
         """What every event says about the model."""
-        return ModelCard(self.card.id, self.version, self.card.labels, self.card.activities)
+        return ModelIdentity(self.card.id, self.version, self.card.labels, self.card.activities)
 
     @property
     def profile(self) -> Profile:
@@ -96,8 +96,8 @@ class Model:
         return self._division.probabilities(logits)
 
     @cached_property
-    def _division(self) -> Division:
-        return Division([node.outcomes for node in self.card.nodes])
+    def _division(self) -> ClassTree:
+        return ClassTree([node.outcomes for node in self.card.nodes])
 
 
 def save(path: Path, model: Model) -> None:
@@ -151,7 +151,7 @@ def _npy_bytes(array: Floats) -> bytes:
 
 def _parse(content: bytes) -> Model:
     members = _unzip(content)
-    card = checked_card(members["card.json"])
+    card = parse_card(members["card.json"])
     rows = sum(len(node.outcomes) - 1 for node in card.nodes)
     features = len(NAMES)
     shapes = {

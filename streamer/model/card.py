@@ -6,11 +6,11 @@ import msgspec
 
 from streamer.arrays import Floats
 from streamer.contracts.activities import checked
-from streamer.contracts.events import FeatureSet
+from streamer.contracts.events import FeatureSetVersion
 from streamer.errors import ModelError
 from streamer.features import NAMES, UCI_HAR
 
-FEATURES = FeatureSet(UCI_HAR.name, UCI_HAR.version)
+FEATURES = FeatureSetVersion(UCI_HAR.name, UCI_HAR.version)
 SHARES = 10
 """Bins of the histogram of confidence."""
 
@@ -62,11 +62,11 @@ class Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Shares of windows of people left out by the largest probability, in `SHARES` equal bins."""
 
 
-class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of a model but its numbers."""
 
     id: str
-    feature_set: FeatureSet
+    feature_set: FeatureSetVersion
     labels: tuple[str, ...]
     activities: tuple[str, ...]
     nodes: tuple[Node, ...]
@@ -91,14 +91,14 @@ class Profile:
     confidence: tuple[float, ...]
 
 
-def checked_card(content: bytes) -> Card:
+def parse_card(content: bytes) -> ModelCard:
     """Decode a card and see that it makes sense.
 
     Raises:
         ModelError: it does not; says what is wrong.
     """
     try:
-        card = msgspec.json.decode(content, type=Card)
+        card = msgspec.json.decode(content, type=ModelCard)
     except msgspec.DecodeError as error:
         raise ModelError(f"card.json: {error}") from None
     classes = len(card.labels)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class ModelCard:
+class ModelIdentity:
     """Who decided: every event carries this."""
 
     id: str

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from streamer.arrays import Floats, Ints
-from streamer.contracts.events import Source
+from streamer.contracts.events import PredictionSource
 from streamer.errors import ModelError
-from streamer.predict.endpoints import WrongAnswerError, checked
-from streamer.predict.protocol import Prediction, Predictor
+from streamer.predict.endpoint_protocol import InvalidAnswerError, check_prediction
+from streamer.predict.predictor import Prediction, Predictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Scored:
     rows: Ints
     prediction: Prediction
     predictor: str
-    source: Source = Source.ENDPOINT
+    source: PredictionSource = PredictionSource.ENDPOINT
 
     def part(self, start: int, stop: int) -> "Scored":
         """Those of the windows from ``start`` to ``stop``, counted from ``start``."""
@@ -88,7 +88,10 @@ class Answers:
 
     @classmethod
     def all(
-        cls, prediction: Prediction, predictor: str, source: Source = Source.ENDPOINT
+        cls,
+        prediction: Prediction,
+        predictor: str,
+        source: PredictionSource = PredictionSource.ENDPOINT,
     ) -> "Answers":
         """Every window is scored."""
         count = len(prediction.scores)
@@ -99,7 +102,7 @@ Ask = Callable[[Floats], Awaitable[Answers]]
 """Asks about windows, (n, features) on the published scale; n may be 0."""
 
 
-def asking(predictor: Predictor) -> Ask:
+def make_ask(predictor: Predictor) -> Ask:
     """Ask a predictor that always answers, and answers at once.
 
     What it asks raises a `ModelError` when the answer does not fit the question: no window would
@@ -109,8 +112,8 @@ def asking(predictor: Predictor) -> Ask:
     async def ask(features: Floats) -> Answers:
         prediction = await predictor.predict(features)
         try:
-            checked(prediction.scores, prediction.model, len(features))
-        except WrongAnswerError as error:
+            check_prediction(prediction.scores, prediction.model, len(features))
+        except InvalidAnswerError as error:
             raise ModelError(
                 f"the predictor {predictor.name} with the model {prediction.model.id} cannot be "
                 f"used: {error}"

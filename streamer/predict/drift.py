@@ -14,7 +14,7 @@ from streamer.arrays import Floats
 from streamer.features import NAMES
 from streamer.metrics import Metrics
 from streamer.model.card import Profile
-from streamer.model.identity import ModelCard
+from streamer.model.identity import ModelIdentity
 from streamer.predict.answers import Answers, Ask, Scored
 
 HALF_LIFE: Final = 5_000
@@ -56,7 +56,7 @@ class Histogram:
 class Drift:
     """Watches features, labels and confidence of all partitions of a worker."""
 
-    def __init__(self, profile: Profile, model: ModelCard) -> None:
+    def __init__(self, profile: Profile, model: ModelIdentity) -> None:
         self._features = list(profile.watched)
         self._edges = profile.deciles[self._features]
         self._activities = model.activities
@@ -94,7 +94,7 @@ def _shares(deciles: Floats) -> Floats:
     return np.bincount(ends, minlength=len(ends)) / len(ends)
 
 
-def watched(ask: Ask, drift: Drift, metrics: Metrics) -> Ask:
+def watch_drift(ask: Ask, drift: Drift, metrics: Metrics) -> Ask:
     """Let ``drift`` see all that is asked and answered, and show what it finds."""
     unshown = EVERY
 

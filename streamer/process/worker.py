@@ -13,7 +13,7 @@ from streamer.health import Health
 from streamer.kafka import topics
 from streamer.kafka.member import GroupMember, run_until_stopped
 from streamer.metrics import Metrics
-from streamer.predict.choose import open_predictor
+from streamer.predict.factory import open_predictor
 from streamer.process import log as logging
 from streamer.process.http import WorkerPages, serve_pages
 from streamer.process.memory import collect_garbage_rarely, keep_freed_memory

@@ -17,7 +17,7 @@ from streamer.reports.judged_report import (
 )
 from streamer.reports.page import Bars, Facts, Grid, Note, Picture, Section, Text
 from streamer.training.judge import Judged
-from streamer.training.scores import Confusion, Reliability
+from streamer.training.scores import Confusion, ReliabilityDiagram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,7 +148,7 @@ def _by_person(judged: Judged) -> list[Block]:
     return [picture, grid]
 
 
-def _reliability(bins: Reliability) -> Picture:
+def _reliability(bins: ReliabilityDiagram) -> Picture:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
     with page.styled():

@@ -14,7 +14,7 @@ import numpy as np
 from streamer.arrays import Floats, Ints, Strings
 from streamer.datasets.windows import NOTHING, Windows, in_order
 from streamer.errors import DataError
-from streamer.model.division import Division
+from streamer.model.class_tree import ClassTree
 from streamer.training.fit import (
     Algorithm,
     best_temperature,
@@ -94,7 +94,7 @@ def cross_validate(
     return Held(judged, activities, logits, scores, left_out, found)
 
 
-def temperatures(logits: Floats, classes: Ints, division: Division) -> tuple[float, ...]:
+def temperatures(logits: Floats, classes: Ints, division: ClassTree) -> tuple[float, ...]:
     """The best temperature of each node."""
     found = []
     for node, outcomes in enumerate(division.nodes):

@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from streamer.arrays import Floats, Ints, Strings
 from streamer.datasets.windows import Windows
 from streamer.errors import ModelError
-from streamer.model.division import Division, Outcomes
+from streamer.model.class_tree import ClassTree, Outcomes
 from streamer.training.structure import flat, tree
 
 CLIP = 5.0
@@ -44,7 +44,7 @@ class Fitted:
         bias: (rows,).
     """
 
-    division: Division
+    division: ClassTree
     low: Floats
     high: Floats
     weights: Floats
@@ -75,9 +75,9 @@ def one_thread() -> AbstractContextManager[object]:
     return limits
 
 
-def division_for(algorithm: Algorithm, activities: tuple[str, ...]) -> Division:
+def division_for(algorithm: Algorithm, activities: tuple[str, ...]) -> ClassTree:
     """How an algorithm divides classes."""
-    return Division(tree(activities) if algorithm == "tree" else flat(activities))
+    return ClassTree(tree(activities) if algorithm == "tree" else flat(activities))
 
 
 def fit(windows: Windows, activities: tuple[str, ...], algorithm: Algorithm) -> Fitted:

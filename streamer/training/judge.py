@@ -15,8 +15,8 @@ from streamer.contracts.activities import UNKNOWN, is_movement
 from streamer.datasets.windows import NOTHING, Windows, in_order
 from streamer.features import UCI_HAR
 from streamer.labels.decision import decide
-from streamer.labels.smoothing import forward_filter
-from streamer.training.scores import Confusion, Reliability, auroc, reliability
+from streamer.labels.smoothing import find_filter
+from streamer.training.scores import Confusion, ReliabilityDiagram, auroc, reliability
 
 HOPS_A_MINUTE = 60 / (UCI_HAR.hop_us / 1e6)
 
@@ -102,7 +102,7 @@ class Judged:
         return in_order(self.windows.subjects.tolist())
 
     @cached_property
-    def reliability(self) -> Reliability:
+    def reliability(self) -> ReliabilityDiagram:
         """Of the largest probability of windows alone."""
         best = self.scores[self.counted].argmax(axis=1)
         right = np.array(self.activities)[best] == self.windows.truths[self.counted]
@@ -167,7 +167,7 @@ def judge(windows: Windows, activities: tuple[str, ...], scores: Floats) -> Judg
     recordings = runs(windows)
     if len(recordings) == len(windows):
         return Judged(windows, activities, scores, None)
-    smooth = forward_filter(activities)
+    smooth = find_filter(activities)
     beliefs = np.empty_like(scores)
     weights = smooth.weights(scores)
     for rows in recordings:

@@ -90,7 +90,7 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
-class Reliability:
+class ReliabilityDiagram:
     """How often windows are right, by how sure the model was: in bins of equal width.
 
     Attributes:
@@ -108,12 +108,12 @@ class Reliability:
         return _ratio(float(apart.sum()), int(self.counts.sum()))
 
 
-def reliability(confidence: Floats, right: Bools, bins: int = 10) -> Reliability:
+def reliability(confidence: Floats, right: Bools, bins: int = 10) -> ReliabilityDiagram:
     """Sort windows (n,) by confidence into bins."""
     which = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     counts = np.bincount(which, minlength=bins)
     some = np.maximum(counts, 1)
-    return Reliability(
+    return ReliabilityDiagram(
         counts,
         np.bincount(which, confidence, bins) / some,
         np.bincount(which, right, bins) / some,

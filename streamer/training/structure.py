@@ -8,7 +8,7 @@ Each division then has its own covariance: that of walking says nothing about si
 """
 
 from streamer.contracts.activities import is_movement
-from streamer.model.division import Outcomes
+from streamer.model.class_tree import Outcomes
 
 _WALKS = ("walking", "walking_upstairs", "walking_downstairs")
 _UPRIGHT = ("sitting", "standing")

@@ -9,7 +9,7 @@ from streamer.datasets.class_names import classes_of, label_of
 from streamer.datasets.windows import NOTHING, Windows, in_order
 from streamer.errors import DataError
 from streamer.model.artifact import DECILES, Model
-from streamer.model.card import FEATURES, SHARES, Card, Figures, Node, Training, Usual
+from streamer.model.card import FEATURES, SHARES, Figures, ModelCard, Node, Training, Usual
 from streamer.training.crossval import Held, cross_validate
 from streamer.training.fit import ALGORITHMS, Algorithm, Fitted, fit, outcome_of, positions
 from streamer.training.judge import Judged, judge
@@ -52,7 +52,7 @@ def train(
     fitted = fit(labelled, activities, algorithm)
     by_row = fitted.division.by_row(held.temperatures)
     originals = windows.of(windows.copies == 0)
-    card = Card(
+    card = ModelCard(
         id=model_id,
         feature_set=FEATURES,
         labels=tuple(map(label_of, activities)),

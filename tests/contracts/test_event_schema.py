@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator, ValidationError
 
-from streamer.contracts.events import ActivityEvent, Reason, Reliability, Source, encode_event
+from streamer.contracts.events import (
+    ActivityEvent,
+    PredictionSource,
+    Reason,
+    Reliability,
+    encode_event,
+)
 from tests.support.events import WALK, events
 
 SCHEMA: dict[str, Any] = json.loads(
@@ -76,7 +82,7 @@ def test_the_schema_names_every_reason_and_source_and_no_other() -> None:
     properties = SCHEMA["properties"]
     assert properties["reason"]["enum"] == [*Reason, None]
     assert properties["reliability"]["enum"] == [*Reliability, None]
-    assert properties["source"]["enum"] == list(Source)
+    assert properties["source"]["enum"] == list(PredictionSource)
 
 
 @pytest.mark.parametrize("name", SCHEMA["required"])

@@ -11,7 +11,7 @@ from aiohttp import ClientSession
 from msgspec.structs import replace
 
 from streamer.contracts.activities import UNKNOWN
-from streamer.contracts.events import Source, decode_event
+from streamer.contracts.events import PredictionSource, decode_event
 from streamer.localkafka.broker import free_ports
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
@@ -80,7 +80,7 @@ async def test_amazon_ml_gets_one_window_a_call_and_never_more_than_its_quota(
     assert calls == ('path="/",status="200"', f"{1 + sum(map(len, found.events.values()))}.0")
     for events in found.events.values():
         for event in map(decode_event, events):
-            assert (event.predictor, event.source) == ("amazon-ml", Source.ENDPOINT)
+            assert (event.predictor, event.source) == ("amazon-ml", PredictionSource.ENDPOINT)
             assert event.model
             assert event.model.id == "har"
             assert event.label in event.scores
@@ -127,9 +127,9 @@ async def test_while_the_endpoint_is_away_the_policy_decides(
         for wanted, value in zip(events, found.events[device], strict=True):
             event = decode_event(value)
             if policy == "fallback":
-                assert event == replace(decode_event(wanted), source=Source.FALLBACK)
+                assert event == replace(decode_event(wanted), source=PredictionSource.FALLBACK)
             else:
                 assert event.window_id == decode_event(wanted).window_id
                 assert event.activity == UNKNOWN
                 assert (event.label, event.confidence, event.scores) == (None, None, {})
-                assert (event.model, event.source) == (None, Source.NONE)
+                assert (event.model, event.source) == (None, PredictionSource.NONE)

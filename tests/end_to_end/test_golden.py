@@ -14,8 +14,8 @@ from streamer.flow.stages import Output
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.predict.answers import asking
-from streamer.predict.local import LocalPredictor
+from streamer.predict.answers import make_ask
+from streamer.predict.local_predictor import LocalPredictor
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.support.doomed import EXACTLY_ONCE
@@ -74,7 +74,7 @@ async def test_batches_of_any_size_give_the_same_output(
     size: int, partitions: list[int], log: Log
 ) -> None:
     settings = Settings.load({"allowed_lateness_ms": LATENESS_MS})
-    ask, metrics = asking(LocalPredictor(artifact.load())), Metrics()
+    ask, metrics = make_ask(LocalPredictor(artifact.load())), Metrics()
     some = [records if i in partitions else [] for i, records in enumerate(log)]
     found = Published()
     with ThreadPoolExecutor(1) as cpu:

@@ -20,9 +20,9 @@ from streamer.kafka.member import GroupMember
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.predict.answers import asking
-from streamer.predict.local import LocalPredictor
-from streamer.predict.protocol import Prediction
+from streamer.predict.answers import make_ask
+from streamer.predict.local_predictor import LocalPredictor
+from streamer.predict.predictor import Prediction
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 
@@ -67,7 +67,7 @@ async def published(settings: Settings) -> list[ActivityEvent]:
 @asynccontextmanager
 async def working(settings: Settings, predictor: LocalPredictor) -> AsyncIterator[Health]:
     health, stopping = Health(time.monotonic), asyncio.Event()
-    worker = GroupMember(settings, Metrics(), health, asking(predictor), stopping)
+    worker = GroupMember(settings, Metrics(), health, make_ask(predictor), stopping)
     task = asyncio.create_task(worker.run())
     try:
         yield health
@@ -120,7 +120,7 @@ async def test_a_bug_stops_its_partition_after_some_attempts_and_no_other(
         settings,
         Metrics(),
         Health(time.monotonic),
-        asking(predictor),
+        make_ask(predictor),
         asyncio.Event(),
         until_end=True,
     )
@@ -139,7 +139,7 @@ async def test_until_the_end_a_bug_is_an_error(make_settings: MakeSettings) -> N
         settings,
         Metrics(),
         Health(time.monotonic),
-        asking(Brittle()),
+        make_ask(Brittle()),
         asyncio.Event(),
         until_end=True,
     )
@@ -160,7 +160,7 @@ async def test_when_most_records_are_refused_the_worker_stops_before_it_dead_let
         settings,
         Metrics(),
         Health(time.monotonic),
-        asking(LocalPredictor(artifact.load(artifact.SHIPPED))),
+        make_ask(LocalPredictor(artifact.load(artifact.SHIPPED))),
         asyncio.Event(),
         until_end=True,
     )
@@ -187,7 +187,7 @@ async def test_restarts_that_do_not_help_end_the_worker_with_an_error(
     monkeypatch.setattr(member, "RESTART_S", 0.001)
     health = Health(time.monotonic)
     predictor = LocalPredictor(artifact.load())
-    worker = GroupMember(Settings.load({}), Metrics(), health, asking(predictor), asyncio.Event())
+    worker = GroupMember(Settings.load({}), Metrics(), health, make_ask(predictor), asyncio.Event())
     with pytest.raises(KafkaError, match=r"started again 8 times; .*KafkaConnectionError"):
         await worker.run()
     assert sessions == 2 + member.MOST_FAILURES + 1

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from streamer.contracts.activities import UNKNOWN, checked
 from streamer.contracts.events import ActivityEvent, Reason, Reliability, decode_event, encode_event
-from streamer.labels.beliefs import Last
+from streamer.labels.beliefs import LastBelief
 from streamer.labels.decision import decide
-from streamer.labels.labelling import Labels
-from streamer.labels.policy import Policy
+from streamer.labels.label_policy import LabelPolicy
+from streamer.labels.labelling import Labeller
 from streamer.labels.smoothing import (
     FLOOR,
     TRUST,
@@ -22,9 +22,9 @@ from streamer.labels.smoothing import (
     _uncompiled_step,
     transitions,
 )
-from streamer.model.identity import ModelCard
+from streamer.model.identity import ModelIdentity
 from streamer.predict.answers import Answers, Scored
-from streamer.predict.protocol import Prediction
+from streamer.predict.predictor import Prediction
 from streamer.stream.windows import Window
 
 SIX = ("walking", "walking_upstairs", "walking_downstairs", "sitting", "standing", "laying")
@@ -37,8 +37,8 @@ OWN = ("rowing", "resting")
 HOP_MS = 1280
 
 
-def card(activities: Sequence[str]) -> ModelCard:
-    return ModelCard("m", "1", tuple(name.upper() for name in activities), tuple(activities))
+def card(activities: Sequence[str]) -> ModelIdentity:
+    return ModelIdentity("m", "1", tuple(name.upper() for name in activities), tuple(activities))
 
 
 def sure(activities: Sequence[str], activity: str, share: float = 0.97) -> list[float]:
@@ -58,10 +58,10 @@ def answered(activities: Sequence[str], scores: Sequence[Sequence[float]]) -> An
 
 
 def labelled(
-    activities: Sequence[str], rows: Sequence[Sequence[float]], policy: Policy | None = None
+    activities: Sequence[str], rows: Sequence[Sequence[float]], policy: LabelPolicy | None = None
 ) -> list[ActivityEvent]:
     """One device, window after window."""
-    labels = Labels(policy or Policy())
+    labels = Labeller(policy or LabelPolicy())
     return labels.label(windows("a", range(len(rows))), answered(activities, rows))
 
 
@@ -137,7 +137,7 @@ def test_a_movement_between_postures_is_unknown_and_says_so() -> None:
 
 @given(st.lists(st.sampled_from(TWELVE), min_size=1, max_size=8))
 def test_without_smoothing_every_window_stands_for_itself(names: list[str]) -> None:
-    alone = Policy(smoothing=False)
+    alone = LabelPolicy(smoothing=False)
     events = labelled(TWELVE, [sure(TWELVE, name) for name in names], alone)
     for name, event in zip(names, events, strict=True):
         assert event.activity == (name if name in SIX else UNKNOWN)
@@ -149,13 +149,15 @@ def test_doubt_is_unknown_with_its_scores_or_decided_by_the_context() -> None:
     walking = sure(SIX, "walking")
     doubt = [0.34, 0.0, 0.0, 0.0, 0.36, 0.3]
     rows = [walking, walking, doubt]
-    unknown = labelled(SIX, rows, Policy(smoothing=False, min_confidence=0.5))[-1]
+    unknown = labelled(SIX, rows, LabelPolicy(smoothing=False, min_confidence=0.5))[-1]
     assert (unknown.activity, unknown.reason, unknown.confidence) == (
         *(UNKNOWN, Reason.CONFIDENCE, 0.36),
     )
     assert unknown.reliability is None
     assert list(unknown.scores.values()) == doubt
-    context = labelled(SIX, rows, Policy(smoothing=False, min_confidence=0.5, context=True))[-1]
+    context = labelled(SIX, rows, LabelPolicy(smoothing=False, min_confidence=0.5, context=True))[
+        -1
+    ]
     assert (context.activity, context.reason) == ("walking", None)
     assert context.reliability is Reliability.CONTEXT
     assert context.activity_raw == "standing"
@@ -169,14 +171,14 @@ def test_classes_that_stand_for_the_same_activity_count_together() -> None:
 # hop        0        1        2        3 (missing)        4
 # belief     a ------ b ------ c                           a
 def test_after_a_window_that_is_not_there_a_device_starts_afresh() -> None:
-    labels, walking = Labels(Policy()), sure(SIX, "walking")
+    labels, walking = Labeller(LabelPolicy()), sure(SIX, "walking")
     events = labels.label(windows("a", [0, 1, 2, 4]), answered(SIX, [walking] * 4))
     assert events[0].posterior == events[3].posterior
     assert events[0].posterior["WALKING"] < events[1].posterior["WALKING"]
 
 
 def test_another_model_or_a_forgotten_device_starts_afresh() -> None:
-    labels, walking = Labels(Policy()), sure(SIX, "walking")
+    labels, walking = Labeller(LabelPolicy()), sure(SIX, "walking")
     [first] = labels.label(windows("a", [0]), answered(SIX, [walking]))
     [second] = labels.label(windows("a", [1]), answered(TWELVE, [sure(TWELVE, "walking")]))
     assert len(second.posterior) == 12
@@ -187,7 +189,7 @@ def test_another_model_or_a_forgotten_device_starts_afresh() -> None:
 
 
 def test_windows_without_an_answer_or_refused_are_no_memory() -> None:
-    labels, walking = Labels(Policy()), sure(SIX, "walking")
+    labels, walking = Labeller(LabelPolicy()), sure(SIX, "walking")
     [only] = labels.label(windows("a", [0]), answered(SIX, [walking]))
     whole = answered(SIX, [walking])
     part = Scored(np.array([2]), whole.scored[0].prediction, "local")
@@ -208,15 +210,17 @@ def test_whoever_reads_the_last_events_goes_on_to_the_same_bytes(data: st.DataOb
         at[device] += 3 if gap else 1
         rows += windows(device, [at[device]])
     shares = np.random.default_rng(len(rows)).dirichlet(np.full(12, 0.2), size=len(rows))
-    whole = Labels(Policy()).label(rows, answered(TWELVE, shares.tolist())) if rows else []
+    whole = Labeller(LabelPolicy()).label(rows, answered(TWELVE, shares.tolist())) if rows else []
     cut = data.draw(st.integers(0, len(rows)))
 
     first = (
-        Labels(Policy()).label(rows[:cut], answered(TWELVE, shares[:cut].tolist())) if cut else []
+        Labeller(LabelPolicy()).label(rows[:cut], answered(TWELVE, shares[:cut].tolist()))
+        if cut
+        else []
     )
     published = {event.device_id: decode_event(encode_event(event)) for event in first}
-    later = Labels(Policy())
-    later.restore({device: Last.of(event) for device, event in published.items()})
+    later = Labeller(LabelPolicy())
+    later.restore({device: LastBelief.of(event) for device, event in published.items()})
     rest = (
         later.label(rows[cut:], answered(TWELVE, shares[cut:].tolist())) if cut < len(rows) else []
     )

@@ -10,11 +10,19 @@ from streamer.arrays import Floats
 from streamer.features import NAMES
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.model.identity import ModelCard
-from streamer.predict.answers import Answers, asking
-from streamer.predict.drift import CONFIDENCE, ENOUGH, HALF_LIFE, LABELS, Drift, Histogram, watched
-from streamer.predict.local import LocalPredictor
-from streamer.predict.protocol import Prediction
+from streamer.model.identity import ModelIdentity
+from streamer.predict.answers import Answers, make_ask
+from streamer.predict.drift import (
+    CONFIDENCE,
+    ENOUGH,
+    HALF_LIFE,
+    LABELS,
+    Drift,
+    Histogram,
+    watch_drift,
+)
+from streamer.predict.local_predictor import LocalPredictor
+from streamer.predict.predictor import Prediction
 from streamer.tools.drift_status import summarize_drift
 
 MODEL = artifact.load()
@@ -81,7 +89,7 @@ def test_another_mix_of_labels_drifts_and_the_usual_one_does_not() -> None:
 
 def test_labels_of_another_model_are_not_compared() -> None:
     drift = Drift(MODEL.profile, MODEL.signature)
-    other = ModelCard("other", "1", ("a", "b"), ("rowing", "resting"))
+    other = ModelIdentity("other", "1", ("a", "b"), ("rowing", "resting"))
     answers = Answers.all(Prediction(np.eye(2).repeat(1000, axis=0), other), "mine")
     drift.see(usual_features(2000), answers)
     assert np.isnan(drift.indices()[LABELS])
@@ -90,7 +98,7 @@ def test_labels_of_another_model_are_not_compared() -> None:
 async def test_the_metrics_show_it_and_the_live_table_sums_it_up() -> None:
     metrics = Metrics()
     drift = Drift(MODEL.profile, MODEL.signature)
-    ask = watched(asking(LocalPredictor(MODEL)), drift, metrics)
+    ask = watch_drift(make_ask(LocalPredictor(MODEL)), drift, metrics)
     await ask(usual_features(1))
     assert summarize_drift(generate_latest(metrics.registry).decode()) == ""
     await ask(usual_features(2000) + 3)

@@ -20,30 +20,30 @@ from hypothesis.extra import numpy as hnp
 
 from streamer.arrays import Floats
 from streamer.datasets.table import VARIABLES
-from streamer.endpoint.sagemaker import _read
-from streamer.endpoint.served import activities_only, mounted
+from streamer.endpoint.sagemaker_server import _read
+from streamer.endpoint.served_model import find_mounted_model, keep_activities
 from streamer.errors import EndpointError, ModelError, SettingsError
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.model.identity import ModelCard
-from streamer.predict import formats
-from streamer.predict.amazon_ml import amazon_ml
+from streamer.model.identity import ModelIdentity
+from streamer.predict import sagemaker_formats
+from streamer.predict.amazon_ml_client import open_amazon_ml
 from streamer.predict.answers import Answers
-from streamer.predict.choose import open_predictor
-from streamer.predict.endpoints import (
+from streamer.predict.endpoint_protocol import (
     CallError,
+    InvalidAnswerError,
+    RetryableError,
     ThrottledError,
-    TryAgainError,
-    WrongAnswerError,
 )
-from streamer.predict.local import LocalPredictor
-from streamer.predict.sagemaker import sagemaker
+from streamer.predict.factory import open_predictor
+from streamer.predict.local_predictor import LocalPredictor
+from streamer.predict.sagemaker_client import open_sagemaker
 from streamer.settings import Settings
 from tests.support.endpoint import Serve
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "you_are_walking.py"
 LABELS = Settings().activities
-CARD = ModelCard("stock", "AllTraffic", tuple(LABELS), tuple(LABELS.values()))
+CARD = ModelIdentity("stock", "AllTraffic", tuple(LABELS), tuple(LABELS.values()))
 
 
 def sdk(service: str) -> Any:
@@ -61,7 +61,7 @@ async def local(features: Floats) -> Floats:
 async def plain(features: Floats) -> Floats:
     """Of the activities only, as Amazon ML shows them."""
     prediction = await LocalPredictor(artifact.load()).predict(features)
-    return activities_only(prediction, {}).scores
+    return keep_activities(prediction, {}).scores
 
 
 async def test_what_the_article_does_works_with_nothing_but_an_address(
@@ -188,7 +188,7 @@ async def test_every_failure_may_be_tried_again(
     serve: Serve, features: Floats, predictor: str, fault: str
 ) -> None:
     async with serve() as address:
-        with pytest.raises((TryAgainError, TimeoutError)):
+        with pytest.raises((RetryableError, TimeoutError)):
             async with asyncio.timeout(1):
                 await _once(address, predictor, features[:1], fault)
 
@@ -207,16 +207,16 @@ async def test_a_wrong_answer_is_not_believed(
     rows = features[: 1 if predictor == "amazon-ml" else 5]
     async with serve() as address:
         for _ in range(12):
-            with pytest.raises(WrongAnswerError):
+            with pytest.raises(InvalidAnswerError):
                 await _once(address, predictor, rows, "wrong-answer")
 
 
 async def _once(address: str, predictor: str, features: Floats, fault: str) -> None:
     """Find the endpoint while it is well, break it, call once."""
     opened = (
-        amazon_ml("har", "Var{:03d}", LABELS, 2, 1.0)
+        open_amazon_ml("har", "Var{:03d}", LABELS, 2, 1.0)
         if predictor == "amazon-ml"
-        else sagemaker("har", "npy", LABELS, 64, 2, 1.0)
+        else open_sagemaker("har", "npy", LABELS, 64, 2, 1.0)
     )
     async with opened as endpoint:
         await set_faults(address, fault)
@@ -240,9 +240,9 @@ async def test_names_that_are_wrong_stop_the_worker_and_say_so(
 ) -> None:
     async with serve():
         with pytest.raises(EndpointError, match="there is 'har'"):
-            async with amazon_ml("walk", "Var{:03d}", LABELS, 2, 1.0):
+            async with open_amazon_ml("walk", "Var{:03d}", LABELS, 2, 1.0):
                 pass
-        async with sagemaker("walk", "npy", LABELS, 64, 2, 1.0) as endpoint:
+        async with open_sagemaker("walk", "npy", LABELS, 64, 2, 1.0) as endpoint:
             with pytest.raises(EndpointError, match="there is 'har'"):
                 await endpoint.score(features)
 
@@ -255,7 +255,7 @@ async def test_without_a_region_the_error_says_how_to_set_one(
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     with pytest.raises(SettingsError, match="AWS_DEFAULT_REGION"):
-        async with amazon_ml("har", "Var{:03d}", LABELS, 2, 1.0):
+        async with open_amazon_ml("har", "Var{:03d}", LABELS, 2, 1.0):
             pass
 
 
@@ -263,7 +263,7 @@ async def test_a_container_answers_sagemakers_own_requests(serve: Serve, feature
     async with serve() as address, aiohttp.ClientSession() as session:
         async with session.get(f"{address}/ping") as answer:
             assert answer.status == 200
-        body = formats.encode(features[:3], "csv")
+        body = sagemaker_formats.encode(features[:3], "csv")
         headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
         async with session.post(f"{address}/invocations", data=body, headers=headers) as answer:
             assert answer.content_type == "text/csv"
@@ -279,12 +279,12 @@ async def test_a_container_answers_sagemakers_own_requests(serve: Serve, feature
 
 
 def test_a_mounted_model_is_found_and_two_are_one_too_many(tmp_path: Path) -> None:
-    assert mounted(tmp_path / "none") is None
+    assert find_mounted_model(tmp_path / "none") is None
     (tmp_path / "one.npz").touch()
-    assert mounted(tmp_path) == tmp_path / "one.npz"
+    assert find_mounted_model(tmp_path) == tmp_path / "one.npz"
     (tmp_path / "two.onnx").touch()
     with pytest.raises(ModelError, match=r"one\.npz, two\.onnx"):
-        mounted(tmp_path)
+        find_mounted_model(tmp_path)
 
 
 rows = hnp.arrays(
@@ -296,8 +296,8 @@ rows = hnp.arrays(
 
 @given(rows)
 def test_features_survive_every_format_to_the_last_bit(features: Floats) -> None:
-    for form, content_type in formats.CONTENT_TYPES.items():
-        read = _read(formats.encode(features, form), content_type)
+    for form, content_type in sagemaker_formats.CONTENT_TYPES.items():
+        read = _read(sagemaker_formats.encode(features, form), content_type)
         assert read.tobytes() == features.tobytes()
 
 
@@ -312,7 +312,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("kind", "body"), ANSWERS)
 def test_the_scores_of_stock_containers_are_read(kind: str, body: bytes) -> None:
-    found = formats.decode(body, kind, CARD, 2)
+    found = sagemaker_formats.decode(body, kind, CARD, 2)
     assert found.model == CARD
     assert found.scores.tolist() == [[0.5, 0.5, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]
 
@@ -329,7 +329,7 @@ def test_the_scores_of_stock_containers_are_read(kind: str, body: bytes) -> None
     ],
 )
 def test_labels_of_stock_containers_are_certain(kind: str, body: bytes) -> None:
-    found = formats.decode(body, kind, CARD, 2)
+    found = sagemaker_formats.decode(body, kind, CARD, 2)
     assert found.scores.tolist() == [[0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]
 
 
@@ -353,8 +353,8 @@ def test_labels_of_stock_containers_are_certain(kind: str, body: bytes) -> None:
     ],
 )
 def test_what_is_no_answer_is_known_as_none(kind: str, body: bytes) -> None:
-    with pytest.raises(WrongAnswerError):
-        formats.decode(body, kind, CARD, 2)
+    with pytest.raises(InvalidAnswerError):
+        sagemaker_formats.decode(body, kind, CARD, 2)
 
 
 @given(
@@ -363,7 +363,7 @@ def test_what_is_no_answer_is_known_as_none(kind: str, body: bytes) -> None:
 )
 def test_no_answer_whatever_breaks_anything(kind: str, body: bytes) -> None:
     try:
-        found = formats.decode(body, kind, CARD, 2)
+        found = sagemaker_formats.decode(body, kind, CARD, 2)
     except CallError:
         return
     assert found.scores.shape == (2, 6)

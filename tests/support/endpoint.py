@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from streamer.arrays import Floats
-from streamer.endpoint.faults import Fault
-from streamer.endpoint.served import load
-from streamer.endpoint.server import serving
+from streamer.endpoint.endpoint_faults import EndpointFault
+from streamer.endpoint.served_model import load_served_model
+from streamer.endpoint.server import open_server
 from streamer.settings import Settings
 
 Serve = Callable[..., AbstractAsyncContextManager[str]]
@@ -25,9 +25,9 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
 
     @contextlib.asynccontextmanager
     async def start(*faults: str, port: int = 0) -> AsyncIterator[str]:
-        served = load(None, Settings().activities)
-        parsed = [Fault.parse(fault) for fault in faults]
-        async with serving(served, "127.0.0.1", port, parsed) as address:
+        served = load_served_model(None, Settings().activities)
+        parsed = [EndpointFault.parse(fault) for fault in faults]
+        async with open_server(served, "127.0.0.1", port, parsed) as address:
             monkeypatch.setenv("AWS_ENDPOINT_URL", address)
             yield address
 

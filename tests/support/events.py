@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import (
     ActivityEvent,
-    FeatureSet,
+    FeatureSetVersion,
     ModelVersion,
+    PredictionSource,
     Reason,
     Reliability,
-    Source,
     window_id,
 )
 
@@ -39,9 +39,9 @@ def events(draw: st.DrawFn) -> ActivityEvent:
         posterior=draw(_of_classes) if answered and draw(st.booleans()) else {},
         model=ModelVersion(draw(_text), draw(_text)) if answered else None,
         predictor=draw(_text),
-        source=draw(st.sampled_from(Source)),
+        source=draw(st.sampled_from(PredictionSource)),
         coverage=draw(_shares),
-        feature_set=FeatureSet(draw(_text), draw(_text)),
+        feature_set=FeatureSetVersion(draw(_text), draw(_text)),
         settled=draw(st.booleans()),
     )
 
@@ -61,8 +61,8 @@ WALK = ActivityEvent(
     posterior={"WALKING": 0.998132, "SITTING": 0.001868},
     model=ModelVersion("har-linear", "1"),
     predictor="local",
-    source=Source.ENDPOINT,
+    source=PredictionSource.ENDPOINT,
     coverage=0.992188,
-    feature_set=FeatureSet("uci-har", "1"),
+    feature_set=FeatureSetVersion("uci-har", "1"),
     settled=True,
 )

@@ -17,8 +17,8 @@ from streamer.flow.stages import Output, Stages
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.predict.answers import asking
-from streamer.predict.local import LocalPredictor
+from streamer.predict.answers import make_ask
+from streamer.predict.local_predictor import LocalPredictor
 from streamer.settings import Settings
 from streamer.stream.position import Position
 from tests.support.log import Log
@@ -61,7 +61,7 @@ def make_stages(settings: Settings, position: Position | None = None) -> Stages:
 
 async def golden(log: Log, settings: Settings) -> Published:
     """Compute everything in one batch a partition."""
-    ask, metrics = asking(LocalPredictor(artifact.load())), Metrics()
+    ask, metrics = make_ask(LocalPredictor(artifact.load())), Metrics()
     published = Published()
     for partition, records in enumerate(log):
         if not records:

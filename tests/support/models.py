@@ -7,7 +7,7 @@ from streamer.datasets.class_names import PUBLIC_NAMES, activity_named
 from streamer.datasets.windows import Windows
 from streamer.features import NAMES
 from streamer.model.artifact import DECILES, Model
-from streamer.model.card import FEATURES, SHARES, Card, Figures, Node, Training, Usual
+from streamer.model.card import FEATURES, SHARES, Figures, ModelCard, Node, Training, Usual
 from streamer.training.structure import tree
 from tests.support.recordings import windows_of, write_raw_dir
 
@@ -31,7 +31,7 @@ def model() -> Model:
     rng = np.random.default_rng(7)
     nodes = tree(ACTIVITIES)
     rows = sum(len(outcomes) - 1 for outcomes in nodes)
-    card = Card(
+    card = ModelCard(
         id="invented",
         feature_set=FEATURES,
         labels=LABELS,

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from streamer.contracts.activities import UNKNOWN
-from streamer.contracts.events import ActivityEvent, FeatureSet, ModelVersion, Source
+from streamer.contracts.events import (
+    ActivityEvent,
+    FeatureSetVersion,
+    ModelVersion,
+    PredictionSource,
+)
 from streamer.tools.board import Board
 from streamer.tools.watch import line, table
 
@@ -39,9 +44,9 @@ def event(
         posterior={},
         model=ModelVersion("invented", "1"),
         predictor="local",
-        source=Source.ENDPOINT,
+        source=PredictionSource.ENDPOINT,
         coverage=1.0,
-        feature_set=FeatureSet("uci-har", "1"),
+        feature_set=FeatureSetVersion("uci-har", "1"),
         settled=True,
     )
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streamer.datasets.windows import NOTHING, Windows
-from streamer.labels.smoothing import forward_filter
+from streamer.labels.smoothing import find_filter
 from streamer.reports.judged_report import confused, difference, errors_by_person, people
 from streamer.training.judge import Judged, judge
 
@@ -48,7 +48,7 @@ def test_windows_alone_are_called_by_their_likeliest_activity() -> None:
 def test_smoothed_is_what_the_filter_and_the_rule_make_of_it() -> None:
     found = judged("sssss.uuSSS", "ssSss.uuSSS".replace(".", "u"), sure=0.9)
 
-    smooth = forward_filter(CLASSES)
+    smooth = find_filter(CLASSES)
     belief, beliefs = None, []
     for weights in smooth.weights(found.scores):
         belief = smooth.after(belief, weights)

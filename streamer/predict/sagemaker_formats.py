@@ -21,9 +21,9 @@ from numpy.lib import format as npy_format
 
 from streamer.arrays import Floats
 from streamer.contracts.activities import checked as checked_activities
-from streamer.model.identity import ModelCard
-from streamer.predict.endpoints import WrongAnswerError, checked
-from streamer.predict.protocol import Prediction
+from streamer.model.identity import ModelIdentity
+from streamer.predict.endpoint_protocol import InvalidAnswerError, check_prediction
+from streamer.predict.predictor import Prediction
 
 Format = Literal["csv", "jsonlines", "npy"]
 
@@ -65,7 +65,7 @@ def encode(features: Floats, form: Format) -> bytes:
             return _encoder.encode_lines([{"features": row} for row in features.tolist()])
 
 
-def decode(body: bytes, content_type: str, default: ModelCard, windows: int) -> Prediction:
+def decode(body: bytes, content_type: str, default: ModelIdentity, windows: int) -> Prediction:
     """Read an answer.
 
     Args:
@@ -75,7 +75,7 @@ def decode(body: bytes, content_type: str, default: ModelCard, windows: int) -> 
         windows: how many were asked about.
 
     Raises:
-        WrongAnswerError: it is no answer to the question.
+        InvalidAnswerError: it is no answer to the question.
     """
     kind = content_type.partition(";")[0].strip().lower()
     try:
@@ -83,16 +83,16 @@ def decode(body: bytes, content_type: str, default: ModelCard, windows: int) -> 
             ours = _ours.decode(body)
             if len(ours.labels) != len(ours.activities):
                 raise ValueError("it has not as many labels as activities")
-            card = ModelCard(
+            card = ModelIdentity(
                 ours.model, ours.version, tuple(ours.labels), checked_activities(ours.activities)
             )
-            return checked(np.array(ours.scores, np.float64), card, windows)
+            return check_prediction(np.array(ours.scores, np.float64), card, windows)
         rows = _rows(body, kind)
     except (ValueError, TypeError, KeyError, msgspec.DecodeError) as error:
-        raise WrongAnswerError(f"an answer of {kind} came back that is none: {error}") from None
+        raise InvalidAnswerError(f"an answer of {kind} came back that is none: {error}") from None
     if rows.ndim == 2 and rows.shape[1] > 1:
-        return checked(rows.astype(np.float64), default, windows)
-    return checked(_certain(rows.reshape(-1), default), default, windows)
+        return check_prediction(rows.astype(np.float64), default, windows)
+    return check_prediction(_certain(rows.reshape(-1), default), default, windows)
 
 
 def _rows(body: bytes, kind: str) -> npt.NDArray[Any]:
@@ -139,14 +139,14 @@ def _are_scores(cells: list[str]) -> bool:
         return False
 
 
-def _certain(labels: npt.NDArray[Any], card: ModelCard) -> Floats:
+def _certain(labels: npt.NDArray[Any], card: ModelIdentity) -> Floats:
     """Scores of a model that only says which class it is: one, and zero for the others."""
     scores = np.zeros((len(labels), len(card.labels)))
     for row, label in enumerate(labels.tolist()):
         # Containers that keep classes as floats say "2.0".
         name = str(label).removesuffix(".0")
         if name not in card.labels:
-            raise WrongAnswerError(
+            raise InvalidAnswerError(
                 f"the label {name!r} came back, expected one of {', '.join(card.labels)}; "
                 "the setting endpoint_labels names them"
             )

@@ -23,7 +23,7 @@ class _Pending:
     timer: asyncio.TimerHandle | None = None
 
 
-class Batches:
+class MicroBatcher:
     """Puts small questions together, and takes large ones apart.
 
     A batch goes when it is full or when its first window has waited long enough, unless calls are

@@ -15,7 +15,7 @@ Outcomes = tuple[tuple[int, ...], ...]
 """Of a node: for each outcome the positions of the classes that it stands for."""
 
 
-class Division:
+class ClassTree:
     """How nodes divide classes.
 
     Attributes:

@@ -9,8 +9,8 @@ from scipy.special import softmax
 
 from streamer.arrays import Floats
 from streamer.model.artifact import Model
-from streamer.model.division import Division
-from streamer.predict.local import LocalPredictor
+from streamer.model.class_tree import ClassTree
+from streamer.predict.local_predictor import LocalPredictor
 
 NODES = (((0, 1), (2,), (3, 4, 5)), ((0,), (1,)), ((3,), (4,), (5,)))
 
@@ -77,7 +77,7 @@ def test_the_profile_is_what_the_file_says(model: Model) -> None:
 
 @given(hnp.arrays(np.float64, (3, 5), elements=st.floats(-1e300, 1e300)))
 def test_logits_of_any_size_give_probabilities(logits: Floats) -> None:
-    probabilities = Division(NODES).probabilities(logits)
+    probabilities = ClassTree(NODES).probabilities(logits)
 
     assert np.isfinite(probabilities).all()
     assert (probabilities >= 0).all()
@@ -85,7 +85,7 @@ def test_logits_of_any_size_give_probabilities(logits: Floats) -> None:
 
 
 def test_a_node_has_a_logit_less_than_outcomes() -> None:
-    division = Division(NODES)
+    division = ClassTree(NODES)
     logits = np.arange(5.0)[None]
     assert division.rows == 5
     assert division.of(0, logits).tolist() == [[0, 1, 0]]

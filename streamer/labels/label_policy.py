@@ -7,7 +7,7 @@ from streamer.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class LabelPolicy:
     """What becomes of windows that are in doubt.
 
     Attributes:

@@ -10,7 +10,12 @@ from botocore import exceptions
 
 from streamer import __version__
 from streamer.errors import EndpointError, SettingsError
-from streamer.predict.endpoints import CallError, RefusedError, ThrottledError, TryAgainError
+from streamer.predict.endpoint_protocol import (
+    CallError,
+    RefusedError,
+    RetryableError,
+    ThrottledError,
+)
 
 _THROTTLES = {
     "LimitExceededException",
@@ -39,7 +44,7 @@ _PASSING = {
 
 
 @asynccontextmanager
-async def client(service: str, connections: int, timeout_s: float) -> AsyncIterator[Any]:
+async def open_client(service: str, connections: int, timeout_s: float) -> AsyncIterator[Any]:
     """Open a client of the SDK; region, credentials and address come from its standard chain.
 
     Args:
@@ -71,7 +76,7 @@ async def client(service: str, connections: int, timeout_s: float) -> AsyncItera
         raise SettingsError(f"the AWS settings do not work: {error}") from None
 
 
-def what_it_means(error: Exception) -> CallError | EndpointError:
+def classify_error(error: Exception) -> CallError | EndpointError:
     """Sort an error of the SDK: may the call be tried again, or the window never, or nothing?"""
     if isinstance(error, exceptions.ClientError):
         return _answered(error)
@@ -81,7 +86,7 @@ def what_it_means(error: Exception) -> CallError | EndpointError:
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role of the machine"
         )
     # Timeouts, connections refused and cut off, answers that are no HTTP.
-    return TryAgainError(f"{type(error).__name__}: {error}")
+    return RetryableError(f"{type(error).__name__}: {error}")
 
 
 def _answered(error: exceptions.ClientError) -> CallError | EndpointError:
@@ -97,11 +102,11 @@ def _answered(error: exceptions.ClientError) -> CallError | EndpointError:
         original = int(answer.get("OriginalStatusCode") or 500)
         if original == 429:
             return ThrottledError(text)
-        return TryAgainError(text) if original >= 500 else RefusedError(text)
+        return RetryableError(text) if original >= 500 else RefusedError(text)
     if code in _REFUSALS and "not found" not in text:
         return RefusedError(text)
     if code in _PASSING or status >= 500:
-        return TryAgainError(text)
+        return RetryableError(text)
     return EndpointError(
         f"{error.operation_name} is not allowed or not possible: {text}; see that the endpoint's "
         "name, the region and the permissions of these AWS credentials are right"

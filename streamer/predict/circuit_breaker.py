@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from streamer.predict.endpoints import CallError, ThrottledError, TryAgainError
+from streamer.predict.endpoint_protocol import CallError, RetryableError, ThrottledError
 
 FAILURES = 5
 """In a row, after which it opens."""
@@ -18,13 +18,13 @@ SHORTEST_SHARE = 0.6
 """Of a pause, at random."""
 
 
-class OpenError(TryAgainError):
+class CircuitOpenError(RetryableError):
     """The endpoint was not called: it fails all the time."""
 
     outcome = "not_called"
 
 
-class Breaker:
+class CircuitBreaker:
     """Closed while calls succeed; open after some failures; then one probe after each pause."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -48,7 +48,7 @@ class Breaker:
             patient: wait while the breaker is open, rather than give up.
 
         Raises:
-            OpenError: it is open and the call is not patient.
+            CircuitOpenError: it is open and the call is not patient.
         """
         await self._admitted(patient=patient)
         probe = self.open
@@ -58,7 +58,7 @@ class Breaker:
         except ThrottledError:
             self._succeeded()
             raise
-        except TryAgainError:
+        except RetryableError:
             self._failed()
             raise
         except CallError:
@@ -77,7 +77,7 @@ class Breaker:
             if wait_s <= 0 and not self._probing:
                 return
             if not patient:
-                raise OpenError(f"left alone after {self._failures} failures in a row")
+                raise CircuitOpenError(f"left alone after {self._failures} failures in a row")
             changed = asyncio.create_task(self._changed.wait())
             await asyncio.wait({changed}, timeout=None if self._probing else wait_s)
             changed.cancel()

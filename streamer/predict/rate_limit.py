@@ -10,7 +10,7 @@ DEBT_S = 0.01
 """How far calls may catch up when the event loop was late; more would be a burst."""
 
 
-class Pace:
+class RateLimiter:
     """Gives turns one by one, in the order in which they are asked for.
 
     They come evenly, and any second has fewer than the quota, even if some of them came late.
@@ -23,7 +23,7 @@ class Pace:
         self._given_s: deque[float] = deque(maxlen=max(1, int(MOST_SHARE * quota)))
         self._one_by_one = asyncio.Lock()
 
-    async def turn(self) -> None:
+    async def acquire(self) -> None:
         """Wait for the next one."""
         now_s = asyncio.get_running_loop().time
         async with self._one_by_one:

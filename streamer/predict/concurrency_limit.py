@@ -15,7 +15,7 @@ DEAF_S = 0.25
 """After a decrease: throttles of calls that were under way then say nothing new."""
 
 
-class Concurrency:
+class ConcurrencyLimit:
     """A semaphore whose size follows what the endpoint bears."""
 
     def __init__(self, most: int, clock: Callable[[], float]) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 from aiohttp import web
 
 from streamer.datasets.table import VARIABLES
-from streamer.endpoint.faults import FailedError, Faults, ThrottledError
-from streamer.endpoint.served import BadInputError, Served, activities_only
+from streamer.endpoint.endpoint_faults import EndpointFaults, InjectedError, QuotaExceededError
+from streamer.endpoint.served_model import BadInputError, ServedModel, keep_activities
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 TARGET = "AmazonML_20141212."
@@ -31,10 +31,10 @@ class AmazonMLError(Exception):
         self.kind, self.status = kind, status
 
 
-class AmazonML:
+class AmazonMLServer:
     """Answers GetMLModel, DescribeMLModels and Predict."""
 
-    def __init__(self, served: Served, faults: Faults) -> None:
+    def __init__(self, served: ServedModel, faults: EndpointFaults) -> None:
         self._served = served
         self._faults = faults
         self._operations: dict[str, Callable[[web.Request, Any], Awaitable[Any]]] = {
@@ -86,20 +86,20 @@ class AmazonML:
         if not isinstance(record, dict):
             raise AmazonMLError("InvalidInputException", "Record is missing")
         try:
-            await self._faults.strike(request, QUOTA)
-        except ThrottledError:
+            await self._faults.inject(request, QUOTA)
+        except QuotaExceededError:
             raise AmazonMLError(
                 "LimitExceededException", "more predictions a second than the endpoint allows"
             ) from None
-        except FailedError as error:
+        except InjectedError as error:
             raise AmazonMLError("InternalServerException", str(error), error.status) from None
         try:
-            prediction = activities_only(
+            prediction = keep_activities(
                 await self._served.score(_row(record)), self._served.labels
             )
         except BadInputError as error:
             raise AmazonMLError("InvalidInputException", str(error)) from None
-        prediction = self._faults.spoil(prediction)
+        prediction = self._faults.corrupt(prediction)
         [scores] = prediction.scores.tolist()
         labels = prediction.model.labels
         return {

@@ -16,22 +16,22 @@ import stamina
 import structlog
 
 from streamer.arrays import Floats
-from streamer.contracts.events import Source
+from streamer.contracts.events import PredictionSource
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers, Ask
-from streamer.predict.batching import Batches
-from streamer.predict.breaker import Breaker, OpenError
-from streamer.predict.concurrency import Concurrency
-from streamer.predict.endpoints import (
+from streamer.predict.circuit_breaker import CircuitBreaker, CircuitOpenError
+from streamer.predict.concurrency_limit import ConcurrencyLimit
+from streamer.predict.endpoint_protocol import (
     CallError,
+    CallTimeoutError,
     Endpoint,
     RefusedError,
-    SlowError,
-    TryAgainError,
+    RetryableError,
 )
 from streamer.predict.hedge import Hedge
-from streamer.predict.pace import Pace
-from streamer.predict.protocol import Prediction, Predictor
+from streamer.predict.micro_batches import MicroBatcher
+from streamer.predict.predictor import Prediction, Predictor
+from streamer.predict.rate_limit import RateLimiter
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ JITTER_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class CallOptions:
     """How an endpoint is called; the settings of the same names explain them."""
 
     batch_wait_s: float
@@ -56,13 +56,13 @@ class Terms:
     """Asked while the endpoint cannot be; without one those windows get no label."""
 
 
-class Remote:
+class EndpointCaller:
     """The windows of a worker on their way to an endpoint, and back in the order they came."""
 
     def __init__(
         self,
         endpoint: Endpoint,
-        terms: Terms,
+        terms: CallOptions,
         metrics: Metrics,
         on_trouble: Callable[[str | None], None],
     ) -> None:
@@ -71,11 +71,11 @@ class Remote:
         self._metrics = metrics
         self._on_trouble = on_trouble
         self._troubled = False
-        self._breaker = Breaker(time.monotonic)
-        self._concurrency = Concurrency(terms.max_concurrency, time.monotonic)
-        self._pace = Pace(terms.rate) if terms.rate else None
+        self._breaker = CircuitBreaker(time.monotonic)
+        self._concurrency = ConcurrencyLimit(terms.max_concurrency, time.monotonic)
+        self._pace = RateLimiter(terms.rate) if terms.rate else None
         self._hedge = Hedge(metrics.endpoint_hedges.inc) if terms.hedge else None
-        self.ask: Ask = Batches(
+        self.ask: Ask = MicroBatcher(
             self._batch,
             endpoint.most_windows,
             terms.batch_wait_s,
@@ -104,7 +104,7 @@ class Remote:
         if (fallback := self._terms.fallback) is None:
             return Answers(len(features))
         prediction = await fallback.predict(features)
-        return Answers.all(prediction, fallback.name, Source.FALLBACK)
+        return Answers.all(prediction, fallback.name, PredictionSource.FALLBACK)
 
     async def _persistently(self, features: Floats) -> Prediction:
         """Try until the deadline, or as long as it takes."""
@@ -114,8 +114,10 @@ class Remote:
                 async with asyncio.timeout(self._terms.deadline_s):
                     return await tried
             except TimeoutError:
-                error: TryAgainError = SlowError(f"no answer within {self._terms.deadline_s:g} s")
-            except OpenError as open_error:
+                error: RetryableError = CallTimeoutError(
+                    f"no answer within {self._terms.deadline_s:g} s"
+                )
+            except CircuitOpenError as open_error:
                 error = open_error
             self._went(f"the endpoint does not answer: {error}")
             if not self._terms.hold:
@@ -147,16 +149,18 @@ class Remote:
     async def _call(self, features: Floats) -> Prediction:
         """One call, timed and counted."""
         if self._pace is not None:
-            await self._pace.turn()
+            await self._pace.acquire()
         outcome, began_s = "cancelled", time.monotonic()
         try:
             async with asyncio.timeout(self._terms.attempt_timeout_s):
                 prediction = await self._endpoint.score(features)
             outcome = "answered"
         except TimeoutError:
-            outcome = SlowError.outcome
-            raise SlowError(f"a call took over {self._terms.attempt_timeout_s:g} s") from None
-        except TryAgainError as error:
+            outcome = CallTimeoutError.outcome
+            raise CallTimeoutError(
+                f"a call took over {self._terms.attempt_timeout_s:g} s"
+            ) from None
+        except RetryableError as error:
             outcome = error.outcome
             if outcome == "throttled":
                 self._concurrency.throttled()
@@ -181,4 +185,4 @@ class Remote:
 
 
 def _worth_a_retry(error: Exception) -> bool:
-    return isinstance(error, TryAgainError) and not isinstance(error, OpenError)
+    return isinstance(error, RetryableError) and not isinstance(error, CircuitOpenError)

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from streamer.errors import SettingsError
-from streamer.predict.protocol import Prediction
+from streamer.predict.predictor import Prediction
 
 _SPEC = re.compile(
     r"(?P<kind>latency|error|throttle|hang|half-open|wrong-answer|down)"
@@ -36,11 +36,11 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 FOR_EVER = float("inf")
 
 
-class ThrottledError(Exception):
+class QuotaExceededError(Exception):
     """More was asked than is allowed."""
 
 
-class FailedError(Exception):
+class InjectedError(Exception):
     """The server fails, with this HTTP status."""
 
     def __init__(self, status: int) -> None:
@@ -49,7 +49,7 @@ class FailedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class EndpointFault:
     """One of them, as it was asked for.
 
     Attributes:
@@ -67,7 +67,7 @@ class Fault:
     period_s: float = FOR_EVER
 
     @classmethod
-    def parse(cls, text: str) -> "Fault":
+    def parse(cls, text: str) -> "EndpointFault":
         """Read what the table above shows.
 
         Raises:
@@ -105,18 +105,18 @@ class Fault:
             ) from None
 
 
-class Faults:
+class EndpointFaults:
     """Those in force; they may be changed while the server runs."""
 
     def __init__(
-        self, faults: Sequence[Fault] = (), clock: Callable[[], float] = time.monotonic
+        self, faults: Sequence[EndpointFault] = (), clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._clock = clock
         self._chance = random.Random(0)  # noqa: S311 - no secret
         self._within_a_second: deque[float] = deque()
         self.set(faults)
 
-    def set(self, faults: Sequence[Fault]) -> None:
+    def set(self, faults: Sequence[EndpointFault]) -> None:
         """Replace all of them; what is periodic begins now."""
         self.faults = list(faults)
         self._since_s = self._clock()
@@ -131,7 +131,7 @@ class Faults:
             if fault.kind == "down"
         )
 
-    async def strike(self, request: web.Request, quota: float | None) -> None:
+    async def inject(self, request: web.Request, quota: float | None) -> None:
         """Do to a prediction what is due.
 
         Args:
@@ -139,8 +139,8 @@ class Faults:
             quota: predictions a second that the real service allows, unless there is a `throttle`.
 
         Raises:
-            ThrottledError: it is one too many.
-            FailedError: it is to fail.
+            QuotaExceededError: it is one too many.
+            InjectedError: it is to fail.
         """
         limits = [fault.amount for fault in self.faults if fault.kind == "throttle"]
         if limits or quota:
@@ -150,7 +150,7 @@ class Faults:
                 case "latency":
                     await asyncio.sleep(fault.amount)
                 case "error":
-                    raise FailedError(int(fault.amount))
+                    raise InjectedError(int(fault.amount))
                 case "hang":
                     await asyncio.Event().wait()
                 case "half-open":
@@ -159,7 +159,7 @@ class Faults:
                     await answer.write(b'{"Prediction": ')
                     await asyncio.Event().wait()
 
-    def spoil(self, prediction: Prediction) -> Prediction:
+    def corrupt(self, prediction: Prediction) -> Prediction:
         """Answer another question, if a `wrong-answer` is due."""
         if not any(self._hits(fault) for fault in self.faults if fault.kind == "wrong-answer"):
             return prediction
@@ -173,11 +173,11 @@ class Faults:
         ]
         return self._chance.choice(wrong if len(scores) > 1 else wrong[1:2])
 
-    def _due(self) -> list[Fault]:
+    def _due(self) -> list[EndpointFault]:
         kinds = {"latency", "error", "hang", "half-open"}
         return [fault for fault in self.faults if fault.kind in kinds and self._hits(fault)]
 
-    def _hits(self, fault: Fault) -> bool:
+    def _hits(self, fault: EndpointFault) -> bool:
         return self._chance.random() < fault.share
 
     def _count(self, limit: float) -> None:
@@ -185,7 +185,7 @@ class Faults:
         while recent and recent[0] <= now_s - 1:
             recent.popleft()
         if len(recent) >= limit:
-            raise ThrottledError
+            raise QuotaExceededError
         recent.append(now_s)
 
 

@@ -1,15 +1,21 @@
-"""Pace, concurrency, breaker, hedge: each by itself, on a clock of the test's where it has one."""
+"""Rate limit, concurrency limit, circuit breaker and hedge, each alone."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from streamer.predict.breaker import FAILURES, FIRST_PAUSE_S, LONGEST_PAUSE_S, Breaker, OpenError
-from streamer.predict.concurrency import DEAF_S, FIRST, Concurrency
-from streamer.predict.endpoints import RefusedError, ThrottledError, TryAgainError
+from streamer.predict.circuit_breaker import (
+    FAILURES,
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    CircuitBreaker,
+    CircuitOpenError,
+)
+from streamer.predict.concurrency_limit import DEAF_S, FIRST, ConcurrencyLimit
+from streamer.predict.endpoint_protocol import RefusedError, RetryableError, ThrottledError
 from streamer.predict.hedge import FEWEST, Hedge
-from streamer.predict.pace import DEBT_S, Pace
+from streamer.predict.rate_limit import DEBT_S, RateLimiter
 
 
 class Clock:
@@ -20,11 +26,11 @@ class Clock:
 
 
 async def test_turns_come_one_by_one_at_the_rate_and_never_in_a_burst() -> None:
-    pace, loop = Pace(200), asyncio.get_running_loop()
+    pace, loop = RateLimiter(200), asyncio.get_running_loop()
     times: list[float] = []
 
     async def take() -> None:
-        await pace.turn()
+        await pace.acquire()
         times.append(loop.time())
 
     await asyncio.gather(*(take() for _ in range(60)))
@@ -38,11 +44,11 @@ async def test_turns_come_one_by_one_at_the_rate_and_never_in_a_burst() -> None:
 
 
 async def test_no_second_has_more_turns_than_the_quota_even_after_the_loop_was_busy() -> None:
-    pace, loop = Pace(50), asyncio.get_running_loop()
+    pace, loop = RateLimiter(50), asyncio.get_running_loop()
     times: list[float] = []
 
     async def take() -> None:
-        await pace.turn()
+        await pace.acquire()
         times.append(loop.time())
 
     takers = [asyncio.create_task(take()) for _ in range(110)]
@@ -58,7 +64,7 @@ async def test_no_second_has_more_turns_than_the_quota_even_after_the_loop_was_b
 
 async def test_concurrency_grows_while_all_goes_well_and_halves_for_throttles() -> None:
     clock = Clock()
-    concurrency = Concurrency(16, clock)
+    concurrency = ConcurrencyLimit(16, clock)
     assert concurrency.limit == FIRST
     for _ in range(200):
         entered = [await _enter(concurrency) for _ in range(int(concurrency.limit))]
@@ -79,14 +85,14 @@ async def test_concurrency_grows_while_all_goes_well_and_halves_for_throttles() 
     assert concurrency.limit == 1
 
 
-async def _enter(concurrency: Concurrency) -> Callable[[], Awaitable[None]]:
+async def _enter(concurrency: ConcurrencyLimit) -> Callable[[], Awaitable[None]]:
     await concurrency.__aenter__()
     return lambda: concurrency.__aexit__(None, None, None)
 
 
 def test_a_throttle_is_heeded_for_a_while() -> None:
     clock = Clock()
-    concurrency = Concurrency(8, clock)
+    concurrency = ConcurrencyLimit(8, clock)
     heard = [concurrency.just_throttled]
     concurrency.throttled()
     heard.append(concurrency.just_throttled)
@@ -96,7 +102,7 @@ def test_a_throttle_is_heeded_for_a_while() -> None:
 
 
 async def test_no_more_calls_than_allowed_run_at_once_even_if_some_are_cancelled() -> None:
-    concurrency = Concurrency(FIRST, Clock())
+    concurrency = ConcurrencyLimit(FIRST, Clock())
     running, most = 0, 0
 
     async def call() -> None:
@@ -119,18 +125,18 @@ async def test_no_more_calls_than_allowed_run_at_once_even_if_some_are_cancelled
     assert concurrency.running == 0
 
 
-async def outcome(breaker: Breaker, error: Exception | None, patient: bool = False) -> None:
+async def outcome(breaker: CircuitBreaker, error: Exception | None, patient: bool = False) -> None:
     async with breaker.call(patient=patient):
         if error:
             raise error
 
 
-async def opened(clock: Clock) -> Breaker:
-    breaker = Breaker(clock)
+async def opened(clock: Clock) -> CircuitBreaker:
+    breaker = CircuitBreaker(clock)
     for _ in range(FAILURES):
         assert not breaker.open
-        with pytest.raises(TryAgainError):
-            await outcome(breaker, TryAgainError())
+        with pytest.raises(RetryableError):
+            await outcome(breaker, RetryableError())
     assert breaker.open
     return breaker
 
@@ -139,7 +145,7 @@ async def test_failures_in_a_row_open_the_breaker_and_one_success_closes_it() ->
     #   x x x x x | open ... pause | probe ok | closed
     clock = Clock()
     breaker = await opened(clock)
-    with pytest.raises(OpenError):
+    with pytest.raises(CircuitOpenError):
         await outcome(breaker, None)
     clock.now += FIRST_PAUSE_S
     await outcome(breaker, None)
@@ -151,10 +157,10 @@ async def test_a_failed_probe_makes_the_pause_longer() -> None:
     clock = Clock()
     breaker = await opened(clock)
     clock.now += FIRST_PAUSE_S
-    with pytest.raises(TryAgainError):
-        await outcome(breaker, TryAgainError())
+    with pytest.raises(RetryableError):
+        await outcome(breaker, RetryableError())
     clock.now += FIRST_PAUSE_S
-    with pytest.raises(OpenError):
+    with pytest.raises(CircuitOpenError):
         await outcome(breaker, None)
     clock.now += FIRST_PAUSE_S
     await outcome(breaker, None)
@@ -171,8 +177,8 @@ async def test_probes_do_not_keep_time_with_an_endpoint_that_fails_in_a_rhythm()
         if not down:
             await outcome(breaker, None)
             break
-        with pytest.raises(TryAgainError):
-            await outcome(breaker, TryAgainError())
+        with pytest.raises(RetryableError):
+            await outcome(breaker, RetryableError())
     assert not breaker.open
 
 
@@ -212,7 +218,7 @@ async def test_a_cancelled_probe_leaves_the_place_to_another() -> None:
 
 @pytest.mark.parametrize("error", [RefusedError(), ThrottledError()])
 async def test_an_endpoint_that_refuses_is_there(error: Exception) -> None:
-    breaker = Breaker(Clock())
+    breaker = CircuitBreaker(Clock())
     for _ in range(3 * FAILURES):
         with pytest.raises(type(error)):
             await outcome(breaker, error)
@@ -257,8 +263,8 @@ async def test_a_hedged_call_fails_only_when_both_have_failed() -> None:
     async def failing() -> None:
         tries.append(len(tries))
         await asyncio.sleep(0.01 * len(tries))
-        raise TryAgainError(f"try {len(tries)}")
+        raise RetryableError(f"try {len(tries)}")
 
-    with pytest.raises(TryAgainError):
+    with pytest.raises(RetryableError):
         await hedge.call(failing)
     assert len(tries) == 2

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from streamer.arrays import Floats
-from streamer.model.identity import ModelCard
+from streamer.model.identity import ModelIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Prediction:
     """
 
     scores: Floats
-    model: ModelCard
+    model: ModelIdentity
 
 
 class Predictor(Protocol):

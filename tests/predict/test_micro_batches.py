@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.arrays import Floats
-from streamer.model.identity import ModelCard
+from streamer.model.identity import ModelIdentity
 from streamer.predict.answers import Answers, Scored
-from streamer.predict.batching import Batches
-from streamer.predict.protocol import Prediction
+from streamer.predict.micro_batches import MicroBatcher
+from streamer.predict.predictor import Prediction
 
-CARD = ModelCard("echo", "1", ("value", "row"), ("walking", "sitting"))
+CARD = ModelIdentity("echo", "1", ("value", "row"), ("walking", "sitting"))
 
 
 class Echo:
@@ -61,7 +61,7 @@ def test_everybody_gets_the_answers_to_their_own_question_in_order(
     echo = Echo()
 
     async def ask_all() -> list[Answers]:
-        batches = Batches(echo, most, 0.001)
+        batches = MicroBatcher(echo, most, 0.001)
         return await asyncio.gather(
             *(batches.ask(np.array(values, np.float64).reshape(-1, 1)) for values in asked)
         )
@@ -74,14 +74,14 @@ def test_everybody_gets_the_answers_to_their_own_question_in_order(
 
 async def test_small_questions_go_together_and_a_full_batch_waits_for_nothing() -> None:
     echo = Echo()
-    batches = Batches(echo, 8, 3600)
+    batches = MicroBatcher(echo, 8, 3600)
     await asyncio.gather(*(batches.ask(np.ones((2, 1))) for _ in range(8)))
     assert echo.sizes == [8, 8]
 
 
 async def test_a_batch_that_does_not_fill_goes_when_its_time_has_come() -> None:
     echo = Echo()
-    batches = Batches(echo, 8, 0.01)
+    batches = MicroBatcher(echo, 8, 0.01)
     async with asyncio.timeout(10):
         assert (await batches.ask(np.ones((3, 1)))).count == 3
     assert echo.sizes == [3]
@@ -96,7 +96,7 @@ async def test_while_calls_are_to_be_spared_a_batch_waits_and_grows() -> None:
         due.set()
         return spared
 
-    batches = Batches(echo, 8, 0, sparing)
+    batches = MicroBatcher(echo, 8, 0, sparing)
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(batches.ask(np.ones((1, 1))))
         await due.wait()
@@ -119,7 +119,7 @@ async def test_a_call_that_nobody_waits_for_any_more_is_called_off() -> None:
             ended.set()
         raise AssertionError
 
-    batches = Batches(hang, 2, 0)
+    batches = MicroBatcher(hang, 2, 0)
     a, b = (asyncio.create_task(batches.ask(np.ones((1, 1)))) for _ in range(2))
     await started.wait()
     a.cancel()
@@ -134,7 +134,7 @@ async def test_what_a_call_raises_reaches_everybody_who_waits_for_it() -> None:
     async def fail(_: Floats) -> Answers:
         raise RuntimeError("no")
 
-    batches = Batches(fail, 4, 0)
+    batches = MicroBatcher(fail, 4, 0)
     results = await asyncio.gather(
         *(batches.ask(np.ones((2, 1))) for _ in range(2)), return_exceptions=True
     )

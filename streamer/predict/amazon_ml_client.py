@@ -8,10 +8,15 @@ import numpy as np
 
 from streamer.arrays import Floats
 from streamer.errors import EndpointError
-from streamer.model.identity import ModelCard
-from streamer.predict import aws
-from streamer.predict.endpoints import CallError, TryAgainError, WrongAnswerError, checked
-from streamer.predict.protocol import Prediction
+from streamer.model.identity import ModelIdentity
+from streamer.predict import aws_client
+from streamer.predict.endpoint_protocol import (
+    CallError,
+    InvalidAnswerError,
+    RetryableError,
+    check_prediction,
+)
+from streamer.predict.predictor import Prediction
 
 QUOTA = 200.0
 """Calls a second that an endpoint takes, unless AWS has raised it."""
@@ -19,7 +24,7 @@ QUOTA = 200.0
 NOT_MOUNTED = "PredictorNotMountedException"
 
 
-class AmazonML:
+class AmazonMLClient:
     """One real-time endpoint of Amazon ML."""
 
     name = "amazon-ml"
@@ -33,7 +38,7 @@ class AmazonML:
         self._variable = variable
         self._activities = activities
         self._url = ""
-        self._card = ModelCard(model_id, "", tuple(activities), tuple(activities.values()))
+        self._card = ModelIdentity(model_id, "", tuple(activities), tuple(activities.values()))
 
     async def find(self) -> None:
         """Ask where the endpoint is, and which model it has.
@@ -45,13 +50,13 @@ class AmazonML:
         try:
             model = await self._client.get_ml_model(MLModelId=self._model_id)
         except Exception as error:
-            raise aws.what_it_means(error) from error
+            raise aws_client.classify_error(error) from error
         if (kind := model.get("MLModelType", "MULTICLASS")) != "MULTICLASS":
             raise EndpointError(f"the model {self._model_id} is {kind}, not MULTICLASS")
         endpoint = model.get("EndpointInfo") or {}
         status = endpoint.get("EndpointStatus", "NONE")
         if status == "UPDATING":
-            raise TryAgainError(f"the endpoint of the model {self._model_id} is being set up")
+            raise RetryableError(f"the endpoint of the model {self._model_id} is being set up")
         if status != "READY":
             raise EndpointError(
                 f"the model {self._model_id} has no real-time endpoint (status {status}); create "
@@ -60,7 +65,9 @@ class AmazonML:
         self._url = endpoint["EndpointUrl"]
         changed = model.get("LastUpdatedAt") or model.get("CreatedAt")
         version = changed.strftime("%Y-%m-%dT%H:%M:%SZ") if changed else ""
-        self._card = ModelCard(self._model_id, version, self._card.labels, self._card.activities)
+        self._card = ModelIdentity(
+            self._model_id, version, self._card.labels, self._card.activities
+        )
 
     async def score(self, features: Floats) -> Prediction:
         """Call for the one window of ``features`` (1, features).
@@ -80,32 +87,32 @@ class AmazonML:
         except Exception as error:
             if NOT_MOUNTED in str(error):
                 self._url = ""
-                raise TryAgainError(str(error)) from error
-            raise aws.what_it_means(error) from error
+                raise RetryableError(str(error)) from error
+            raise aws_client.classify_error(error) from error
         return self._read(answer)
 
     def _read(self, answer: Mapping[str, Any]) -> Prediction:
         try:
             scores = answer["Prediction"]["predictedScores"]
         except (KeyError, TypeError):
-            raise WrongAnswerError("an answer came back without predictedScores") from None
+            raise InvalidAnswerError("an answer came back without predictedScores") from None
         if scores.keys() != self._activities.keys():
-            raise WrongAnswerError(
+            raise InvalidAnswerError(
                 f"scores of the labels {', '.join(sorted(scores))} came back, expected "
                 f"{', '.join(self._activities)}; the setting endpoint_labels names them"
             )
         values = [float(scores[label]) for label in self._card.labels]
-        return checked(np.array([values], np.float64), self._card, 1)
+        return check_prediction(np.array([values], np.float64), self._card, 1)
 
 
 @asynccontextmanager
-async def amazon_ml(
+async def open_amazon_ml(
     model_id: str,
     variable: str,
     activities: Mapping[str, str],
     connections: int,
     timeout_s: float,
-) -> AsyncIterator[AmazonML]:
+) -> AsyncIterator[AmazonMLClient]:
     """Open the endpoint of a model.
 
     Args:
@@ -119,8 +126,8 @@ async def amazon_ml(
         EndpointError: there is no such model, or it has no endpoint.
         SettingsError: the SDK lacks something.
     """
-    async with aws.client("machinelearning", connections, timeout_s) as client:
-        endpoint = AmazonML(client, model_id, variable, activities)
+    async with aws_client.open_client("machinelearning", connections, timeout_s) as client:
+        endpoint = AmazonMLClient(client, model_id, variable, activities)
         # When it is down just now, the calls will find out.
         with suppress(CallError):
             await endpoint.find()

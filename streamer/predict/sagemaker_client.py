@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from streamer.arrays import Floats
-from streamer.model.identity import ModelCard
-from streamer.predict import aws, formats
-from streamer.predict.protocol import Prediction
+from streamer.model.identity import ModelIdentity
+from streamer.predict import aws_client, sagemaker_formats
+from streamer.predict.predictor import Prediction
 
 
-class SageMaker:
+class SageMakerClient:
     """One endpoint of SageMaker."""
 
     name = "sagemaker"
@@ -19,7 +19,7 @@ class SageMaker:
         self,
         client: Any,
         endpoint: str,
-        form: formats.Format,
+        form: sagemaker_formats.Format,
         activities: Mapping[str, str],
         most_windows: int,
     ) -> None:
@@ -40,29 +40,29 @@ class SageMaker:
         try:
             answer = await self._client.invoke_endpoint(
                 EndpointName=self._endpoint,
-                Body=formats.encode(features, self._form),
-                ContentType=formats.CONTENT_TYPES[self._form],
-                Accept=formats.JSON,
+                Body=sagemaker_formats.encode(features, self._form),
+                ContentType=sagemaker_formats.CONTENT_TYPES[self._form],
+                Accept=sagemaker_formats.JSON,
             )
             # A body that is not read keeps its connection from everybody else.
             async with answer["Body"] as stream:
                 body = await stream.read()
         except Exception as error:
-            raise aws.what_it_means(error) from error
+            raise aws_client.classify_error(error) from error
         variant = answer.get("InvokedProductionVariant") or ""
-        card = ModelCard(self._endpoint, variant, *self._labels)
-        return formats.decode(body, answer.get("ContentType") or "", card, len(features))
+        card = ModelIdentity(self._endpoint, variant, *self._labels)
+        return sagemaker_formats.decode(body, answer.get("ContentType") or "", card, len(features))
 
 
 @asynccontextmanager
-async def sagemaker(
+async def open_sagemaker(
     endpoint: str,
-    form: formats.Format,
+    form: sagemaker_formats.Format,
     activities: Mapping[str, str],
     most_windows: int,
     connections: int,
     timeout_s: float,
-) -> AsyncIterator[SageMaker]:
+) -> AsyncIterator[SageMakerClient]:
     """Open an endpoint.
 
     Args:
@@ -76,5 +76,5 @@ async def sagemaker(
     Raises:
         SettingsError: the SDK lacks something.
     """
-    async with aws.client("sagemaker-runtime", connections, timeout_s) as client:
-        yield SageMaker(client, endpoint, form, activities, most_windows)
+    async with aws_client.open_client("sagemaker-runtime", connections, timeout_s) as client:
+        yield SageMakerClient(client, endpoint, form, activities, most_windows)

@@ -5,8 +5,8 @@ from typing import Protocol
 import numpy as np
 
 from streamer.arrays import Floats
-from streamer.model.identity import ModelCard
-from streamer.predict.protocol import Prediction
+from streamer.model.identity import ModelIdentity
+from streamer.predict.predictor import Prediction
 
 
 class Endpoint(Protocol):
@@ -37,39 +37,39 @@ class RefusedError(CallError):
     """The endpoint does not take one of the windows; asking again would not help."""
 
 
-class TryAgainError(CallError):
+class RetryableError(CallError):
     """It may well go better another time."""
 
     outcome = "error"
 
 
-class ThrottledError(TryAgainError):
+class ThrottledError(RetryableError):
     """The endpoint is asked too much."""
 
     outcome = "throttled"
 
 
-class SlowError(TryAgainError):
+class CallTimeoutError(RetryableError):
     """No answer in time."""
 
     outcome = "timeout"
 
 
-class WrongAnswerError(TryAgainError):
+class InvalidAnswerError(RetryableError):
     """What came back is no answer to what was asked."""
 
     outcome = "wrong_answer"
 
 
-def checked(scores: Floats, model: ModelCard, windows: int) -> Prediction:
+def check_prediction(scores: Floats, model: ModelIdentity, windows: int) -> Prediction:
     """Trust an answer only when it fits the question.
 
     Raises:
-        WrongAnswerError: it has other rows or classes, or numbers that are no probabilities.
+        InvalidAnswerError: it has other rows or classes, or numbers that are no probabilities.
     """
     expected = (windows, len(model.labels))
     if scores.shape != expected:
-        raise WrongAnswerError(f"scores of shape {scores.shape} came back, expected {expected}")
+        raise InvalidAnswerError(f"scores of shape {scores.shape} came back, expected {expected}")
     if not np.isfinite(scores).all() or (scores < 0).any() or (scores > 1 + 1e-6).any():
-        raise WrongAnswerError("scores came back that are no probabilities")
+        raise InvalidAnswerError("scores came back that are no probabilities")
     return Prediction(scores, model)

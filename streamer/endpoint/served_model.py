@@ -13,10 +13,10 @@ from streamer.datasets.table import VARIABLES
 from streamer.errors import ModelError
 from streamer.features import NAMES
 from streamer.model import artifact
-from streamer.model.identity import ModelCard
-from streamer.predict.local import LocalPredictor
-from streamer.predict.onnx import OnnxPredictor
-from streamer.predict.protocol import Prediction, Predictor
+from streamer.model.identity import ModelIdentity
+from streamer.predict.local_predictor import LocalPredictor
+from streamer.predict.onnx_predictor import OnnxPredictor
+from streamer.predict.predictor import Prediction, Predictor
 
 
 class BadInputError(Exception):
@@ -24,7 +24,7 @@ class BadInputError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedModel:
     """A model with a name and an age."""
 
     id: str
@@ -51,7 +51,7 @@ class Served:
         return await self.predictor.predict(features)
 
 
-def load(path: Path | None, activities: Mapping[str, str]) -> Served:
+def load_served_model(path: Path | None, activities: Mapping[str, str]) -> ServedModel:
     """Load a model, the shipped one when no path is given.
 
     Args:
@@ -71,12 +71,12 @@ def load(path: Path | None, activities: Mapping[str, str]) -> Served:
         predictor, name = LocalPredictor(model), model.card.id
     about = path.stat()
     labels = {activity: label for label, activity in activities.items()}
-    return Served(
+    return ServedModel(
         name, predictor, labels, datetime.fromtimestamp(int(about.st_mtime), UTC), about.st_size
     )
 
 
-def mounted(folder: Path) -> Path | None:
+def find_mounted_model(folder: Path) -> Path | None:
     """The model in SageMaker's folder for it; None when it is empty or not there.
 
     Raises:
@@ -88,7 +88,7 @@ def mounted(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def activities_only(prediction: Prediction, labels: Mapping[str, str]) -> Prediction:
+def keep_activities(prediction: Prediction, labels: Mapping[str, str]) -> Prediction:
     """Scores of the classes that are activities; those of the movements between are left out.
 
     Args:
@@ -102,4 +102,4 @@ def activities_only(prediction: Prediction, labels: Mapping[str, str]) -> Predic
     scores = prediction.scores
     if len(chosen) < len(card.labels):
         scores = scores[:, chosen] / scores[:, chosen].sum(axis=1, keepdims=True)
-    return Prediction(scores, ModelCard(card.id, card.version, names, activities))
+    return Prediction(scores, ModelIdentity(card.id, card.version, names, activities))

@@ -8,14 +8,14 @@ from importlib import import_module
 from streamer.errors import SettingsError
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.predict.amazon_ml import QUOTA, amazon_ml
-from streamer.predict.answers import Ask, asking
-from streamer.predict.drift import Drift, watched
-from streamer.predict.local import LocalPredictor
-from streamer.predict.onnx import OnnxPredictor
-from streamer.predict.protocol import Predictor
-from streamer.predict.remote import Remote, Terms
-from streamer.predict.sagemaker import sagemaker
+from streamer.predict.amazon_ml_client import QUOTA, open_amazon_ml
+from streamer.predict.answers import Ask, make_ask
+from streamer.predict.drift import Drift, watch_drift
+from streamer.predict.endpoint_caller import CallOptions, EndpointCaller
+from streamer.predict.local_predictor import LocalPredictor
+from streamer.predict.onnx_predictor import OnnxPredictor
+from streamer.predict.predictor import Predictor
+from streamer.predict.sagemaker_client import open_sagemaker
 from streamer.settings import Settings
 
 
@@ -42,7 +42,7 @@ async def open_predictor(
     model = artifact.load((ours and settings.model) or artifact.SHIPPED)
     drift = Drift(model.profile, model.signature)
     async with _opened(settings, metrics, on_trouble, LocalPredictor(model)) as ask:
-        yield watched(ask, drift, metrics)
+        yield watch_drift(ask, drift, metrics)
 
 
 @asynccontextmanager
@@ -56,13 +56,13 @@ async def _opened(
     connections = settings.max_concurrency * (1 + settings.hedge)
     match settings.predictor:
         case "local":
-            yield asking(local)
+            yield make_ask(local)
         case "onnx":
             assert settings.model is not None
-            yield asking(OnnxPredictor(settings.model, settings.activities))
+            yield make_ask(OnnxPredictor(settings.model, settings.activities))
         case "amazon-ml":
             assert settings.endpoint is not None
-            async with amazon_ml(
+            async with open_amazon_ml(
                 settings.endpoint,
                 settings.endpoint_variable,
                 settings.activities,
@@ -70,10 +70,10 @@ async def _opened(
                 settings.attempt_timeout_s,
             ) as endpoint:
                 terms = _terms(settings, local, settings.max_rate or QUOTA)
-                yield Remote(endpoint, terms, metrics, on_trouble).ask
+                yield EndpointCaller(endpoint, terms, metrics, on_trouble).ask
         case "sagemaker":
             assert settings.endpoint is not None
-            async with sagemaker(
+            async with open_sagemaker(
                 settings.endpoint,
                 settings.endpoint_format,
                 settings.activities,
@@ -82,12 +82,12 @@ async def _opened(
                 settings.attempt_timeout_s,
             ) as runtime:
                 terms = _terms(settings, local, settings.max_rate)
-                yield Remote(runtime, terms, metrics, on_trouble).ask
+                yield EndpointCaller(runtime, terms, metrics, on_trouble).ask
         case path:
-            yield asking(imported(path, settings))
+            yield make_ask(import_predictor(path, settings))
 
 
-def imported(path: str, settings: Settings) -> Predictor:
+def import_predictor(path: str, settings: Settings) -> Predictor:
     """Make a user's own predictor, ``package.module:Class``, called with the settings.
 
     Raises:
@@ -106,8 +106,8 @@ def imported(path: str, settings: Settings) -> Predictor:
     return made
 
 
-def _terms(settings: Settings, local: LocalPredictor, rate: float | None) -> Terms:
-    return Terms(
+def _terms(settings: Settings, local: LocalPredictor, rate: float | None) -> CallOptions:
+    return CallOptions(
         batch_wait_s=settings.batch_wait_ms / 1000,
         max_concurrency=settings.max_concurrency,
         rate=rate,

@@ -2,7 +2,7 @@
 
 from streamer.arrays import Floats
 from streamer.model.artifact import Model
-from streamer.predict.protocol import Prediction
+from streamer.predict.predictor import Prediction
 
 
 class LocalPredictor:

@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.arrays import Floats
-from streamer.contracts.events import Source
+from streamer.contracts.events import PredictionSource
 from streamer.errors import EndpointError
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.model.identity import ModelCard
+from streamer.model.identity import ModelIdentity
 from streamer.predict.answers import Answers
-from streamer.predict.endpoints import RefusedError, ThrottledError, TryAgainError
-from streamer.predict.local import LocalPredictor
-from streamer.predict.protocol import Prediction
-from streamer.predict.remote import Remote, Terms
+from streamer.predict.endpoint_caller import CallOptions, EndpointCaller
+from streamer.predict.endpoint_protocol import RefusedError, RetryableError, ThrottledError
+from streamer.predict.local_predictor import LocalPredictor
+from streamer.predict.predictor import Prediction
 
-CARD = ModelCard("scripted", "1", ("a", "b"), ("walking", "sitting"))
-TERMS = Terms(
+CARD = ModelIdentity("scripted", "1", ("a", "b"), ("walking", "sitting"))
+TERMS = CallOptions(
     batch_wait_s=0,
     max_concurrency=4,
     rate=None,
@@ -57,10 +57,10 @@ class Scripted:
 
 
 def remote(
-    endpoint: Scripted, terms: Terms = TERMS, on_trouble: Callable[[str | None], None] = print
-) -> tuple[Remote, Metrics]:
+    endpoint: Scripted, terms: CallOptions = TERMS, on_trouble: Callable[[str | None], None] = print
+) -> tuple[EndpointCaller, Metrics]:
     metrics = Metrics()
-    return Remote(endpoint, terms, metrics, on_trouble), metrics
+    return EndpointCaller(endpoint, terms, metrics, on_trouble), metrics
 
 
 def windows(*first: float) -> Floats:
@@ -74,7 +74,7 @@ def count(metrics: Metrics, name: str, **labels: str) -> float:
 
 
 async def test_what_may_go_better_another_time_is_tried_again_until_it_does() -> None:
-    script = [ThrottledError("slow down"), TryAgainError("503"), TryAgainError("cut off")]
+    script = [ThrottledError("slow down"), RetryableError("503"), RetryableError("cut off")]
     endpoint = Scripted(*script)
     asked, metrics = remote(endpoint)
     answers = await asked.ask(windows(0.5))
@@ -125,7 +125,7 @@ async def test_what_somebody_must_put_right_is_raised_at_once() -> None:
 async def test_hold_waits_however_long_and_says_so_meanwhile() -> None:
     #   down ......|..deadline..|..deadline..|  up: answered
     trouble: asyncio.Queue[str | None] = asyncio.Queue()
-    endpoint = Scripted(ever=TryAgainError("503"))
+    endpoint = Scripted(ever=RetryableError("503"))
     terms = _terms(deadline_s=0.1)
     asked, _ = remote(endpoint, terms, trouble.put_nowait)
     question = asyncio.ensure_future(asked.ask(windows(0.5)))
@@ -141,7 +141,7 @@ async def test_hold_waits_however_long_and_says_so_meanwhile() -> None:
 
 
 async def test_while_the_endpoint_is_down_the_fallback_answers_and_soon_without_asking_it() -> None:
-    endpoint = Scripted(ever=TryAgainError("503"))
+    endpoint = Scripted(ever=RetryableError("503"))
     fallback = LocalPredictor(artifact.load())
     terms = _terms(deadline_s=60, hold=False, fallback=fallback)
     asked, _ = remote(endpoint, terms)
@@ -151,12 +151,12 @@ async def test_while_the_endpoint_is_down_the_fallback_answers_and_soon_without_
     assert endpoint.calls == calls
     for answers in (first, second):
         assert answers.everything is not None
-        assert answers.everything.source is Source.FALLBACK
+        assert answers.everything.source is PredictionSource.FALLBACK
         assert answers.everything.predictor == "local"
 
 
 async def test_without_a_fallback_those_windows_are_unavailable_and_only_those() -> None:
-    endpoint = Scripted(ever=TryAgainError("503"))
+    endpoint = Scripted(ever=RetryableError("503"))
     asked, _ = remote(endpoint, _terms(deadline_s=60, hold=False))
     assert (await asked.ask(windows(0.5, 0.6))).unavailable == [0, 1]
     endpoint.ever = None
@@ -176,5 +176,5 @@ async def test_an_endpoint_that_is_too_slow_is_as_good_as_none() -> None:
     assert count(metrics, "endpoint_calls", outcome="timeout") > 0
 
 
-def _terms(**changes: object) -> Terms:
+def _terms(**changes: object) -> CallOptions:
     return replace(TERMS, **changes)  # type: ignore[arg-type]

@@ -13,19 +13,19 @@ from aiohttp import web
 from numpy.lib import format as npy
 
 from streamer.arrays import Floats
-from streamer.endpoint.faults import FailedError, Faults, ThrottledError
-from streamer.endpoint.served import BadInputError, Served
-from streamer.predict.formats import CSV, JSON, JSON_LINES, NPY, Scores
-from streamer.predict.protocol import Prediction
+from streamer.endpoint.endpoint_faults import EndpointFaults, InjectedError, QuotaExceededError
+from streamer.endpoint.served_model import BadInputError, ServedModel
+from streamer.predict.predictor import Prediction
+from streamer.predict.sagemaker_formats import CSV, JSON, JSON_LINES, NPY, Scores
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 
 
-class SageMaker:
+class SageMakerServer:
     """Answers invocations, as the runtime or as a container."""
 
-    def __init__(self, served: Served, faults: Faults) -> None:
+    def __init__(self, served: ServedModel, faults: EndpointFaults) -> None:
         self._served = served
         self._faults = faults
 
@@ -37,9 +37,9 @@ class SageMaker:
         """Answer SageMaker itself; its runtime turns errors into its own."""
         try:
             return await self._invoked(request)
-        except ThrottledError:
+        except QuotaExceededError:
             return _failed(429, "more than this container takes")
-        except FailedError as error:
+        except InjectedError as error:
             return _failed(error.status, str(error))
         except BadInputError as error:
             return _failed(400, str(error))
@@ -53,9 +53,9 @@ class SageMaker:
         try:
             answer = await self._invoked(request)
             answer.headers["x-Amzn-Invoked-Production-Variant"] = "AllTraffic"
-        except ThrottledError:
+        except QuotaExceededError:
             return _error(400, "ThrottlingException", "Rate exceeded")
-        except FailedError as error:
+        except InjectedError as error:
             kind = {500: "InternalFailure", 503: "ServiceUnavailable"}.get(error.status, "")
             return _error(error.status, kind or "InternalDependencyException", str(error))
         except BadInputError as error:
@@ -67,9 +67,9 @@ class SageMaker:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             raise BadInputError("the request has more than 6 MiB") from None
-        await self._faults.strike(request, None)
+        await self._faults.inject(request, None)
         features = _read(body, request.content_type)
-        prediction = self._faults.spoil(await self._served.score(features))
+        prediction = self._faults.corrupt(await self._served.score(features))
         content_type, write = _answer_as(request.headers.get("Accept", JSON))
         return web.Response(body=write(prediction), content_type=content_type)
 

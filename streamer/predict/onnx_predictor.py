@@ -11,8 +11,8 @@ import numpy as np
 from streamer.arrays import Floats
 from streamer.errors import ModelError
 from streamer.features import NAMES
-from streamer.model.identity import ModelCard
-from streamer.predict.protocol import Prediction
+from streamer.model.identity import ModelIdentity
+from streamer.predict.predictor import Prediction
 
 
 class OnnxPredictor:
@@ -36,7 +36,9 @@ class OnnxPredictor:
         """
         self._session = _session(path)
         content = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        self._card = ModelCard(path.stem, content, tuple(activities), tuple(activities.values()))
+        self._card = ModelIdentity(
+            path.stem, content, tuple(activities), tuple(activities.values())
+        )
         [self._input] = self._session.get_inputs()
         if self._input.shape[-1] not in (len(NAMES), None) and not isinstance(
             self._input.shape[-1], str
