@@ -1,1 +1,1 @@
-"""What a model is when it runs: its file, its card, how its classes divide; the shipped model."""
+"""A model at run time: its file, its card, its tree of classes; the shipped model."""

@@ -1,17 +1,17 @@
-"""The model file: a tree of linear classifiers in an ``.npz`` that is checked before it is used.
+"""The model file: a tree of linear classifiers in an ``.npz``, checked before it is used.
 
 The file is an uncompressed zip that `numpy.load` opens too:
 
 | member | content |
 |---|---|
-| `card.json` | who the model is, its classes and how they divide, how it was trained and judged |
-| `low.npy`, `high.npy` | float64 (features,): what features are clipped to |
-| `weights.npy` | float64 (rows, features): of all nodes' outcomes but each last |
-| `bias.npy` | float64 (rows,) |
-| `deciles.npy` | float64 (features, 9): how the features of the training windows are distributed |
+| `card.json` | identity, classes and their tree, how the model was trained and evaluated |
+| `low.npy`, `high.npy` | float64 (features,): limits to which features are clipped |
+| `weights.npy` | float64 (rows, features): one row for each outcome of a node but its last |
+| `bias.npy` | float64 (rows,): one number for each row of the weights |
+| `deciles.npy` | float64 (features, 9): deciles of the features of the training windows |
 
-Nothing in it is executed (no pickle). Nothing is compressed, so the size of the file bounds the
-memory that reading it takes, and the same model is the same bytes everywhere.
+Reading executes nothing (no pickle). Members are stored uncompressed: the size of the file bounds
+the memory that reading takes, and equal models have equal bytes.
 """
 
 import hashlib
@@ -34,8 +34,7 @@ from streamer.model.class_tree import ClassTree
 from streamer.model.identity import ModelIdentity
 
 SHIPPED = Path(__file__).with_name("har.npz")
-"""The model in the package."""
-
+"""The model that the package contains."""
 
 DECILES = 9
 
@@ -47,17 +46,17 @@ _EARLIEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A classifier that divides the classes node by node.
+    """A tree of linear classifiers.
 
-    The logits of the nodes' outcomes are ``weights @ clipped features + bias``; what becomes of
-    them is said in `streamer.model.class_tree`. A linear classifier is a tree of one node.
+    The logits are ``weights @ clipped features + bias``. `streamer.model.class_tree` turns them
+    into probabilities. A plain linear classifier is a tree with one node.
 
     Attributes:
-        card: who it is and what it takes.
-        low, high: (features,) what features are clipped to.
-        weights: (rows, features), those of the first node first.
+        card: identity, classes and training of the model.
+        low, high: (features,) limits to which features are clipped.
+        weights: (rows, features), ordered by node.
         bias: (rows,).
-        deciles: (features, 9) of the training windows.
+        deciles: (features, 9) deciles of the training windows.
     """
 
     card: ModelCard
@@ -69,24 +68,24 @@ class Model:
 
     @cached_property
     def version(self) -> str:
-        """A hash of everything in the model, so that no two models share a version."""
+        """Hash of the whole model: different models have different versions."""
         return hashlib.sha256(b"".join(_members(self).values())).hexdigest()[:12]
 
     @cached_property
     def signature(self) -> ModelIdentity:
-        """What every event says about the model."""
+        """The identity that every event of the model carries."""
         return ModelIdentity(self.card.id, self.version, self.card.labels, self.card.activities)
 
     @property
     def profile(self) -> Profile:
-        """What the model is used to."""
+        """Distributions in the training data, for drift detection."""
         usual = self.card.usual
         return Profile(self.deciles, usual.watched, usual.mix, usual.confidence)
 
     def probabilities(self, features: Floats) -> Floats:
-        """Score windows (n, features) on the published scale: (n, classes).
+        """Return the probabilities (n, classes) of windows (n, features) on the published scale.
 
-        A row is the same to the last bit whatever rows come with it.
+        The result for a row does not depend on the other rows, to the last bit.
         """
         # A BLAS product gives a row other last bits in other batches, and `einsum` picks its loops
         # by memory layout: unoptimized on C order, each row is summed by itself.
@@ -101,7 +100,7 @@ class Model:
 
 
 def save(path: Path, model: Model) -> None:
-    """Write a model; the same model gives the same bytes.
+    """Write a model. Equal models give equal bytes.
 
     Raises:
         ModelError: the file cannot be written.
@@ -115,28 +114,28 @@ def save(path: Path, model: Model) -> None:
 
 
 def load(path: Path = SHIPPED) -> Model:
-    """Read a model after checking that it is one and takes our features.
+    """Read a model file and check its contents.
 
     Raises:
-        ModelError: saying what is wrong with the file, and what to do.
+        ModelError: the file cannot be used; the message says why and what to do.
     """
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
         if len(content) > _LARGEST_FILE:
-            raise ModelError(f"larger than {_LARGEST_FILE:,} bytes, which no model of ours is")
+            raise ModelError(f"the file is larger than {_LARGEST_FILE:,} bytes")
         return _parse(content)
     except OSError as error:
         raise ModelError(f"model {path} cannot be read: {error.strerror}") from None
     except ModelError as error:
         raise ModelError(
             f"model {path} cannot be used: {error}\n"
-            "train one with `streamer model train`, or use the one in the package: no --model"
+            "train a model with `streamer model train`, or omit --model to use the shipped one"
         ) from None
 
 
 def _members(model: Model) -> dict[str, bytes]:
-    """The files in the zip, by name."""
+    """Return the content of each file in the zip, by name."""
     card = msgspec.json.format(msgspec.json.encode(model.card)) + b"\n"
     return {"card.json": card} | {
         f"{name}.npy": _npy_bytes(getattr(model, name)) for name in _ARRAYS
@@ -171,7 +170,7 @@ def _parse(content: bytes) -> Model:
 
 
 def _unzip(content: bytes) -> dict[str, bytes]:
-    """Take the members out of the zip, none of which may unpack to more than it holds."""
+    """Read the members of the zip; refuse compressed ones, whose size nothing bounds."""
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             members = {info.filename: info for info in archive.infolist()}
@@ -189,7 +188,7 @@ def _unzip(content: bytes) -> dict[str, bytes]:
 
 
 def _checked_array(name: str, content: bytes, shape: tuple[int, ...]) -> Floats:
-    """Decode a `.npy` whose header says exactly what we expect."""
+    """Decode a `.npy` file whose header has exactly the expected type and shape."""
     file = BytesIO(content)
     try:
         if npy.read_magic(file) != (1, 0):

@@ -1,4 +1,4 @@
-"""What a model file says about its model."""
+"""The model card: the part of a model file that describes the model."""
 
 from dataclasses import dataclass
 
@@ -12,26 +12,26 @@ from streamer.features import NAMES, UCI_HAR
 
 FEATURES = FeatureSetVersion(UCI_HAR.name, UCI_HAR.version)
 SHARES = 10
-"""Bins of the histogram of confidence."""
+"""Number of bins of the histogram of confidence."""
 
 
 class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How good a model is on people left out of training, cross-validated.
+    """Scores of a cross-validation on people left out of training.
 
-    Windows wholly within one activity count; `smoothed` is what would be published.
+    Only windows within one activity count. `smoothed` scores are those of published labels.
     """
 
     folds: int
     macro_f1: float
     smoothed_macro_f1: float | None
-    """None where windows do not follow one another."""
+    """None where windows are not consecutive."""
     calibration_error: float
     movement_auroc: float | None
-    """How well the probability of a movement tells one; None without movements."""
+    """Area under the ROC curve of the probability of a movement; None without movements."""
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a model comes from, and how good it is."""
+    """How a model was trained and how it scores."""
 
     algorithm: str
     data: str
@@ -39,31 +39,31 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     subjects: tuple[str, ...]
     windows: int
     copies: int
-    """Varied copies of each window that it has learned from too."""
+    """Augmented copies of each training window."""
     judged: Figures
 
 
 class Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A division of classes: the outcomes, as positions of their classes."""
+    """A node of the tree: each outcome is a set of classes, given by their positions."""
 
     outcomes: tuple[tuple[int, ...], ...]
     temperature: float
-    """By what its logits were divided; the stored weights are after it."""
+    """Divisor of the logits; the stored weights include it."""
 
 
 class Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the model is used to, but for its features."""
+    """Reference distributions for drift detection, except those of the features."""
 
     watched: tuple[int, ...]
-    """Features that matter, the most important first."""
+    """The most important features, in order of importance."""
     mix: tuple[float, ...]
-    """Share of each class among what windows of people left out are called, one by one."""
+    """Share of each predicted class among windows of people left out of training."""
     confidence: tuple[float, ...]
-    """Shares of windows of people left out by the largest probability, in `SHARES` equal bins."""
+    """Histogram of the largest probability, of people left out, in `SHARES` equal bins."""
 
 
 class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of a model but its numbers."""
+    """Everything about a model but its arrays."""
 
     id: str
     feature_set: FeatureSetVersion
@@ -76,13 +76,13 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a model is used to.
+    """Reference distributions with which drift detection compares live windows.
 
     Attributes:
-        deciles: (features, 9) of the training windows.
-        watched: features that matter, the most important first.
-        mix: share of each class among what windows of people left out are called, one by one.
-        confidence: shares of the largest probability in ten equal bins, of people left out.
+        deciles: (features, 9) deciles of the training windows.
+        watched: the most important features, in order of importance.
+        mix: share of each predicted class among windows of people left out of training.
+        confidence: histogram of the largest probability in ten equal bins, of people left out.
     """
 
     deciles: Floats
@@ -92,10 +92,10 @@ class Profile:
 
 
 def parse_card(content: bytes) -> ModelCard:
-    """Decode a card and see that it makes sense.
+    """Decode a card and check that it is consistent.
 
     Raises:
-        ModelError: it does not; says what is wrong.
+        ModelError: the card is malformed or inconsistent; the message says where.
     """
     try:
         card = msgspec.json.decode(content, type=ModelCard)
@@ -112,20 +112,20 @@ def parse_card(content: bytes) -> ModelCard:
         checked(card.activities)
     except ValueError as error:
         raise ModelError(str(error)) from None
-    if not _divides(card.nodes, tuple(range(classes))):
-        raise ModelError("its nodes do not lead to each of its classes")
+    if not _is_tree(card.nodes, tuple(range(classes))):
+        raise ModelError("its nodes do not reach each class exactly once")
     usual = card.usual
     if (
         not all(0 <= feature < len(NAMES) for feature in usual.watched)
         or len(usual.mix) != classes
         or len(usual.confidence) != SHARES
     ):
-        raise ModelError("card.json: what it is used to does not fit its features and classes")
+        raise ModelError("card.json: `usual` does not fit its features and classes")
     return card
 
 
-def _divides(nodes: tuple[Node, ...], classes: tuple[int, ...]) -> bool:
-    """Whether every class is reached, by one way: nodes halve what an earlier one has set aside."""
+def _is_tree(nodes: tuple[Node, ...], classes: tuple[int, ...]) -> bool:
+    """Return whether each class is reached once: a node divides an outcome of an earlier node."""
     whole = {classes}
     for node in nodes:
         members = tuple(sorted(c for outcome in node.outcomes for c in outcome))

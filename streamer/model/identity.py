@@ -1,15 +1,15 @@
-"""Which model decided, and what its classes stand for."""
+"""The identity of a model, and the meaning of its classes."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Who decided: every event carries this."""
+    """Identity and classes of a model; every event carries them."""
 
     id: str
     version: str
     labels: tuple[str, ...]
-    """The classes as the model names them, in the order of its scores."""
+    """Names of the classes in the model, in the order of its scores."""
     activities: tuple[str, ...]
-    """What the classes stand for, one for each label: `walking`, `standing>sitting`."""
+    """The activity or movement of each label, such as `walking` or `standing>sitting`."""

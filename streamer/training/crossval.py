@@ -88,7 +88,7 @@ def cross_validate(
     scores = np.empty((len(judged), len(activities)))
     for fold in range(int(folds.max()) + 1):
         others = left_out != fold
-        by_row = division.by_row(temperatures(logits[others], classes[others], division))
+        by_row = division.repeat_by_row(temperatures(logits[others], classes[others], division))
         scores[~others] = division.probabilities(logits[~others] / by_row)
     found = temperatures(logits, classes, division)
     return Held(judged, activities, logits, scores, left_out, found)
@@ -100,5 +100,5 @@ def temperatures(logits: Floats, classes: Ints, division: ClassTree) -> tuple[fl
     for node, outcomes in enumerate(division.nodes):
         which = outcome_of(classes, outcomes)
         rows = which >= 0
-        found.append(best_temperature(division.of(node, logits[rows]), which[rows]))
+        found.append(best_temperature(division.select_logits(node, logits[rows]), which[rows]))
     return tuple(found)

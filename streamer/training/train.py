@@ -50,7 +50,7 @@ def train(
     report("learning from all of them")
     labelled = windows.of(windows.truths != NOTHING)
     fitted = fit(labelled, activities, algorithm)
-    by_row = fitted.division.by_row(held.temperatures)
+    by_row = fitted.division.repeat_by_row(held.temperatures)
     originals = windows.of(windows.copies == 0)
     card = ModelCard(
         id=model_id,

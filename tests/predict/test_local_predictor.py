@@ -88,9 +88,9 @@ def test_a_node_has_a_logit_less_than_outcomes() -> None:
     division = ClassTree(NODES)
     logits = np.arange(5.0)[None]
     assert division.rows == 5
-    assert division.of(0, logits).tolist() == [[0, 1, 0]]
-    assert division.of(1, logits).tolist() == [[2, 0]]
-    assert division.by_row([7, 8, 9]).tolist() == [7, 7, 8, 9, 9]
+    assert division.select_logits(0, logits).tolist() == [[0, 1, 0]]
+    assert division.select_logits(1, logits).tolist() == [[2, 0]]
+    assert division.repeat_by_row([7, 8, 9]).tolist() == [7, 7, 8, 9, 9]
 
 
 def test_a_core_scores_a_hundred_thousand_windows_a_second(model: Model, features: Floats) -> None:
