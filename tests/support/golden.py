@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 from aiokafka import ConsumerRecord
+from msgspec.structs import replace
 
 from streamer.contracts.dead_letters import ORIGIN_OFFSET, ORIGIN_PARTITION, REASON
 from streamer.contracts.events import decode_event, encode_event
