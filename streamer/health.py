@@ -1,25 +1,57 @@
-"""Whether the worker is alive, and whether it is any use."""
+"""Whether the worker is connected, makes progress and is ready."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from typing import Protocol
+
+from streamer.metrics import Metrics
+
+
+class Reason(StrEnum):
+    """Why a worker is not ready, the most fundamental reason first."""
+
+    NOT_CONNECTED = "not connected"
+    RECOVERING = "recovering"
+    BROKEN = "broken"
+    ENDPOINT = "endpoint"
+    STALLED = "stalled"
+
+
+class Lag(Protocol):
+    """How far a partition is behind."""
+
+    def records(self) -> int:
+        """Records that are not settled."""
+
+    def group_records(self) -> int:
+        """Records behind the group's committed offset."""
+
+    def seconds(self) -> float:
+        """How old the labels are at least."""
 
 
 @dataclass(slots=True)
 class Health:
-    """What `/healthz` and `/readyz` answer; the worker keeps it up to date.
+    """What `/healthz`, `/readyz` and the gauges of state answer.
 
     Attributes:
-        clock: seconds that only go forwards.
-        connected: a broker has answered and the group has been joined.
-        recovering: partitions that are not yet built again from the log.
-        broken: why partitions are stopped, if something breaks on their records.
-        failures: times in a row that the Kafka clients were started again without any progress.
+        clock: seconds that never go backwards.
+        connected: the consumer group has been joined.
+        answered_s: when Kafka has answered last, by `clock`; the start when it never has.
+        lags: the lag of each assigned partition.
+        recovering: partitions whose state is still being rebuilt from the log.
+        broken: why partitions are stopped, where our own code fails on their records.
+        failures: restarts of the Kafka clients in a row without any progress.
         endpoint_trouble: why the prediction endpoint does not answer; None while it does.
         behind_since: since when there are records and no progress; None while there is some.
     """
 
     clock: Callable[[], float]
     connected: bool = False
+    answered_s: float = 0.0
+    lags: dict[int, Lag] = field(default_factory=dict)
     recovering: set[int] = field(default_factory=set)
     broken: list[str] = field(default_factory=list)
     failures: int = 0
@@ -27,45 +59,112 @@ class Health:
     behind_since: float | None = None
 
     patience_s: float = 30.0
-    """How long there may be records and no progress."""
+    """How long there may be records and no progress before the worker counts as stalled."""
+
+    silence_s: float = 15.0
+    """How long Kafka may leave questions unanswered before the worker counts as not connected."""
+
+    def __post_init__(self) -> None:
+        self.answered_s = self.clock()
 
     def endpoint(self, trouble: str | None) -> None:
-        """Say why the prediction endpoint does not answer; None when it does."""
+        """Set why the prediction endpoint does not answer; None when it does."""
         self.endpoint_trouble = trouble
 
+    def answered(self) -> None:
+        """Note that Kafka has answered a question just now."""
+        self.answered_s = self.clock()
+
     def progress(self) -> None:
-        """Records went through, or there are none to go."""
+        """Note that records went through, or that there are none."""
         self.behind_since = None
         self.failures = 0
 
     def no_progress(self) -> None:
-        """There are records, and none went through."""
+        """Note that there are records and none went through."""
         if self.behind_since is None:
             self.behind_since = self.clock()
 
     @property
     def stalled(self) -> bool:
-        """Whether patience has run out."""
+        """Whether there have been records and no progress for longer than `patience_s`."""
         return self.behind_since is not None and self.clock() - self.behind_since > self.patience_s
 
-    def trouble(self) -> str | None:
-        """What should not be so; None when all is well."""
+    @property
+    def silent_s(self) -> float:
+        """How long Kafka has not answered; 0 while it answers."""
+        silent_s = self.clock() - self.answered_s
+        return silent_s if not self.connected or silent_s > self.silence_s else 0.0
+
+    def worst_lag_s(self) -> float:
+        """How old the labels are at least, of the partition that is behind most.
+
+        Without a connection it is at least the time since Kafka has answered.
+        """
+        return max([self.silent_s, *(lag.seconds() for lag in self.lags.values())])
+
+    def _troubles(self) -> dict[Reason, str]:
+        found = {}
         if self.broken:
-            return f"broken: {' / '.join(self.broken)}"
+            found[Reason.BROKEN] = f"{Reason.BROKEN}: {' / '.join(self.broken)}"
         if self.endpoint_trouble:
-            return self.endpoint_trouble
+            found[Reason.ENDPOINT] = f"{Reason.ENDPOINT}: {self.endpoint_trouble}"
         if self.stalled:
             restarts = f", clients restarted {self.failures} times" if self.failures else ""
-            return (
-                f"stalled: there are records, none went through for {self.patience_s:g} s{restarts}"
+            found[Reason.STALLED] = (
+                f"{Reason.STALLED}: there are records, and none went through for more than "
+                f"{self.patience_s:g} s{restarts}"
             )
-        return None
+        return found
 
-    def why_not_ready(self) -> str | None:
-        """What is missing; None when ready."""
+    def reasons(self) -> dict[Reason, str]:
+        """Every reason why the worker is not ready, and its details; empty when it is ready."""
+        found = {}
         if not self.connected:
-            return "not connected: no broker has let us join the consumer group"
+            found[Reason.NOT_CONNECTED] = (
+                f"{Reason.NOT_CONNECTED}: the consumer group has not been joined yet"
+            )
+        elif self.silent_s:
+            found[Reason.NOT_CONNECTED] = (
+                f"{Reason.NOT_CONNECTED}: no broker has answered for {self.silent_s:.0f} s"
+            )
         if self.recovering:
             partitions = ", ".join(map(str, sorted(self.recovering)))
-            return f"recovering: building partitions {partitions} again from the log"
-        return self.trouble()
+            found[Reason.RECOVERING] = (
+                f"{Reason.RECOVERING}: rebuilding the state of partitions {partitions} from the log"
+            )
+        return found | self._troubles()
+
+    def trouble(self) -> str | None:
+        """What is wrong and does not belong to a normal start; None when all is well."""
+        return next(iter(self._troubles().values()), None)
+
+    def why_not_ready(self) -> str | None:
+        """The first reason why the worker is not ready; None when it is."""
+        return next(iter(self.reasons().values()), None)
+
+    def show_in(self, metrics: Metrics) -> None:
+        """Let the gauges of state be computed from this whenever they are scraped."""
+        metrics.ready.set_function(lambda: float(not self.reasons()))
+        for reason in Reason:
+            shown = metrics.not_ready.labels(reason.value)
+            shown.set_function(partial(self._is, reason))
+        metrics.connected.set_function(lambda: float(Reason.NOT_CONNECTED not in self.reasons()))
+        metrics.worst_lag.set_function(self.worst_lag_s)
+        metrics.broken.set_function(lambda: len(self.broken))
+
+    def _is(self, reason: Reason) -> float:
+        return float(reason in self.reasons())
+
+    def take_partition(self, partition: int, lag: Lag, metrics: Metrics) -> None:
+        """Show the lag of a partition from now on."""
+        self.lags[partition] = lag
+        name = str(partition)
+        metrics.lag_records.labels(name).set_function(lag.records)
+        metrics.group_lag_records.labels(name).set_function(lag.group_records)
+        metrics.lag_seconds.labels(name).set_function(lag.seconds)
+
+    def forget_partition(self, partition: int, metrics: Metrics) -> None:
+        """Stop showing a partition that is another worker's now."""
+        self.lags.pop(partition, None)
+        metrics.forget(partition)

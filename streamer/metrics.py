@@ -1,11 +1,12 @@
-"""The catalogue of metrics: every name, label and meaning in one place.
+"""The catalogue of metrics: every name, label and meaning, and what to do when a metric grows.
 
 `docs/metrics.md` is made from it (``python -m streamer.metrics``).
 """
 
 import threading
+import time
 from collections import Counter as Counts
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -30,7 +31,7 @@ class Entry(NamedTuple):
 
 
 class Metrics:
-    """All metrics of a worker, in a registry of their own.
+    """All metrics of a worker, in a registry of its own.
 
     They balance at any time::
 
@@ -38,10 +39,10 @@ class Metrics:
         windows_opened   = sum(windows) + windows_open
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.registry = CollectorRegistry()
         self.lock = threading.RLock()
-        """Held while counting what belongs together, and while showing it."""
+        """Held while related metrics are counted, and while all are shown."""
         self.catalogue: list[Entry] = []
 
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -60,111 +61,219 @@ class Metrics:
                 f"streamer_{name}", text, labels, buckets=buckets, registry=self.registry
             )
 
-        self.build = Info("streamer_build", "Version that runs.", registry=self.registry)
+        self.build = Info("streamer_build", "Version of this program.", registry=self.registry)
         self.build.info({"version": __version__})
 
-        self.records = counter("records", "Records read, but for those read again in a recovery.")
-        self.rejects = counter("rejects", "Records refused, by reason.", "reason")
+        self.ready = gauge(
+            "ready",
+            "1 when the worker is ready, as `/readyz` says. When it stays 0, look at"
+            " `streamer_not_ready`.",
+        )
+        self.not_ready = gauge(
+            "not_ready",
+            "1 for each reason why the worker is not ready. The table *When something is wrong* in"
+            " docs/operations.md says what to do about each reason.",
+            "reason",
+        )
+        self.connected = gauge(
+            "connected",
+            "1 while the worker is in its consumer group and Kafka answers. When it is 0, look at"
+            " the brokers and at the network.",
+        )
+        self.commit_age = gauge(
+            "last_commit_age_seconds",
+            "Seconds since the last commit, or since the start when there was none. It grows while"
+            " nothing is read; when it grows and there is lag, the worker is stalled.",
+        )
+        self.event_age = gauge(
+            "last_event_age_seconds",
+            "Seconds since the last commit of an event, or since the start when there was none."
+            " When it grows and records arrive, look at `streamer_windows_total` for the reason.",
+        )
+        self.newest_record_age = gauge(
+            "newest_record_age_seconds",
+            "Seconds since the newest record that was read, by its Kafka timestamp, or since the"
+            " start when there was none. When it grows and there is no lag, no device publishes.",
+        )
+        self.worst_lag = gauge(
+            "worst_lag_seconds",
+            "Largest `streamer_lag_seconds`. Without a connection it is at least the time since"
+            " Kafka has answered. It is there before any partition is assigned.",
+        )
+
+        self.records = counter(
+            "records", "Records read, without those that a recovery has read again."
+        )
+        self.rejects = counter(
+            "rejects",
+            "Records refused, by reason. When it grows, `streamer dlq list` shows what they are.",
+            "reason",
+        )
         self.samples_received = counter("samples_received", "Samples in the records read.")
         self.samples = counter(
             "samples",
-            "What became of samples: used, late, duplicate, rejected, or moved while they waited.",
+            "Samples by fate: used, late, duplicate, rejected, or moved to another worker while"
+            " they waited. When late ones grow, raise `allowed_lateness_ms` or look for a device"
+            " whose clock is wrong.",
             "outcome",
         )
         self.samples_waiting = gauge(
-            "samples_waiting", "Samples that wait for the watermark of their device."
+            "samples_waiting", "Samples that wait for the watermark of their device to pass."
         )
-        self.dead_letters = counter("dead_letters", "Records sent to the dead-letter topic.")
+        self.dead_letters = counter(
+            "dead_letters",
+            "Records written to the dead-letter topic. When it grows, look at `streamer dlq list`.",
+        )
 
         self.windows_opened = counter(
-            "windows_opened", "Windows opened here, or taken over open in a recovery."
+            "windows_opened", "Windows opened here, or taken over open from another worker."
         )
         self.windows = counter(
             "windows",
-            "What became of windows: predicted, moved to another worker, or skipped because of gap,"
-            " idle, coverage or sampling_rate.",
+            "Windows by fate: predicted, moved to another worker, or skipped with the reason gap,"
+            " idle, coverage or sampling_rate. When skipped ones grow, devices lose samples or do"
+            " not sample at the rate of the feature set.",
             "outcome",
         )
         self.windows_open = gauge("windows_open", "Windows that wait for samples.")
         self.windows_unsettled = counter(
-            "windows_unsettled", "Windows predicted while the filters were still warming up."
+            "windows_unsettled",
+            "Windows predicted while the filters were still settling. When their share grows,"
+            " devices stop and start often.",
         )
         self.predictions = counter(
-            "predictions", "Windows labelled and committed, by who did it.", "predictor", "model"
+            "predictions",
+            "Windows labelled and committed, by predictor and model.",
+            "predictor",
+            "model",
         )
-        self.events = counter("events", "Activity events committed.", "activity")
+        self.events = counter("events", "Activity events committed, by activity.", "activity")
         self.event_latency = histogram(
             "event_latency_seconds",
-            "From the Kafka timestamp of the oldest record of a fetch to the commit of its events.",
+            "From the Kafka timestamp of the oldest record of a fetch to the commit of its events."
+            " When it grows, `streamer_stage_seconds` shows which stage takes the time.",
         )
 
         self.stage_seconds = histogram(
             "stage_seconds",
-            "Time in a stage for one fetch: decode, windows, features, predict, commit.",
+            "Time that a fetch spends in a stage: decode, windows, features, predict or commit.",
             "stage",
         )
-        self.fetch_records = histogram("fetch_records", "Records of a fetch.", buckets=_SIZES)
-        self.fetch_windows = histogram("fetch_windows", "Windows of a fetch.", buckets=_SIZES)
+        self.fetch_records = histogram("fetch_records", "Records in a fetch.", buckets=_SIZES)
+        self.fetch_windows = histogram(
+            "fetch_windows", "Windows that a fetch has closed.", buckets=_SIZES
+        )
 
         self.answers = counter(
             "answers",
-            "What became of windows that were asked about: answered by endpoint or fallback,"
-            " refused (a dead letter), or unavailable (an event without a label).",
+            "Windows by what the predictor has answered: the source of the answer, refused (a dead"
+            " letter) or unavailable (an event without a label). When refused or unavailable ones"
+            " grow, look at the endpoint.",
             "outcome",
         )
         self.drift = gauge(
             "drift_psi",
-            "How much the last windows differ from what the model has learned from (population"
-            " stability index: 0.1 is little, 0.25 much), by feature that matters most, `labels`"
-            " and `confidence`. NaN until enough was seen.",
+            "How much recent windows differ from the training data (population stability index:"
+            " below 0.1 little, above 0.25 much), for each watched feature, for `labels` and for"
+            " `confidence`. NaN before 500 windows were seen. When many grow, train with"
+            " recordings of the people that you have now.",
             "of",
         )
         self.confidence = histogram(
             "confidence",
-            "Largest probability that the model gave a window.",
+            "Largest probability in a prediction.",
             buckets=[tenth / 10 for tenth in range(1, 11)],
         )
 
         self.endpoint_calls = counter(
             "endpoint_calls",
-            "Calls of the prediction endpoint: answered, refused, throttled, error, timeout,"
-            " wrong_answer, or cancelled (a hedged one that was slower).",
+            "Calls of the prediction endpoint by outcome: answered, refused, throttled, error,"
+            " timeout, wrong_answer, or cancelled (a hedged call that was slower). When throttled"
+            " ones grow, lower `max_rate` or raise the quota.",
             "outcome",
         )
         self.endpoint_call_seconds = histogram(
-            "endpoint_call_seconds", "Time of one call, however it ended."
+            "endpoint_call_seconds", "Time of one call of the endpoint, whatever its outcome."
         )
         self.endpoint_call_windows = histogram(
-            "endpoint_call_windows", "Windows of one call.", buckets=_SIZES
+            "endpoint_call_windows", "Windows in one call of the endpoint.", buckets=_SIZES
         )
-        self.endpoint_retries = counter("endpoint_retries", "Calls that were further tries.")
-        self.endpoint_hedges = counter("endpoint_hedges", "Second calls for slow ones.")
+        self.endpoint_retries = counter(
+            "endpoint_retries",
+            "Calls of the endpoint that repeat one that has failed. When it grows, look at"
+            " `streamer_endpoint_calls_total` for the outcome.",
+        )
+        self.endpoint_hedges = counter(
+            "endpoint_hedges", "Second calls of the endpoint, made because the first one was slow."
+        )
         self.endpoint_concurrency = gauge(
-            "endpoint_concurrency_limit", "Calls that may be under way at once."
+            "endpoint_concurrency_limit",
+            "Calls of the endpoint that may run at the same time. It falls when calls fail.",
         )
-        self.endpoint_running = gauge("endpoint_calls_running", "Calls under way.")
+        self.endpoint_running = gauge("endpoint_calls_running", "Calls of the endpoint that run.")
         self.endpoint_open = gauge(
-            "endpoint_breaker_open", "1 while the endpoint is left alone because it fails."
+            "endpoint_breaker_open",
+            "1 while the circuit breaker is open: the endpoint fails and is not called. Look at"
+            " the endpoint.",
         )
 
         self.partitions = gauge("assigned_partitions", "Partitions that this worker has.")
         self.broken = gauge(
-            "broken_partitions", "Partitions stopped because something breaks on their records."
+            "broken_partitions",
+            "Partitions that are stopped because our own code fails on their records. When it is"
+            " above 0, the log has the traceback and the position.",
         )
-        self.devices = gauge("devices", "Devices remembered.")
-        self.lag_records = gauge("lag_records", "Records not read yet.", "partition")
+        self.devices = gauge("devices", "Devices that the worker has state of.")
+        self.lag_records = gauge(
+            "lag_records",
+            "Records of the partition whose output is not committed yet, records that wait for an"
+            " endpoint included. When it grows, add workers or look for the slow stage.",
+            "partition",
+        )
+        self.group_lag_records = gauge(
+            "group_lag_records",
+            "Records behind the committed offset of the group: the lag that Kafka's own tools show."
+            " It counts records that are settled already and that a recovery would read again, so"
+            " it never falls to 0. Alert on `streamer_lag_records`.",
+            "partition",
+        )
         self.lag_seconds = gauge(
-            "lag_seconds", "Age of the last record read while there are more, else 0.", "partition"
+            "lag_seconds",
+            "How old the labels of the partition are at least; 0 when the worker keeps up. It also"
+            " grows while Kafka does not say whether there are more records.",
+            "partition",
         )
-        self.recoveries = counter("recoveries", "Partitions built again from the log.")
-        self.recovery_records = counter("recovery_records", "Records read again in recoveries.")
+        self.recoveries = counter(
+            "recoveries",
+            "Partitions whose state was rebuilt from the log. When it keeps growing, partitions"
+            " keep moving: look for workers that restart.",
+        )
+        self.recovery_records = counter(
+            "recovery_records", "Records that recoveries have read again."
+        )
         self.recovery_remaining = gauge(
-            "recovery_remaining_records", "Records still to be read again.", "partition"
+            "recovery_remaining_records",
+            "Records that a recovery still has to read again. When it does not fall, fetching is"
+            " slow.",
+            "partition",
         )
-        self.restarts = counter("restarts", "Times that the Kafka clients were restarted.")
+        self.restarts = counter(
+            "restarts",
+            "Restarts of the Kafka clients. When it grows, look at the brokers; the log has the"
+            " error.",
+        )
+
+        self._clock = clock
+        self._committed_s = self._event_s = started_s = clock()
+        self._newest_record_s = 0.0
+        self.commit_age.set_function(lambda: self._clock() - self._committed_s)
+        self.event_age.set_function(lambda: self._clock() - self._event_s)
+        self.newest_record_age.set_function(
+            lambda: max(0.0, self._clock() - (self._newest_record_s or started_s))
+        )
 
     def stage(self, name: str) -> Timer:
-        """Times a stage: ``with metrics.stage("decode"): ...``."""
+        """Return a timer of a stage: ``with metrics.stage("decode"): ...``."""
         return self.stage_seconds.labels(name).time()
 
     def count_call(self, outcome: str, windows: int, seconds: float) -> None:
@@ -174,7 +283,7 @@ class Metrics:
         self.endpoint_call_seconds.observe(seconds)
 
     def count_decoded(self, records: int, decoded: Decoded) -> None:
-        """Count a fetch as it came."""
+        """Count the records and samples of a fetch, and its rejects."""
         lost = sum(reject.samples for reject in decoded.rejects)
         self.records.inc(records)
         self.fetch_records.observe(records)
@@ -184,7 +293,7 @@ class Metrics:
             self.rejects.labels(reject.reason).inc()
 
     def count_tally(self, tally: Tally, received: int) -> None:
-        """Count what became of samples and windows, of so many samples received."""
+        """Count the fates of samples and windows, after ``received`` samples."""
         self.samples_waiting.inc(received - tally.used - tally.late - tally.duplicate)
         self.samples.labels("used").inc(tally.used)
         self.samples.labels("late").inc(tally.late)
@@ -198,7 +307,7 @@ class Metrics:
         self.fetch_windows.observe(tally.closed)
 
     def count_taken_over(self, devices: int, windows: int, samples: int) -> None:
-        """Count what a partition comes with: devices, open windows, waiting samples."""
+        """Count the state that a partition brings: devices, open windows, waiting samples."""
         self.devices.inc(devices)
         self.windows_opened.inc(windows)
         self.windows_open.inc(windows)
@@ -206,7 +315,7 @@ class Metrics:
         self.samples_waiting.inc(samples)
 
     def count_moved(self, devices: int, windows: int, samples: int) -> None:
-        """Count what a partition goes with: devices, open windows, waiting samples."""
+        """Count the state that leaves with a partition: devices, windows, waiting samples."""
         self.devices.dec(devices)
         self.windows.labels("moved").inc(windows)
         self.windows_open.dec(windows)
@@ -214,12 +323,27 @@ class Metrics:
         self.samples_waiting.dec(samples)
 
     def forget(self, partition: int) -> None:
-        """Stop showing what was known of a partition that is another worker's now."""
-        for gauge in (self.lag_records, self.lag_seconds, self.recovery_remaining):
+        """Stop showing the gauges of a partition that is another worker's now."""
+        for gauge in (
+            self.lag_records,
+            self.group_lag_records,
+            self.lag_seconds,
+            self.recovery_remaining,
+        ):
             gauge.remove(str(partition))
+
+    def count_arrival(self, timestamp_s: float) -> None:
+        """Note the Kafka timestamp (s) of a record that was read."""
+        self._newest_record_s = max(self._newest_record_s, timestamp_s)
+
+    def count_commit(self) -> None:
+        """Note that a position was committed just now, with or without events."""
+        self._committed_s = self._clock()
 
     def count_events(self, events: Sequence[ActivityEvent]) -> None:
         """Count events that are committed."""
+        if events:
+            self._event_s = self._clock()
         for activity, count in Counts(event.activity for event in events).items():
             self.events.labels(activity).inc(count)
         asked = Counts((event.predictor, event.model) for event in events if event.model)

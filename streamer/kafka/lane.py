@@ -16,6 +16,7 @@ from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import Stages
 from streamer.kafka.client import flatten_causes, is_kafka_error
+from streamer.kafka.lag import PartitionLag
 from streamer.kafka.last_events import read_last_events
 from streamer.kafka.positions import read_position
 from streamer.kafka.sink import PartitionSink, open_sink
@@ -67,7 +68,10 @@ class Lane:
         self._until_end = until is not None
         self._kept = kept
         self._position: Position | None = None
-        self.source = PartitionSource(resources.metrics, resources.consumer, partition, until)
+        self.lag = PartitionLag()
+        self.source = PartitionSource(
+            resources.metrics, resources.consumer, partition, until, self.lag
+        )
         self.ready = False
         self.broken: str | None = None
         """Why nothing goes on here, though the partition is still ours."""
@@ -133,9 +137,10 @@ class Lane:
         resources = self._resources
         kept, self._kept = self._kept, None
         async with open_sink(
-            resources.settings, resources.metrics, self._partition, resources.consumer
+            resources.settings, resources.metrics, self._partition, resources.consumer, self.lag
         ) as sink:
             self._position = position = await self._committed()
+            self.lag.start_at(position.next, position.low)
             if kept is not None and kept.position == position:
                 stages = kept
             else:

@@ -50,7 +50,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._running: dict[TopicPartition, tuple[Lane, asyncio.Task[None]]] = {}
         self._assigned = asyncio.Event()
         self._elsewhere: set[TopicPartition] = set()
-        self._seen: dict[TopicPartition, int] = {}
+        self._seen: dict[TopicPartition, tuple[int, int]] = {}
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002
         """Finish everything: whose partitions they will be is not known yet."""
@@ -64,9 +64,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         for partition in sorted(assigned):
             until = None if self._ends is None else self._ends[partition]
             lane = Lane(self._resources, partition, until, kept[partition])
+            self._health.take_partition(partition.partition, lane.lag, self._resources.metrics)
             self._running[partition] = lane, asyncio.create_task(lane.run(), name=str(partition))
         self._resources.metrics.partitions.set(len(assigned))
         self._health.connected = True
+        self._health.answered()
         self._health.recovering = {partition.partition for partition in assigned}
         log.info("assigned", partitions=sorted(p.partition for p in assigned))
         if not assigned:
@@ -89,9 +91,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._kept[partition] = lane.stages
             elif not task.cancelled() and (error := task.exception()):
                 log.warning("gave up uncommitted work", partition=partition, error=repr(error))
-            self._resources.metrics.forget(partition.partition)
+            self._health.forget_partition(partition.partition, self._resources.metrics)
         self._resources.metrics.partitions.set(0)
-        self._resources.metrics.broken.set(0)
         self._health.recovering.clear()
         self._health.broken.clear()
 
@@ -161,18 +162,25 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         health = self._health
         lanes = {partition: lane for partition, (lane, _) in self._running.items()}
         health.broken = [lane.broken for lane in lanes.values() if lane.broken]
-        self._resources.metrics.broken.set(len(health.broken))
-        lanes = {partition: lane for partition, lane in lanes.items() if not lane.broken}
-        health.recovering = {p.partition for p, lane in lanes.items() if not lane.ready}
+        working = {partition: lane for partition, lane in lanes.items() if not lane.broken}
+        health.recovering = {p.partition for p, lane in working.items() if not lane.ready}
         try:
             async with asyncio.timeout(ANSWER_S):
-                ends = await self._resources.consumer.end_offsets(list(lanes))
+                # A member without partitions asks too: whether Kafka answers is part of its state.
+                any_partition = TopicPartition(self._resources.settings.readings_topic, 0)
+                ends = await self._resources.consumer.end_offsets(list(lanes) or [any_partition])
         except (KafkaError, TimeoutError) as error:
             log.warning("Kafka does not say how far the topic goes", error=repr(error))
             health.no_progress()
             return
-        seen = {partition: lane.source.next for partition, lane in lanes.items()}
-        behind = {partition for partition in lanes if seen[partition] < ends[partition]}
+        health.answered()
+        for partition, lane in lanes.items():
+            lane.lag.end_at(ends[partition])
+        # What is read but waits for an endpoint is not through; a recovery reads, and settles none.
+        seen = {
+            partition: (lane.lag.reached, lane.source.next) for partition, lane in working.items()
+        }
+        behind = {p for p, lane in working.items() if lane.lag.reached < ends[p]}
         if any(seen[partition] == self._seen.get(partition) for partition in behind):
             health.no_progress()
         elif behind <= self._seen.keys():
@@ -180,7 +188,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._seen = seen
         now = time.monotonic()
         for partition in behind:
-            since = lanes[partition].source.waiting_since
+            source = working[partition].source
+            since = source.waiting_since if source.next < ends[partition] else None
             if since is not None and now - since > health.patience_s:
                 raise StarvedError(
                     f"no records of {partition} for {now - since:.0f} s, though there are"

@@ -13,6 +13,7 @@ from streamer.contracts.dead_letters import dead_letter_headers
 from streamer.contracts.events import encode_event
 from streamer.flow.stages import Output
 from streamer.kafka.client import client_options, connect
+from streamer.kafka.lag import PartitionLag
 from streamer.kafka.positions import offset_to_commit
 from streamer.metrics import Metrics
 from streamer.settings import Settings
@@ -47,8 +48,10 @@ class PartitionSink:
         partition: TopicPartition,
         producer: AIOKafkaProducer,
         consumer: AIOKafkaConsumer,
+        lag: PartitionLag,
     ) -> None:
         self._settings = settings
+        self._lag = lag
         self._metrics = metrics
         self._partition = partition
         self._producer = producer
@@ -68,6 +71,8 @@ class PartitionSink:
         silent = not any(output.events or output.dead_letters for output in outputs)
         if not silent or time.monotonic() - self._committed_s > IDLE_COMMIT_S:
             await self._publish(outputs)
+        group_offset = self.committed or self._position
+        self._lag.settle(self._position.next, group_offset.low)
 
     async def finish(self) -> None:
         """Commit a position that still waits."""
@@ -129,6 +134,7 @@ class PartitionSink:
 
     def _account(self, outputs: Sequence[Output]) -> None:
         now_s = time.time()
+        self._metrics.count_commit()
         for output in outputs:
             self._metrics.count_events(output.events)
             self._metrics.dead_letters.inc(len(output.dead_letters))
@@ -138,7 +144,11 @@ class PartitionSink:
 
 @asynccontextmanager
 async def open_sink(
-    settings: Settings, metrics: Metrics, partition: TopicPartition, consumer: AIOKafkaConsumer
+    settings: Settings,
+    metrics: Metrics,
+    partition: TopicPartition,
+    consumer: AIOKafkaConsumer,
+    lag: PartitionLag,
 ) -> AsyncIterator[PartitionSink]:
     """Take over the output of a partition.
 
@@ -161,4 +171,4 @@ async def open_sink(
         )
 
     async with connect(producer) as started:
-        yield PartitionSink(settings, metrics, partition, started, consumer)
+        yield PartitionSink(settings, metrics, partition, started, consumer, lag)

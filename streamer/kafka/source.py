@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.contracts.records import Records
 from streamer.kafka.batches import as_records
+from streamer.kafka.lag import PartitionLag
 from streamer.metrics import Metrics
 
 FETCH_TIMEOUT_MS = 500
@@ -26,8 +27,10 @@ class PartitionSource:
         consumer: AIOKafkaConsumer,
         partition: TopicPartition,
         until: int | None,
+        lag: PartitionLag,
     ) -> None:
         self._metrics = metrics
+        self._lag = lag
         self._consumer = consumer
         self._partition = partition
         self._until = until
@@ -93,12 +96,12 @@ class PartitionSource:
         return records
 
     def _observe(self, records: Records) -> None:
-        name = str(self._partition.partition)
-        lag = max(0, (self._consumer.highwater(self._partition) or 0) - self.next)
-        self.behind = lag > 0
-        self._metrics.lag_records.labels(name).set(lag)
-        if not lag:
-            self._metrics.lag_seconds.labels(name).set(0)
-        elif len(records):
-            age_s = time.time() - records.timestamp[-1] / 1000
-            self._metrics.lag_seconds.labels(name).set(max(0, age_s))
+        end = self._consumer.highwater(self._partition) or 0
+        self.behind = end > self.next
+        if len(records):
+            newest_ms = int(records.timestamp[-1])
+            self._lag.fetch(int(records.offset[-1]) + 1, newest_ms)
+            self._metrics.count_arrival(newest_ms / 1000)
+        self._lag.move_to(self.next)
+        if end:
+            self._lag.end_at(end)

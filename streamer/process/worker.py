@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 
 import structlog
+from prometheus_client import ProcessCollector
 
+from streamer import __version__
 from streamer.errors import KafkaError, TopicError
 from streamer.health import Health
 from streamer.kafka import topics
@@ -45,6 +47,17 @@ async def run_worker(
     stopping = asyncio.Event()
     handle_signals(stopping)
     metrics, health = Metrics(), Health(time.monotonic)
+    ProcessCollector(registry=metrics.registry)
+    health.show_in(metrics)
+    log.info(
+        "starting",
+        version=__version__,
+        group=settings.group_id,
+        readings_topic=settings.readings_topic,
+        events_topic=settings.events_topic,
+        dlq_topic=settings.dlq_topic,
+        brokers=settings.bootstrap_servers,
+    )
     async with (
         open_predictor(settings, metrics, health.endpoint) as ask,
         serve_pages(settings, WorkerPages(metrics, health)) as port,

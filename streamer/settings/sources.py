@@ -17,7 +17,12 @@ ENV_PREFIX = "STREAMER_"
 CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
 
 # Variables with our prefix that are not settings of the worker.
-_OTHER_VARIABLES = {"streamer_config", "streamer_har_dir", "streamer_cache_dir"}
+_OTHER_VARIABLES = {
+    "streamer_config",
+    "streamer_har_dir",
+    "streamer_devices_dir",
+    "streamer_cache_dir",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from streamer.contracts.events import ActivityEvent, encode_event
 from streamer.flow.stages import Output
 from streamer.kafka import last_events, topics
+from streamer.kafka.lag import PartitionLag
 from streamer.kafka.last_events import read_last_events as read_back
 from streamer.kafka.sink import open_sink
 from streamer.metrics import Metrics
@@ -29,7 +30,7 @@ async def publish(settings: Settings, events: list[ActivityEvent], commits: int 
     size = -(-len(events) // commits)
     async with (
         AIOKafkaConsumer(bootstrap_servers=settings.bootstrap_servers) as consumer,
-        open_sink(settings, Metrics(), partition, consumer) as sink,
+        open_sink(settings, Metrics(), partition, consumer, PartitionLag()) as sink,
     ):
         for at in range(0, len(events), size):
             output = Output(events[at : at + size], [], Position(at, at + size), oldest_ms=0)

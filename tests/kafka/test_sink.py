@@ -5,6 +5,7 @@ from aiokafka.structs import ConsumerRecord
 from streamer.contracts.events import encode_event
 from streamer.flow.stages import DeadLetter, Output
 from streamer.kafka import topics
+from streamer.kafka.lag import PartitionLag
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.kafka.sink import open_sink
 from streamer.metrics import Metrics
@@ -43,7 +44,7 @@ async def test_more_than_fits_into_a_batch_comes_out_whole_and_in_order(
     partition = TopicPartition(settings.readings_topic, 0)
     async with (
         AIOKafkaConsumer(bootstrap_servers=settings.bootstrap_servers) as consumer,
-        open_sink(settings, Metrics(), partition, consumer) as sink,
+        open_sink(settings, Metrics(), partition, consumer, PartitionLag()) as sink,
     ):
         await sink.commit([Output(events, letters, Position(0, 8), oldest_ms=0)])
 

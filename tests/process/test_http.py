@@ -99,7 +99,7 @@ async def test_a_worker_is_not_ready_while_partitions_are_built_again() -> None:
         ops.health.recovering = {3, 1}
         assert await ops.readiness() == (
             503,
-            "recovering: building partitions 1, 3 again from the log",
+            "recovering: rebuilding the state of partitions 1, 3 from the log",
         )
         ops.health.recovering.clear()
         assert await ops.readiness() == (200, None)
@@ -110,12 +110,13 @@ async def test_a_worker_that_makes_no_progress_is_stalled_once_patience_runs_out
         ops.health.connected = True
         ops.health.no_progress()
         ops.clock.now_s += ops.health.patience_s
+        ops.health.answered()
         ops.health.no_progress()  # does not start the time again
         assert await ops.readiness() == (200, None)
         ops.clock.now_s += 0.001
         assert await ops.readiness() == (
             503,
-            "stalled: there are records, none went through for 30 s",
+            "stalled: there are records, and none went through for more than 30 s",
         )
         assert (await ops.get("/healthz"))[0] == 200
         ops.health.progress()
