@@ -8,7 +8,7 @@ from rich.console import Console
 
 from streamer.cli.options import settings_options
 from streamer.cli.publishing import sending_options
-from streamer.devices.faults import Faults
+from streamer.devices.faults import SensorFaults
 from streamer.devices.sending import Sending
 from streamer.devices.simulate import simulate as publish_people
 from streamer.process import log
@@ -66,8 +66,8 @@ def simulate(
 ) -> None:
     """Publish synthetic people who walk, climb stairs, sit, stand and lie, as phone-001 and so on.
 
-    Faults are given as shares, such as --late 0.01. Ctrl-C ends in order: what is counted as sent
-    has arrived.
+    Faults are shares, such as --late 0.01. Ctrl-C stops after the records that are counted as sent
+    have arrived.
     """
     log.configure(settings)
     simulated = asyncio.run(
@@ -77,7 +77,7 @@ def simulate(
             devices=devices,
             duration_s=duration,
             seed=seed,
-            faults=Faults(jitter, gap, late, duplicate, bad),
+            faults=SensorFaults(jitter, gap, late, duplicate, bad),
             console=Console(stderr=True),
         )
     )

@@ -1,8 +1,8 @@
 """Names of what people do, as models, events and recordings use them.
 
-An activity is whatever a model's author calls it (`walking`, `rowing`). A movement from one to
-another is written with both: `standing>sitting`. `unknown` is what is published in the place of
-either when nothing better can be said; no class of a model may have that name.
+The author of a model chooses the name of an activity (`walking`, `rowing`). A movement between two
+activities has both names: `standing>sitting`. An event has `unknown` in the place of an activity if
+the worker cannot decide; no class of a model may have that name.
 """
 
 import re
@@ -15,26 +15,26 @@ _NAME = re.compile(rf"\w[\w .-]*({_TO}\w[\w .-]*)?")
 
 
 def is_movement(name: str) -> bool:
-    """Whether this is a passage between two activities rather than one of them."""
+    """Return whether the name is that of a movement between two activities."""
     return _TO in name
 
 
-def movement(before: str, after: str) -> str:
-    """Name the passage from one activity to another."""
+def name_movement(before: str, after: str) -> str:
+    """Return the name of the movement from one activity to another."""
     return f"{before}{_TO}{after}"
 
 
-def ends(name: str) -> tuple[str, str]:
-    """What somebody did before a movement, and does after it."""
+def split_movement(name: str) -> tuple[str, str]:
+    """Return the activity before a movement and the activity after it."""
     before, _, after = name.partition(_TO)
     return before, after
 
 
-def checked(names: Sequence[str]) -> tuple[str, ...]:
-    """Names that the classes of a model may stand for, as they are.
+def check_activity_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of a model's classes unchanged, as a tuple.
 
     Raises:
-        ValueError: one is no name, or `unknown`.
+        ValueError: a name is not the name of an activity or a movement, or it is `unknown`.
     """
     for name in names:
         if not _NAME.fullmatch(name):

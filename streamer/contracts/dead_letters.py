@@ -1,7 +1,7 @@
-"""Dead letters: refused records, exactly as they came, with headers that say where and why.
+"""Dead letters: rejected records, unchanged, with headers that say where they were and why.
 
-Key and value of a dead letter are those of the record; its headers come first, ours after them. A
-window that the prediction endpoint refused is a dead letter too, its value a `WindowLetter`.
+A dead letter has the key, the value and the headers of the record, and then the headers below. A
+window that the prediction endpoint refused is a dead letter too; its value is a `WindowLetter`.
 """
 
 import msgspec
@@ -21,14 +21,14 @@ DETAIL = "streamer-detail"
 """For people."""
 
 REFUSED = "refused"
-"""Reason of a letter that is a window, not a record: the prediction endpoint does not take it."""
+"""Reason of a letter that holds a window: the prediction endpoint refused it."""
 
 WINDOW = "application/x-streamer-window+json"
-"""Content type of such a letter."""
+"""Content type of a letter that holds a window."""
 
 
 class WindowLetter(msgspec.Struct, frozen=True):
-    """A window that the prediction endpoint has refused, as it was asked about it."""
+    """A window that the prediction endpoint refused, with the features that it received."""
 
     window_id: str
     device_id: str
@@ -36,20 +36,20 @@ class WindowLetter(msgspec.Struct, frozen=True):
     """On the published scale."""
 
 
-def refused_window(device_id: str, start_ms: int, features: list[float], offset: int) -> Record:
-    """A refused window as a record; ``offset`` is that of the last record read when it closed."""
+def make_window_letter(device_id: str, start_ms: int, features: list[float], offset: int) -> Record:
+    """Return the record of a refused window; ``offset`` is the last record before it closed."""
     letter = WindowLetter(window_id(device_id, start_ms), device_id, features)
     headers = [(CONTENT_TYPE, WINDOW.encode())]
     return OneRecord(device_id.encode(), msgspec.json.encode(letter), headers, 0, offset)
 
 
-def dead_letter_headers(
+def make_dead_letter_headers(
     record: Record, topic: str, partition: int, reason: str, detail: str
 ) -> list[tuple[str, bytes | None]]:
-    """Headers of the dead letter for a record of this topic and partition.
+    """Return the headers of the dead letter for a record of this topic and partition.
 
-    A record that was a dead letter before keeps its old headers too; of equal names the last
-    one counts.
+    A record that was a dead letter before keeps its old headers too. If a name occurs twice, the
+    last one counts.
     """
     return [
         *record.headers,

@@ -1,7 +1,7 @@
-"""Decimal numbers to the nearest double, compiled, with the very bits that `float` gives.
+"""Compiled reader of decimal numbers: the nearest double, with the same bits as `float`.
 
 The method is Eisel and Lemire's ("Number Parsing at a Gigabyte per Second", 2021): the decimal
-significand times a 128-bit power of five settles the rounding of all but the rarest numbers.
+significand times a 128-bit power of five decides the rounding of all but very few numbers.
 """
 
 import numpy as np
@@ -9,8 +9,8 @@ import numpy as np
 from streamer.arrays import Bytes, Words
 from streamer.compiled import compiled_together
 
-UNUSUAL = -1
-"""Instead of where a number ends: it is malformed, or must be read by something more patient."""
+NOT_FAST = -1
+"""Returned instead of an end: the value is malformed, or only the general decoder can read it."""
 
 _LARGEST_POWER = 64
 _MOST_DIGITS = 19
@@ -20,7 +20,7 @@ _EXPONENTS = (ord("e"), ord("E"))
 
 
 def _powers_of_five() -> Words:
-    """(129, 2) The upper 128 bits of 5**q for q from -64 to 64, high word first."""
+    """Return the upper 128 bits of 5**q for q from -64 to 64, (129, 2), high word first."""
     powers = []
     for q in range(-_LARGEST_POWER, _LARGEST_POWER + 1):
         if q >= 0:
@@ -49,47 +49,47 @@ _UNSETTLED = np.uint64(0x1FF)
 _HIDDEN_BIT = np.uint64(1 << 52)
 
 _SHORT = 10
-"""Bytes that are looked at where a short number begins: a digit, a point and eight more."""
+"""Bytes that a short number may take: a digit, a point and eight more bytes."""
 _ZEROS, _TOP_BITS, _SIX_TOO_MANY = (
     np.uint64(int.from_bytes(bytes([byte] * 8))) for byte in (_ZERO, 0x80, 0x80 - 10)
 )
 _PLACE_OF_BYTE = np.uint64(0x0001_0203_0405_0607)
-"""Times 256**i, it has i in its highest byte."""
+"""This number times 256**i has i in its highest byte."""
 _PAIRS, _FOURS = np.uint64(0x00FF_00FF_00FF_00FF), np.uint64(0x0000_FFFF_0000_FFFF)
 
 
 @compiled_together
 def read_number(buffer: Bytes, at: int, end: int, powers: Words) -> tuple[int, float]:
-    """Read a JSON number.
+    """Read one JSON number.
 
     Args:
         buffer: the text.
-        at: where the number begins.
-        end: where the text ends.
+        at: index of the first byte of the number.
+        end: index after the last byte of the text.
         powers: `POWERS`.
 
     Returns:
-        Where the number ends, or `UNUSUAL`; and the number.
+        The index after the number, or `NOT_FAST`; and the number.
     """
     negative = at < end and buffer[at] == _MINUS
     begin = at + negative
     at, number = _read_short(buffer, begin, end)
-    if at != UNUSUAL:
+    if at != NOT_FAST:
         return at, -number if negative else number
     at, significand, digits = _digits(buffer, begin, end, _U0, 0)
     if at == begin or (buffer[begin] == _ZERO and at > begin + 1):
-        return UNUSUAL, 0.0
+        return NOT_FAST, 0.0
     whole, power = at, 0
     if at < end and buffer[at] == _POINT:
         at, significand, digits = _digits(buffer, whole + 1, end, significand, digits)
         power = whole + 1 - at
         if power == 0:
-            return UNUSUAL, 0.0
+            return NOT_FAST, 0.0
     if at < end and (buffer[at] == _EXPONENTS[0] or buffer[at] == _EXPONENTS[1]):
         at, exponent = _exponent(buffer, at + 1, end)
         power += exponent
-    if at == UNUSUAL or digits > _MOST_DIGITS or abs(power) > _LARGEST_POWER:
-        return UNUSUAL, 0.0
+    if at == NOT_FAST or digits > _MOST_DIGITS or abs(power) > _LARGEST_POWER:
+        return NOT_FAST, 0.0
     number = _nearest(significand, power, powers)
     # The integer -0 is 0; only a float has a sign there.
     return at, -number if negative and (at > whole or significand > _U0) else number
@@ -97,23 +97,23 @@ def read_number(buffer: Bytes, at: int, end: int, powers: Words) -> tuple[int, f
 
 @compiled_together
 def _read_short(buffer: Bytes, at: int, end: int) -> tuple[int, float]:
-    """Read a digit, a point and up to seven digits, as sensors write them, without a loop.
+    """Read a digit, a point and up to seven digits, the usual form of sensors, without a loop.
 
-    Where it ends, or `UNUSUAL` for anything else; and the number.
+    Returns the index after the number, or `NOT_FAST` for any other form; and the number.
     """
     if end - at < _SHORT or buffer[at + 1] != _POINT:
-        return UNUSUAL, 0.0
+        return NOT_FAST, 0.0
     whole = np.uint64(buffer[at]) - np.uint64(_ZERO)
     digits = little_endian(buffer, at + 2, 8) ^ _ZEROS
-    # The top bit of each byte that is no digit, and what lies below the lowest of these.
+    # The top bit of each byte that is not a digit, and the bits below the lowest of these.
     others = (digits | (digits + _SIX_TOO_MANY)) & _TOP_BITS
     lowest = (others & (~others + _U1)) >> np.uint64(7)
     count = (lowest * _PLACE_OF_BYTE) >> np.uint64(56)
     after = buffer[at + 2 + np.int64(count)]
     if whole > _U9 or lowest <= _U1 or after == _EXPONENTS[0] or after == _EXPONENTS[1]:
-        return UNUSUAL, 0.0
+        return NOT_FAST, 0.0
     digits = (digits & (lowest - _U1)) << (np.uint64(64) - _U8 * count)
-    # Neighbours are joined: digits to pairs, pairs to fours, fours to eight.
+    # Join neighbours: digits to pairs, pairs to fours, fours to eight.
     digits = (digits * _U10 + (digits >> _U8)) & _PAIRS
     digits = (digits * np.uint64(100) + (digits >> np.uint64(16))) & _FOURS
     fraction = (digits * np.uint64(10_000) + (digits >> _U32)) & _LOW
@@ -123,7 +123,7 @@ def _read_short(buffer: Bytes, at: int, end: int) -> tuple[int, float]:
 
 @compiled_together
 def little_endian(buffer: Bytes, at: int, size: int) -> np.uint64:
-    """The bytes from ``at`` on as a number, the first one lowest."""
+    """Return the bytes from ``at`` on as a number, the first byte lowest."""
     place = np.uint64(at)
     number = _U0
     for i in range(size):
@@ -135,7 +135,7 @@ def little_endian(buffer: Bytes, at: int, size: int) -> np.uint64:
 def _digits(
     buffer: Bytes, at: int, end: int, significand: np.uint64, digits: int
 ) -> tuple[int, np.uint64, int]:
-    """Append digits to a significand; where they end, and how many it has, leading zeros apart."""
+    """Append digits to a significand; returns their end, it, and its number of digits."""
     while at < end and _ZERO <= buffer[at] <= _NINE:
         significand = significand * _U10 + np.uint64(buffer[at] - _ZERO)
         digits += significand != _U0
@@ -145,19 +145,19 @@ def _digits(
 
 @compiled_together
 def _exponent(buffer: Bytes, at: int, end: int) -> tuple[int, int]:
-    """Read what follows the e; where it ends, or `UNUSUAL`, and its value."""
+    """Read the part after the e; returns the index after it, or `NOT_FAST`, and its value."""
     negative = at < end and buffer[at] == _MINUS
     begin = at + (at < end and (buffer[at] == _MINUS or buffer[at] == _PLUS))
     at, exponent, _ = _digits(buffer, begin, min(end, begin + _LONGEST_EXPONENT), _U0, 0)
     if at in (begin, begin + _LONGEST_EXPONENT):
-        return UNUSUAL, 0
+        return NOT_FAST, 0
     value = int(np.int64(exponent))
     return at, -value if negative else value
 
 
 @compiled_together
 def _nearest(significand: np.uint64, power: int, powers: Words) -> float:
-    """The double nearest to significand * 10**power."""
+    """Return the double nearest to significand * 10**power."""
     if significand <= _LARGEST_EXACT and abs(power) < len(EXACT_POWERS):
         number = float(significand)
         exact = EXACT_POWERS[abs(power)]
@@ -169,7 +169,7 @@ def _nearest(significand: np.uint64, power: int, powers: Words) -> float:
 
 @compiled_together
 def _nearest_by_product(significand: np.uint64, power: int, powers: Words) -> float:
-    """The same by Eisel and Lemire; a significand of 0 has no place there.
+    """Return the same by the method of Eisel and Lemire, for a significand above 0.
 
     With the powers in the table the result is a normal number.
     """
@@ -203,7 +203,7 @@ def _nearest_by_product(significand: np.uint64, power: int, powers: Words) -> fl
 
 @compiled_together
 def product(a: np.uint64, b: np.uint64) -> tuple[np.uint64, np.uint64]:
-    """The 128 bits of a * b, high word first."""
+    """Return the 128 bits of a * b, high word first."""
     a_high, a_low = a >> _U32, a & _LOW
     b_high, b_low = b >> _U32, b & _LOW
     low = a_low * b_low

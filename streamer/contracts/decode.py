@@ -1,8 +1,8 @@
-"""From records to columns: everything after it works on whole fetches at once.
+"""Decode the records of a fetch to columns of samples.
 
-Usual readings are read by a compiled reader, all others one by one by typed decoders; every check
-of a number happens once for all samples of the fetch, in NumPy. A record is accepted or refused as
-a whole, and nothing in it can raise: whatever devices publish, the stream goes on.
+A compiled reader reads the usual readings; the general decoder reads the others one by one. NumPy
+checks the numbers of all samples of the fetch at once. A record is accepted or rejected as a whole.
+No content of a record raises an exception: the stream goes on, whatever devices publish.
 """
 
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ import numpy as np
 from streamer.arrays import Bools, Floats, Ints
 from streamer.compiled import IS_COMPILED
 from streamer.contracts import f32
-from streamer.contracts.fast_json import Usual, read_usual
+from streamer.contracts.fast_json import FastReadings, read_fast
 from streamer.contracts.parse import Reading, parse
 from streamer.contracts.readings import (
     LARGEST_ACCELERATION,
     LARGEST_ROTATION,
     LATEST_TIMESTAMP_MS,
     Axes,
-    Batch,
     Decoded,
     Reject,
     RejectReason,
     Sample,
+    SampleBatch,
 )
 from streamer.contracts.records import KEY, KEY_END, Records
 
@@ -63,37 +63,37 @@ def decode(records: Records, max_future_skew_us: int) -> Decoded:
 
 
 def _read(records: Records) -> tuple[_Readings, list[Reject]]:
-    """Read all records, each by the reader that it needs."""
+    """Read all records: with the compiled reader, or else with the general decoder."""
     rest = np.ones(len(records), np.bool_)
-    usual = None
-    # Interpreted, the reader of the usual would be the slower one.
+    fast = None
+    # Without numba the compiled reader would be slower than the general decoder.
     if IS_COMPILED:
-        usual = _of_usual(records, found := read_usual(records))
+        fast = _of_fast(records, found := read_fast(records))
         rest[found.record] = False
-    if usual is not None and not rest.any():
-        return usual, []
+    if fast is not None and not rest.any():
+        return fast, []
     others = np.flatnonzero(rest)
     contents = Records(records.buffer, records.table[others]).contents()
     parsed, readings, rejects = parse(
         (index, *content) for index, content in zip(others.tolist(), contents, strict=True)
     )
     one_by_one = _of_parsed(parsed, readings)
-    return one_by_one if usual is None else _merged(usual, one_by_one), rejects
+    return one_by_one if fast is None else _merged(fast, one_by_one), rejects
 
 
-def _of_usual(records: Records, usual: Usual) -> _Readings:
-    firsts = usual.record[usual.key == usual.record]
+def _of_fast(records: Records, fast: FastReadings) -> _Readings:
+    firsts = fast.record[fast.key == fast.record]
     device_of_first = np.zeros(len(records), np.int64)
     device_of_first[firsts] = np.arange(len(firsts))
     ends = records.table[firsts][:, [KEY, KEY_END]].tolist()
     return _Readings(
-        usual.record,
-        device_of_first[usual.key],
+        fast.record,
+        device_of_first[fast.key],
         [records.buffer[begin:end].decode("ascii") for begin, end in ends],
-        usual.count,
-        usual.timestamp,
-        usual.interval_ms,
-        usual.values,
+        fast.count,
+        fast.timestamp,
+        fast.interval_ms,
+        fast.values,
     )
 
 
@@ -113,7 +113,7 @@ def _of_parsed(parsed: list[int], readings: list[Reading]) -> _Readings:
 
 
 def _merged(one: _Readings, other: _Readings) -> _Readings:
-    """Put both into the order of their records."""
+    """Return the readings of both in the order of their records."""
     device_of = {device_id: i for i, device_id in enumerate(one.device_ids)}
     known = [device_of.setdefault(device_id, len(device_of)) for device_id in other.device_ids]
     device = np.concatenate([one.device, np.array(known, np.int64)[other.device]])
@@ -135,10 +135,10 @@ def _merged(one: _Readings, other: _Readings) -> _Readings:
 def _check(
     records: Records, readings: _Readings, rejects: list[Reject], max_future_skew_us: int
 ) -> Decoded:
-    """Check the numbers of all readings at once."""
+    """Check the numbers of all readings, and return those that are good as samples."""
     count, timestamp, values = readings.count, readings.timestamp, readings.values
     interval_us = readings.interval_ms * 1000
-    # In float64: Kafka's own timestamp may be anything that fits 64 bits, thousandfold does not.
+    # In float64: a Kafka timestamp is any 64-bit integer, so 1000 times it may overflow.
     kafka_us = records.timestamp[readings.record].astype(np.float64) * 1000
     start = np.cumsum(count) - count
 
@@ -147,7 +147,7 @@ def _check(
     last_us = first_us + np.rint((count - 1) * interval_us).astype(np.int64)
     ahead_us = last_us - kafka_us
     plausible = np.ones(len(count), dtype=np.bool_)
-    # The extremes settle it, nearly always; what is no number is on neither side of anything.
+    # Nearly always the extremes decide. NaN fails both comparisons.
     if not (values.min(initial=0) >= -_LIMITS.min() and values.max(initial=0) <= _LIMITS.min()):
         implausible = ~(np.abs(values) <= _LIMITS).all(axis=1)
         plausible[np.repeat(np.arange(len(count)), count)[implausible]] = False
@@ -184,7 +184,7 @@ def _only(readings: _Readings, good: Bools) -> _Readings:
 
 
 def _decoded(readings: _Readings, first_us: Ints, rejects: list[Reject]) -> Decoded:
-    """The samples of good readings, whose first ones are at ``first_us``."""
+    """Return the samples of readings; ``first_us`` is the time of the first one of each."""
     count, device = readings.count, readings.device
     position = np.arange(len(readings.values)) - np.repeat(np.cumsum(count) - count, count)
     later_us = np.rint(position * np.repeat(readings.interval_ms * 1000, count)).astype(np.int64)
@@ -204,7 +204,7 @@ def _decoded(readings: _Readings, first_us: Ints, rejects: list[Reject]) -> Deco
 
 
 def _values(readings: list[Reading], count: Ints) -> Floats:
-    """All samples in the order of the readings, (s, 6)."""
+    """Return all samples in the order of the readings, (s, 6)."""
     acc: list[Axes] = []
     gyro: list[Axes] = []
     blocks: list[bytes] = []
@@ -212,7 +212,7 @@ def _values(readings: list[Reading], count: Ints) -> Floats:
         if isinstance(reading, Sample):
             acc.append(reading.acc)
             gyro.append(reading.gyro)
-        elif isinstance(reading, Batch):
+        elif isinstance(reading, SampleBatch):
             acc.extend(reading.acc)
             gyro.extend(reading.gyro)
         else:
@@ -222,7 +222,7 @@ def _values(readings: list[Reading], count: Ints) -> Floats:
     values = np.empty((len(in_block), 6))
     values[~in_block, :3] = _rows(acc)
     values[~in_block, 3:] = _rows(gyro)
-    with np.errstate(invalid="ignore"):  # a signalling NaN is no reason for a warning
+    with np.errstate(invalid="ignore"):  # a signalling NaN must not cause a warning
         values[in_block] = np.frombuffer(b"".join(blocks), f32.SAMPLES).reshape(-1, 6)
     return values
 

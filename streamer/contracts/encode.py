@@ -1,13 +1,12 @@
-"""Write readings the way `streamer.contracts.decode` reads them."""
+"""Encode samples as the records that `streamer.contracts.decode` reads."""
 
 import msgspec
 
 from streamer.arrays import Floats
 from streamer.contracts import f32
-from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Batch, Format, Sample
+from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Format, Sample, SampleBatch
+from streamer.contracts.records import Headers
 from streamer.errors import ShapeError
-
-Headers = list[tuple[str, bytes]]
 
 _ENCODERS = {
     Format.JSON: msgspec.json.Encoder().encode,
@@ -20,22 +19,22 @@ def encode(
     timestamp_ms: float,
     interval_ms: float | None,
     samples: Floats,
-    format: Format = Format.JSON,  # noqa: A002 - the word for it
+    format: Format = Format.JSON,  # noqa: A002 - the usual word
 ) -> tuple[bytes, bytes, Headers]:
-    """Write samples of one device as one record.
+    """Encode samples of one device as one record.
 
     Args:
         device_id: up to 255 bytes of UTF-8.
         timestamp_ms: of the first sample, since the epoch.
-        interval_ms: between two samples; None writes the form for a single sample.
+        interval_ms: between two samples; None gives the form for a single sample.
         samples: (n, 6), acceleration x y z in g, rotation x y z in rad/s; n is 1 without interval.
         format: `f32` rounds the samples to float32.
 
     Returns:
-        Key, value and headers of the record. The numbers are the reader's to judge, not ours.
+        Key, value and headers of the record. The values of the samples are not checked.
 
     Raises:
-        ShapeError: there are no samples, or not six channels, or no interval between several.
+        ShapeError: there are no samples, not six channels, or several samples without an interval.
     """
     n = len(samples)
     if samples.shape != (n, 6) or n == 0 or (n > 1 and interval_ms is None):
@@ -50,6 +49,6 @@ def encode(
         value = _ENCODERS[format](Sample(device_id, timestamp_ms, (x, y, z), (p, q, r)))
     else:
         acc, gyro = samples[:, :3].tolist(), samples[:, 3:].tolist()
-        value = _ENCODERS[format](Batch(device_id, timestamp_ms, interval_ms, acc, gyro))
-    headers = [] if format is Format.JSON else [(CONTENT_TYPE, CONTENT_TYPES[format])]
+        value = _ENCODERS[format](SampleBatch(device_id, timestamp_ms, interval_ms, acc, gyro))
+    headers: Headers = [] if format is Format.JSON else [(CONTENT_TYPE, CONTENT_TYPES[format])]
     return device_id.encode(), value, headers

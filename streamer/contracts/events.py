@@ -1,4 +1,4 @@
-"""Activity events: what streamer says about a window, as JSON.
+"""Activity events: the result for a window, as JSON.
 
 `schemas/activity-event.schema.json` is the contract; a consumer needs nothing else.
 """
@@ -14,42 +14,42 @@ class Reason(StrEnum):
     """Why an activity is unknown."""
 
     TRANSITION = "transition"
-    """The device's owner passes from one activity to another."""
+    """The window shows a movement from one activity to another."""
     CONFIDENCE = "confidence"
-    """Nothing is likely enough."""
+    """No class is likely enough."""
     UNAVAILABLE = "unavailable"
-    """No model could be asked."""
+    """No model answered."""
 
 
 class Reliability(StrEnum):
-    """What an activity rests on."""
+    """The basis of an activity."""
 
     MODEL = "model"
-    """It is likely enough."""
+    """The model's confidence is sufficient."""
     CONTEXT = "context"
-    """It is not, and what the device did before has decided."""
+    """The confidence is not sufficient; the earlier windows of the device decided."""
 
 
 class PredictionSource(StrEnum):
-    """Which model decided."""
+    """Which model computed the scores."""
 
     ENDPOINT = "endpoint"
-    """The one that the worker is set up with."""
+    """The model that the settings name."""
     FALLBACK = "fallback"
-    """The one in the worker's process, while the endpoint was down."""
+    """The model in the worker's process, because the endpoint was down."""
     NONE = "none"
-    """No model could be asked."""
+    """No model answered."""
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
-    """The model that gave the scores."""
+    """The model that computed the scores."""
 
     id: str
     version: str
 
 
 class FeatureSetVersion(msgspec.Struct, frozen=True):
-    """The features the model was asked with; they fix length, hop and rate of the windows."""
+    """The features that the model received; they define length, hop and rate of the windows."""
 
     name: str
     version: str
@@ -58,9 +58,9 @@ class FeatureSetVersion(msgspec.Struct, frozen=True):
 class ActivityEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The activity of one device in one window.
 
-    Numbers have six decimals. When no model could be asked and the worker is set up to say so
-    rather than to wait, `activity_raw`, `label`, `confidence` and `model` are None, and `scores`
-    and `posterior` are empty.
+    Numbers have six decimals. If no model answered and the settings do not hold the stream for it,
+    `activity_raw`, `label`, `confidence` and `model` are None, and `scores` and `posterior` are
+    empty.
     """
 
     window_id: str
@@ -70,30 +70,30 @@ class ActivityEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     window_end: int
     """Nominal end, exclusive, milliseconds since the epoch."""
     activity: str
-    """As the model's author calls it, or `unknown`."""
+    """The name that the model's author chose, or `unknown`."""
     reason: Reason | None
-    """Why it is unknown, if it is."""
+    """Why the activity is unknown; None if it is known."""
     reliability: Reliability | None
-    """What it rests on, unless it is unknown."""
+    """The basis of the activity; None if it is unknown."""
     confidence: float | None
-    """How likely `activity` is; if it is unknown, the movement or the most likely one."""
+    """Probability of `activity`; if unknown, of the movement or the most likely activity."""
     activity_raw: str | None
-    """The likeliest activity by this window alone, during a movement too."""
+    """The most likely activity of this window alone, also during a movement."""
     label: str | None
-    """The class with the highest score, as the model names it."""
+    """The class with the highest score, with the model's own name."""
     scores: dict[str, float]
-    """Probability of each class by label, in the model's order: what this window says."""
+    """Probability of each class for this window alone, by label, in the model's order."""
     posterior: dict[str, float]
-    """The same after what the device did before; empty where that does not count."""
+    """The same after smoothing with the device's earlier windows; empty without smoothing."""
     model: ModelVersion | None
     predictor: str
-    """The kind of predictor that was asked, such as `local`."""
+    """The kind of predictor, such as `local`."""
     source: PredictionSource
     coverage: float
-    """Share of the window's samples that were really there, 0 to 1."""
+    """Share of the window's samples that the device sent, 0 to 1."""
     feature_set: FeatureSetVersion
     settled: bool
-    """False while the filters were warming up: the scores may be a little off."""
+    """False while the filters settle: the scores may be slightly inaccurate."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -101,20 +101,20 @@ _decoder = msgspec.json.Decoder(ActivityEvent)
 
 
 def window_id(device_id: str, window_start_ms: int) -> str:
-    """Name a window: the same after any replay, and unlike that of any other window."""
+    """Return the identity of a window: unique, and the same after any replay."""
     return f"{device_id}/{window_start_ms}"
 
 
 def encode_event(event: ActivityEvent) -> bytes:
-    """Write an event, the same bytes for equal events: fields in their order."""
+    """Return an event as JSON. Equal events give equal bytes: the fields keep their order."""
     return _encoder.encode(event)
 
 
 def decode_event(value: bytes) -> ActivityEvent:
-    """Read an event; fields that this version does not know are ignored.
+    """Return the event that a value holds; unknown fields are ignored.
 
     Raises:
-        DataError: the value is no activity event.
+        DataError: the value is not an activity event.
     """
     try:
         return _decoder.decode(value)

@@ -35,7 +35,7 @@ SAMPLE_SIZE = 6 * SAMPLES.itemsize
 
 
 class Block(msgspec.Struct, gc=False):
-    """What a record in this format says."""
+    """The content of a record in this format."""
 
     device_id: str
     timestamp: float
@@ -46,16 +46,16 @@ class Block(msgspec.Struct, gc=False):
 
 
 def pack(timestamp_ms: float, interval_ms: float, samples: Floats) -> bytes:
-    """Write (n, 6) samples; they are rounded to float32."""
+    """Return the value of a record with samples (n, 6), which are rounded to float32."""
     header = _HEADER.pack(VERSION, len(samples), timestamp_ms, interval_ms)
     return header + samples.astype(SAMPLES).tobytes()
 
 
 def unpack(device_id: str, value: bytes) -> Block:
-    """Read the value of a device's record.
+    """Return the content of the value of a device's record.
 
     Raises:
-        Rejection: malformed, or with a count or interval that the schema does not allow.
+        Rejection: the value is malformed, or the schema does not allow its count or interval.
     """
     if len(value) < HEADER_SIZE:
         raise Rejection(

@@ -1,4 +1,4 @@
-"""A block of the format `f32`, read straight into columns, compiled."""
+"""Compiled reader of the format `f32`: from the bytes of a block to rows of columns."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from streamer.arrays import Bytes, Floats
 from streamer.compiled import compiled_together
-from streamer.contracts.decimals import UNUSUAL, little_endian
+from streamer.contracts.decimals import NOT_FAST, little_endian
 from streamer.contracts.f32 import HEADER_SIZE, SAMPLE_SIZE, VERSION
 from streamer.contracts.readings import (
     CONTENT_TYPE,
@@ -15,16 +15,16 @@ from streamer.contracts.readings import (
     LONGEST_INTERVAL_MS,
     Format,
 )
-from streamer.contracts.records import encoded_headers
+from streamer.contracts.records import encode_headers
 
 _HEADERS: Final = np.frombuffer(
-    encoded_headers([(CONTENT_TYPE, CONTENT_TYPES[Format.F32])]), np.uint8
+    encode_headers([(CONTENT_TYPE, CONTENT_TYPES[Format.F32])]), np.uint8
 )
 
 
 @compiled_together
 def is_block(buffer: Bytes, at: int, end: int) -> bool:
-    """Whether the headers there name this format and nothing else."""
+    """Return whether these headers name this format and nothing else."""
     same = end - at == len(_HEADERS)
     for i in range(len(_HEADERS)):
         same = same and buffer[at + i] == _HEADERS[i]
@@ -35,30 +35,30 @@ def is_block(buffer: Bytes, at: int, end: int) -> bool:
 def read_block(
     buffer: Bytes, at: int, end: int, times: Floats, reading: int, values: Floats, sample: int
 ) -> int:
-    """Read the block between ``at`` and ``end``.
+    """Read one block into the columns.
 
     Args:
-        buffer: all records.
-        at: where the block begins.
-        end: where it ends.
-        times: (2, readings) timestamp and interval, filled in.
-        reading: where in ``times``.
-        values: (samples, 6), filled in.
-        sample: from where on in ``values``.
+        buffer: the bytes of all records.
+        at: index of the first byte of the block.
+        end: index after its last byte.
+        times: (2, readings) timestamp and interval; the block's are written there.
+        reading: column of ``times`` to write.
+        values: (samples, 6); the samples are written there.
+        sample: first row of ``values`` to write.
 
     Returns:
-        How many samples it has, `UNUSUAL` if anything is not as it must be.
+        The number of samples; `NOT_FAST` if the block is malformed.
     """
     if end - at < HEADER_SIZE or little_endian(buffer, at, 4) != VERSION:
-        return UNUSUAL
+        return NOT_FAST
     count = np.int64(little_endian(buffer, at + 4, 4))
     if end - at != HEADER_SIZE + count * SAMPLE_SIZE or not 1 <= count <= LARGEST_BATCH:
-        return UNUSUAL
+        return NOT_FAST
     times[0, reading] = np.uint64(little_endian(buffer, at + 8, 8)).view(np.float64)
     interval_ms = np.uint64(little_endian(buffer, at + 16, 8)).view(np.float64)
     times[1, reading] = interval_ms
     if not 0 < interval_ms <= LONGEST_INTERVAL_MS and not (count == 1 and interval_ms == 0):
-        return UNUSUAL
+        return NOT_FAST
     at += HEADER_SIZE
     for i in range(count):
         for column in range(6):

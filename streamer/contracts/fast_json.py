@@ -1,7 +1,8 @@
-"""The usual reading, JSON or f32 as encoders write it, read straight into columns, compiled.
+"""Compiled reader of readings in JSON (and f32): from the bytes of a fetch to columns.
 
-Whatever is not usual (another format, escapes, names unknown or twice, faults of any kind) is left
-to decoders that take their time and say what is wrong. What is read here they would read alike.
+It reads what encoders usually write. It skips every other record: another format, escapes, unknown
+or repeated names, faults of any kind. The general decoder (`streamer.contracts.parse`) reads those
+and says what is wrong. It would read the records that are read here alike, bit for bit.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 
 from streamer.arrays import Bytes, Floats, Ints, Words
 from streamer.compiled import compiled_inline, compiled_together
-from streamer.contracts.decimals import POWERS, UNUSUAL, read_number
+from streamer.contracts.decimals import NOT_FAST, POWERS, read_number
 from streamer.contracts.fast_f32 import is_block, read_block
 from streamer.contracts.readings import LARGEST_BATCH, LONGEST_DEVICE_ID, LONGEST_INTERVAL_MS
 from streamer.contracts.records import HEADERS, HEADERS_END, KEY, KEY_END, VALUE, VALUE_END, Records
@@ -28,19 +29,19 @@ _TIMESTAMP, _INTERVAL, _DEVICE_ID, _ACC, _GYRO = range(len(_NAMES))
 _FIELDS_OF_SAMPLE = 1 << _TIMESTAMP | 1 << _DEVICE_ID | 1 << _ACC | 1 << _GYRO
 _FIELDS_OF_BATCH = _FIELDS_OF_SAMPLE | 1 << _INTERVAL
 _NO_LIST = 0
-"""Length of the list when there is a triple instead."""
+"""Length that stands for a triple in the place of a list of triples."""
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
-    """The r usual readings of a fetch, with s samples.
+class FastReadings:
+    """The r readings of a fetch that the compiled reader has read, with s samples.
 
     Attributes:
         record: (r,) index of each reading's record.
         key: (r,) index of the first record with the same key.
         count: (r,) samples.
         timestamp: (r,) milliseconds since the epoch, of the first sample.
-        interval_ms: (r,) between samples; 0 if there is one without.
+        interval_ms: (r,) between samples; 0 for a single sample.
         values: (s, 6).
     """
 
@@ -52,19 +53,19 @@ class Usual:
     values: Floats
 
 
-def read_usual(records: Records) -> Usual:
-    """Read the usual readings; the records of the others are missing in the result."""
+def read_fast(records: Records) -> FastReadings:
+    """Return the readings that this reader can read; the other records are missing."""
     n = len(records)
     integers = np.empty((3, n), np.int64)
     times = np.empty((2, n))
     values = np.empty((len(records.buffer) // _SHORTEST_SAMPLE + 1, 6))
-    # A power of two, twice as many places as keys: looking one up takes a step or two.
+    # A power of two, at least twice as many places as keys: a look-up takes one or two steps.
     places = np.full(2 << n.bit_length(), -1, np.int64)
     buffer = np.frombuffer(records.buffer, np.uint8)
     found, samples = _read_all(buffer, records.table, POWERS, integers, times, values, places)
     record, key, count = integers[:, :found]
     timestamp, interval_ms = times[:, :found]
-    return Usual(record, key, count, timestamp, interval_ms, values[:samples])
+    return FastReadings(record, key, count, timestamp, interval_ms, values[:samples])
 
 
 @compiled_together
@@ -77,7 +78,7 @@ def _read_all(
     values: Floats,
     places: Ints,
 ) -> tuple[int, int]:
-    """Fill in the columns; how many readings and samples there are."""
+    """Fill in the columns; returns the numbers of readings and samples."""
     readings = 0
     samples = 0
     for row in range(len(table)):
@@ -111,20 +112,20 @@ def _read_one(
     values: Floats,
     sample: int,
 ) -> int:
-    """Read one record; how many samples it has, `UNUSUAL` if it is not for us."""
+    """Read one record; returns its number of samples, or `NOT_FAST`."""
     end = table[row, VALUE_END]
     at = _skip(buffer, table[row, VALUE], end)
     if at >= end or buffer[at] != _OPEN:
-        return UNUSUAL
+        return NOT_FAST
     times[_INTERVAL, reading] = 0
     seen = 0
-    length = UNUSUAL
+    length = NOT_FAST
     while at < end and (seen == 0 or buffer[at] == _COMMA):
         at = _skip(buffer, at + 1, end)
         field = _field(buffer, at)
         at = _after_colon(buffer, at, end)
-        if at == UNUSUAL or seen & (1 << field):
-            return UNUSUAL
+        if at == NOT_FAST or seen & (1 << field):
+            return NOT_FAST
         seen |= 1 << field
         if field in (_TIMESTAMP, _INTERVAL):
             at, times[field, reading] = read_number(buffer, at, end, powers)
@@ -133,55 +134,55 @@ def _read_one(
         elif field in (_ACC, _GYRO):
             column = 0 if field == _ACC else 3
             at, list_length = _read_axes(buffer, at, end, powers, values, sample, column)
-            if length not in (UNUSUAL, list_length):
-                return UNUSUAL
+            if length not in (NOT_FAST, list_length):
+                return NOT_FAST
             length = list_length
         else:
-            return UNUSUAL
-        if at == UNUSUAL:
-            return UNUSUAL
+            return NOT_FAST
+        if at == NOT_FAST:
+            return NOT_FAST
         at = _skip(buffer, at, end)
     if at >= end or buffer[at] != _CLOSE or _skip(buffer, at + 1, end) != end:
-        return UNUSUAL
+        return NOT_FAST
     return _count(seen, length, times[_INTERVAL, reading])
 
 
 @compiled_together
 def _count(seen: int, length: int, interval_ms: float) -> int:
-    """How many samples a record has, by the fields seen in it and the length of its lists."""
+    """Return the number of samples, from the fields seen and the length of the lists."""
     if seen == _FIELDS_OF_SAMPLE and length == _NO_LIST:
         return 1
     if seen == _FIELDS_OF_BATCH and 1 <= length <= LARGEST_BATCH:
-        return length if 0 < interval_ms <= LONGEST_INTERVAL_MS else UNUSUAL
-    return UNUSUAL
+        return length if 0 < interval_ms <= LONGEST_INTERVAL_MS else NOT_FAST
+    return NOT_FAST
 
 
 @compiled_inline
 def _read_axes(
     buffer: Bytes, at: int, end: int, powers: Words, values: Floats, sample: int, column: int
 ) -> tuple[int, int]:
-    """Read [x, y, z], or a list of those; where it ends, and how long the list is, 0 for none."""
+    """Read [x, y, z] or a list of these; returns the index after it and the length of the list."""
     if at >= end or buffer[at] != _OPEN_LIST:
-        return UNUSUAL, 0
+        return NOT_FAST, 0
     after = _skip(buffer, at + 1, end)
     if after >= end or buffer[after] != _OPEN_LIST:
         return _read_triple(buffer, at, end, powers, values, sample, column), 0
     count = 0
     at = after
     while True:
-        # What was read before never takes more room; a hostile text might.
+        # A well-formed text never needs more rows than this; a hostile one might.
         if sample + count >= len(values):
-            return UNUSUAL, 0
+            return NOT_FAST, 0
         at = _read_triple(buffer, at, end, powers, values, sample + count, column)
-        if at == UNUSUAL:
-            return UNUSUAL, 0
+        if at == NOT_FAST:
+            return NOT_FAST, 0
         count += 1
         at = _skip(buffer, at, end)
         if at >= end or buffer[at] != _COMMA:
             break
         at = _skip(buffer, at + 1, end)
     if at >= end or buffer[at] != _CLOSE_LIST:
-        return UNUSUAL, 0
+        return NOT_FAST, 0
     return at + 1, count
 
 
@@ -189,23 +190,23 @@ def _read_axes(
 def _read_triple(
     buffer: Bytes, at: int, end: int, powers: Words, values: Floats, sample: int, column: int
 ) -> int:
-    """Read [x, y, z]; where it ends."""
+    """Read [x, y, z]; returns the index after it."""
     if at >= end or buffer[at] != _OPEN_LIST:
-        return UNUSUAL
+        return NOT_FAST
     for axis in range(3):
         at = _skip(buffer, at + 1, end)
         at, values[sample, column + axis] = read_number(buffer, at, end, powers)
-        if at == UNUSUAL:
-            return UNUSUAL
+        if at == NOT_FAST:
+            return NOT_FAST
         at = _skip(buffer, at, end)
         if at >= end or buffer[at] != (_CLOSE_LIST if axis == 2 else _COMMA):
-            return UNUSUAL
+            return NOT_FAST
     return at + 1
 
 
 @compiled_together
 def _is_plain(buffer: Bytes, key: int, key_end: int) -> bool:
-    """Whether a key is a device id in printable ASCII that JSON writes as it is."""
+    """Return whether a key is printable ASCII that JSON writes without escapes."""
     if not 1 <= key_end - key <= LONGEST_DEVICE_ID:
         return False
     for i in range(key, key_end):
@@ -216,19 +217,19 @@ def _is_plain(buffer: Bytes, key: int, key_end: int) -> bool:
 
 @compiled_together
 def _read_key(buffer: Bytes, at: int, end: int, key: int, key_end: int) -> int:
-    """Read a string that is the record's key, which is plain; where it ends."""
+    """Read a string that equals the record's key; returns the index after it."""
     after = at + key_end - key + 2
     if after > end or buffer[at] != _QUOTE or buffer[after - 1] != _QUOTE:
-        return UNUSUAL
+        return NOT_FAST
     for i in range(key_end - key):
         if buffer[at + 1 + i] != buffer[key + i]:
-            return UNUSUAL
+            return NOT_FAST
     return after
 
 
 @compiled_together
 def _field(buffer: Bytes, at: int) -> int:
-    """Which of the fields has its quoted name here; one too many if none has."""
+    """Return the number of the field whose quoted name is here; len(_NAMES) if none is."""
     for field in range(len(_NAMES)):
         name = _NAMES[field]
         matches = 0
@@ -242,21 +243,21 @@ def _field(buffer: Bytes, at: int) -> int:
 
 @compiled_together
 def _after_colon(buffer: Bytes, at: int, end: int) -> int:
-    """Where the value begins whose name begins here; a name with a quote in it is unusual."""
+    """Return where the value of the name here begins; `NOT_FAST` for a name with a quote in it."""
     if at >= end or buffer[at] != _QUOTE:
-        return UNUSUAL
+        return NOT_FAST
     at += 1
     while at < end and buffer[at] != _QUOTE:
         at += 1
     at = _skip(buffer, at + 1, end)
     if at >= end or buffer[at] != _COLON:
-        return UNUSUAL
+        return NOT_FAST
     return _skip(buffer, at + 1, end)
 
 
 @compiled_together
 def _skip(buffer: Bytes, at: int, end: int) -> int:
-    """Where the next byte is that is no space."""
+    """Return the index of the next byte that is not a space."""
     while at < end and buffer[at] in _SPACES:
         at += 1
     return at
@@ -264,7 +265,7 @@ def _skip(buffer: Bytes, at: int, end: int) -> int:
 
 @compiled_together
 def _first_with_key(buffer: Bytes, table: Ints, row: int, places: Ints) -> int:
-    """The first record that asked and has the same key."""
+    """Return the first record with the same key among those that were looked up."""
     begin = table[row, KEY]
     length = table[row, KEY_END] - begin
     place = np.int64(0)

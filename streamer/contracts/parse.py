@@ -1,4 +1,4 @@
-"""One record, whatever it holds: by typed decoders, which say what is wrong with it."""
+"""The general decoder: reads one record after the other, and says what is wrong with it."""
 
 from collections.abc import Iterable
 
@@ -9,21 +9,24 @@ from streamer.contracts.readings import (
     CONTENT_TYPE,
     CONTENT_TYPES,
     LONGEST_DEVICE_ID,
-    Batch,
     Format,
     Reject,
     Rejection,
     RejectReason,
     Sample,
+    SampleBatch,
 )
 from streamer.contracts.records import Headers
 
-Reading = Sample | Batch | f32.Block
+Reading = Sample | SampleBatch | f32.Block
 
 _FORMATS = {name: form for form, name in CONTENT_TYPES.items()}
 _DECODERS = {
-    Format.JSON: (msgspec.json.Decoder(Sample).decode, msgspec.json.Decoder(Batch).decode),
-    Format.MSGPACK: (msgspec.msgpack.Decoder(Sample).decode, msgspec.msgpack.Decoder(Batch).decode),
+    Format.JSON: (msgspec.json.Decoder(Sample).decode, msgspec.json.Decoder(SampleBatch).decode),
+    Format.MSGPACK: (
+        msgspec.msgpack.Decoder(Sample).decode,
+        msgspec.msgpack.Decoder(SampleBatch).decode,
+    ),
 }
 
 
@@ -54,7 +57,7 @@ def parse(
 
 
 class _DeviceIds(dict[bytes | None, str]):
-    """The device ids that keys mean; each key is checked once a fetch."""
+    """Device ids by key; each key is checked once a fetch."""
 
     def __missing__(self, key: bytes | None) -> str:
         if key is None:
@@ -80,7 +83,7 @@ def _parse(
     if form is Format.F32:
         return f32.unpack(device_id, value)
     decode_sample, decode_batch = _DECODERS[form]
-    reading: Sample | Batch
+    reading: Sample | SampleBatch
     try:
         reading = decode_sample(value)
     except msgspec.ValidationError as not_a_sample:
@@ -99,7 +102,7 @@ def _parse(
     return reading
 
 
-def _with_equal_lengths(batch: Batch) -> Batch:
+def _with_equal_lengths(batch: SampleBatch) -> SampleBatch:
     acc, gyro = len(batch.acc), len(batch.gyro)
     if acc != gyro:
         raise Rejection(

@@ -1,7 +1,7 @@
-"""Readings: what a device publishes, what becomes of it, and why some of it is refused.
+"""Readings: what a device publishes, its form after decoding, and the reasons to reject it.
 
-A record carries one sample or a batch of consecutive samples, in one of three formats; after
-`streamer.contracts.decode` nobody needs to know which. `docs/contracts.md` has the contract.
+A record holds one sample or a batch of consecutive samples, in one of three formats. After
+`streamer.contracts.decode` the format makes no difference. `docs/contracts.md` has the contract.
 """
 
 from collections.abc import Sequence
@@ -16,29 +16,29 @@ import numpy.typing as npt
 from streamer.arrays import Floats, Ints
 
 LARGEST_BATCH = 10_000
-"""Most samples in one record."""
+"""Largest number of samples in one record."""
 
 LONGEST_INTERVAL_MS = 60_000.0
 """Longest time between two samples of a batch."""
 
 LATEST_TIMESTAMP_MS = 253_402_300_799_999.0
-"""The end of the year 9999; a clock that says more counts in other units."""
+"""The end of the year 9999; a larger number is a time in another unit."""
 
 LONGEST_DEVICE_ID = 255
 """Bytes of UTF-8."""
 
 LARGEST_ACCELERATION = 160.0
-"""In g and either direction; no motion sensor measures more than a tenth of it on a body."""
+"""In g, in either direction; sensors on a body measure less than a tenth of it."""
 
 LARGEST_ROTATION = 350.0
-"""In rad/s and either direction, 20,000 degrees a second."""
+"""In rad/s, in either direction: 20,000 degrees a second."""
 
 CONTENT_TYPE = "content-type"
-"""The record header that names the format; the last one counts, none means JSON."""
+"""The record header that names the format. The last one counts; without it, JSON."""
 
 
 class Format(StrEnum):
-    """How a reading is written."""
+    """Encoding of a reading."""
 
     JSON = "json"
     MSGPACK = "msgpack"
@@ -53,7 +53,7 @@ CONTENT_TYPES = {
 
 
 class Record(Protocol):
-    """What is needed of a Kafka record; aiokafka's `ConsumerRecord` is one."""
+    """The parts of a Kafka record that are used; aiokafka's `ConsumerRecord` is one."""
 
     @property
     def key(self) -> bytes | None:
@@ -65,7 +65,7 @@ class Record(Protocol):
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """In the order they were added; Kafka allows a name twice and a value of null."""
+        """In their order; Kafka allows a name to occur twice, and a value of null."""
 
     @property
     def timestamp(self) -> int:
@@ -80,7 +80,7 @@ Axes = tuple[float, float, float]
 
 
 class Sample(msgspec.Struct, gc=False):
-    """One sample, as JSON and MessagePack have it."""
+    """One sample in JSON or MessagePack."""
 
     device_id: str
     timestamp: float
@@ -94,8 +94,8 @@ class Sample(msgspec.Struct, gc=False):
     count: ClassVar[int] = 1
 
 
-class Batch(msgspec.Struct, gc=False):
-    """Consecutive samples, as JSON and MessagePack have them; the first is at `timestamp`."""
+class SampleBatch(msgspec.Struct, gc=False):
+    """Consecutive samples in JSON or MessagePack; the first one is at `timestamp`."""
 
     device_id: str
     timestamp: float
@@ -105,45 +105,45 @@ class Batch(msgspec.Struct, gc=False):
 
     @property
     def count(self) -> int:
-        """Samples in the batch, once acc and gyro are known to agree."""
+        """Samples in the batch; the caller has checked that acc and gyro have the same length."""
         return len(self.acc)
 
 
 class RejectReason(StrEnum):
-    """Why a record was refused; of several faults the first one in this order.
+    """Why a record was rejected. A record with several faults has the first one in this order.
 
-    Except that only a reading that is otherwise well-formed can disagree with its key.
+    There is one exception: a key is compared with the reading after the schema was checked.
     """
 
     TOMBSTONE = "tombstone"
-    """The record has no value: nothing was read, and nothing is deleted."""
+    """The record has no value. It does not delete anything."""
     KEY = "key"
     """The key is missing, empty, too long, not UTF-8, or not the `device_id` of the reading."""
     CONTENT_TYPE = "content_type"
     """The `content-type` header names no known format."""
     MALFORMED = "malformed"
-    """The value is not what its format calls well-formed: cut short, trailing bytes, not JSON."""
+    """The value is not well-formed in its format: cut short, trailing bytes, not JSON."""
     SCHEMA = "schema"
     """Well-formed, but a field is missing or has the wrong type, shape, length or interval."""
     TIMESTAMP = "timestamp"
     """The time is negative, after the year 9999, or not a number."""
     VALUE = "value"
-    """A sample is not a number, infinite, or more than a body can do to a sensor."""
+    """A sample is not a number, infinite, or larger than a body can cause."""
     FUTURE = "future"
-    """The last sample is further ahead of the record's own timestamp than clocks may differ."""
+    """The last sample is further ahead of the record's Kafka timestamp than the settings allow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that was refused, whole."""
+    """A record that was rejected as a whole."""
 
     record: int
     """Index into the records given to `decode`."""
     reason: RejectReason
     detail: str
-    """For people: what exactly was wrong, and where."""
+    """For people: what is wrong, and where."""
     samples: int
-    """How many samples were lost; 1 when nobody can know."""
+    """Number of samples lost; 1 if it cannot be known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,8 +164,8 @@ class Decoded:
     """The records that have no samples here, in their order."""
 
 
-class Rejection(Exception):  # noqa: N818 - a verdict on a record, not an error of the program
-    """Raised while reading one record; `decode` turns it into a `Reject`."""
+class Rejection(Exception):  # noqa: N818 - about a record, not an error of the program
+    """Raised while one record is read; `decode` makes a `Reject` of it."""
 
     def __init__(self, reason: RejectReason, detail: str, samples: int = 1) -> None:
         super().__init__(detail)

@@ -1,4 +1,4 @@
-"""The records of a fetch, column by column, without a Python object for each."""
+"""The records of a fetch as columns, without a Python object for each record."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from streamer.contracts.readings import Record
 Headers = list[tuple[str, bytes | None]]
 
 OFFSET, TIMESTAMP, KEY, KEY_END, VALUE, VALUE_END, HEADERS, HEADERS_END = range(8)
-"""Columns of the table; a key or value of null ends before it begins."""
+"""Columns of the table; the end of a null key or value is less than its begin."""
 
 COLUMNS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class OneRecord:
-    """A single record, as `streamer.contracts.readings.Record` wants it."""
+    """A single record, see `streamer.contracts.readings.Record`."""
 
     key: bytes | None
     value: bytes | None
@@ -33,9 +33,9 @@ class Records(Sequence[Record]):
     """Records of one partition, in order.
 
     Attributes:
-        buffer: their keys, values and headers, headers in Kafka's encoding.
-        table: (n, 8) offset and Kafka timestamp in milliseconds, then where key, value and headers
-            begin and end in the buffer.
+        buffer: keys, values and headers; the headers are in Kafka's encoding.
+        table: (n, 8) offset, Kafka timestamp in milliseconds, then begin and end in the buffer of
+            key, value and headers.
     """
 
     buffer: bytes
@@ -71,31 +71,31 @@ class Records(Sequence[Record]):
         )
 
     def contents(self) -> Iterator[tuple[bytes | None, bytes | None, Headers]]:
-        """Key, value and headers of each, sooner than by asking for one record after the other."""
+        """Yield key, value and headers of each record; faster than indexing one by one."""
         buffer = self.buffer
         for key, key_end, value, value_end, headers, end in self.table[:, KEY:].tolist():
             yield (
                 buffer[key:key_end] if key <= key_end else None,
                 buffer[value:value_end] if value <= value_end else None,
-                # One byte says that there are none.
+                # A record without headers has one byte here.
                 _headers(buffer[headers:end]) if end - headers > 1 else [],
             )
 
     def since(self, offset: int) -> "Records":
-        """Those from an offset on."""
+        """Return the records from an offset on."""
         return self[int(np.searchsorted(self.offset, offset)) :]
 
     def before(self, offset: int) -> "Records":
-        """Those before an offset."""
+        """Return the records before an offset."""
         return self[: int(np.searchsorted(self.offset, offset))]
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> "Records":
-        """Put single records into columns."""
+        """Make columns of single records."""
         buffer, rows = bytearray(), []
         for record in records:
             row = [record.offset, record.timestamp]
-            for part in (record.key, record.value, encoded_headers(record.headers)):
+            for part in (record.key, record.value, encode_headers(record.headers)):
                 row += [len(buffer), len(buffer) + (-1 if part is None else len(part))]
                 buffer += part or b""
             rows.append(row)
@@ -103,7 +103,7 @@ class Records(Sequence[Record]):
 
     @classmethod
     def joined(cls, parts: Sequence["Records"]) -> "Records":
-        """All records of these, one after the other."""
+        """Return all records of the parts, in their order."""
         if len(parts) == 1:
             return parts[0]
         tables, start = [], 0
@@ -129,8 +129,8 @@ def _headers(encoded: bytes) -> Headers:
     return headers
 
 
-def encoded_headers(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
-    """Headers in Kafka's encoding."""
+def encode_headers(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
+    """Return headers in Kafka's encoding."""
     encoded = _zigzag(len(headers))
     for name, value in headers:
         key = name.encode()
@@ -140,7 +140,7 @@ def encoded_headers(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
 
 
 def _varint(buffer: bytes, at: int) -> tuple[int, int]:
-    """A number in Kafka's zigzag encoding, and where the next one begins."""
+    """Return the number in Kafka's zigzag encoding at an index, and the index after it."""
     raw = shift = 0
     while True:
         byte = buffer[at]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from streamer.contracts.activities import is_movement, movement
+from streamer.contracts.activities import is_movement, name_movement
 
 PUBLIC_NAMES = {
     1: "WALKING",
@@ -29,7 +29,7 @@ def activity_named(label: str) -> str:
     before, to, after = name.partition("_to_")
     if not to:
         return name
-    return movement(_POSTURES.get(before, before), _POSTURES.get(after, after))
+    return name_movement(_POSTURES.get(before, before), _POSTURES.get(after, after))
 
 
 _KNOWN = {activity_named(label): label for label in PUBLIC_NAMES.values()}

@@ -1,1 +1,1 @@
-"""Simulated devices: synthetic people and recordings, published as phones would publish them."""
+"""Synthetic people and recordings, published to Kafka like the readings of phones."""

@@ -1,6 +1,6 @@
-"""What goes wrong between a sensor and Kafka, on demand; the same seed makes the same faults.
+"""Simulated faults between a sensor and Kafka; the same seed makes the same faults.
 
-Jitter happens to samples. The rest happens to records::
+Jitter changes the times of samples. All other faults concern records::
 
     taken    1  2  3  4  5  6  7  8  9
     sent     1  2     4  5  3     7  8  ?  7  9
@@ -22,30 +22,30 @@ import numpy as np
 from streamer.arrays import Floats, Ints
 from streamer.contracts import f32
 from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Format
-from streamer.devices.publisher import Message
+from streamer.devices.publisher import OutgoingRecord
 
 INTERVAL_US: Final = 20_000
 
 _JITTER_LIMIT_US: Final = INTERVAL_US // 2 - 1000
-"""Samples keep their order."""
+"""A limit that keeps the samples in order."""
 
 _GAP_SAMPLES: Final = (1.0, 250.0)
-"""The shortest and the longest gap, log-uniformly: some that are filled, some that are not."""
+"""The shortest and the longest gap, log-uniform: some are filled later, some are not."""
 _MEAN_GAP: Final = float(np.diff(_GAP_SAMPLES)[0] / np.diff(np.log(_GAP_SAMPLES))[0])
 
 _DELAY_US: Final = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Faults:
-    """How much goes wrong.
+class SensorFaults:
+    """How many faults there are.
 
     Attributes:
-        jitter_ms: standard deviation of the time at which a sample is taken; at most 9 ms off.
+        jitter_ms: standard deviation of the time of a sample; the deviation is at most 9 ms.
         gap: share of samples lost, in gaps of one sample to five seconds.
-        late: share of records that are held back, for up to two seconds, while others overtake.
+        late: share of records that are sent up to two seconds later, after newer ones.
         duplicate: share of records that are sent again within two seconds.
-        bad: malformed records, as a share of the good ones, which are sent all the same.
+        bad: number of additional malformed records, as a share of the good ones.
     """
 
     jitter_ms: float = 0
@@ -65,37 +65,37 @@ class Samples(NamedTuple):
 
 
 class Fate(StrEnum):
-    """What becomes of a record."""
+    """What happens to a record."""
 
     NORMAL = "on time"
     LATE = "late"
     DUPLICATE = "duplicate"
     BAD = "malformed"
     LOST = "lost"
-    """It is not sent, only counted."""
+    """The record is counted, but not sent."""
 
 
 class Due(NamedTuple):
-    """A record, and when its device sends it."""
+    """A record, and the time at which its device sends it."""
 
     time_us: int
-    message: Message
+    message: OutgoingRecord
     fate: Fate = Fate.NORMAL
 
 
-def jittered(
+def add_jitter(
     stream: Iterable[Samples], jitter_ms: float, batch: int, rng: np.random.Generator
 ) -> Iterator[Samples]:
-    """Take samples at irregular times instead, and say so.
+    """Yield the samples at irregular times, with these times.
 
-    Values are interpolated: they are what the sensor would have said then. The samples of one
-    record, ``batch`` of them, are all off by the same time, for a record can say no more.
+    Values are interpolated at the new times. All ``batch`` samples of a record deviate by the same
+    time, because a record has one timestamp and one interval.
 
     Args:
         stream: regular; each part but the last has a multiple of ``batch`` samples.
         jitter_ms: standard deviation.
         batch: samples in a record.
-        rng: makes the times.
+        rng: chooses the times.
     """
     nothing = Samples(np.empty(0, np.int64), np.empty((0, 6)))
     before = nothing
@@ -111,16 +111,18 @@ def jittered(
         before = here
 
 
-def disturbed(records: Iterable[Due], faults: Faults, rng: np.random.Generator) -> Iterator[Due]:
-    """Lose, delay, repeat and spoil records of one device.
+def disturb(
+    records: Iterable[Due], faults: SensorFaults, rng: np.random.Generator
+) -> Iterator[Due]:
+    """Lose, delay, repeat and damage records of one device.
 
     Args:
         records: in order of time.
-        faults: how many.
-        rng: decides which.
+        faults: how many there are.
+        rng: chooses the records.
 
     Returns:
-        In order of time too. A record is at most one of late and lost.
+        Yields the records in order of time. No record is both late and lost.
     """
     kinds = list(SPOILERS)
     held: list[Due] = []
@@ -138,32 +140,32 @@ def disturbed(records: Iterable[Due], faults: Faults, rng: np.random.Generator) 
             yield record._replace(fate=Fate.LOST)
             continue
         if late < faults.late:
-            insort(held, _held_back(record, Fate.LATE, rng), key=attrgetter("time_us"))
+            insort(held, _hold_back(record, Fate.LATE, rng), key=attrgetter("time_us"))
         else:
             yield record
         if duplicate < faults.duplicate:
-            insort(held, _held_back(record, Fate.DUPLICATE, rng), key=attrgetter("time_us"))
+            insort(held, _hold_back(record, Fate.DUPLICATE, rng), key=attrgetter("time_us"))
         if bad < faults.bad:
-            yield spoilt(record, kinds[rng.integers(len(kinds))])
-    # A phone that is switched off sends what it still has.
+            yield spoil_record(record, kinds[rng.integers(len(kinds))])
+    # At its end a device sends what it has held back.
     for record in held:
         yield record._replace(time_us=now_us)
 
 
-def _held_back(record: Due, fate: Fate, rng: np.random.Generator) -> Due:
-    # At least until the next one but one.
+def _hold_back(record: Due, fate: Fate, rng: np.random.Generator) -> Due:
+    # Longer than two records, so that others overtake it.
     delay_us = 2 * record.message.samples * INTERVAL_US + int(rng.integers(_DELAY_US))
     return Due(record.time_us + delay_us, record.message, fate)
 
 
-def spoilt(record: Due, kind: str) -> Due:
-    """Make a bad record of a good one, in one of the ways of `SPOILERS`."""
+def spoil_record(record: Due, kind: str) -> Due:
+    """Return a bad record made of a good one, in one of the ways of `SPOILERS`."""
     message = SPOILERS[kind](record.message, record.time_us / 1000)
     return Due(record.time_us, message._replace(samples=0), Fate.BAD)
 
 
-Spoiler = Callable[[Message, float], Message]
-"""Takes a message and a time that it could be of, in ms since the epoch."""
+Spoiler = Callable[[OutgoingRecord, float], OutgoingRecord]
+"""Receives a record and a valid time for it, in ms since the epoch; returns a bad record."""
 
 
 def _with(**changes: Any) -> Spoiler:
@@ -171,9 +173,9 @@ def _with(**changes: Any) -> Spoiler:
 
 
 def _json(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Spoiler:
-    """JSON that is well-formed, but does not say what it should."""
+    """Return a spoiler that writes well-formed JSON with changed fields."""
 
-    def spoil(message: Message, time_ms: float) -> Message:
+    def spoil(message: OutgoingRecord, time_ms: float) -> OutgoingRecord:
         assert message.key is not None
         reading = {
             "device_id": message.key.decode(),
@@ -186,12 +188,12 @@ def _json(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Spoiler:
     return spoil
 
 
-def _cut_short(message: Message, _: float) -> Message:
+def _cut_short(message: OutgoingRecord, _: float) -> OutgoingRecord:
     assert message.value is not None
     return message._replace(value=message.value[:-5])
 
 
-def _not_a_number(message: Message, time_ms: float) -> Message:
+def _not_a_number(message: OutgoingRecord, time_ms: float) -> OutgoingRecord:
     return message._replace(
         value=f32.pack(time_ms, 0, np.full((1, 6), np.nan)),
         headers=[(CONTENT_TYPE, CONTENT_TYPES[Format.F32])],
@@ -217,4 +219,4 @@ SPOILERS: Final[dict[str, Spoiler]] = {
     "acceleration in mm/s2": _json(lambda _: {"acc": [0.0, 0.0, 9806.65]}),
     "not a number": _not_a_number,
 }
-"""Ways in which a record can be useless, by name: each reason for a reject is among them."""
+"""Ways to make a record bad, by name; every reason to reject a record occurs."""

@@ -1,4 +1,4 @@
-"""What a phone at the waist feels while somebody does something, as one table.
+"""What a phone at the waist measures during each activity, as one table.
 
 Gravity, harmonics and their phases, and tremor are rounded averages over the people of the public
 UCI HAR recordings; heel strikes, sway and the variety of people are set by hand so that windows
@@ -9,6 +9,8 @@ when one stands.
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from streamer.contracts.readings import Axes
 
 
 class Activity(StrEnum):
@@ -22,9 +24,8 @@ class Activity(StrEnum):
     LAYING = "laying"
 
 
-Axes = tuple[float, float, float]
 Harmonics = tuple[float, float, float, float, float]
-"""At the frequency of the stride, which is two steps, and at 2, 3, 4 and 6 times it."""
+"""Amplitudes at the frequency of the stride (two steps) and at 2, 3, 4 and 6 times it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class Gait:
         step_hz: the slowest and the fastest natural cadence.
         acc: amplitudes in x, y and z.
         lag: phases in x, y and z, in rad, of the harmonics that are the same for both feet: at
-            2, 4 and 6 times the stride. The others are a matter of the person.
-        gyro: amplitudes about x, y and z; phases are a matter of the person.
+            2, 4 and 6 times the stride. The others depend on the person.
+        gyro: amplitudes about x, y and z; the phases depend on the person.
         heel: the shock of a heel strike: acceleration x y z, rotation x y z.
     """
 
@@ -52,13 +53,13 @@ class Motion:
     """An activity.
 
     Attributes:
-        gravity: where it points, about a unit vector.
+        gravity: its direction, approximately a unit vector.
         sway: standard deviation of the direction over time, in rad.
-        tremor_acc: standard deviation of what is neither sway nor gait, x y z.
-        tremor_gyro: the same of the rotation.
-        seconds: the shortest and the longest time one goes on with it.
+        tremor_acc: standard deviation of acceleration apart from sway and gait, x y z.
+        tremor_gyro: the same for rotation.
+        seconds: the shortest and the longest duration.
         variety: standard deviation of `gravity` between people, beyond how they wear the phone.
-        gait: unless one is still.
+        gait: None if the person does not walk.
     """
 
     gravity: Axes
@@ -172,7 +173,7 @@ REACHABLE: Final = {
     _A.STANDING: (_A.WALKING, _A.WALKING_UPSTAIRS, _A.WALKING_DOWNSTAIRS, _A.SITTING, _A.LAYING),
     _A.LAYING: (_A.SITTING, _A.STANDING),
 }
-"""What a body can do next."""
+"""The activities that can follow each activity."""
 
 POSTURE_CHANGES: Final = {
     (_A.STANDING, _A.SITTING): 7,
@@ -182,17 +183,17 @@ POSTURE_CHANGES: Final = {
     (_A.STANDING, _A.LAYING): 11,
     (_A.LAYING, _A.STANDING): 12,
 }
-"""Movements that the public data set tells apart, with its numbers; 1 to 6 are the activities."""
+"""The movements of the public data set with their numbers; 1 to 6 are the activities."""
 
 RISING_LEAN: Final = (0.0, -0.45, -0.10)
-"""How far the direction of gravity swings out while somebody sits down or stands up."""
+"""Change of the direction of gravity while a person sits down or stands up."""
 LYING_LEAN: Final = (0.0, 0.15, -0.12)
-"""The same while somebody lies down or gets up from there: by the side."""
+"""The same while a person lies down or gets up from there."""
 LEAN_VARIETY: Final = 0.12
-"""Standard deviation of both from one time to the next."""
+"""Standard deviation of both between repetitions."""
 STIR: Final = 0.06
-"""Unrest in the middle of a movement, in g."""
+"""Irregular acceleration in the middle of a movement, in g."""
 WOBBLE: Final = 0.04
-"""The same of the direction of gravity, about a unit vector."""
+"""The same for the direction of gravity, relative to a unit vector."""
 TWIST: Final = 0.8
 """Standard deviation of the rotation about the trunk, in rad/s."""

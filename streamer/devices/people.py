@@ -1,12 +1,12 @@
-"""Synthetic people: what a phone at the waist would measure, and what its owner really does.
+"""Synthetic people: the samples of a phone at the waist, and the true activity of its owner.
 
-A person goes from one activity to the next that a body can reach from there, through a movement::
+A person goes from one activity to a possible next one through a movement::
 
     activity   standing ~~~~ sitting ~~~~~~ laying ~~~~~ sitting ~~~ standing ~ walking
     truth      5        7    4       9      6      10    4       8   5        0 1
 
-During a movement everything - direction of gravity, sway, tremor, gait - passes smoothly from one
-activity's to the other's. To go on with an activity is to move from it to itself.
+During a movement the direction of gravity, sway, tremor and gait change smoothly from the values of
+one activity to those of the other. Continuing an activity is a movement from it to itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ _GAIT_CHANGE_S: Final = (0.8, 1.6)
 
 _HARMONICS: Final = np.array([1, 2, 3, 4, 6])
 _OF_THE_STEP: Final = [1, 3, 4]
-"""Those that are the same for both feet."""
+"""Indices of the harmonics that are the same for both feet."""
 
 _RINGS_A_STEP: Final = 5
 _RINGING_ENDS: Final = 9.0
@@ -45,20 +45,20 @@ _RINGING_ENDS: Final = 9.0
 _SENSOR_NOISE: Final = np.array([0.003] * 3 + [0.004] * 3)
 
 _DIGITS: Final = 4
-"""Finer than any phone's sensors are."""
+"""Decimals of a sample; phones have fewer."""
 
 
 def _unit_variance(*filters: Floats) -> Floats:
-    """Chain filters (sections, 6) so that white noise of variance 1 leaves with variance 1."""
+    """Chain filters, (sections, 6), so that they keep a variance of 1 of white noise."""
     sections = np.concatenate(filters)
     response = signal.sosfilt(sections, signal.unit_impulse(200 * RATE_HZ))
     sections[0, :3] /= np.sqrt(np.square(response).sum())
     return sections
 
 
-# Nobody walks like a clock: cadence and strength wander over ten seconds.
+# Cadence and strength change over ten seconds.
 _MOOD: Final = _unit_variance(signal.butter(1, 0.1, fs=RATE_HZ, output="sos"))
-# Balance is lost over seconds and regained within one.
+# The body sways over seconds and corrects itself within one.
 _SWAY: Final = _unit_variance(
     signal.butter(1, 0.05, fs=RATE_HZ, output="sos"),
     signal.butter(2, 1.2, fs=RATE_HZ, output="sos"),
@@ -67,7 +67,7 @@ _TREMOR: Final = _unit_variance(signal.butter(1, (0.5, 3.0), "band", fs=RATE_HZ,
 
 
 class Person:
-    """Somebody with a phone; the same seed is the same person living the same day."""
+    """A person with a phone; the same seed gives the same person and the same day."""
 
     def __init__(self, seed: int | Sequence[int]) -> None:
         self._rng = rng = np.random.default_rng(seed)
@@ -75,7 +75,7 @@ class Person:
         self._sway = _Noise(rng, _SWAY, 3)
         self._tremor = _Noise(rng, _TREMOR, 6)
 
-        # How the phone sits at the waist is the same for all that is done upright.
+        # The position of the phone is the same for all upright activities.
         mount = rng.normal(0, (0.03, 0.07, 0.10))
         self._gravity: dict[Activity, Floats] = {}
         for activity, motion in MOTIONS.items():
@@ -84,7 +84,7 @@ class Person:
             self._gravity[activity] = direction / np.linalg.norm(direction)
         self._scale_error = rng.uniform(1.01, 1.03)
 
-        # One sets out, and stops, in the cadence of walking.
+        # A person begins and ends every gait in the cadence of walking.
         tempo, walking = rng.uniform(), MOTIONS[Activity.WALKING].gait
         assert walking is not None
         self._step_hz = {
@@ -105,7 +105,7 @@ class Person:
         self._truth = np.empty(0, np.int64)
 
     def take(self, n: int) -> tuple[Floats, Ints]:
-        """The next n samples and what is true of them, the same however they are taken.
+        """Return the next n samples and their true activities; they do not depend on n.
 
         Returns:
             (n, 6) acceleration x y z in g and rotation x y z in rad/s, at 50 Hz; and (n,)
@@ -131,11 +131,11 @@ class Person:
             yield self._move(there, _POSTURE_CHANGE_S if change else _GAIT_CHANGE_S), change
 
     def _move(self, there: Activity, seconds: tuple[float, float]) -> Floats:
-        """Pass from the present activity to the next one within so many seconds: (n, 6)."""
+        """Return the samples (n, 6) of a movement to the next activity, of so many seconds."""
         here, self._activity = self._activity, there
         n = round(self._rng.uniform(*seconds) * RATE_HZ)
         progress = np.arange(1, n + 1)[:, None] / n
-        # The path of least jerk, which is how people move.
+        # The path of least jerk: people move like that.
         arrived = progress**3 * (10 - 15 * progress + 6 * progress**2)
         leaving = 1 - arrived
 
@@ -149,8 +149,7 @@ class Person:
         direction = leaving * self._gravity[here] + arrived * self._gravity[there]
         samples: Floats = self._restlessness * tremor
         if (here, there) in POSTURE_CHANGES:
-            # The trunk leans forward, or aside, and back again, and twists; the body is pushed,
-            # carried and caught.
+            # The trunk leans forward or aside, returns and twists; the body is moved and stopped.
             effort = 16 * (progress * (1 - progress)) ** 2
             lean = LYING_LEAN if Activity.LAYING in (here, there) else RISING_LEAN
             direction = direction + effort * self._rng.normal(lean, LEAN_VARIETY)
@@ -168,14 +167,14 @@ class Person:
         return samples.round(_DIGITS)
 
     def _turn(self, upwards: Floats) -> Floats:
-        """What gravity in these directions (n, 3), and turning to each, does to the sensors."""
+        """Return the part of gravity in directions (n, 3), and of turning to them, (n, 6)."""
         direction = upwards / np.linalg.norm(upwards, axis=1, keepdims=True)
         change = np.diff(direction, axis=0, prepend=self._direction[None]) * RATE_HZ
         self._direction = direction[-1]
         return np.concatenate([self._scale_error * direction, np.cross(change, direction)], axis=1)
 
     def _walk(self, shares: dict[Activity, Floats]) -> Floats:
-        """What the gaits among some activities, each in its share (n, 1), do to the sensors."""
+        """Return what the sensors (n, 6) measure of the gaits of activities with shares (n, 1)."""
         parts = [share * self._step_hz[activity] for activity, share in shares.items()]
         step_hz: Floats = np.sum(parts, axis=0)
         tempo, strength = self._mood.take(len(step_hz)).T[..., None]
@@ -188,7 +187,7 @@ class Person:
         return samples
 
     def _gait(self, gait: Gait, strides: Floats) -> Floats:
-        """What a gait adds after so many strides (n,): (n, 6)."""
+        """Return what a gait adds to the samples, (n, 6), after so many strides (n,)."""
         lag = self._lag.copy()
         lag[:3, _OF_THE_STEP] += gait.lag
         phase = 2 * np.pi * np.multiply.outer(strides, _HARMONICS)
@@ -200,7 +199,7 @@ class Person:
 
 
 class _Noise:
-    """Endless noise of unit variance, the same however it is taken."""
+    """Infinite noise of unit variance; it does not depend on how it is divided."""
 
     def __init__(self, rng: np.random.Generator, sections: Floats, channels: int) -> None:
         self._rng = rng
@@ -209,7 +208,7 @@ class _Noise:
         self.take(20 * RATE_HZ)
 
     def take(self, n: int) -> Floats:
-        """The next n samples: (n, channels)."""
+        """Return the next n samples, (n, channels)."""
         white = self._rng.standard_normal((self._state.shape[1], n))
         noise, self._state = signal.sosfilt(self._sections, white, zi=self._state)
         taken: Floats = noise.T

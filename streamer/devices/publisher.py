@@ -1,4 +1,4 @@
-"""Publishes what many devices send, in the order of time, at any speed that the clock allows."""
+"""Publishes the records of many devices in the order of time, at a chosen speed."""
 
 import asyncio
 import signal
@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError as AIOKafkaError
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
-from streamer.contracts.encode import Headers
+from streamer.contracts.records import Headers
 from streamer.errors import KafkaError
 from streamer.kafka.client import client_options, connect
 from streamer.settings import Settings
@@ -21,14 +21,14 @@ from streamer.settings import Settings
 PATIENCE_S = 10
 _TURN_S = 0.02
 _LONGEST_TURN_MS = 1000
-"""So many readings of one device at a time, at most, when there are more to send than time."""
+"""Longest time of readings that one turn sends, when publishing is behind."""
 
 _BATCH_BYTES = 512 * 1024
 _REQUEST_BYTES = 16 * 1024 * 1024
 
 
-class Message(NamedTuple):
-    """A record to publish, and how many samples a reader gets out of it."""
+class OutgoingRecord(NamedTuple):
+    """A record to publish, and the number of samples that a reader gets out of it."""
 
     key: bytes | None
     value: bytes | None
@@ -37,23 +37,22 @@ class Message(NamedTuple):
 
 
 class Device(Protocol):
-    """Who sends."""
+    """A source of records."""
 
-    def until(self, time_ms: float) -> Sequence[Message]:
-        """What is complete at this time (ms since the epoch) and was not asked for before."""
+    def until(self, time_ms: float) -> Sequence[OutgoingRecord]:
+        """Return the records that are complete at a time (ms since the epoch), each only once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """When readings are taken, and how fast that time passes.
+    """The time of the readings, and how fast it passes.
 
-    It never gets ahead of the clock: no reading is published before it is taken, for the worker
-    would have to refuse it.
+    It is never ahead of the clock: the worker would reject a reading from the future.
 
     Attributes:
         start_ms: of the first reading, since the epoch.
-        end_ms: of the last one; infinite when there is none.
-        speed: of the clock's; infinite for as fast as the broker takes it.
+        end_ms: of the last reading; infinite if there is no end.
+        speed: as a multiple of real time; infinite for as fast as the broker accepts records.
     """
 
     start_ms: float
@@ -61,13 +60,13 @@ class Timeline:
     speed: float
 
     def at(self, elapsed_ms: float) -> float:
-        """How far it has come after so long, elapsed_ms > 0."""
+        """Return the time of the readings after elapsed_ms > 0 of publishing."""
         return min(self.start_ms + elapsed_ms * self.speed, time.time() * 1000, self.end_ms)
 
 
 @dataclass(slots=True)
 class Sent:
-    """What has been published."""
+    """Counts of what was published."""
 
     records: int = 0
     samples: int = 0
@@ -75,7 +74,7 @@ class Sent:
     """Bytes of keys and values."""
     seconds: float = 0.0
 
-    def add(self, messages: Sequence[Message]) -> None:
+    def add(self, messages: Sequence[OutgoingRecord]) -> None:
         """Count messages."""
         self.records += len(messages)
         self.samples += sum(message.samples for message in messages)
@@ -100,13 +99,13 @@ async def publish(
 
     Args:
         settings: where to.
-        devices: who sends.
-        timeline: when.
-        stop: set it to end in order.
-        on_progress: called again and again with what was sent until then.
+        devices: the sources of records.
+        timeline: the time of the readings.
+        stop: set it to stop after the records that were already taken.
+        on_progress: called after each turn with the counts so far.
 
     Returns:
-        What was sent, all of which has arrived.
+        The counts; every record has been acknowledged.
 
     Raises:
         KafkaError: no broker answers, or it does not accept what is sent.
@@ -159,7 +158,7 @@ async def publish(
 
 @contextmanager
 def until_interrupted() -> Iterator[asyncio.Event]:
-    """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C ends the program at once."""
+    """Yield an event that Ctrl-C or SIGTERM sets; a second Ctrl-C ends the program at once."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def interrupt() -> None:
@@ -176,16 +175,17 @@ def until_interrupted() -> Iterator[asyncio.Event]:
 
 
 async def _set_within(event: asyncio.Event, deadline_s: float) -> bool:
-    """Wait for an event until a time of the monotonic clock, which may be over."""
+    """Wait for an event until a time of the monotonic clock; return whether it is set."""
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), max(0.0, deadline_s - time.monotonic()))
     return event.is_set()
 
 
 class _Outbox:
-    """Packs messages into one batch a partition, which is several times as fast as one by one.
+    """Packs records into batches by partition: several times as fast as sending single records.
 
-    A partition has one batch on its way and one being packed: memory is bounded, order is kept.
+    A partition has at most one batch on its way and one that is being filled: memory is bounded,
+    and the order is kept.
     """
 
     def __init__(self, producer: AIOKafkaProducer, topic: str, partitions: set[int]) -> None:
@@ -194,7 +194,7 @@ class _Outbox:
         self._partitions = _Partitions(sorted(partitions))
         self._on_their_way: dict[int, asyncio.Future[Any]] = {}
 
-    async def send(self, messages: Sequence[Message]) -> None:
+    async def send(self, messages: Sequence[OutgoingRecord]) -> None:
         batches: dict[int, Any] = {}
         for key, value, headers, _ in messages:
             partition = self._partitions[key]
@@ -221,7 +221,7 @@ class _Outbox:
 
 
 class _Partitions(dict[bytes | None, int]):
-    """The partition of each key, hashed once a key."""
+    """The partition of each key; every key is hashed once."""
 
     def __init__(self, partitions: list[int]) -> None:
         super().__init__()

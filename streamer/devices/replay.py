@@ -1,4 +1,4 @@
-"""Recordings published as if their phones were sending them now."""
+"""Publishes recordings as if their devices sent them now."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from streamer.contracts.encode import encode
 from streamer.datasets.recordings import Recording, read_recordings
-from streamer.devices.publisher import PATIENCE_S, Message, Sent, publish, until_interrupted
+from streamer.devices.publisher import PATIENCE_S, OutgoingRecord, Sent, publish, until_interrupted
 from streamer.devices.sending import Sending
 from streamer.kafka import topics
 from streamer.settings import Settings
@@ -19,14 +19,14 @@ INTERVAL_MS = 20
 """Between two samples of a recording."""
 
 REPLAY_HEADER = "streamer-replay"
-"""On the first record of every replay of a recording; holds a `ReplayInfo` as JSON."""
+"""Header of the first record of every replay of a recording; holds a `ReplayInfo` as JSON."""
 
 _PAUSE_MS = 2000
-"""Before a recording begins again: longer than any gap that is filled, so the device restarts."""
+"""Pause before a recording repeats; longer than any gap that is filled, so the device restarts."""
 
 
 class ReplayInfo(msgspec.Struct, frozen=True):
-    """When the samples of a recording were taken, according to their readings."""
+    """The times of the samples of a recording, as their readings have them."""
 
     start_ms: float
     samples: int
@@ -34,13 +34,13 @@ class ReplayInfo(msgspec.Struct, frozen=True):
 
 
 class RecordedDevice:
-    """The phone of a recording.
+    """The device of a recording.
 
     Args:
-        recording: what it measured.
+        recording: its samples.
         start_ms: the time of its first sample, since the epoch.
-        sending: how it sends.
-        loop: whether it begins again at its end, for ever.
+        sending: how it publishes.
+        loop: whether the recording repeats without end.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class RecordedDevice:
         self._loop = loop
         self._next = 0
 
-    def until(self, time_ms: float) -> Sequence[Message]:
-        """The records whose samples are all taken by then."""
+    def until(self, time_ms: float) -> Sequence[OutgoingRecord]:
+        """Return the records whose samples are complete at a time; each only once."""
         messages = self._records(time_ms)
         while self._loop and self._next == len(self._samples) and self._start_ms <= time_ms:
             self._start_ms += len(self._samples) * INTERVAL_MS + _PAUSE_MS
@@ -62,7 +62,7 @@ class RecordedDevice:
             messages += self._records(time_ms)
         return messages
 
-    def _records(self, time_ms: float) -> list[Message]:
+    def _records(self, time_ms: float) -> list[OutgoingRecord]:
         size, n = self._sending.batch, len(self._samples)
         taken = min(n, max(0, math.floor((time_ms - self._start_ms) / INTERVAL_MS) + 1))
         complete = n if taken == n else taken // size * size
@@ -70,7 +70,7 @@ class RecordedDevice:
         self._next = max(self._next, complete)
         return messages
 
-    def _record(self, first: int, end: int) -> Message:
+    def _record(self, first: int, end: int) -> OutgoingRecord:
         key, value, headers = encode(
             self._id,
             self._start_ms + first * INTERVAL_MS,
@@ -81,7 +81,7 @@ class RecordedDevice:
         if first == 0:
             info = ReplayInfo(self._start_ms, len(self._samples), INTERVAL_MS)
             headers = [*headers, (REPLAY_HEADER, msgspec.json.encode(info))]
-        return Message(key, value, headers, end - first)
+        return OutgoingRecord(key, value, headers, end - first)
 
 
 async def replay(
@@ -96,12 +96,12 @@ async def replay(
     """Publish the recordings of a folder, until their end or Ctrl-C.
 
     Args:
-        settings: where to.
-        raw_dir: with the recordings.
-        sending: how.
+        settings: where to publish.
+        raw_dir: the folder of recordings.
+        sending: how to publish.
         only: glob pattern of the device ids to publish.
-        loop: whether recordings begin again at their end.
-        console: for the progress.
+        loop: whether recordings repeat without end.
+        console: shows the progress.
 
     Raises:
         DataError: there are no such recordings, or malformed ones.

@@ -1,4 +1,4 @@
-"""How readings are published, whoever they are of."""
+"""Options of publishing readings, for synthetic and for recorded devices."""
 
 import math
 import time
@@ -16,10 +16,10 @@ class Sending:
     """How readings are published.
 
     Attributes:
-        speed: times that of the clock, infinite for as fast as possible.
+        speed: as a multiple of real time; infinite for as fast as possible.
         batch: samples in a record.
         format: of a record.
-        start_ms: time of the first sample, since the epoch; None to choose what fits the speed.
+        start_ms: time of the first sample, since the epoch; None for a start that fits the speed.
     """
 
     speed: float = 1.0
@@ -28,13 +28,13 @@ class Sending:
     start_ms: float | None = None
 
     def timeline(self, length_ms: float) -> Timeline:
-        """Lay out readings over so long (infinite when they never end).
+        """Return the timeline of readings of a length (infinite if they have no end).
 
-        In real time they start now. Faster, they start as long ago as they take, and without an
-        end a day ago: once they have caught up with the clock they go on in real time.
+        In real time the readings start now. Faster readings start in the past, so that they end
+        now; those without an end start a day ago, and go on in real time once they reach the clock.
 
         Raises:
-            DataError: they are to start in the future.
+            DataError: the start is in the future.
         """
         now_ms = math.floor(time.time() * 1000)
         start_ms = self.start_ms
@@ -43,6 +43,6 @@ class Sending:
         if start_ms > now_ms:
             raise DataError(
                 f"the first reading cannot be {(start_ms - now_ms) / 1000:,.0f} s in the future: "
-                "none is published before it is taken; choose an earlier --start"
+                "a reading is published after it is taken; choose an earlier --start"
             )
         return Timeline(start_ms, start_ms + length_ms, self.speed)

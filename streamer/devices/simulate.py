@@ -1,4 +1,4 @@
-"""Synthetic people published as if their phones were sending."""
+"""Publishes synthetic people as if their phones sent the readings."""
 
 import math
 from collections import Counter
@@ -9,9 +9,17 @@ import numpy as np
 from rich.console import Console
 
 from streamer.contracts.encode import encode
-from streamer.devices.faults import INTERVAL_US, Due, Fate, Faults, Samples, disturbed, jittered
+from streamer.devices.faults import (
+    INTERVAL_US,
+    Due,
+    Fate,
+    Samples,
+    SensorFaults,
+    add_jitter,
+    disturb,
+)
 from streamer.devices.people import RATE_HZ, Person
-from streamer.devices.publisher import PATIENCE_S, Message, Sent, publish, until_interrupted
+from streamer.devices.publisher import PATIENCE_S, OutgoingRecord, Sent, publish, until_interrupted
 from streamer.devices.sending import Sending
 from streamer.kafka import topics
 from streamer.settings import Settings
@@ -23,15 +31,15 @@ class SimulatedDevice:
     """The phone of a synthetic person.
 
     Attributes:
-        fates: what became of the records so far.
+        fates: counts of what happened to the records so far.
 
     Args:
         device_id: its name.
         seed: of the person and of the faults.
         start_ms: time of the first sample, since the epoch.
-        samples: how many there are; infinite when they never end.
-        sending: how it sends.
-        faults: what goes wrong.
+        samples: how many there are; infinite for no end.
+        sending: how it publishes.
+        faults: the faults to add.
     """
 
     def __init__(
@@ -41,7 +49,7 @@ class SimulatedDevice:
         start_ms: float,
         samples: float,
         sending: Sending,
-        faults: Faults,
+        faults: SensorFaults,
     ) -> None:
         self.fates: Counter[Fate] = Counter()
         self._id = device_id
@@ -49,12 +57,12 @@ class SimulatedDevice:
         rng = np.random.default_rng([*seed, 1])
         stream = self._measured(Person([*seed, 0]), round(start_ms * 1000), samples)
         if faults.jitter_ms:
-            stream = jittered(stream, faults.jitter_ms, sending.batch, rng)
-        self._records = disturbed(self._written(stream), faults, rng)
+            stream = add_jitter(stream, faults.jitter_ms, sending.batch, rng)
+        self._records = disturb(self._written(stream), faults, rng)
         self._next = next(self._records, None)
 
-    def until(self, time_ms: float) -> Sequence[Message]:
-        """The records that are due by then."""
+    def until(self, time_ms: float) -> Sequence[OutgoingRecord]:
+        """Return the records that are due at a time (ms since the epoch); each only once."""
         messages = []
         while self._next and self._next.time_us <= time_ms * 1000:
             self.fates[self._next.fate] += 1
@@ -64,7 +72,7 @@ class SimulatedDevice:
         return messages
 
     def _measured(self, person: Person, time_us: int, samples: float) -> Iterator[Samples]:
-        """About a second at a time, in whole records."""
+        """Yield about one second of samples at a time, in whole records."""
         length = -(-RATE_HZ // self._sending.batch) * self._sending.batch
         while samples > 0:
             values, _ = person.take(int(min(length, samples)))
@@ -86,12 +94,12 @@ class SimulatedDevice:
                     self._sending.format,
                 )
                 last_us = first_us + (len(part) - 1) * INTERVAL_US
-                yield Due(last_us, Message(*written, len(part)))
+                yield Due(last_us, OutgoingRecord(*written, len(part)))
 
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """What has been published, and what became of the records."""
+    """Counts of what was published, and of what happened to the records."""
 
     sent: Sent
     fates: Counter[Fate]
@@ -108,27 +116,27 @@ async def simulate(
     devices: int,
     duration_s: float,
     seed: int,
-    faults: Faults,
+    faults: SensorFaults,
     console: Console,
 ) -> Simulated:
     """Publish synthetic people as ``phone-001`` and so on, until their end or Ctrl-C.
 
     Args:
-        settings: where to.
-        sending: how.
+        settings: where to publish.
+        sending: how to publish.
         devices: how many.
-        duration_s: of the time of their samples; infinite for no end.
+        duration_s: length of their samples; infinite for no end.
         seed: the same seed makes the same people with the same faults.
-        faults: what goes wrong.
-        console: for the progress.
+        faults: the faults to add.
+        console: shows the progress.
 
     Raises:
-        DataError: the first sample is to be taken in the future.
+        DataError: the start is in the future.
         KafkaError: no broker answers, or it does not accept what is sent.
     """
     await topics.ensure(settings, PATIENCE_S)
     samples = math.inf if duration_s == math.inf else math.ceil(duration_s * RATE_HZ)
-    # One interval more than to the last sample, which jitter may put off.
+    # One interval longer, because jitter may delay the last sample.
     timeline = sending.timeline(samples * _INTERVAL_MS)
     phones = [
         SimulatedDevice(

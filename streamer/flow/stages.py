@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamer.arrays import Floats
-from streamer.contracts.dead_letters import REFUSED, refused_window
+from streamer.contracts.dead_letters import REFUSED, make_window_letter
 from streamer.contracts.decode import decode
 from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import Decoded, Record
@@ -229,7 +229,7 @@ class Stages:
 def _refused(computed: Computed, row: int, words: str) -> DeadLetter:
     """A window that the endpoint does not take."""
     window = computed.windows[row]
-    record = refused_window(
+    record = make_window_letter(
         window.device_id,
         window.start_ms,
         computed.features[row].tolist(),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import RecordMetadata
 
-from streamer.contracts.dead_letters import dead_letter_headers
+from streamer.contracts.dead_letters import make_dead_letter_headers
 from streamer.contracts.events import encode_event
 from streamer.flow.stages import Output
 from streamer.kafka.client import client_options, connect
@@ -108,7 +108,9 @@ class PartitionSink:
             Message(
                 letter.record.key,
                 letter.record.value,
-                dead_letter_headers(letter.record, topic, partition, letter.reason, letter.detail),
+                make_dead_letter_headers(
+                    letter.record, topic, partition, letter.reason, letter.detail
+                ),
             )
             for output in outputs
             for letter in output.dead_letters

@@ -18,7 +18,7 @@ import numpy as np
 
 from streamer.arrays import Floats
 from streamer.compiled import IS_COMPILED, compiled_together
-from streamer.contracts.activities import ends, is_movement, movement
+from streamer.contracts.activities import is_movement, name_movement, split_movement
 
 STAY: Final = 0.8
 """Chance that an activity goes on from one window to the next."""
@@ -118,8 +118,8 @@ def transitions(activities: Sequence[str]) -> Floats:
 
 def _leads_to(here: str, there: str, activities: Sequence[str]) -> bool:
     if is_movement(here):
-        return there == ends(here)[1]
+        return there == split_movement(here)[1]
     if is_movement(there):
-        return here == ends(there)[0]
+        return here == split_movement(there)[0]
     off_ones_feet = {here, there} & _WALKS and {here, there} & _OFF_ONES_FEET
-    return not off_ones_feet and movement(here, there) not in activities
+    return not off_ones_feet and name_movement(here, there) not in activities

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from streamer.arrays import Floats
-from streamer.contracts.activities import checked
+from streamer.contracts.activities import check_activity_names
 from streamer.contracts.events import FeatureSetVersion
 from streamer.errors import ModelError
 from streamer.features import NAMES, UCI_HAR
@@ -109,7 +109,7 @@ def parse_card(content: bytes) -> ModelCard:
     if len(card.activities) != classes:
         raise ModelError(f"{classes} labels have {len(card.activities)} activities")
     try:
-        checked(card.activities)
+        check_activity_names(card.activities)
     except ValueError as error:
         raise ModelError(str(error)) from None
     if not _is_tree(card.nodes, tuple(range(classes))):

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from numpy.lib import format as npy_format
 
 from streamer.arrays import Floats
-from streamer.contracts.activities import checked as checked_activities
+from streamer.contracts.activities import check_activity_names
 from streamer.model.identity import ModelIdentity
 from streamer.predict.endpoint_protocol import InvalidAnswerError, check_prediction
 from streamer.predict.predictor import Prediction
@@ -84,7 +84,7 @@ def decode(body: bytes, content_type: str, default: ModelIdentity, windows: int)
             if len(ours.labels) != len(ours.activities):
                 raise ValueError("it has not as many labels as activities")
             card = ModelIdentity(
-                ours.model, ours.version, tuple(ours.labels), checked_activities(ours.activities)
+                ours.model, ours.version, tuple(ours.labels), check_activity_names(ours.activities)
             )
             return check_prediction(np.array(ours.scores, np.float64), card, windows)
         rows = _rows(body, kind)

@@ -25,7 +25,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from streamer.contracts.activities import checked
+from streamer.contracts.activities import check_activity_names
 from streamer.errors import SettingsError
 from streamer.settings.sources import ENV_PREFIX, complaint, contradiction, places, read_sources
 from streamer.stream.rules import Rules
@@ -250,7 +250,7 @@ class Settings(BaseSettings):
             raise ValueError(
                 "should be `label=activity,...`, such as `1=walking,7=standing>sitting`"
             )
-        checked([name.strip() for _, _, name in pairs])
+        check_activity_names([name.strip() for _, _, name in pairs])
         if len({label.strip() for label, _, _ in pairs}) < len(pairs):
             raise ValueError("should name each label once")
         return labels

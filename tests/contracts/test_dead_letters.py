@@ -1,6 +1,6 @@
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-from streamer.contracts.dead_letters import dead_letter_headers
+from streamer.contracts.dead_letters import make_dead_letter_headers
 from tests.support.records import SKEW_US, ARecord, decode
 
 REFUSED = ARecord(b"phone-17", b"{", (("trace", b"\x00\xff"), ("empty", None)), offset=1234)
@@ -8,7 +8,7 @@ REFUSED = ARecord(b"phone-17", b"{", (("trace", b"\x00\xff"), ("empty", None)), 
 
 def test_a_dead_letter_keeps_its_headers_and_says_where_it_comes_from_and_why() -> None:
     (reject,) = decode([REFUSED], SKEW_US).rejects
-    headers = dead_letter_headers(REFUSED, "sensor-readings", 3, reject.reason, reject.detail)
+    headers = make_dead_letter_headers(REFUSED, "sensor-readings", 3, reject.reason, reject.detail)
     assert headers == [
         ("trace", b"\x00\xff"),
         ("empty", None),
@@ -21,15 +21,15 @@ def test_a_dead_letter_keeps_its_headers_and_says_where_it_comes_from_and_why() 
 
 
 def test_of_a_dead_letter_that_died_again_the_last_headers_count() -> None:
-    once = dead_letter_headers(REFUSED, "sensor-readings", 3, "malformed", "")
+    once = make_dead_letter_headers(REFUSED, "sensor-readings", 3, "malformed", "")
     again = ARecord(REFUSED.key, REFUSED.value, tuple(once), offset=7)
-    twice = dict(dead_letter_headers(again, "sensor-readings.dlq", 0, "malformed", ""))
+    twice = dict(make_dead_letter_headers(again, "sensor-readings.dlq", 0, "malformed", ""))
     assert twice["streamer-origin-topic"] == b"sensor-readings.dlq"
     assert twice["streamer-origin-offset"] == b"7"
 
 
 def test_the_headers_survive_kafkas_record_format() -> None:
-    headers = dead_letter_headers(REFUSED, "sensor-readings", 3, "value", "±160 g")
+    headers = make_dead_letter_headers(REFUSED, "sensor-readings", 3, "value", "±160 g")
     builder = DefaultRecordBatchBuilder(
         magic=2,
         compression_type=0,

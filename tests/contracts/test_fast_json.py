@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from streamer.compiled import IS_COMPILED
 from streamer.contracts import decode as decoding
-from streamer.contracts.decimals import POWERS, UNUSUAL, read_number
-from streamer.contracts.fast_json import read_usual
+from streamer.contracts.decimals import NOT_FAST, POWERS, read_number
+from streamer.contracts.fast_json import read_fast
 from streamer.contracts.readings import Decoded, Format
 from streamer.contracts.records import Records
 from tests.support.records import NOW_MS, SKEW_US, ARecord, Bad, Good, bad, fields, good, record
@@ -27,7 +27,7 @@ def read(text: str) -> float | None:
     """The number, if the compiled reader reads all of it."""
     buffer = np.frombuffer(text.encode(), np.uint8)
     end, number = read_number(buffer, 0, len(buffer), POWERS)
-    assert end in (UNUSUAL, *range(1, len(buffer) + 1))
+    assert end in (NOT_FAST, *range(1, len(buffer) + 1))
     return number if end == len(buffer) else None
 
 
@@ -80,10 +80,10 @@ def test_what_encoders_write_is_usual(form: Format, samples: int) -> None:
     one = loose = record("phone-17", NOW_MS + 0.25, interval, values, form)
     if form is Format.JSON:
         loose = ARecord(one.key, json.dumps(json.loads(one.value or b""), indent=1).encode())
-    usual = read_usual(Records.of([one, loose, one]))
-    assert usual.record.tolist() == [0, 1, 2]
-    assert usual.key.tolist() == [0, 0, 0]
-    np.testing.assert_array_equal(usual.values, np.concatenate([values] * 3))
+    fast = read_fast(Records.of([one, loose, one]))
+    assert fast.record.tolist() == [0, 1, 2]
+    assert fast.key.tolist() == [0, 0, 0]
+    np.testing.assert_array_equal(fast.values, np.concatenate([values] * 3))
 
 
 @st.composite

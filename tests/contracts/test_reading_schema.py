@@ -16,8 +16,8 @@ from streamer.contracts.readings import (
     LATEST_TIMESTAMP_MS,
     LONGEST_DEVICE_ID,
     LONGEST_INTERVAL_MS,
-    Batch,
     Sample,
+    SampleBatch,
 )
 from tests.support.records import NOW_MS, ARecord, decode
 
@@ -105,8 +105,8 @@ def test_the_schema_is_one_and_its_examples_are_readings() -> None:
         assert _accepted(reading, json.dumps(reading).encode())
 
 
-@given(st.from_type(Sample) | st.from_type(Batch))
-def test_whatever_the_types_allow_is_judged_alike(reading: Sample | Batch) -> None:
+@given(st.from_type(Sample) | st.from_type(SampleBatch))
+def test_whatever_the_types_allow_is_judged_alike(reading: Sample | SampleBatch) -> None:
     value = msgspec.json.encode(reading)
     plain = json.loads(value)
     valid = VALIDATOR.is_valid(plain) and not _lengths_differ(plain)

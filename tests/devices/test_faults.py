@@ -13,26 +13,28 @@ from streamer.devices.faults import (
     SPOILERS,
     Due,
     Fate,
-    Faults,
     Samples,
-    disturbed,
-    jittered,
-    spoilt,
+    SensorFaults,
+    add_jitter,
+    disturb,
+    spoil_record,
 )
-from streamer.devices.publisher import Message
+from streamer.devices.publisher import OutgoingRecord
 from tests.support.records import NOW_MS, SKEW_US, ARecord, decode
 
-EVERYTHING = Faults(gap=0.05, late=0.05, duplicate=0.05, bad=0.05)
+EVERYTHING = SensorFaults(gap=0.05, late=0.05, duplicate=0.05, bad=0.05)
 
 
 def records(n: int, batch: int = 1) -> list[Due]:
     """One after the other, numbered in their values."""
     step_us = batch * INTERVAL_US
-    return [Due(i * step_us, Message(b"phone-1", b"%d" % i, [], batch)) for i in range(1, n + 1)]
+    return [
+        Due(i * step_us, OutgoingRecord(b"phone-1", b"%d" % i, [], batch)) for i in range(1, n + 1)
+    ]
 
 
-def made(faults: Faults, n: int = 20_000, batch: int = 1, seed: int = 0) -> list[Due]:
-    return list(disturbed(records(n, batch), faults, np.random.default_rng(seed)))
+def made(faults: SensorFaults, n: int = 20_000, batch: int = 1, seed: int = 0) -> list[Due]:
+    return list(disturb(records(n, batch), faults, np.random.default_rng(seed)))
 
 
 def number(record: Due) -> int:
@@ -41,7 +43,7 @@ def number(record: Due) -> int:
 
 
 def test_without_faults_nothing_changes() -> None:
-    assert made(Faults(), 500) == records(500)
+    assert made(SensorFaults(), 500) == records(500)
 
 
 def test_the_same_seed_makes_the_same_faults() -> None:
@@ -56,7 +58,7 @@ def test_the_same_seed_makes_the_same_faults() -> None:
 )
 def test_as_much_goes_wrong_as_was_asked_for(fault: str, fate: Fate, rate: float) -> None:
     n = 20_000
-    count = Counter(record.fate for record in made(Faults(**{fault: rate}), n))[fate]
+    count = Counter(record.fate for record in made(SensorFaults(**{fault: rate}), n))[fate]
 
     # Four standard deviations of a binomial.
     assert abs(count - n * rate) < 4 * np.sqrt(n * rate)
@@ -65,14 +67,14 @@ def test_as_much_goes_wrong_as_was_asked_for(fault: str, fate: Fate, rate: float
 @pytest.mark.parametrize("batch", [1, 10])
 def test_the_share_of_samples_lost_is_as_asked_for(batch: int) -> None:
     n, rate = 200_000 // batch, 0.02
-    lost = Counter(record.fate for record in made(Faults(gap=rate), n, batch))[Fate.LOST]
+    lost = Counter(record.fate for record in made(SensorFaults(gap=rate), n, batch))[Fate.LOST]
 
     # A gap in progress takes the whole record, half of one too much on average.
     assert rate * 0.8 < lost / n < rate * (1.2 + batch / 50)
 
 
 def test_gaps_are_of_one_sample_up_to_five_seconds() -> None:
-    there = [number(r) for r in made(Faults(gap=0.02), 200_000) if r.fate is not Fate.LOST]
+    there = [number(r) for r in made(SensorFaults(gap=0.02), 200_000) if r.fate is not Fate.LOST]
     gaps = np.diff(there)[np.diff(there) > 1] - 1
 
     assert gaps.min() == 1
@@ -81,12 +83,12 @@ def test_gaps_are_of_one_sample_up_to_five_seconds() -> None:
 
 
 @given(
-    st.builds(Faults, **dict.fromkeys(("gap", "late", "duplicate", "bad"), st.floats(0, 1))),
+    st.builds(SensorFaults, **dict.fromkeys(("gap", "late", "duplicate", "bad"), st.floats(0, 1))),
     st.integers(0, 300),
     st.integers(0, 99),
 )
 def test_every_record_has_one_fate_and_time_never_goes_back(
-    faults: Faults, n: int, seed: int
+    faults: SensorFaults, n: int, seed: int
 ) -> None:
     sent = made(faults, n, seed=seed)
 
@@ -99,7 +101,7 @@ def test_every_record_has_one_fate_and_time_never_goes_back(
 # sent     1  2     4  5  3
 def test_a_late_record_comes_after_later_ones() -> None:
     newest = 0
-    for record in made(Faults(late=0.1), 5000)[:-200]:  # not those that the end lets go
+    for record in made(SensorFaults(late=0.1), 5000)[:-200]:  # not those that the end lets go
         if record.fate is Fate.LATE:
             assert number(record) <= newest - 2
             assert record.time_us <= (number(record) + 2) * INTERVAL_US + 2_000_000
@@ -108,14 +110,14 @@ def test_a_late_record_comes_after_later_ones() -> None:
 
 def test_a_duplicate_repeats_what_was_there() -> None:
     seen = set()
-    for record in made(Faults(duplicate=0.1), 5000):
+    for record in made(SensorFaults(duplicate=0.1), 5000):
         assert (number(record) in seen) == (record.fate is Fate.DUPLICATE)
         seen.add(number(record))
 
 
 def good(form: Format) -> Due:
     samples = np.array([[0.98, -0.16, 0.0, 0.01, 0.02, 0.03]])
-    return Due(NOW_MS * 1000, Message(*encode("phone-1", NOW_MS, None, samples, form), 1))
+    return Due(NOW_MS * 1000, OutgoingRecord(*encode("phone-1", NOW_MS, None, samples, form), 1))
 
 
 def refused(record: Due) -> list[RejectReason]:
@@ -128,11 +130,13 @@ def refused(record: Due) -> list[RejectReason]:
 @pytest.mark.parametrize("kind", SPOILERS)
 def test_spoilt_records_are_refused(kind: str, form: Format) -> None:
     assert refused(good(form)) == []
-    assert len(refused(spoilt(good(form), kind))) == 1
+    assert len(refused(spoil_record(good(form), kind))) == 1
 
 
 def test_records_are_spoilt_for_every_reason_to_refuse_one() -> None:
-    reasons = {reason for kind in SPOILERS for reason in refused(spoilt(good(Format.JSON), kind))}
+    reasons = {
+        reason for kind in SPOILERS for reason in refused(spoil_record(good(Format.JSON), kind))
+    }
 
     assert reasons == set(RejectReason)
 
@@ -146,7 +150,7 @@ def stream(n: int, part: int) -> list[Samples]:
 
 def jitter(n: int, part: int, jitter_ms: float, batch: int = 1) -> Samples:
     rng = np.random.default_rng(0)
-    parts = list(jittered(stream(n, part), jitter_ms, batch, rng))
+    parts = list(add_jitter(stream(n, part), jitter_ms, batch, rng))
     return Samples(*map(np.concatenate, zip(*parts, strict=True)))
 
 

@@ -60,7 +60,7 @@ def test_the_first_record_says_what_is_replayed() -> None:
     phone = RecordedDevice(recording(), NOW_MS, Sending(batch=10), loop=False)
     first, *others = phone.until(NOW_MS + 20_000)
 
-    info = msgspec.json.decode(dict(first.headers)[REPLAY_HEADER], type=ReplayInfo)
+    info = msgspec.json.decode(dict(first.headers)[REPLAY_HEADER] or b"", type=ReplayInfo)
     assert info == ReplayInfo(start_ms=NOW_MS, samples=1000, interval_ms=20)
     assert not any(REPLAY_HEADER in dict(other.headers) for other in others)
 
@@ -69,7 +69,7 @@ def test_a_loop_announces_every_round_and_leaves_a_gap_before_it() -> None:
     phone = RecordedDevice(recording(100), NOW_MS, Sending(batch=10), loop=True)
     messages = phone.until(NOW_MS + 12_500)
     announced = [
-        msgspec.json.decode(value, type=ReplayInfo).start_ms
+        msgspec.json.decode(value or b"", type=ReplayInfo).start_ms
         for message in messages
         for name, value in message.headers
         if name == REPLAY_HEADER

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from streamer.contracts.readings import Format
-from streamer.devices.faults import Fate, Faults
+from streamer.devices.faults import Fate, SensorFaults
 from streamer.devices.people import Person
-from streamer.devices.publisher import Message
+from streamer.devices.publisher import OutgoingRecord
 from streamer.devices.sending import Sending
 from streamer.devices.simulate import SimulatedDevice, simulate
 from tests.conftest import MakeSettings
@@ -17,18 +17,18 @@ from tests.support.published import read_partitions
 from tests.support.records import NOW_MS, ARecord, decode
 
 SKEW_US = 300_000_000
-EVERYTHING = Faults(jitter_ms=2, gap=0.05, late=0.05, duplicate=0.05, bad=0.05)
+EVERYTHING = SensorFaults(jitter_ms=2, gap=0.05, late=0.05, duplicate=0.05, bad=0.05)
 
 
 def device(
-    samples: float = 500, faults: Faults | None = None, sending: Sending | None = None
+    samples: float = 500, faults: SensorFaults | None = None, sending: Sending | None = None
 ) -> SimulatedDevice:
     return SimulatedDevice(
-        "phone-1", (7, 1), NOW_MS, samples, sending or Sending(), faults or Faults()
+        "phone-1", (7, 1), NOW_MS, samples, sending or Sending(), faults or SensorFaults()
     )
 
 
-def as_records(messages: list[Message]) -> list[ARecord]:
+def as_records(messages: list[OutgoingRecord]) -> list[ARecord]:
     return [ARecord(key, value, tuple(headers)) for key, value, headers, _ in messages]
 
 
@@ -46,8 +46,8 @@ def test_a_device_sends_what_its_person_does(batch: int, form: Format) -> None:
     np.testing.assert_allclose(decoded.values, values, rtol=1e-6 if form is Format.F32 else 0)
 
 
-@pytest.mark.parametrize("faults", [Faults(), EVERYTHING])
-def test_how_often_a_device_is_asked_does_not_matter(faults: Faults) -> None:
+@pytest.mark.parametrize("faults", [SensorFaults(), EVERYTHING])
+def test_how_often_a_device_is_asked_does_not_matter(faults: SensorFaults) -> None:
     often, once = device(faults=faults), device(faults=faults)
     end_ms = NOW_MS + 12_000
 
@@ -90,7 +90,7 @@ async def test_what_is_published_is_in_kafka(make_settings: MakeSettings) -> Non
         devices=5,
         duration_s=20,
         seed=3,
-        faults=Faults(jitter_ms=5, late=0.01, bad=0.02),
+        faults=SensorFaults(jitter_ms=5, late=0.01, bad=0.02),
         console=Console(file=io.StringIO()),
     )
     partitions = await read_partitions(settings)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.contracts.activities import UNKNOWN, checked
+from streamer.contracts.activities import UNKNOWN, check_activity_names
 from streamer.contracts.events import ActivityEvent, Reason, Reliability, decode_event, encode_event
 from streamer.labels.beliefs import LastBelief
 from streamer.labels.decision import decide
@@ -256,4 +256,4 @@ def test_compiled_or_not_beliefs_are_the_same_to_the_bit(
 )
 def test_names_that_are_no_activities_are_found(names: list[str], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
-        checked(names)
+        check_activity_names(names)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streamer.compiled import IS_COMPILED
-from streamer.contracts import fast_json as usual
+from streamer.contracts import fast_json
 from streamer.features import kernels
 from streamer.kafka import batches
 from streamer.labels import smoothing
@@ -22,7 +22,7 @@ def test_after_warming_up_every_entry_point_is_compiled() -> None:
     warm_up()
     entries: list[Any] = [
         batches.scan,
-        usual._read_all,
+        fast_json._read_all,
         landing_compiled._land,
         kernels._series_of,
         kernels._in_time,

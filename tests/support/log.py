@@ -9,8 +9,8 @@ from pathlib import Path
 from streamer.contracts.readings import Format
 from streamer.contracts.records import OneRecord
 from streamer.datasets.recordings import read_recordings
-from streamer.devices.faults import Faults
-from streamer.devices.publisher import Device, Message
+from streamer.devices.faults import SensorFaults
+from streamer.devices.publisher import Device, OutgoingRecord
 from streamer.devices.replay import RecordedDevice
 from streamer.devices.sending import Sending
 from streamer.devices.simulate import SimulatedDevice
@@ -19,7 +19,7 @@ START_MS = 1_763_906_400_000
 TURN_MS = 100
 PARTITIONS = 3
 
-FAULTS = Faults(jitter_ms=1.5, gap=0.002, late=0.01, duplicate=0.01, bad=0.01)
+FAULTS = SensorFaults(jitter_ms=1.5, gap=0.002, late=0.01, duplicate=0.01, bad=0.01)
 
 Log = list[list[OneRecord]]
 """Records by partition; the offset of each is its place."""
@@ -47,7 +47,7 @@ def make_log(seconds: float, raw_dir: Path | None = None, seed: int = 0) -> Log:
     return log
 
 
-def _append(log: Log, message: Message, now_ms: int) -> None:
+def _append(log: Log, message: OutgoingRecord, now_ms: int) -> None:
     partition = log[zlib.crc32(message.key or b"") % PARTITIONS]
     key, value, headers, _ = message
     partition.append(OneRecord(key, value, headers, now_ms, len(partition)))

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner, Result
 
 from streamer.cli import main
-from streamer.contracts.dead_letters import dead_letter_headers
+from streamer.contracts.dead_letters import make_dead_letter_headers
 from streamer.contracts.records import OneRecord
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader, read_to_end
@@ -31,7 +31,9 @@ async def refuse(settings: Settings) -> None:
     async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
         for offset, (key, value, headers, reason) in enumerate(REFUSED):
             record = OneRecord(key, value, headers, 0, offset)
-            said = dead_letter_headers(record, settings.readings_topic, 0, reason, f"no {offset}")
+            said = make_dead_letter_headers(
+                record, settings.readings_topic, 0, reason, f"no {offset}"
+            )
             await producer.send_and_wait(settings.dlq_topic, value, key, 0, headers=said)
 
 
