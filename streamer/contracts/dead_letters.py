@@ -20,6 +20,10 @@ REASON = "streamer-reason"
 DETAIL = "streamer-detail"
 """For people."""
 
+CUT = "streamer-cut"
+"""Decimal digits: size in bytes of a record that was too large to be kept. Of its value there is
+only the beginning, of its headers nothing."""
+
 REFUSED = "refused"
 """Reason of a letter that holds a window: the prediction endpoint refused it."""
 

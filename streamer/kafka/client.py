@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.errors import KafkaError as AIOKafkaError
 
 from streamer.errors import KafkaError, SettingsError
+from streamer.kafka.aiokafka_internals import bootstrap_addresses
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -92,8 +93,9 @@ async def _started(make: Callable[[], Client], patience_s: float | None) -> Clie
                     return await _start(client)
     except TimeoutError:
         raise KafkaError(
-            f"no Kafka broker has answered at {_addresses(client)} within {patience_s:g} s; check "
-            "--bootstrap-servers and the login, or start a broker here with `streamer broker`"
+            f"no Kafka broker has answered at {bootstrap_addresses(client)} within "
+            f"{patience_s:g} s; check --bootstrap-servers and the login, or start a broker here "
+            "with `streamer broker`"
         ) from None
     raise AssertionError("it tries for ever")
 
@@ -107,7 +109,7 @@ async def _start(client: Client) -> Client:
         if isinstance(error, KafkaConnectionError):
             log.warning(
                 "no Kafka broker answers, trying again",
-                brokers=_addresses(client),
+                brokers=bootstrap_addresses(client),
                 hint="is it running, and are --bootstrap-servers and the login right?",
             )
         raise
@@ -128,11 +130,6 @@ async def _stop(client: Client) -> None:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-
-
-def _addresses(client: Client) -> str:
-    inner = client.client if isinstance(client, AIOKafkaProducer) else client._client  # noqa: SLF001
-    return ",".join(f"{host}:{port}" for host, port, _family in inner.hosts)
 
 
 def _ssl_context(settings: Settings) -> ssl.SSLContext:

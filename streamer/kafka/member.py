@@ -15,7 +15,7 @@ from streamer.errors import KafkaError
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import Stages
 from streamer.health import Health
-from streamer.kafka.batches import whole_batches
+from streamer.kafka.aiokafka_internals import whole_batches
 from streamer.kafka.client import client_options, connect, is_kafka_error
 from streamer.kafka.lane import LaneResources
 from streamer.kafka.lanes import DRAIN_S, Lanes

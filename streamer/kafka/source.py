@@ -1,24 +1,35 @@
-"""Where a partition's records come from: one consumer, many partitions, each at its own pace."""
+"""Fetches one partition's records from the consumer that all partitions of a worker share."""
 
 import asyncio
 import time
+from collections.abc import Iterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.contracts.records import Records
-from streamer.kafka.batches import as_records
+from streamer.kafka.aiokafka_internals import WholeBatch
 from streamer.kafka.lag import PartitionLag
+from streamer.kafka.record_batches import unpack
 from streamer.metrics import Metrics
 
 FETCH_TIMEOUT_MS = 500
 """How long a fetch waits for records before it looks at the position again."""
 
+_NOTHING = Records.of([])
+
 
 class PartitionSource:
-    """Fetches one partition until told to stop, or until its end.
+    """Fetches one partition at its own pace, until told to stop or until its end.
 
-    A fetch is what a consumer of whole batches has: at most what the broker sends of a partition
-    at a time.
+    A fetch gives what the consumer holds of the partition, or a part of it if that is large.
+
+    Attributes:
+        stopping: set when the source was told to stop.
+        next: the record that the next fetch begins with.
+        exhausted: whether everything before the end was fetched.
+        behind: whether there was more to fetch at the last fetch.
+        waiting_since: monotonic time since when the consumer has given no records although it was
+            asked for some; None if it has.
     """
 
     def __init__(
@@ -34,32 +45,33 @@ class PartitionSource:
         self._consumer = consumer
         self._partition = partition
         self._until = until
+        self._parts: Iterator[Records] = iter(())
+        self._part: Records | None = None
+        self._fetched_to = 0
         self.stopping = asyncio.Event()
-        """Set when it is told to stop."""
         self.next = 0
-        """The record that the next fetch begins with."""
         self.exhausted = False
         self.behind = False
         self.waiting_since: float | None = None
-        """Since when the consumer has been asked for records and has given none."""
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to stop."""
+        """Whether the source was told to stop."""
         return self.stopping.is_set()
 
     def seek(self, offset: int) -> None:
-        """Go on from this record."""
+        """Continue with this record."""
         self._consumer.seek(self._partition, offset)
+        self._parts, self._part = iter(()), None
         self.next = offset
         self.waiting_since = None
 
     def stop(self) -> None:
-        """Let there be no further fetch."""
+        """Fetch no more."""
         self.stopping.set()
 
     async def fetch(self) -> Records | None:
-        """The next records, at least one; None at the end."""
+        """Return the next records, at least one; None at the end."""
         while not self.stopped:
             if self._until is not None and self.next >= self._until:
                 self.exhausted = True
@@ -69,7 +81,27 @@ class PartitionSource:
         return None
 
     async def fetch_some(self) -> Records:
-        """The next records, none when there are none for a while or it was told to stop."""
+        """Return the next records; none if none came for a while or the source was stopped."""
+        if self._part is None:
+            batches = await self._fetch_batches()
+            if batches is None:
+                return _NOTHING
+            self._parts = unpack(batches)
+            self._part = next(self._parts, _NOTHING)
+        # What the consumer fetched before it was told where to continue is not ours.
+        records = self._part.since(self.next)
+        self._part = next(self._parts, None)
+        if len(records):
+            self.next = int(records.offset[-1]) + 1
+            self.waiting_since = None
+        if self._part is None:
+            # Transaction markers move the position and are no records.
+            self.next = max(self.next, self._fetched_to)
+        self._observe(records)
+        return records
+
+    async def _fetch_batches(self) -> list[WholeBatch] | None:
+        """Return what the consumer has fetched; None if the source was stopped."""
         fetch = asyncio.ensure_future(
             self._consumer.getmany(self._partition, timeout_ms=FETCH_TIMEOUT_MS)
         )
@@ -83,17 +115,10 @@ class PartitionSource:
             stopping.cancel()
             finished = fetch.done() or not fetch.cancel()
         if not finished:
-            return Records.of([])
-        fetched = as_records((await fetch).get(self._partition, []))
-        # What the consumer fetched before it was told where to go is not ours.
-        records = fetched.since(self.next)
-        if len(records):
-            self.next = int(records.offset[-1]) + 1
-            self.waiting_since = None
-        # Transaction markers move the position and are no records.
-        self.next = max(self.next, await self._consumer.position(self._partition))
-        self._observe(records)
-        return records
+            return None
+        batches: list[WholeBatch] = (await fetch).get(self._partition, [])
+        self._fetched_to = await self._consumer.position(self._partition)
+        return batches
 
     def _observe(self, records: Records) -> None:
         end = self._consumer.highwater(self._partition) or 0

@@ -11,7 +11,6 @@ from contextlib import suppress
 
 import numpy as np
 import structlog
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from streamer.compiled import IS_COMPILED
 from streamer.contracts.encode import encode
@@ -19,7 +18,8 @@ from streamer.contracts.readings import Format
 from streamer.features import UCI_HAR
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import Stages
-from streamer.kafka.batches import WholeBatch, as_records
+from streamer.kafka.aiokafka_internals import WholeBatch, build_batch
+from streamer.kafka.record_batches import unpack
 from streamer.labels.smoothing import ForwardFilter
 from streamer.metrics import Metrics
 from streamer.settings import Settings
@@ -40,7 +40,7 @@ def warm_up() -> None:
     begin_s = time.monotonic()
     for form, samples in ((Format.JSON, 1), (Format.JSON, 10), (Format.F32, 10)):
         stages = Stages(Settings(), Metrics(), Position(0, 0), RejectLimit(1, 1, lambda: 0.0))
-        records = as_records([WholeBatch(_batch(form, samples))])
+        [records] = unpack([WholeBatch(_batch(form, samples))])
         computed = stages.compute(records, len(records))
         assert len(computed.windows) > 0
     ForwardFilter(("walking", "sitting")).after(None, np.ones(2))
@@ -52,22 +52,14 @@ def _batch(form: Format, samples: int) -> bytes:
     """A batch of records as a broker sends it."""
     step_ms = UCI_HAR.step_us / 1000
     rng = np.random.default_rng(0)
-    builder = DefaultRecordBatchBuilder(
-        magic=2,
-        compression_type=0,
-        is_transactional=0,
-        producer_id=-1,
-        producer_epoch=-1,
-        base_sequence=-1,
-        batch_size=1 << 20,
-    )
+    records = []
     for i in range(_SECONDS * UCI_HAR.rate_hz // samples):
         time_ms = i * samples * step_ms
         values = rng.normal(size=(samples, 6)).round(4)
         interval_ms = None if samples == 1 else step_ms
         key, value, headers = encode("device", time_ms, interval_ms, values, form)
-        builder.append(i, timestamp=round(time_ms), key=key, value=value, headers=headers)
-    return bytes(builder.build())
+        records.append((round(time_ms), key, value, headers))
+    return build_batch(records)
 
 
 async def warm_up_in_thread() -> None:

@@ -1,6 +1,7 @@
-from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatch
 
 from streamer.contracts.dead_letters import make_dead_letter_headers
+from streamer.kafka.aiokafka_internals import build_batch
 from tests.support.records import SKEW_US, ARecord, decode
 
 REFUSED = ARecord(b"phone-17", b"{", (("trace", b"\x00\xff"), ("empty", None)), offset=1234)
@@ -30,15 +31,6 @@ def test_of_a_dead_letter_that_died_again_the_last_headers_count() -> None:
 
 def test_the_headers_survive_kafkas_record_format() -> None:
     headers = make_dead_letter_headers(REFUSED, "sensor-readings", 3, "value", "±160 g")
-    builder = DefaultRecordBatchBuilder(
-        magic=2,
-        compression_type=0,
-        is_transactional=1,
-        producer_id=1,
-        producer_epoch=0,
-        base_sequence=0,
-        batch_size=4096,
-    )
-    assert builder.append(0, timestamp=0, key=REFUSED.key, value=REFUSED.value, headers=headers)
-    (back,) = DefaultRecordBatch(bytes(builder.build()))
+    batch = build_batch([(0, REFUSED.key, REFUSED.value, headers)])
+    (back,) = DefaultRecordBatch(batch)
     assert (back.key, back.value, list(back.headers)) == (REFUSED.key, REFUSED.value, headers)

@@ -10,7 +10,7 @@ import pytest
 from streamer.compiled import IS_COMPILED
 from streamer.contracts import fast_json
 from streamer.features import kernels
-from streamer.kafka import batches
+from streamer.kafka import record_batches
 from streamer.labels import smoothing
 from streamer.process.warm_up import warm_up
 from streamer.stream import landing_compiled
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not IS_COMPILED, reason="numba is not installed"
 def test_after_warming_up_every_entry_point_is_compiled() -> None:
     warm_up()
     entries: list[Any] = [
-        batches.scan,
+        record_batches.scan,
         fast_json._read_all,
         landing_compiled._land,
         kernels._series_of,
