@@ -17,9 +17,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from streamer.datasets.recordings import read_sessions
+from streamer.datasets.public_recordings import read_labelled_recordings
 from streamer.localkafka.broker import LocalKafka
-from streamer.training.scores import Confusion
+from streamer.training.classification_scores import ConfusionMatrix
 
 AGREEMENT = 0.003
 """How far the figures through Kafka may be from those offline."""
@@ -40,7 +40,7 @@ def streamer(*arguments: str | Path) -> str:
 @click.argument("raw_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def main(raw_dir: Path) -> None:
     """Report macro-F1 over people whom the model that judged them had never seen."""
-    users = sorted({int(session.subject) for session in read_sessions(raw_dir)})
+    users = sorted({int(session.subject) for session in read_labelled_recordings(raw_dir)})
     everybody: dict[str, Pairs] = {case: [] for case in CASES}
     with tempfile.TemporaryDirectory() as scratch, LocalKafka() as kafka:
         for third in range(3):
@@ -66,7 +66,7 @@ def report(people: dict[str, object], found: dict[str, Pairs]) -> list[float]:
 
 def macro_f1(pairs: Pairs) -> float:
     """Of (true, published) activities."""
-    return Confusion.of([true for true, _ in pairs], [said for _, said in pairs]).macro_f1
+    return ConfusionMatrix.of([true for true, _ in pairs], [said for _, said in pairs]).macro_f1
 
 
 def judge(raw_dir: Path, unseen: list[int], scratch: Path, kafka: str) -> dict[str, Pairs]:

@@ -10,17 +10,17 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from streamer.datasets.atomic_files import atomic_file
 from streamer.datasets.conversion import LABEL_STYLES, LabelStyle
 from streamer.datasets.conversion import convert as convert_table
-from streamer.datasets.dataset import window_features
-from streamer.datasets.files import replaced
-from streamer.datasets.outputs import new_folder, terminable
-from streamer.datasets.recordings import read_windows
-from streamer.datasets.sources import read_source
-from streamer.datasets.statistics import describe
-from streamer.datasets.table import MOST_INVALID, Invalid
+from streamer.datasets.feature_sources import read_feature_table
+from streamer.datasets.feature_statistics import compute_statistics
+from streamer.datasets.feature_table import MOST_INVALID, InvalidRecords
+from streamer.datasets.output_folder import interrupted_by_sigterm, output_folder
+from streamer.datasets.public_recordings import read_window_list
+from streamer.datasets.window_features import compute_window_features
 from streamer.features import scale
-from streamer.reports import page, statistics_report
+from streamer.reports import html_page, statistics_report
 
 Advance = Callable[[int], None]
 
@@ -81,10 +81,10 @@ def features(raw_dir: Path, windows: Path, output: Path, scaled: bool) -> None:
     (counted from 0) of its recording on; filters start at zero where the recording starts, as for
     the published features.
     """
-    listed = read_windows(windows)
+    listed = read_window_list(windows)
     with _bars() as bar:
-        computed = window_features(raw_dir, listed, bar("windows", len(listed)))
-    with replaced(output) as file:
+        computed = compute_window_features(raw_dir, listed, bar("windows", len(listed)))
+    with atomic_file(output) as file:
         np.savez(file, row=[w.row for w in listed], X=scale(computed) if scaled else computed)
     click.echo(f"{output}: {len(listed)} windows")
 
@@ -127,9 +127,13 @@ def convert(
     The output is there when all of it is, or not at all. In S3 region, credentials and address are
     those that the AWS SDK finds.
     """
-    invalid = Invalid(max_invalid, _complain)
-    with terminable(), _bars() as bar, new_folder(output, bar("uploading", None)) as folder:
-        table = read_source(source, invalid, report=bar("reading", None))
+    invalid = InvalidRecords(max_invalid, _complain)
+    with (
+        interrupted_by_sigterm(),
+        _bars() as bar,
+        output_folder(output, bar("uploading", None)) as folder,
+    ):
+        table = read_feature_table(source, invalid, report=bar("reading", None))
         files = convert_table(
             table, folder, records_per_file, labels, with_subject, bar("writing", len(table))
         )
@@ -160,16 +164,16 @@ def statistics(source: Path, top: int, report: Path | None, max_invalid: int) ->
     how much it correlates with the target. SOURCE is as for `streamer dataset convert`.
     """
     if report:
-        page.require()
-    invalid = Invalid(max_invalid, _complain)
+        html_page.require()
+    invalid = InvalidRecords(max_invalid, _complain)
     with _bars() as bar:
-        table = read_source(source, invalid, incomplete=True, report=bar("reading", None))
-    described = describe(table)
+        table = read_feature_table(source, invalid, incomplete=True, report=bar("reading", None))
+    described = compute_statistics(table)
     Console().print(
         statistics_report.as_tables(described, table.names, invalid.count, top), highlight=False
     )
     if report:
         text = statistics_report.as_page(described, table, str(source), invalid.count)
-        with replaced(report) as file:
+        with atomic_file(report) as file:
             file.write(text.encode())
         click.echo(f"{report}: open it in a browser")

@@ -13,18 +13,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from streamer.datasets.csv_recordings import Columns
 from streamer.model import artifact
-from streamer.reports.judged_page import write_page
-from streamer.reports.judged_report import (
-    compared_json,
-    compared_table,
-    judged_json,
-    judged_tables,
+from streamer.reports.judgement_page import write_page
+from streamer.reports.judgement_tables import (
+    comparison_as_json,
+    comparison_as_table,
+    judgement_as_json,
+    judgement_as_tables,
 )
-from streamer.reports.report import as_card
-from streamer.training.candidates import judged_by, known_users
-from streamer.training.fit import ALGORITHMS, Algorithm
-from streamer.training.learn_from import windows_from
+from streamer.reports.report import card_as_table
+from streamer.training.candidates import judge_candidates, users_learned_from
+from streamer.training.linear_classifiers import ALGORITHMS, Algorithm
 from streamer.training.train import train as train_model
+from streamer.training.training_windows import read_training_windows
 
 Command = Callable[..., Any]
 
@@ -130,10 +130,10 @@ def train(
     --with-subject` writes them.
     """
     with _progress() as report:
-        windows, kind = windows_from(source, **taking, report=report)
+        windows, kind = read_training_windows(source, **taking, report=report)
         trained = train_model(windows, model_id, algorithm, data or kind, taking["seed"], report)
     artifact.save(output, trained)
-    Console().print(as_card(trained))
+    Console().print(card_as_table(trained))
     click.echo(f"{output}: {trained.card.id} {trained.version}")
 
 
@@ -179,18 +179,18 @@ def evaluate(
     with _progress() as report:
         if cross_validate:
             title = f"{ALGORITHMS[algorithm]}, cross-validated over users"
-            [judged] = judged_by([algorithm], source, taking, report).values()
+            [judged] = judge_candidates([algorithm], source, taking, report).values()
         else:
             title = f"{path.name}"
-            [judged] = judged_by([str(path)], source, taking, report).values()
-            if known := known_users(artifact.load(path), judged):
+            [judged] = judge_candidates([str(path)], source, taking, report).values()
+            if known := users_learned_from(artifact.load(path), judged):
                 click.echo(f"it has learned from these: users {', '.join(known)}", err=True)
     if page_path is not None:
         write_page(page_path, title, judged)
     if as_machine:
-        click.echo(msgspec.json.encode(judged_json(judged)))
+        click.echo(msgspec.json.encode(judgement_as_json(judged)))
     else:
-        Console().print(title, judged_tables(judged), sep="\n", highlight=False)
+        Console().print(title, judgement_as_tables(judged), sep="\n", highlight=False)
 
 
 @model.command
@@ -207,18 +207,20 @@ def compare(
     the same folds. Differences are to the first one.
     """
     with _progress() as report:
-        found = judged_by(candidates, source, taking, report)
+        found = judge_candidates(candidates, source, taking, report)
     for name, judged in found.items():
-        if name not in ALGORITHMS and (known := known_users(artifact.load(Path(name)), judged)):
+        if name not in ALGORITHMS and (
+            known := users_learned_from(artifact.load(Path(name)), judged)
+        ):
             click.echo(f"{name} has learned from these: users {', '.join(known)}", err=True)
     if as_machine:
-        click.echo(msgspec.json.encode(compared_json(found)))
+        click.echo(msgspec.json.encode(comparison_as_json(found)))
     else:
-        Console().print(compared_table(found), highlight=False)
+        Console().print(comparison_as_table(found), highlight=False)
 
 
 @model.command
 @click.argument("path", default=artifact.SHIPPED, type=click.Path(path_type=Path))
 def show(path: Path) -> None:
     """Say what a model is: the one in the package, or the one at PATH."""
-    Console().print(as_card(artifact.load(path)))
+    Console().print(card_as_table(artifact.load(path)))

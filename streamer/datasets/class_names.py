@@ -23,7 +23,7 @@ PUBLIC_NAMES = {
 _POSTURES = {"stand": "standing", "sit": "sitting", "lie": "laying"}
 
 
-def activity_named(label: str) -> str:
+def activity_of_label(label: str) -> str:
     """What we call something that recordings call so: ``STAND_TO_SIT`` is `standing>sitting`."""
     name = label.strip().lower().replace(" ", "_")
     before, to, after = name.partition("_to_")
@@ -32,7 +32,7 @@ def activity_named(label: str) -> str:
     return name_movement(_POSTURES.get(before, before), _POSTURES.get(after, after))
 
 
-_KNOWN = {activity_named(label): label for label in PUBLIC_NAMES.values()}
+_KNOWN = {activity_of_label(label): label for label in PUBLIC_NAMES.values()}
 
 
 def classes_of(truths: Iterable[str]) -> tuple[str, ...]:
@@ -50,6 +50,6 @@ def classes_of(truths: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def label_of(activity: str) -> str:
+def label_of_activity(activity: str) -> str:
     """What models call a class: as the public data set does."""
     return _KNOWN.get(activity, activity.upper().replace(">", "_TO_"))

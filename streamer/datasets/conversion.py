@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from streamer.datasets.table import LABEL, SUBJECT, VARIABLES, Table
+from streamer.datasets.feature_table import LABEL, SUBJECT, VARIABLES, FeatureTable
 from streamer.errors import DataError
 
 LabelStyle = Literal["numbers", "names"]
@@ -18,7 +18,7 @@ LABEL_STYLES: tuple[LabelStyle, ...] = ("numbers", "names")
 
 
 def convert(
-    table: Table,
+    table: FeatureTable,
     folder: Path,
     records_per_file: int | None = None,
     labels: LabelStyle = "numbers",
@@ -55,11 +55,13 @@ def convert(
                 file.write(next(lines))
                 report(1)
     files.append(folder / (".schema" if records_per_file else "data.csv.schema"))
-    files[-1].write_bytes(msgspec.json.format(msgspec.json.encode(schema(with_subject)), indent=2))
+    files[-1].write_bytes(
+        msgspec.json.format(msgspec.json.encode(amazon_ml_schema(with_subject)), indent=2)
+    )
     return files
 
 
-def schema(with_subject: bool = False) -> dict[str, Any]:
+def amazon_ml_schema(with_subject: bool = False) -> dict[str, Any]:
     """Say what the columns are, as Amazon ML's `CreateDataSourceFromS3` takes it.
 
     The subject is for splits by people; a model must not learn from it, so it is excluded.
@@ -81,7 +83,7 @@ def _columns(with_subject: bool) -> list[str]:
     return [LABEL, *VARIABLES, *([SUBJECT] if with_subject else [])]
 
 
-def _labels(table: Table, style: LabelStyle) -> list[str]:
+def _labels(table: FeatureTable, style: LabelStyle) -> list[str]:
     if style == "numbers":
         return table.labels
     if unnamed := {*table.labels} - table.names.keys():
@@ -92,7 +94,7 @@ def _labels(table: Table, style: LabelStyle) -> list[str]:
     return [table.names[label] for label in table.labels]
 
 
-def _subjects(table: Table) -> list[int]:
+def _subjects(table: FeatureTable) -> list[int]:
     if table.subjects is None:
         raise DataError(
             "the source does not say whose windows these are, so --with-subject is not possible; "
@@ -102,7 +104,7 @@ def _subjects(table: Table) -> list[int]:
     return subjects
 
 
-def _lines(table: Table, labels: list[str], subjects: list[int] | None) -> Iterator[str]:
+def _lines(table: FeatureTable, labels: list[str], subjects: list[int] | None) -> Iterator[str]:
     for i, row in enumerate(table.features.tolist()):
         # The shortest text that reads back as the same number.
         fields = [labels[i], *map(repr, row)]

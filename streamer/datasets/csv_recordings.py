@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 
 from streamer.arrays import Floats
-from streamer.datasets.class_names import activity_named
-from streamer.datasets.recordings import Segment, Session
+from streamer.datasets.class_names import activity_of_label
+from streamer.datasets.public_recordings import Segment, Session
 from streamer.errors import DataError
 from streamer.features import UCI_HAR
 
@@ -112,5 +112,5 @@ def _segments(labels: list[str]) -> Iterator[Segment]:
     for label, group in groupby(labels):
         last = first + len(list(group))
         if label:
-            yield Segment(activity_named(label), first, last)
+            yield Segment(activity_of_label(label), first, last)
         first = last

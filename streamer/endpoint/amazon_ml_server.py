@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from aiohttp import web
 
-from streamer.datasets.table import VARIABLES
+from streamer.datasets.feature_table import VARIABLES
 from streamer.endpoint.endpoint_faults import EndpointFaults, InjectedError, QuotaExceededError
 from streamer.endpoint.served_model import BadInputError, ServedModel, keep_activities
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from streamer.arrays import Floats
 from streamer.contracts.activities import is_movement
-from streamer.datasets.table import VARIABLES
+from streamer.datasets.feature_table import VARIABLES
 from streamer.errors import ModelError
 from streamer.features import NAMES
 from streamer.model import artifact

@@ -6,11 +6,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from streamer.model.artifact import Model
-from streamer.training.evaluation import Alignment
-from streamer.training.scores import Confusion
+from streamer.training.classification_scores import ConfusionMatrix
+from streamer.training.event_alignment import Alignment
 
 
-def as_card(model: Model) -> Table:
+def card_as_table(model: Model) -> Table:
     """Lay out who a model is."""
     card, training = model.card, model.card.training
     judged = training.judged
@@ -40,7 +40,7 @@ def as_card(model: Model) -> Table:
     return table
 
 
-def confusion_json(confusion: Confusion) -> dict[str, Any]:
+def confusion_json(confusion: ConfusionMatrix) -> dict[str, Any]:
     """Return the figures of a confusion matrix as JSON types."""
     return {
         "windows": confusion.windows,
@@ -98,8 +98,8 @@ def as_tables(alignment: Alignment) -> RenderableType:
     )
 
 
-def _confusion(pairs: list[tuple[str, str]]) -> Confusion:
-    return Confusion.of([true for true, _ in pairs], [said for _, said in pairs])
+def _confusion(pairs: list[tuple[str, str]]) -> ConfusionMatrix:
+    return ConfusionMatrix.of([true for true, _ in pairs], [said for _, said in pairs])
 
 
 def _not_counted(alignment: Alignment) -> list[str]:
@@ -112,7 +112,7 @@ def _not_counted(alignment: Alignment) -> list[str]:
     return [f"not counted: {count} {reason}" for reason, count in reasons.items() if count]
 
 
-def scores_table(confusion: Confusion) -> Table:
+def scores_table(confusion: ConfusionMatrix) -> Table:
     """Precision, recall and F1 of each activity."""
     table = Table("activity", box=None, pad_edge=False)
     for heading in ("precision", "recall", "F1", "windows"):
@@ -123,7 +123,7 @@ def scores_table(confusion: Confusion) -> Table:
     return table
 
 
-def confusion_table(confusion: Confusion) -> Table:
+def confusion_table(confusion: ConfusionMatrix) -> Table:
     """One row for each true activity, a column for each published one."""
     table = Table("true \\ published", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for answer in confusion.answers:

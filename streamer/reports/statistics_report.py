@@ -1,4 +1,4 @@
-"""What `streamer dataset statistics` shows: tables in the terminal, and a page."""
+"""What `streamer dataset statistics` shows: tables in the terminal, and a html_page."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,9 +6,9 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 
-from streamer.datasets.statistics import NEGLIGIBLE, FeatureStatistics, Statistics
-from streamer.datasets.table import Table
-from streamer.reports import page
+from streamer.datasets.feature_statistics import NEGLIGIBLE, FeatureStatistics, TableStatistics
+from streamer.datasets.feature_table import FeatureTable
+from streamer.reports import html_page
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _BAR = 30
@@ -25,7 +25,7 @@ _R = (
 )
 
 
-def verdict(statistics: Statistics) -> str:
+def verdict(statistics: TableStatistics) -> str:
     """Whether features correlate with the target, in one sentence."""
     if len(statistics.classes) < 2:
         return (
@@ -45,7 +45,7 @@ def verdict(statistics: Statistics) -> str:
 
 
 def as_tables(
-    statistics: Statistics, names: Mapping[str, str], invalid: int, top: int
+    statistics: TableStatistics, names: Mapping[str, str], invalid: int, top: int
 ) -> RenderableType:
     """Lay the figures out for a terminal.
 
@@ -69,7 +69,7 @@ def as_tables(
     )
 
 
-def as_page(statistics: Statistics, table: Table, source: str, invalid: int) -> str:
+def as_page(statistics: TableStatistics, table: FeatureTable, source: str, invalid: int) -> str:
     """Make a page of HTML of the figures and of plots.
 
     Args:
@@ -81,32 +81,32 @@ def as_page(statistics: Statistics, table: Table, source: str, invalid: int) -> 
     Raises:
         DataError: matplotlib or jinja2 is not installed.
     """
-    with page.styled():
+    with html_page.styled():
         classes = [_classes_picture(statistics, table)]
         ranked = [_ranked_picture(statistics)] if statistics.ranked else []
         by_class = [_by_class_picture(statistics, table)] if statistics.ranked else []
     said = verdict(statistics)
-    return page.render(
+    return html_page.render(
         "Data set statistics",
         [
-            page.Section(
+            html_page.Section(
                 "Overview",
                 [
-                    page.Facts(_facts(statistics, invalid)),
-                    page.Text(said) if statistics.correlated else page.Note(said),
+                    html_page.Facts(_facts(statistics, invalid)),
+                    html_page.Text(said) if statistics.correlated else html_page.Note(said),
                 ],
             ),
-            page.Section("Classes", classes),
-            page.Section(
-                "Correlation with the target", [page.Text(f"{_ETA2} {_R}"), *ranked, *by_class]
+            html_page.Section("Classes", classes),
+            html_page.Section(
+                "Correlation with the target", [html_page.Text(f"{_ETA2} {_R}"), *ranked, *by_class]
             ),
-            page.Section("All features", [_feature_grid(statistics, table.names)]),
+            html_page.Section("All features", [_feature_grid(statistics, table.names)]),
         ],
         subtitle=source,
     )
 
 
-def _facts(statistics: Statistics, invalid: int) -> list[tuple[str, str]]:
+def _facts(statistics: TableStatistics, invalid: int) -> list[tuple[str, str]]:
     features = statistics.features
     return [
         ("records", f"{statistics.records:,}"),
@@ -119,7 +119,7 @@ def _facts(statistics: Statistics, invalid: int) -> list[tuple[str, str]]:
     ]
 
 
-def _unranked(statistics: Statistics) -> list[FeatureStatistics]:
+def _unranked(statistics: TableStatistics) -> list[FeatureStatistics]:
     return [feature for feature in statistics.features if not np.isfinite(feature.eta2)]
 
 
@@ -127,7 +127,7 @@ def _title(label: str, names: Mapping[str, str]) -> str:
     return f"{label} {names[label]}" if label in names else label
 
 
-def _class_table(statistics: Statistics, names: Mapping[str, str]) -> Grid:
+def _class_table(statistics: TableStatistics, names: Mapping[str, str]) -> Grid:
     grid = Grid("class", box=None, pad_edge=False)
     grid.add_column("records", justify="right")
     grid.add_column("share", justify="right")
@@ -140,7 +140,7 @@ def _class_table(statistics: Statistics, names: Mapping[str, str]) -> Grid:
 
 
 def _feature_table(features: Sequence[FeatureStatistics]) -> Grid:
-    # On 80 columns; the rest is on the page.
+    # On 80 columns; the rest is on the html_page.
     grid = Grid("feature", "name", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("η²", "missing", "invalid"):
         grid.add_column(heading, justify="right", no_wrap=True)
@@ -165,15 +165,15 @@ def _sparkline(counts: Sequence[int]) -> str:
     return "".join(_BLOCKS[-(-count * (len(_BLOCKS) - 1) // most)] for count in pairs)
 
 
-def _feature_grid(statistics: Statistics, names: Mapping[str, str]) -> page.Grid:
-    return page.Grid(
+def _feature_grid(statistics: TableStatistics, names: Mapping[str, str]) -> html_page.Grid:
+    return html_page.Grid(
         (
             *("feature", "name", "distribution", "η²", "r", "with", "missing", "invalid"),
             *("least", "25%", "median", "75%", "most", "mean", "deviation"),
         ),
         [
             (
-                *(each.variable, each.name, page.Bars(each.counts), each.eta2, each.best_r),
+                *(each.variable, each.name, html_page.Bars(each.counts), each.eta2, each.best_r),
                 *(names.get(each.best, each.best), each.missing, each.invalid, each.least),
                 *(*each.quartiles, each.most, each.mean, each.deviation),
             )
@@ -183,12 +183,12 @@ def _feature_grid(statistics: Statistics, names: Mapping[str, str]) -> page.Grid
     )
 
 
-def _classes_picture(statistics: Statistics, table: Table) -> page.Picture:
+def _classes_picture(statistics: TableStatistics, table: FeatureTable) -> html_page.Picture:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
     labels = list(statistics.classes)
     titles = [_title(label, table.names) for label in labels]
-    colours = [page.COLOURS[i % len(page.COLOURS)] for i in range(len(labels))]
+    colours = [html_page.COLOURS[i % len(html_page.COLOURS)] for i in range(len(labels))]
     figure = Figure(figsize=(10, max(2.0, 0.4 * len(labels) + 0.8)))
     axes, *others = figure.subplots(1, 1 if table.subjects is None else 2, squeeze=False)[0]
     bars = axes.barh(titles, list(statistics.classes.values()), color=colours, height=0.7)
@@ -210,10 +210,10 @@ def _classes_picture(statistics: Statistics, table: Table) -> page.Picture:
         others[0].tick_params(axis="x", labelsize=8)
         others[0].set_title("Records of each person")
         caption = "How many records each class and each person has."
-    return page.Picture(page.svg(figure), caption)
+    return html_page.Picture(html_page.svg(figure), caption)
 
 
-def _ranked_picture(statistics: Statistics) -> page.Picture:
+def _ranked_picture(statistics: TableStatistics) -> html_page.Picture:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
     ranked = statistics.ranked
@@ -231,10 +231,12 @@ def _ranked_picture(statistics: Statistics) -> page.Picture:
     right.set_ylim(0, 1)
     right.set_xlabel("rank")
     right.set_title("All features, η²")
-    return page.Picture(page.svg(figure), "Correlation ratio of the features with the target.")
+    return html_page.Picture(
+        html_page.svg(figure), "Correlation ratio of the features with the target."
+    )
 
 
-def _by_class_picture(statistics: Statistics, table: Table) -> page.Picture:
+def _by_class_picture(statistics: TableStatistics, table: FeatureTable) -> html_page.Picture:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
     shown = statistics.ranked[:_SHOWN_BY_CLASS]
@@ -248,7 +250,7 @@ def _by_class_picture(statistics: Statistics, table: Table) -> page.Picture:
         for i, label in enumerate(statistics.classes):
             own = values[(labels == label) & np.isfinite(values)]
             counts = np.histogram(own, edges)[0] / max(len(own), 1)
-            colour = page.COLOURS[i % len(page.COLOURS)]
+            colour = html_page.COLOURS[i % len(html_page.COLOURS)]
             axes.stairs(counts, edges, fill=True, alpha=0.25, color=colour)
             title = _title(label, table.names) if each is shown[0] else None
             axes.stairs(counts, edges, color=colour, label=title)
@@ -257,7 +259,7 @@ def _by_class_picture(statistics: Statistics, table: Table) -> page.Picture:
     for axes in list(grid.flat)[len(shown) :]:
         axes.set_axis_off()
     figure.legend(loc="outside lower center", ncols=min(len(statistics.classes), 6), fontsize=9)
-    return page.Picture(
-        page.svg(figure),
+    return html_page.Picture(
+        html_page.svg(figure),
         "Values of the most correlated features by class, each class as if it had as many records.",
     )

@@ -9,7 +9,7 @@ import msgspec
 from rich.table import Table
 
 from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Format
-from streamer.datasets.files import replaced
+from streamer.datasets.atomic_files import atomic_file
 from streamer.errors import DataError
 from streamer.tools.dead_letters import Correction, Headers, Letter, LetterId, Survey
 
@@ -62,7 +62,7 @@ def export_letters(path: Path, letters: Sequence[Letter]) -> None:
     Raises:
         DataError: it cannot be written.
     """
-    with replaced(path) as file:
+    with atomic_file(path) as file:
         for letter in letters:
             file.write(msgspec.json.encode(_line(letter)) + b"\n")
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import msgspec
 
 from streamer.contracts.events import decode_event
-from streamer.datasets.recordings import read_labels
+from streamer.datasets.public_recordings import read_labels
 from streamer.devices.replay import REPLAY_HEADER
 from streamer.errors import DataError
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.settings import Settings
-from streamer.training.evaluation import Alignment, Labelled, Replay, align
+from streamer.training.event_alignment import Alignment, PublishedLabel, ReplayedSpan, align_events
 
 _PATIENCE_S = 10
 
@@ -24,14 +24,14 @@ async def align_replayed(settings: Settings, labels: Path) -> Alignment:
         DataError: the labels are malformed, or a topic holds something else.
     """
     segments = read_labels(labels)
-    return align(await _events(settings), await _replays(settings), segments)
+    return align_events(await _events(settings), await _replays(settings), segments)
 
 
-async def _events(settings: Settings) -> list[Labelled]:
+async def _events(settings: Settings) -> list[PublishedLabel]:
     async with open_reader(settings, settings.events_topic, "earliest", _PATIENCE_S) as consumer:
         events = [decode_event(record.value or b"") async for record in read_to_end(consumer)]
     return [
-        Labelled(
+        PublishedLabel(
             event.window_id,
             event.device_id,
             event.window_start,
@@ -42,9 +42,9 @@ async def _events(settings: Settings) -> list[Labelled]:
     ]
 
 
-async def _replays(settings: Settings) -> dict[str, list[Replay]]:
+async def _replays(settings: Settings) -> dict[str, list[ReplayedSpan]]:
     """Find the first record of every replay: its header says when which sample was streamed."""
-    replays: dict[str, list[Replay]] = defaultdict(list)
+    replays: dict[str, list[ReplayedSpan]] = defaultdict(list)
     async with open_reader(settings, settings.readings_topic, "earliest", _PATIENCE_S) as consumer:
         async for record in read_to_end(consumer):
             for name, value in record.headers:
@@ -53,8 +53,8 @@ async def _replays(settings: Settings) -> dict[str, list[Replay]]:
     return replays
 
 
-def _replay(header: bytes) -> Replay:
+def _replay(header: bytes) -> ReplayedSpan:
     try:
-        return msgspec.json.decode(header, type=Replay)
+        return msgspec.json.decode(header, type=ReplayedSpan)
     except msgspec.DecodeError as error:
         raise DataError(f"a record's header {REPLAY_HEADER} is not ours: {error}") from None

@@ -4,23 +4,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from streamer.datasets.augment import COPIES
 from streamer.datasets.class_names import classes_of
 from streamer.errors import DataError
 from streamer.model import artifact
 from streamer.model.artifact import Model
-from streamer.training.crossval import cross_validate
-from streamer.training.fit import ALGORITHMS, Algorithm
-from streamer.training.judge import Judged, judge
-from streamer.training.learn_from import windows_from
+from streamer.training.cross_validation import cross_validate
+from streamer.training.judgement import Judgement, judge
+from streamer.training.linear_classifiers import ALGORITHMS, Algorithm
+from streamer.training.training_windows import read_training_windows
+from streamer.training.variation import COPIES
 
 
-def judged_by(
+def judge_candidates(
     candidates: Sequence[str],
     source: Path,
     taking: dict[str, Any],
     report: Callable[[str], None] = lambda _: None,
-) -> dict[str, Judged]:
+) -> dict[str, Judgement]:
     """Judge each candidate by the recordings of a source as they are.
 
     Args:
@@ -36,7 +36,7 @@ def judged_by(
     learning: dict[str, Algorithm] = {name: name for name in ALGORITHMS if name in candidates}
     models = {name: artifact.load(Path(name)) for name in candidates if name not in learning}
     copies = len(COPIES) if learning else 0
-    windows, _ = windows_from(source, copies=copies, report=report, **taking)
+    windows, _ = read_training_windows(source, copies=copies, report=report, **taking)
     originals = windows.of(windows.copies == 0)
     found = {}
     for name in candidates:
@@ -53,6 +53,6 @@ def judged_by(
     return found
 
 
-def known_users(model: Model, judged: Judged) -> list[str]:
+def users_learned_from(model: Model, judged: Judgement) -> list[str]:
     """Whom a model has learned from, of those whom it is judged by, if they are the same people."""
     return [user for user in judged.subjects if user in model.card.training.subjects]

@@ -5,14 +5,21 @@ from collections.abc import Callable
 import numpy as np
 
 from streamer.arrays import Floats, Ints
-from streamer.datasets.class_names import classes_of, label_of
-from streamer.datasets.windows import NOTHING, Windows, in_order
+from streamer.datasets.class_names import classes_of, label_of_activity
+from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, in_natural_order
 from streamer.errors import DataError
 from streamer.model.artifact import DECILES, Model
 from streamer.model.card import FEATURES, SHARES, Figures, ModelCard, Node, Training, Usual
-from streamer.training.crossval import Held, cross_validate
-from streamer.training.fit import ALGORITHMS, Algorithm, Fitted, fit, outcome_of, positions
-from streamer.training.judge import Judged, judge
+from streamer.training.cross_validation import HeldOutScores, cross_validate
+from streamer.training.judgement import Judgement, judge
+from streamer.training.linear_classifiers import (
+    ALGORITHMS,
+    Algorithm,
+    LinearClassifiers,
+    class_positions,
+    fit_classifiers,
+    outcomes_of_classes,
+)
 
 WATCHED = 20
 """Features whose drift is worth watching."""
@@ -21,7 +28,7 @@ _ALIKE = 0.8
 
 
 def train(
-    windows: Windows,
+    windows: LabelledWindows,
     model_id: str,
     algorithm: Algorithm = "tree",
     data: str = "recordings",
@@ -48,22 +55,22 @@ def train(
     held = cross_validate(windows, activities, algorithm, report)
     judged = judge(held.windows, held.activities, held.scores)
     report("learning from all of them")
-    labelled = windows.of(windows.truths != NOTHING)
-    fitted = fit(labelled, activities, algorithm)
+    labelled = windows.of(windows.truths != UNLABELLED)
+    fitted = fit_classifiers(labelled, activities, algorithm)
     by_row = fitted.division.repeat_by_row(held.temperatures)
     originals = windows.of(windows.copies == 0)
     card = ModelCard(
         id=model_id,
         feature_set=FEATURES,
-        labels=tuple(map(label_of, activities)),
+        labels=tuple(map(label_of_activity, activities)),
         activities=activities,
         nodes=tuple(map(Node, fitted.division.nodes, held.temperatures)),
         training=Training(
             algorithm=ALGORITHMS[algorithm],
             data=data,
             seed=seed,
-            subjects=tuple(in_order(windows.subjects.tolist())),
-            windows=int((originals.truths != NOTHING).sum()),
+            subjects=tuple(in_natural_order(windows.subjects.tolist())),
+            windows=int((originals.truths != UNLABELLED).sum()),
             copies=int(windows.copies.max()),
             judged=figures_of(judged, held),
         ),
@@ -79,19 +86,19 @@ def train(
     )
 
 
-def figures_of(judged: Judged, held: Held) -> Figures:
+def figures_of(judged: Judgement, held: HeldOutScores) -> Figures:
     """The figures of a card."""
-    auroc = judged.movement_auroc
+    compute_auroc = judged.movement_auroc
     return Figures(
         folds=int(held.folds.max()) + 1,
         macro_f1=round(judged.window.macro_f1, 4),
         smoothed_macro_f1=None if judged.smoothed is None else round(judged.smoothed.macro_f1, 4),
         calibration_error=round(judged.calibration_error, 4),
-        movement_auroc=None if auroc is None else round(auroc, 4),
+        movement_auroc=None if compute_auroc is None else round(compute_auroc, 4),
     )
 
 
-def _usual(labelled: Windows, fitted: Fitted, held: Held) -> Usual:
+def _usual(labelled: LabelledWindows, fitted: LinearClassifiers, held: HeldOutScores) -> Usual:
     """What live windows are compared with."""
     best = np.bincount(held.scores.argmax(axis=1), minlength=len(held.activities))
     confidence, _ = np.histogram(held.scores.max(axis=1), SHARES, (0, 1))
@@ -102,15 +109,17 @@ def _usual(labelled: Windows, fitted: Fitted, held: Held) -> Usual:
     )
 
 
-def _watched(windows: Windows, fitted: Fitted, activities: tuple[str, ...]) -> tuple[int, ...]:
+def _watched(
+    windows: LabelledWindows, fitted: LinearClassifiers, activities: tuple[str, ...]
+) -> tuple[int, ...]:
     """Features that tell some node's outcomes apart best, none that says the same as another.
 
     The nodes take turns, each with its best feature that is left.
     """
-    classes = positions(windows.truths, activities)
+    classes = class_positions(windows.truths, activities)
     rankings = []
     for outcomes in fitted.division.nodes:
-        which = outcome_of(classes, outcomes)
+        which = outcomes_of_classes(classes, outcomes)
         rankings.append(np.argsort(-_separation(windows.features[which >= 0], which[which >= 0])))
     spread = windows.features.std(axis=0)
     standard = (windows.features - windows.features.mean(axis=0)) / np.where(spread, spread, 1)

@@ -6,11 +6,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from streamer.cli import main
-from streamer.datasets.class_names import classes_of, label_of
+from streamer.datasets.class_names import classes_of, label_of_activity
 from streamer.datasets.conversion import convert
-from streamer.datasets.recordings import read_sessions
-from streamer.datasets.table import Table
-from streamer.datasets.windows import NOTHING
+from streamer.datasets.feature_table import FeatureTable
+from streamer.datasets.labelled_windows import UNLABELLED
+from streamer.datasets.public_recordings import read_labelled_recordings
 from streamer.model import artifact
 from streamer.training.train import train
 from tests.support.recordings import windows_of
@@ -113,10 +113,10 @@ def test_models_and_ways_to_learn_are_compared(raw_dir: Path, mine: Path) -> Non
 def test_a_table_of_features_is_learned_from_too(raw_dir: Path, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     windows = windows_of(raw_dir)
-    windows = windows.of((windows.copies == 0) & (windows.truths != NOTHING))
+    windows = windows.of((windows.copies == 0) & (windows.truths != UNLABELLED))
     activities = classes_of(windows.truths.tolist())
-    labels = [label_of(truth) for truth in windows.truths.tolist()]
-    table = Table(windows.features, labels, windows.subjects.astype(int))
+    labels = [label_of_activity(truth) for truth in windows.truths.tolist()]
+    table = FeatureTable(windows.features, labels, windows.subjects.astype(int))
     convert(table, tmp_path, with_subject=True)
     output = tmp_path / "mine.npz"
 
@@ -131,7 +131,7 @@ def test_a_table_of_features_is_learned_from_too(raw_dir: Path, tmp_path: Path) 
 
 def test_recordings_of_ones_own_are_learned_from(raw_dir: Path, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
-    for session in read_sessions(raw_dir):
+    for session in read_labelled_recordings(raw_dir):
         labels = np.full(len(session.acc_gyro), "", dtype="<U20")
         for segment in session.segments:
             labels[segment.start0 : segment.end0] = f"my {segment.activity}"

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.cli import main
-from streamer.datasets.conversion import convert, schema
-from streamer.datasets.files import placed
-from streamer.datasets.table import LABEL, SUBJECT, VARIABLES, Table, read_table
+from streamer.datasets.atomic_files import atomic_folder
+from streamer.datasets.conversion import amazon_ml_schema, convert
+from streamer.datasets.feature_table import LABEL, SUBJECT, VARIABLES, FeatureTable, read_table
 from streamer.errors import DataError
 from tests.support.s3_server import BUCKET, S3Server
 from tests.support.tables import ACTIVITIES, table_of, write_published
@@ -99,7 +99,7 @@ def test_the_schema_names_the_columns_of_the_header_and_their_types(
 ) -> None:
     data, schema_file = convert(table_of(3), tmp_path, with_subject=with_subject)
     described = json.loads(schema_file.read_text())
-    assert described == schema(with_subject)
+    assert described == amazon_ml_schema(with_subject)
     assert [each["fieldName"] for each in described["attributes"]] == rows(data)[0]
     types = {each["fieldName"]: each["fieldType"] for each in described["attributes"]}
     assert {name for name, kind in types.items() if kind == "NUMERIC"} == {*VARIABLES}
@@ -118,7 +118,7 @@ def test_labels_are_numbers_or_names_and_subjects_come_last(source: Path, tmp_pa
 
 
 def test_names_and_subjects_that_the_source_has_not_are_clear_errors(tmp_path: Path) -> None:
-    bare = Table(table_of(3).features, ["1", "2", "3"], None)
+    bare = FeatureTable(table_of(3).features, ["1", "2", "3"], None)
     with pytest.raises(DataError, match="no name for the label '1'"):
         convert(bare, tmp_path, labels="names")
     with pytest.raises(DataError, match="does not say whose windows these are"):
@@ -156,7 +156,7 @@ def test_a_folder_that_fails_half_written_is_not_there(
     tmp_path: Path, failure: type[BaseException] | OSError
 ) -> None:
     def write_half() -> None:
-        with placed(tmp_path / "out") as folder:
+        with atomic_folder(tmp_path / "out") as folder:
             (folder / "half").write_text("written")
             raise failure
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streamer.datasets.csv_recordings import STANDARD_GRAVITY, Columns, read_csv_sessions
-from streamer.datasets.recordings import Segment, read_labels
+from streamer.datasets.public_recordings import Segment, read_labels
 from streamer.errors import DataError
 
 OWN = Columns(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.arrays import Floats
-from streamer.datasets.class_names import PUBLIC_NAMES, activity_named
+from streamer.datasets.class_names import PUBLIC_NAMES, activity_of_label
 from streamer.devices.motions import MOTIONS, POSTURE_CHANGES, REACHABLE, Activity
 from streamer.devices.people import RATE_HZ, Person
 from streamer.features import UCI_HAR
@@ -63,7 +63,7 @@ def test_sampled_as_the_features_want_it() -> None:
 
 
 def test_activities_are_numbered_as_in_the_public_data_set() -> None:
-    assert list(MOTIONS) == [activity_named(PUBLIC_NAMES[i]) for i in range(1, 7)]
+    assert list(MOTIONS) == [activity_of_label(PUBLIC_NAMES[i]) for i in range(1, 7)]
 
 
 def test_everything_there_is_happens() -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from streamer.contracts.readings import Format
-from streamer.datasets.recordings import Recording, read_recordings
+from streamer.datasets.public_recordings import Recording, read_recordings
 from streamer.devices.replay import REPLAY_HEADER, RecordedDevice, ReplayInfo, replay
 from streamer.devices.sending import Sending
 from streamer.errors import DataError

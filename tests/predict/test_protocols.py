@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from streamer.arrays import Floats
-from streamer.datasets.table import VARIABLES
+from streamer.datasets.feature_table import VARIABLES
 from streamer.endpoint.sagemaker_server import _read
 from streamer.endpoint.served_model import find_mounted_model, keep_activities
 from streamer.errors import EndpointError, ModelError, SettingsError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streamer.contracts.readings import Format
 from streamer.contracts.records import OneRecord
-from streamer.datasets.recordings import read_recordings
+from streamer.datasets.public_recordings import read_recordings
 from streamer.devices.faults import SensorFaults
 from streamer.devices.publisher import Device, OutgoingRecord
 from streamer.devices.replay import RecordedDevice

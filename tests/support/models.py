@@ -3,16 +3,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.datasets.class_names import PUBLIC_NAMES, activity_named
-from streamer.datasets.windows import Windows
+from streamer.datasets.class_names import PUBLIC_NAMES, activity_of_label
+from streamer.datasets.labelled_windows import LabelledWindows
 from streamer.features import NAMES
 from streamer.model.artifact import DECILES, Model
 from streamer.model.card import FEATURES, SHARES, Figures, ModelCard, Node, Training, Usual
-from streamer.training.structure import tree
+from streamer.training.class_hierarchy import divide_classes
 from tests.support.recordings import windows_of, write_raw_dir
 
 LABELS = tuple(PUBLIC_NAMES.values())
-ACTIVITIES = tuple(map(activity_named, LABELS))
+ACTIVITIES = tuple(map(activity_of_label, LABELS))
 
 TRAINING = Training(
     algorithm="none",
@@ -29,7 +29,7 @@ TRAINING = Training(
 def model() -> Model:
     """Invented numbers for the classes of the public data set."""
     rng = np.random.default_rng(7)
-    nodes = tree(ACTIVITIES)
+    nodes = divide_classes(ACTIVITIES)
     rows = sum(len(outcomes) - 1 for outcomes in nodes)
     card = ModelCard(
         id="invented",
@@ -57,6 +57,6 @@ def raw_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def windows(raw_dir: Path) -> Windows:
+def windows(raw_dir: Path) -> LabelledWindows:
     """Windows of these recordings and of two varied copies of each."""
     return windows_of(raw_dir)

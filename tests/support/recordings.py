@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from streamer.datasets.recordings import read_sessions
-from streamer.datasets.windows import Windows, collect
+from streamer.datasets.labelled_windows import LabelledWindows, cut_recordings
+from streamer.datasets.public_recordings import read_labelled_recordings
 
 GRAVITY = {1: (0.97, -0.2, 0), 2: (0.9, -0.3, 0.1), 3: (0.95, -0.1, -0.1)}
 STILL = {4: (0.97, 0.1, 0.1), 5: (0.98, -0.2, 0), 6: (0.1, 0.8, 0.6)}
@@ -38,9 +38,9 @@ def write_raw_dir(folder: Path, users: int = 3) -> Path:
     return folder
 
 
-def windows_of(raw_dir: Path, *users: str) -> Windows:
+def windows_of(raw_dir: Path, *users: str) -> LabelledWindows:
     """What is learned from some or all of them."""
-    return collect(read_sessions(raw_dir), users, copies=2)
+    return cut_recordings(read_labelled_recordings(raw_dir), users, copies=2)
 
 
 def _segment(activity: int, rng: np.random.Generator) -> np.ndarray:

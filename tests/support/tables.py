@@ -5,23 +5,23 @@ from pathlib import Path
 
 import numpy as np
 
-from streamer.datasets.table import Table
+from streamer.datasets.feature_table import FeatureTable
 from streamer.features import NAMES
 
 ACTIVITIES = {"1": "WALKING", "2": "SITTING", "3": "ROWING"}
 
 
-def table_of(n: int, people: int = 3, seed: int = 0) -> Table:
+def table_of(n: int, people: int = 3, seed: int = 0) -> FeatureTable:
     """The first feature tells the labels apart, the others tell nothing."""
     rng = np.random.default_rng(seed)
     classes = np.arange(n) % len(ACTIVITIES)
     features = rng.normal(0, 0.3, (n, len(NAMES)))
     features[:, 0] += 2 * classes
     labels = [list(ACTIVITIES)[i] for i in classes]
-    return Table(features.round(6), labels, np.arange(n) % people + 1, ACTIVITIES)
+    return FeatureTable(features.round(6), labels, np.arange(n) % people + 1, ACTIVITIES)
 
 
-def write_published(folder: Path, table: Table, split: int) -> Path:
+def write_published(folder: Path, table: FeatureTable, split: int) -> Path:
     """Write a table as the published data set has it, the first `split` records as `train`."""
     assert table.subjects is not None
     for name, rows in (("train", slice(split)), ("test", slice(split, None))):

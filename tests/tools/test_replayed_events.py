@@ -21,7 +21,7 @@ from streamer.kafka import topics
 from streamer.model import artifact
 from streamer.settings import Settings
 from streamer.tools.replayed_events import align_replayed
-from streamer.training.evaluation import Alignment
+from streamer.training.event_alignment import Alignment
 from streamer.training.train import train
 from tests.conftest import MakeSettings
 from tests.support.events import WALK

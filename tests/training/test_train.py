@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from streamer.datasets.class_names import classes_of
-from streamer.datasets.recordings import read_sessions
-from streamer.datasets.windows import NOTHING, Windows, collect
+from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, cut_recordings
+from streamer.datasets.public_recordings import read_labelled_recordings
 from streamer.errors import DataError
 from streamer.model import artifact
-from streamer.training.crossval import cross_validate, folds_of
-from streamer.training.fit import ALGORITHMS, Algorithm, best_temperature
-from streamer.training.scores import Confusion
+from streamer.training.classification_scores import ConfusionMatrix
+from streamer.training.cross_validation import assign_folds, cross_validate
+from streamer.training.linear_classifiers import ALGORITHMS, Algorithm, fit_temperature
 from streamer.training.train import train
 from tests.support.recordings import windows_of, write_raw_dir
 
@@ -31,7 +31,7 @@ CLASSES = (
 def test_what_is_learned_recognizes_people_left_out(algorithm: Algorithm, raw_dir: Path) -> None:
     model = train(windows_of(raw_dir, "1", "2"), "invented", algorithm)
     left_out = windows_of(raw_dir, "3")
-    left_out = left_out.of(left_out.truths != NOTHING)
+    left_out = left_out.of(left_out.truths != UNLABELLED)
 
     best = model.probabilities(left_out.features).argmax(axis=1)
 
@@ -57,13 +57,13 @@ def test_the_card_tells_what_was_learned_from(raw_dir: Path) -> None:
     training = card.training
     assert (training.subjects, training.seed, training.data) == (("1", "3"), 9, "somebody's")
     assert (training.windows, training.copies) == (
-        ((windows.copies == 0) & (windows.truths != NOTHING)).sum(),
+        ((windows.copies == 0) & (windows.truths != UNLABELLED)).sum(),
         2,
     )
     assert 0.9 < training.judged.macro_f1 <= 1
 
 
-def test_the_profile_is_that_of_the_recordings_as_they_are(windows: Windows) -> None:
+def test_the_profile_is_that_of_the_recordings_as_they_are(windows: LabelledWindows) -> None:
     model = train(windows, "invented")
     originals = windows.of(windows.copies == 0)
 
@@ -71,7 +71,7 @@ def test_the_profile_is_that_of_the_recordings_as_they_are(windows: Windows) -> 
     np.testing.assert_allclose(shares[7], np.arange(1, 10) / 10, atol=0.01)
     assert sum(model.profile.mix) == pytest.approx(1, abs=1e-4)
     assert sum(model.profile.confidence) == pytest.approx(1, abs=1e-4)
-    labelled = originals.of(originals.truths != NOTHING)
+    labelled = originals.of(originals.truths != UNLABELLED)
     watched = labelled.features[:, model.profile.watched]
     alike = np.abs(np.corrcoef(watched.T)) - np.eye(len(model.profile.watched))
     assert len(model.profile.watched) == len(set(model.profile.watched)) > 10
@@ -80,7 +80,7 @@ def test_the_profile_is_that_of_the_recordings_as_they_are(windows: Windows) -> 
 
 # If anything of a subject had leaked into what judges that subject, it would change with it.
 def test_what_is_predicted_for_somebody_depends_on_nothing_of_theirs_but_the_window(
-    windows: Windows,
+    windows: LabelledWindows,
 ) -> None:
     held = cross_validate(windows, CLASSES, "tree")
     rng = np.random.default_rng(0)
@@ -91,7 +91,7 @@ def test_what_is_predicted_for_somebody_depends_on_nothing_of_theirs_but_the_win
     features, truths = windows.features.copy(), windows.truths.copy()
     features[spoilt] = rng.uniform(-1, 1, (len(spoilt), features.shape[1]))
     truths[spoilt] = rng.permutation(truths[spoilt])
-    others = Windows(
+    others = LabelledWindows(
         features, truths, windows.subjects, windows.recordings, windows.starts, windows.copies
     )
 
@@ -106,12 +106,12 @@ def test_what_is_predicted_for_somebody_depends_on_nothing_of_theirs_but_the_win
 def test_a_subject_is_in_one_fold() -> None:
     subjects = np.array(["1", "10", "2", "3", "1", "2", "10"])
 
-    folds = folds_of(subjects, 3)
+    folds = assign_folds(subjects, 3)
 
     assert folds.tolist() == [0, 0, 1, 2, 0, 1, 0]
 
 
-def test_progress_is_told(windows: Windows) -> None:
+def test_progress_is_told(windows: LabelledWindows) -> None:
     lines: list[str] = []
 
     train(windows, "invented", report=lines.append)
@@ -140,11 +140,11 @@ def test_an_activity_that_only_one_user_shows_is_refused(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("fewer", [("sitting", "rowing"), ("walking", "laying"), CLASSES[3:]])
 def test_other_and_fewer_activities_are_learned_too(
-    windows: Windows, fewer: tuple[str, ...]
+    windows: LabelledWindows, fewer: tuple[str, ...]
 ) -> None:
     renamed = windows.truths.copy()
     renamed[renamed == "walking"] = "rowing" if "rowing" in fewer else "walking"
-    some = Windows(
+    some = LabelledWindows(
         windows.features,
         renamed,
         windows.subjects,
@@ -162,15 +162,17 @@ def test_other_and_fewer_activities_are_learned_too(
 def test_the_shipped_model_knows_the_people_it_has_learned_from(har_dir: Path) -> None:
     shipped = artifact.load()
     sessions = [
-        session for session in read_sessions(har_dir / "RawData") if session.subject in "1358"
+        session
+        for session in read_labelled_recordings(har_dir / "RawData")
+        if session.subject in "1358"
     ]
-    windows = collect(sessions, copies=0, seed=5)
-    windows = windows.of(windows.truths != NOTHING)
+    windows = cut_recordings(sessions, copies=0, seed=5)
+    windows = windows.of(windows.truths != UNLABELLED)
 
     best = shipped.probabilities(windows.features).argmax(axis=1)
 
     said = np.array(shipped.card.activities)[best]
-    assert Confusion.of(windows.truths.tolist(), said.tolist()).macro_f1 > 0.93
+    assert ConfusionMatrix.of(windows.truths.tolist(), said.tolist()).macro_f1 > 0.93
 
 
 def test_the_temperature_undoes_what_made_scores_too_sure() -> None:
@@ -178,5 +180,5 @@ def test_the_temperature_undoes_what_made_scores_too_sure() -> None:
     logits = rng.normal(0, 2, (20_000, 4))
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     classes = (probabilities.cumsum(axis=1) < rng.random((20_000, 1))).sum(axis=1)
-    assert best_temperature(logits, classes) == pytest.approx(1, abs=0.05)
-    assert best_temperature(5 * logits, classes) == pytest.approx(5, abs=0.25)
+    assert fit_temperature(logits, classes) == pytest.approx(1, abs=0.05)
+    assert fit_temperature(5 * logits, classes) == pytest.approx(5, abs=0.25)

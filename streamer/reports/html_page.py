@@ -202,5 +202,5 @@ def _template() -> "Template":
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    source = files(__package__).joinpath("page.html.jinja").read_text(encoding="utf-8")
+    source = files(__package__).joinpath("html_page.html.jinja").read_text(encoding="utf-8")
     return environment.from_string(source)

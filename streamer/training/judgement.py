@@ -12,17 +12,22 @@ import numpy as np
 
 from streamer.arrays import Bools, Floats, Strings
 from streamer.contracts.activities import UNKNOWN, is_movement
-from streamer.datasets.windows import NOTHING, Windows, in_order
+from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, in_natural_order
 from streamer.features import UCI_HAR
 from streamer.labels.decision import decide
 from streamer.labels.smoothing import find_filter
-from streamer.training.scores import Confusion, ReliabilityDiagram, auroc, reliability
+from streamer.training.classification_scores import (
+    ConfusionMatrix,
+    ReliabilityDiagram,
+    compute_auroc,
+    compute_reliability,
+)
 
 HOPS_A_MINUTE = 60 / (UCI_HAR.hop_us / 1e6)
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ActivityChanges:
     """What becomes of changes from one activity to another, and of what is no change."""
 
     changes: int
@@ -36,7 +41,7 @@ class Changes:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgement:
     """What models said of windows, beside what was true.
 
     Attributes:
@@ -46,7 +51,7 @@ class Judged:
         beliefs: (n, classes) after the filter; None where windows do not follow one another.
     """
 
-    windows: Windows
+    windows: LabelledWindows
     activities: tuple[str, ...]
     scores: Floats
     beliefs: Floats | None
@@ -78,16 +83,16 @@ class Judged:
         return np.array([each.activity for each in decide(self.beliefs, self.activities)])
 
     @cached_property
-    def window(self) -> Confusion:
+    def window(self) -> ConfusionMatrix:
         """Of windows alone."""
         return self._confusion(self.said, self.counted)
 
     @cached_property
-    def smoothed(self) -> Confusion | None:
+    def smoothed(self) -> ConfusionMatrix | None:
         """Of what would be published."""
         return None if self.published is None else self._confusion(self.published, self.counted)
 
-    def of(self, subject: str) -> tuple[Confusion, Confusion | None]:
+    def of(self, subject: str) -> tuple[ConfusionMatrix, ConfusionMatrix | None]:
         """The same of one person: windows alone, and what would be published."""
         rows = self.counted & (self.windows.subjects == subject)
         published = self.published
@@ -99,14 +104,14 @@ class Judged:
     @property
     def subjects(self) -> list[str]:
         """Everybody."""
-        return in_order(self.windows.subjects.tolist())
+        return in_natural_order(self.windows.subjects.tolist())
 
     @cached_property
     def reliability(self) -> ReliabilityDiagram:
         """Of the largest probability of windows alone."""
         best = self.scores[self.counted].argmax(axis=1)
         right = np.array(self.activities)[best] == self.windows.truths[self.counted]
-        return reliability(self.scores[self.counted].max(axis=1), right)
+        return compute_reliability(self.scores[self.counted].max(axis=1), right)
 
     @property
     def calibration_error(self) -> float:
@@ -123,7 +128,7 @@ class Judged:
     @cached_property
     def movement_auroc(self) -> float | None:
         """How well that tells movements from activities; None without movements."""
-        return auroc(self.move_scores[self.moving], self.move_scores[self.counted])
+        return compute_auroc(self.move_scores[self.moving], self.move_scores[self.counted])
 
     def unknown_shares(self) -> tuple[float, float] | None:
         """Of movements, and of activities, how much would be published as unknown."""
@@ -132,41 +137,41 @@ class Judged:
         unknown = self.published == UNKNOWN
         return float(unknown[self.moving].mean()), float(unknown[self.counted].mean())
 
-    def changes(self, said: Strings) -> Changes:
+    def changes(self, said: Strings) -> ActivityChanges:
         """Follow the changes through what was said of each window."""
         count, delays, flips, steps = 0, [], 0, 0
-        for rows in runs(self.windows):
+        for rows in recording_slices(self.windows):
             truths, answers = self.windows.truths[rows], said[rows]
             # Of windows side by side with the same truth, were the answers the same?
             same = (truths[1:] == truths[:-1]) & self.counted[rows][1:]
             flips += int((same & (answers[1:] != answers[:-1])).sum())
             steps += int(same.sum())
-            before = NOTHING
+            before = UNLABELLED
             for stretch in _stretches(truths):
                 truth = str(truths[stretch][0])
                 if not self.counted[rows][stretch][0]:
                     continue
-                if before not in (NOTHING, truth):
+                if before not in (UNLABELLED, truth):
                     count += 1
                     right = np.flatnonzero(answers[stretch] == truth)
                     delays += right[:1].tolist()
                 before = truth
-        return Changes(
+        return ActivityChanges(
             changes=count,
             missed=count - len(delays),
             delay=float(np.mean(delays)) if delays else 0.0,
             false_a_minute=flips / steps * HOPS_A_MINUTE if steps else 0.0,
         )
 
-    def _confusion(self, said: Strings, rows: Bools) -> Confusion:
-        return Confusion.of(self.windows.truths[rows].tolist(), said[rows].tolist())
+    def _confusion(self, said: Strings, rows: Bools) -> ConfusionMatrix:
+        return ConfusionMatrix.of(self.windows.truths[rows].tolist(), said[rows].tolist())
 
 
-def judge(windows: Windows, activities: tuple[str, ...], scores: Floats) -> Judged:
+def judge(windows: LabelledWindows, activities: tuple[str, ...], scores: Floats) -> Judgement:
     """Smooth the scores of recordings as the worker would, and put them beside the truth."""
-    recordings = runs(windows)
+    recordings = recording_slices(windows)
     if len(recordings) == len(windows):
-        return Judged(windows, activities, scores, None)
+        return Judgement(windows, activities, scores, None)
     smooth = find_filter(activities)
     beliefs = np.empty_like(scores)
     weights = smooth.weights(scores)
@@ -174,10 +179,10 @@ def judge(windows: Windows, activities: tuple[str, ...], scores: Floats) -> Judg
         belief = None
         for row in range(rows.start, rows.stop):
             belief = beliefs[row] = smooth.after(belief, weights[row])
-    return Judged(windows, activities, scores, beliefs)
+    return Judgement(windows, activities, scores, beliefs)
 
 
-def runs(windows: Windows) -> list[slice]:
+def recording_slices(windows: LabelledWindows) -> list[slice]:
     """The windows of each recording."""
     return _stretches(windows.recordings)
 

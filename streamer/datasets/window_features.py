@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from streamer.arrays import Floats
-from streamer.datasets.recordings import Window, device_id, read_recordings
+from streamer.datasets.public_recordings import Window, device_id, read_recordings
 from streamer.errors import DataError
 from streamer.features import UCI_HAR, extract
 from streamer.features.filters import condition
@@ -16,13 +16,13 @@ _NEEDED = UCI_HAR.length + 1
 """Samples of a window, and the one after them that the last jerk needs."""
 
 
-def window_features(
+def compute_window_features(
     raw_dir: Path, windows: Sequence[Window], report: Callable[[int], None] = lambda _: None
 ) -> Floats:
     """Compute the features of windows of recordings.
 
     Args:
-        raw_dir: recordings, see `streamer.datasets.recordings`.
+        raw_dir: recordings, see `streamer.datasets.public_recordings`.
         windows: where in which recording.
         report: is told how many windows were done just now.
 

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamer.datasets.files import replaced
-from streamer.reports import page
-from streamer.reports.judged_report import (
+from streamer.datasets.atomic_files import atomic_file
+from streamer.reports import html_page
+from streamer.reports.html_page import Bars, Facts, Grid, Note, Picture, Section, Text
+from streamer.reports.judgement_tables import (
     ARTICLE_MACRO_F1,
-    confused,
-    errors_by_person,
-    followed,
-    people,
+    count_errors_by_person,
+    find_most_confused,
+    follow_changes,
+    score_people,
 )
-from streamer.reports.page import Bars, Facts, Grid, Note, Picture, Section, Text
-from streamer.training.judge import Judged
-from streamer.training.scores import Confusion, ReliabilityDiagram
+from streamer.training.classification_scores import ConfusionMatrix, ReliabilityDiagram
+from streamer.training.judgement import Judgement
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,19 +26,19 @@ Block = Text | Note | Facts | Picture | Grid
 Cells = list[str | int | float | Bars]
 
 
-def write_page(path: Path, title: str, judged: Judged) -> None:
+def write_page(path: Path, title: str, judged: Judgement) -> None:
     """Write the report.
 
     Raises:
         DataError: what pages need is not installed, or the file cannot be written.
     """
     html = as_page(title, judged)
-    with replaced(path) as file:
+    with atomic_file(path) as file:
         file.write(html.encode())
 
 
-def as_page(title: str, judged: Judged) -> str:
-    """Make the report; the same figures give the same page."""
+def as_page(title: str, judged: Judgement) -> str:
+    """Make the report; the same figures give the same html_page."""
     sections = [
         Section("How good it is", _summary(judged)),
         Section("What is taken for what", _confusions(judged)),
@@ -48,10 +48,10 @@ def as_page(title: str, judged: Judged) -> str:
     if judged.published is not None:
         sections.append(Section("Changes and movements", _in_time(judged)))
     subtitle = f"{len(judged.subjects)} people, {judged.window.windows} windows within one activity"
-    return page.render(title, sections, subtitle)
+    return html_page.render(title, sections, subtitle)
 
 
-def _summary(judged: Judged) -> list[Block]:
+def _summary(judged: Judgement) -> list[Block]:
     facts = [("macro-F1 of one window", f"{judged.window.macro_f1:.4f}")]
     if judged.smoothed is not None:
         facts.append(("macro-F1 smoothed", f"{judged.smoothed.macro_f1:.4f}"))
@@ -77,18 +77,18 @@ def _summary(judged: Judged) -> list[Block]:
     return blocks
 
 
-def _both(judged: Judged) -> list[tuple[str, Confusion]]:
+def _both(judged: Judgement) -> list[tuple[str, ConfusionMatrix]]:
     found = [("one window", judged.window)]
     if judged.smoothed is not None:
         found.append(("smoothed", judged.smoothed))
     return found
 
 
-def _confusions(judged: Judged) -> list[Block]:
+def _confusions(judged: Judgement) -> list[Block]:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
     both = _both(judged)
-    with page.styled():
+    with html_page.styled():
         figure = Figure(figsize=(10, 4.6))
         axes = figure.subplots(1, len(both), squeeze=False)[0]
         for each, (name, confusion) in zip(axes, both, strict=True):
@@ -97,8 +97,10 @@ def _confusions(judged: Judged) -> list[Block]:
             each.set_title(name)
             each.set_xlabel("called")
         axes[0].set_ylabel("true")
-        picture = Picture(page.svg(figure), "Windows by what they are and what they are called.")
-    why = confused(judged)
+        picture = Picture(
+            html_page.svg(figure), "Windows by what they are and what they are called."
+        )
+    why = find_most_confused(judged)
     return [picture, *([Note(f"{why.sentence}.")] if why else [])]
 
 
@@ -110,36 +112,36 @@ def _heat(
     columns: Sequence[str],
 ) -> None:
     """A table whose cells are the darker the larger their share is."""
-    axes.imshow(shares, cmap=page.SHADES, vmin=0, vmax=1, aspect="auto")
+    axes.imshow(shares, cmap=html_page.SHADES, vmin=0, vmax=1, aspect="auto")
     axes.grid(visible=False)
     short = [name.removeprefix("walking_") for name in columns]
     axes.set_xticks(range(len(columns)), short, rotation=45, ha="right")
     axes.set_yticks(range(len(rows)), [name.removeprefix("walking_") for name in rows])
     for i, j in np.argwhere(np.asarray(texts) > 0).tolist():
         dark = shares[i, j] > 0.5
-        colour = "white" if dark else page.INK
+        colour = "white" if dark else html_page.INK
         axes.text(j, i, str(texts[i][j]), ha="center", va="center", color=colour, fontsize=9)
 
 
-def _by_person(judged: Judged) -> list[Block]:
+def _by_person(judged: Judgement) -> list[Block]:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
-    found = people(judged)
+    found = score_people(judged)
     users = sorted(found, key=lambda user: found[user][0])
-    with page.styled():
+    with html_page.styled():
         figure = Figure(figsize=(10, 3.2))
         axes = figure.subplots()
         axes.plot(users, [found[user][0] for user in users], "o", label="one window")
         if judged.smoothed is not None:
             smoothed = [found[user][1] or 0.0 for user in users]
             axes.plot(users, smoothed, "o", label="smoothed")
-        axes.axhline(ARTICLE_MACRO_F1, color=page.MUTED, linewidth=1, label="the article")
+        axes.axhline(ARTICLE_MACRO_F1, color=html_page.MUTED, linewidth=1, label="the article")
         axes.set_xlabel("user")
         axes.set_ylabel("macro-F1")
         axes.legend(loc="lower right")
-        picture = Picture(page.svg(figure), "Macro-F1 of each person, the hardest first.")
+        picture = Picture(html_page.svg(figure), "Macro-F1 of each person, the hardest first.")
     activities = judged.window.truths
-    errors = errors_by_person(judged)
+    errors = count_errors_by_person(judged)
     rows: list[Cells] = [
         [user, *("/".join(map(str, errors[user].get(a, [0, 0])[1:])) for a in activities)]
         for user in users
@@ -151,11 +153,11 @@ def _by_person(judged: Judged) -> list[Block]:
 def _reliability(bins: ReliabilityDiagram) -> Picture:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
-    with page.styled():
+    with html_page.styled():
         figure = Figure(figsize=(10, 3.6))
         left, right = figure.subplots(1, 2)
         some = bins.counts > 0
-        left.plot([0, 1], [0, 1], color=page.MUTED, linewidth=1)
+        left.plot([0, 1], [0, 1], color=html_page.MUTED, linewidth=1)
         left.plot(bins.confidence[some], bins.accuracy[some], "o-")
         left.set_xlabel("largest probability")
         left.set_ylabel("share that is right")
@@ -166,16 +168,16 @@ def _reliability(bins: ReliabilityDiagram) -> Picture:
         right.set_xlabel("largest probability")
         right.set_ylabel("windows")
         return Picture(
-            page.svg(figure),
+            html_page.svg(figure),
             f"On the line, probabilities are as right as they say; they are off by {bins.error:.4f}"
             " on average.",
         )
 
 
-def _in_time(judged: Judged) -> list[Block]:
+def _in_time(judged: Judgement) -> list[Block]:
     rows: list[Cells] = [
         [name, each.changes, each.missed, each.delay, each.false_a_minute]
-        for name, each in followed(judged).items()
+        for name, each in follow_changes(judged).items()
     ]
     headings = ["", "true changes", "missed", "delay in windows", "false changes a minute"]
     blocks: list[Block] = [Grid(headings, rows, digits=2)]
@@ -189,7 +191,7 @@ def _in_time(judged: Judged) -> list[Block]:
     )
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
-    with page.styled():
+    with html_page.styled():
         figure = Figure(figsize=(10, 3))
         axes = figure.subplots()
         for name, rows_ in (("activities", judged.counted), ("movements", judged.moving)):
@@ -199,5 +201,5 @@ def _in_time(judged: Judged) -> list[Block]:
         axes.set_xlabel("probability of a movement, one window")
         axes.set_ylabel("windows")
         axes.legend()
-        blocks.append(Picture(page.svg(figure), "How well movements stand out."))
+        blocks.append(Picture(html_page.svg(figure), "How well movements stand out."))
     return blocks

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from streamer.datasets.conversion import convert
-from streamer.datasets.table import LABEL, SUBJECT, VARIABLES, Invalid, Table, read_table
+from streamer.datasets.feature_table import (
+    LABEL,
+    SUBJECT,
+    VARIABLES,
+    FeatureTable,
+    InvalidRecords,
+    read_table,
+)
 from streamer.errors import DataError
 from streamer.features import NAMES
 from tests.support.tables import table_of
@@ -26,18 +33,18 @@ def csv(tmp_path: Path, *lines: str) -> Path:
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> Table:
+def tables(draw: st.DrawFn) -> FeatureTable:
     n = draw(st.integers(1, 7))
     numbers = st.floats(allow_nan=False, allow_infinity=False)
     features = draw(arrays(np.float64, (n, len(NAMES)), elements=numbers, fill=numbers))
     labels = draw(st.lists(st.sampled_from(["1", "12", "rowing"]), min_size=n, max_size=n))
     subjects = draw(st.none() | arrays(np.int64, n, elements=st.integers(0, 2**50)))
-    return Table(features, labels, subjects)
+    return FeatureTable(features, labels, subjects)
 
 
 @given(tables(), st.none() | st.integers(1, 3))
 def test_what_was_converted_reads_back_as_the_same_numbers(
-    tmp_path_factory: pytest.TempPathFactory, table: Table, records_per_file: int | None
+    tmp_path_factory: pytest.TempPathFactory, table: FeatureTable, records_per_file: int | None
 ) -> None:
     folder = tmp_path_factory.mktemp("converted")
     convert(table, folder, records_per_file, with_subject=table.subjects is not None)
@@ -77,7 +84,7 @@ def test_an_invalid_record_is_left_out_and_reported_with_its_line(
     tmp_path: Path, bad: str, reason: str
 ) -> None:
     reports: list[str] = []
-    invalid = Invalid(report=reports.append)
+    invalid = InvalidRecords(report=reports.append)
     path = csv(tmp_path, HEADER, line("1"), bad, line("2"))
     assert read_table(path, invalid).labels == ["1", "2"]
     assert invalid.count == len(reports) == 1
@@ -86,7 +93,7 @@ def test_an_invalid_record_is_left_out_and_reported_with_its_line(
 
 def test_a_subject_that_is_no_number_makes_a_record_invalid(tmp_path: Path) -> None:
     path = csv(tmp_path, f"{HEADER},{SUBJECT}", f"{line()},me", f"{line()},4")
-    invalid = Invalid()
+    invalid = InvalidRecords()
     subjects = read_table(path, invalid).subjects
     assert subjects is not None
     assert (subjects.tolist(), invalid.count) == ([4], 1)
@@ -95,15 +102,15 @@ def test_a_subject_that_is_no_number_makes_a_record_invalid(tmp_path: Path) -> N
 @pytest.mark.parametrize("most", [0, 1, 3])
 def test_reading_stops_at_one_invalid_record_too_many(tmp_path: Path, most: int) -> None:
     bad = [line(Var001="?")] * most
-    assert len(read_table(csv(tmp_path, line(), *bad), Invalid(most))) == 1
+    assert len(read_table(csv(tmp_path, line(), *bad), InvalidRecords(most))) == 1
     path = csv(tmp_path, line(), *bad, line(Var007="x"))
     with pytest.raises(DataError, match=rf"more than {most} .* line {most + 2}: Var007 is no"):
-        read_table(path, Invalid(most))
+        read_table(path, InvalidRecords(most))
 
 
 def test_incomplete_records_say_what_is_missing_and_what_is_no_number(tmp_path: Path) -> None:
     path = csv(tmp_path, line(Var001="", Var002="x", Var003="-inf"), line())
-    table = read_table(path, Invalid(0), incomplete=True)
+    table = read_table(path, InvalidRecords(0), incomplete=True)
     assert np.isnan(table.features[0, 0])
     assert np.isinf(table.features[0, 1:3]).all()
     assert np.isfinite(table.features[0, 3:]).all()

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from streamer.contracts.activities import is_movement
-from streamer.datasets.recordings import Segment
-from streamer.datasets.windows import NOTHING, truth
+from streamer.datasets.labelled_windows import UNLABELLED, true_activity
+from streamer.datasets.public_recordings import Segment
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class ReplayedSpan:
     """When the samples of a recording were streamed as a device's readings."""
 
     start_ms: float
@@ -33,7 +33,7 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class PublishedLabel:
     """What was published of one window."""
 
     window_id: str
@@ -64,9 +64,9 @@ class Alignment:
     """Events of a window that had one already; the first one counts."""
 
 
-def align(
-    events: Iterable[Labelled],
-    replays: Mapping[str, Sequence[Replay]],
+def align_events(
+    events: Iterable[PublishedLabel],
+    replays: Mapping[str, Sequence[ReplayedSpan]],
     segments: Mapping[str, Sequence[Segment]],
 ) -> Alignment:
     """Find what was true during each window.
@@ -93,8 +93,8 @@ def align(
         if first is None:
             alignment.outside_replay += 1
             continue
-        true = truth(first, segments[event.device_id])
-        if true == NOTHING:
+        true = true_activity(first, segments[event.device_id])
+        if true == UNLABELLED:
             alignment.unlabelled += 1
         elif is_movement(true):
             alignment.movements[event.activity] += 1
@@ -105,7 +105,7 @@ def align(
     return alignment
 
 
-def _first_sample(window_start_ms: float, replays: Sequence[Replay]) -> int | None:
+def _first_sample(window_start_ms: float, replays: Sequence[ReplayedSpan]) -> int | None:
     for replay in replays:
         # A window is whole if it starts less than one sample before the first.
         if replay.start_ms - replay.interval_ms < window_start_ms < replay.end_ms:

@@ -1,13 +1,18 @@
 import pytest
 
-from streamer.datasets.class_names import PUBLIC_NAMES, activity_named, classes_of, label_of
-from streamer.training.structure import flat, tree
+from streamer.datasets.class_names import (
+    PUBLIC_NAMES,
+    activity_of_label,
+    classes_of,
+    label_of_activity,
+)
+from streamer.training.class_hierarchy import divide_classes, single_division
 
-ALL = tuple(map(activity_named, PUBLIC_NAMES.values()))
+ALL = tuple(map(activity_of_label, PUBLIC_NAMES.values()))
 
 
 def test_the_classes_of_the_public_data_set_divide_step_by_step() -> None:
-    assert tree(ALL) == (
+    assert divide_classes(ALL) == (
         ((0, 1, 2), (4 - 1, 4, 5), (6, 7, 8, 9, 10, 11)),
         ((0,), (1,), (2,)),
         ((5,), (3, 4)),
@@ -30,11 +35,11 @@ def test_the_classes_of_the_public_data_set_divide_step_by_step() -> None:
 def test_fewer_classes_divide_as_far_as_they_go(
     activities: tuple[str, ...], expected: object
 ) -> None:
-    assert tree(activities) == expected
+    assert divide_classes(activities) == expected
 
 
 def test_flat_is_one_division() -> None:
-    assert flat(("a", "b", "c")) == (((0,), (1,), (2,)),)
+    assert single_division(("a", "b", "c")) == (((0,), (1,), (2,)),)
 
 
 def test_classes_come_in_the_order_of_the_public_data_set_then_others_then_movements() -> None:
@@ -46,5 +51,5 @@ def test_classes_come_in_the_order_of_the_public_data_set_then_others_then_movem
 
 
 def test_labels_are_those_of_the_public_data_set() -> None:
-    assert tuple(map(label_of, ALL)) == tuple(PUBLIC_NAMES.values())
-    assert label_of("rowing>cycling") == "ROWING_TO_CYCLING"
+    assert tuple(map(label_of_activity, ALL)) == tuple(PUBLIC_NAMES.values())
+    assert label_of_activity("rowing>cycling") == "ROWING_TO_CYCLING"

@@ -24,7 +24,7 @@ class ClassScores:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Confusion:
+class ConfusionMatrix:
     """How often which activity was called what.
 
     Attributes:
@@ -38,7 +38,7 @@ class Confusion:
     counts: Ints
 
     @classmethod
-    def of(cls, true: Sequence[str], said: Sequence[str]) -> "Confusion":
+    def of(cls, true: Sequence[str], said: Sequence[str]) -> "ConfusionMatrix":
         """Count pairs of what was done and what was said."""
         truths = classes_of(true)
         answers = truths + classes_of(set(said) - set(truths))
@@ -108,7 +108,7 @@ class ReliabilityDiagram:
         return _ratio(float(apart.sum()), int(self.counts.sum()))
 
 
-def reliability(confidence: Floats, right: Bools, bins: int = 10) -> ReliabilityDiagram:
+def compute_reliability(confidence: Floats, right: Bools, bins: int = 10) -> ReliabilityDiagram:
     """Sort windows (n,) by confidence into bins."""
     which = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     counts = np.bincount(which, minlength=bins)
@@ -120,7 +120,7 @@ def reliability(confidence: Floats, right: Bools, bins: int = 10) -> Reliability
     )
 
 
-def auroc(positive: Floats, negative: Floats) -> float | None:
+def compute_auroc(positive: Floats, negative: Floats) -> float | None:
     """Chance that a positive has the larger score than a negative; None without one of either."""
     if not len(positive) or not len(negative):
         return None

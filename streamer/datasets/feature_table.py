@@ -32,7 +32,7 @@ _MISSING = {"", "?", "na", "n/a", "null"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Table:
+class FeatureTable:
     """Labelled records.
 
     Attributes:
@@ -67,7 +67,7 @@ class Record:
     subject: str | None
 
 
-class Invalid:
+class InvalidRecords:
     """Reports and counts records that cannot be used, and stops when they are too many."""
 
     def __init__(
@@ -94,10 +94,10 @@ class Invalid:
 
 def read_table(
     path: Path,
-    invalid: Invalid | None = None,
+    invalid: InvalidRecords | None = None,
     incomplete: bool = False,
     report: Callable[[int], None] = lambda _: None,
-) -> Table:
+) -> FeatureTable:
     """Read a CSV file, or the CSV files of a folder in the order of their names.
 
     Args:
@@ -109,16 +109,16 @@ def read_table(
     Raises:
         DataError: it cannot be read, too many records are invalid, or none is left.
     """
-    return assemble(_records(path), str(path), invalid or Invalid(), incomplete, report)
+    return assemble(_records(path), str(path), invalid or InvalidRecords(), incomplete, report)
 
 
 def assemble(
     records: Iterable[Record],
     source: str,
-    invalid: Invalid,
+    invalid: InvalidRecords,
     incomplete: bool = False,
     report: Callable[[int], None] = lambda _: None,
-) -> Table:
+) -> FeatureTable:
     """Make a table of those records that are valid; for the arguments see `read_table`."""
     rows: list[Floats] = []
     labels: list[str] = []
@@ -140,7 +140,7 @@ def assemble(
             f"{source} says of some records whose they are, and not of others; convert the files "
             "again, all with --with-subject or all without"
         )
-    return Table(np.stack(rows), labels, np.array(subjects, np.int64) if subjects else None)
+    return FeatureTable(np.stack(rows), labels, np.array(subjects, np.int64) if subjects else None)
 
 
 def _objection(record: Record, values: Floats, incomplete: bool) -> str:

@@ -4,12 +4,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.datasets.augment import COPIES, Variation, varied
-from streamer.datasets.recordings import Segment, Session, read_sessions
-from streamer.datasets.windows import NOTHING, collect, cut, truth
+from streamer.datasets.labelled_windows import (
+    UNLABELLED,
+    cut_recording,
+    cut_recordings,
+    true_activity,
+)
+from streamer.datasets.public_recordings import Segment, Session, read_labelled_recordings
 from streamer.errors import DataError
 from streamer.features import extract, scale
 from streamer.features.filters import condition
+from streamer.training.variation import COPIES, Variation, vary
 from tests.support.recordings import write_raw_dir
 
 WALK, SIT, DOWN = "walking", "sitting", "standing>sitting"
@@ -29,78 +34,82 @@ def session(samples: int, *segments: Segment) -> Session:
 #           |  walking  |     (none)     |      sitting      |
 # windows   [0,128) [64,192) [128,256) [192,320) [256,384) [320,448)
 def test_windows_are_cut_every_hop() -> None:
-    windows = cut(session(520, Segment(WALK, 0, 128), Segment(SIT, 250, 512)), offset=0)
+    windows = cut_recording(session(520, Segment(WALK, 0, 128), Segment(SIT, 250, 512)), offset=0)
 
     assert windows.starts.tolist() == [0, 64, 128, 192, 256, 320, 384]
-    assert windows.truths.tolist() == [WALK, *[NOTHING] * 3, SIT, SIT, SIT]
+    assert windows.truths.tolist() == [WALK, *[UNLABELLED] * 3, SIT, SIT, SIT]
 
 
 def test_windows_need_the_two_samples_after_them() -> None:
-    assert len(cut(session(129), offset=0)) == 0
-    assert len(cut(session(130), offset=0)) == 1
-    assert len(cut(session(130), offset=1)) == 0
+    assert len(cut_recording(session(129), offset=0)) == 0
+    assert len(cut_recording(session(130), offset=0)) == 1
+    assert len(cut_recording(session(130), offset=1)) == 0
 
 
 # samples   0         100                    200         330
 #           | walking |   standing>sitting    |  sitting  |
 @pytest.mark.parametrize(
     ("first", "expected"),
-    [(0, NOTHING), (35, NOTHING), (36, DOWN), (136, DOWN), (137, NOTHING), (200, SIT)],
+    [(0, UNLABELLED), (35, UNLABELLED), (36, DOWN), (136, DOWN), (137, UNLABELLED), (200, SIT)],
 )
 def test_half_a_window_makes_a_movement_and_a_whole_one_an_activity(
     first: int, expected: str
 ) -> None:
     segments = [Segment(WALK, 0, 100), Segment(DOWN, 100, 200), Segment(SIT, 200, 330)]
 
-    assert truth(first, segments) == expected
+    assert true_activity(first, segments) == expected
 
 
 def test_features_are_those_of_the_recording_filtered_at_rest_as_a_whole() -> None:
     whole = session(400)
     signals = condition(whole.acc_gyro.T, start="rest")
 
-    windows = cut(whole, offset=37)
+    windows = cut_recording(whole, offset=37)
 
     expected = [scale(extract(signals[None, :, start : start + 129]))[0] for start in (37, 101)]
     np.testing.assert_array_equal(windows.features[:2], expected)
 
 
 def test_leaving_a_user_out_does_not_change_the_windows_of_others(two: Path) -> None:
-    everybody = collect(read_sessions(two), copies=2)
-    second = collect(read_sessions(two), copies=2, exclude_users=["1"])
+    everybody = cut_recordings(read_labelled_recordings(two), copies=2)
+    second = cut_recordings(read_labelled_recordings(two), copies=2, exclude_users=["1"])
 
     np.testing.assert_array_equal(second.features, everybody.of(everybody.subjects == "2").features)
 
 
 def test_every_recording_comes_as_it_is_and_in_varied_copies(two: Path) -> None:
-    windows = collect(read_sessions(two), users=["1"], copies=3)
+    windows = cut_recordings(read_labelled_recordings(two), users=["1"], copies=3)
 
     assert np.unique(windows.copies).tolist() == [0, 1, 2, 3]
     firsts = [windows.features[windows.copies == copy][0] for copy in range(4)]
     assert len(np.unique(firsts, axis=0)) == 4
-    assert (windows.truths[windows.copies > 0] != NOTHING).all()
+    assert (windows.truths[windows.copies > 0] != UNLABELLED).all()
 
 
 def test_another_seed_gives_other_windows(two: Path) -> None:
-    one, two_ = (collect(read_sessions(two), copies=0, seed=seed) for seed in (1, 2))
+    one, two_ = (
+        cut_recordings(read_labelled_recordings(two), copies=0, seed=seed) for seed in (1, 2)
+    )
 
     assert not np.array_equal(one.features[0], two_.features[0])
 
 
 def test_a_user_that_is_not_there_is_refused(two: Path) -> None:
     with pytest.raises(DataError, match="there is no user 8, 9; there are 1, 2"):
-        collect(read_sessions(two), users=["1", "9"], exclude_users=["8"], copies=0)
+        cut_recordings(
+            read_labelled_recordings(two), users=["1", "9"], exclude_users=["8"], copies=0
+        )
 
 
 def test_nobody_is_not_enough(two: Path) -> None:
     with pytest.raises(DataError, match="no recordings of users to learn from"):
-        collect(read_sessions(two), exclude_users=["1", "2"], copies=0)
+        cut_recordings(read_labelled_recordings(two), exclude_users=["1", "2"], copies=0)
 
 
 def test_a_copy_is_turned_as_a_whole() -> None:
     original = session(2000)
     turned = Variation(turn_degrees=12, gain=0.08, warp=0)
-    copy = varied(original, turned, np.random.default_rng(8))
+    copy = vary(original, turned, np.random.default_rng(8))
 
     gains = [
         np.linalg.norm(copy.acc_gyro[:, sensor], axis=1)
@@ -120,7 +129,7 @@ def test_a_copy_that_is_slower_has_its_labels_later(variation: Variation) -> Non
     original = replace(session(3000, Segment(WALK, 1000, 2000)), acc_gyro=steps)
     same = replace(variation, turn_degrees=0, gain=0, noise_g=0)
 
-    copy = varied(original, same, np.random.default_rng(3))
+    copy = vary(original, same, np.random.default_rng(3))
 
     [segment] = copy.segments
     inside = copy.acc_gyro[segment.start0 + 5 : segment.end0 - 5]

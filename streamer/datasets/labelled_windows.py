@@ -9,20 +9,20 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from streamer.arrays import Bools, Floats, Ints, Strings
 from streamer.contracts.activities import is_movement
-from streamer.datasets.augment import COPIES, varied
-from streamer.datasets.recordings import Segment, Session
+from streamer.datasets.public_recordings import Segment, Session
 from streamer.errors import DataError
 from streamer.features import NAMES, UCI_HAR, extract, scale
 from streamer.features.filters import condition
+from streamer.training.variation import COPIES, vary
 
-NOTHING = ""
+UNLABELLED = ""
 """What was done in a window that touches a change, or that nobody has labelled."""
-LEAST_MOVING = UCI_HAR.length // 2
+LEAST_OF_MOVEMENT = UCI_HAR.length // 2
 """A window with so many samples of one movement is a window of that movement."""
 
 
 @dataclass(frozen=True, slots=True)
-class Windows:
+class LabelledWindows:
     """Windows in the order of recordings, copies and time.
 
     Attributes:
@@ -44,25 +44,25 @@ class Windows:
     def __len__(self) -> int:
         return len(self.truths)
 
-    def of(self, rows: Ints | Bools) -> "Windows":
+    def of(self, rows: Ints | Bools) -> "LabelledWindows":
         """Some of the windows."""
-        return Windows(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return LabelledWindows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @classmethod
-    def joined(cls, parts: Sequence["Windows"]) -> "Windows":
+    def joined(cls, parts: Sequence["LabelledWindows"]) -> "LabelledWindows":
         """All of the windows."""
         columns = [[getattr(part, field.name) for part in parts] for field in fields(cls)]
         return cls(*map(np.concatenate, columns))
 
 
-def collect(
+def cut_recordings(
     sessions: Iterable[Session],
     users: Collection[str] = (),
     exclude_users: Collection[str] = (),
     copies: int = len(COPIES),
     seed: int = 0,
     report: Callable[[str], None] = lambda _: None,
-) -> Windows:
+) -> LabelledWindows:
     """Cut recordings and varied copies of them, each from a random sample of its first hop.
 
     Args:
@@ -83,17 +83,17 @@ def collect(
             continue
         # Of its own, so that leaving others out does not change a recording's windows.
         rng = np.random.default_rng([seed, crc32(session.device_id.encode())])
-        parts.append(cut(session, int(rng.integers(UCI_HAR.hop))))
+        parts.append(cut_recording(session, int(rng.integers(UCI_HAR.hop))))
         for copy, variation in enumerate(COPIES[:copies], 1):
-            version = varied(session, variation, rng)
-            windows = cut(version, int(rng.integers(UCI_HAR.hop)), copy)
-            parts.append(windows.of(windows.truths != NOTHING))
+            version = vary(session, variation, rng)
+            windows = cut_recording(version, int(rng.integers(UCI_HAR.hop)), copy)
+            parts.append(windows.of(windows.truths != UNLABELLED))
         report(session.device_id)
-    chosen(list(present), users, exclude_users)
-    return Windows.joined(parts)
+    select_users(list(present), users, exclude_users)
+    return LabelledWindows.joined(parts)
 
 
-def chosen(
+def select_users(
     subjects: Sequence[str], users: Collection[str], exclude_users: Collection[str]
 ) -> Bools:
     """Which of these subjects (n) are wanted.
@@ -103,8 +103,8 @@ def chosen(
     """
     if unknown := {*users, *exclude_users} - {*subjects}:
         raise DataError(
-            f"there is no user {', '.join(in_order(unknown))}; there are "
-            + ", ".join(in_order(subjects))
+            f"there is no user {', '.join(in_natural_order(unknown))}; there are "
+            + ", ".join(in_natural_order(subjects))
         )
     wanted = np.array([_wanted(subject, users, exclude_users) for subject in subjects], bool)
     if not wanted.any():
@@ -116,7 +116,7 @@ def _wanted(subject: str, users: Collection[str], exclude_users: Collection[str]
     return subject not in exclude_users and (not users or subject in users)
 
 
-def cut(session: Session, offset: int, copy: int = 0) -> Windows:
+def cut_recording(session: Session, offset: int, copy: int = 0) -> LabelledWindows:
     """Cut a recording into windows as if it were streamed.
 
     Args:
@@ -134,9 +134,11 @@ def cut(session: Session, offset: int, copy: int = 0) -> Windows:
         signals = condition(samples, start="rest")
         windows = sliding_window_view(signals, UCI_HAR.length + 1, axis=1).swapaxes(0, 1)
         features = scale(extract(windows[starts]))
-    return Windows(
+    return LabelledWindows(
         features=features,
-        truths=np.array([truth(start, session.segments) for start in starts.tolist()], np.str_),
+        truths=np.array(
+            [true_activity(start, session.segments) for start in starts.tolist()], np.str_
+        ),
         subjects=np.full(len(starts), session.subject),
         recordings=np.full(len(starts), session.device_id),
         starts=starts,
@@ -144,13 +146,13 @@ def cut(session: Session, offset: int, copy: int = 0) -> Windows:
     )
 
 
-def truth(first: int, segments: Sequence[Segment]) -> str:
+def true_activity(first: int, segments: Sequence[Segment]) -> str:
     """Say what was done in the window that starts at sample ``first`` (from 0).
 
     An activity lasts for the whole window, a movement for at least half of it; otherwise it is
     `NOTHING`.
     """
-    longest, moved = LEAST_MOVING - 1, NOTHING
+    longest, moved = LEAST_OF_MOVEMENT - 1, UNLABELLED
     for segment in segments:
         shared = min(first + UCI_HAR.length, segment.end0) - max(first, segment.start0)
         if is_movement(segment.activity):
@@ -161,6 +163,6 @@ def truth(first: int, segments: Sequence[Segment]) -> str:
     return moved
 
 
-def in_order(names: Iterable[str]) -> list[str]:
+def in_natural_order(names: Iterable[str]) -> list[str]:
     """Sort names such that 2 comes before 10."""
     return sorted(set(names), key=lambda name: (len(name), name))

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 
 from streamer.arrays import Floats
-from streamer.datasets.class_names import PUBLIC_NAMES, activity_named
+from streamer.datasets.class_names import PUBLIC_NAMES, activity_of_label
 from streamer.errors import DataError
 
 _FILE = re.compile(r"acc_exp(\d+)_user(\d+)\.txt")
@@ -112,7 +112,7 @@ def read_recordings(raw_dir: Path, only: str = "*") -> Iterator[Recording]:
     return map(_read_recording, chosen)
 
 
-def read_sessions(raw_dir: Path) -> Iterator[Session]:
+def read_labelled_recordings(raw_dir: Path) -> Iterator[Session]:
     """Read the recordings of a folder with their labels, one at a time.
 
     Raises:
@@ -134,7 +134,7 @@ def read_labels(path: Path) -> dict[str, list[Segment]]:
         DataError: the file is missing or malformed, or an activity's number has no name; says
             which line.
     """
-    names = {number: activity_named(name) for number, name in _names(path.parent).items()}
+    names = {number: activity_of_label(name) for number, name in _names(path.parent).items()}
     segments = defaultdict(list)
     rows = _rows(path, _lines(path), int, "experiment user activity start end")
     for line, (experiment, user, number, start, end) in enumerate(rows, 1):
@@ -161,7 +161,7 @@ def _names(raw_dir: Path) -> dict[int, str]:
     return PUBLIC_NAMES
 
 
-def read_windows(path: Path) -> list[Window]:
+def read_window_list(path: Path) -> list[Window]:
     """Read a table of windows: a CSV file with the columns row,subject,activity,experiment,start0.
 
     Raises:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
-from streamer.datasets.recordings import Session
+from streamer.datasets.public_recordings import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ COPIES: tuple[Variation, ...] = (Variation(12, 0.08, 0.08),) * 8 + (Variation(18
 """The varied copies of each recording that are learned from, besides itself."""
 
 
-def varied(session: Session, variation: Variation, rng: np.random.Generator) -> Session:
+def vary(session: Session, variation: Variation, rng: np.random.Generator) -> Session:
     """Turn a recording's phone about a random axis, change its gain and speed, and add noise.
 
     The raw samples are varied, not their features, so that filters and features see what they

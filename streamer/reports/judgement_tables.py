@@ -10,17 +10,17 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from streamer.datasets.windows import Windows
+from streamer.datasets.labelled_windows import LabelledWindows
 from streamer.features import NAMES
 from streamer.reports.report import confusion_json, confusion_table, scores_table
-from streamer.training.judge import Changes, Judged
+from streamer.training.judgement import ActivityChanges, Judgement
 
 ARTICLE_MACRO_F1 = 0.92
 """What the article reports that this program grew from: six classes, one window, a web console."""
 
 
 @dataclass(frozen=True, slots=True)
-class Confused:
+class ConfusedPair:
     """Two activities that are taken for each other, and the features that tell them apart best.
 
     Separations are differences of means in standard deviations.
@@ -47,7 +47,7 @@ class Confused:
         )
 
 
-def confused(judged: Judged) -> Confused | None:
+def find_most_confused(judged: Judgement) -> ConfusedPair | None:
     """Find the two activities that are taken for each other most; None when none are."""
     confusion = judged.window
     mistakes = confusion.mistakes()
@@ -66,7 +66,7 @@ def confused(judged: Judged) -> Confused | None:
     ]
     each = np.median(own, axis=0) if own else everybody
     best, own_best = int(everybody.argmax()), int(each.argmax())
-    return Confused(
+    return ConfusedPair(
         activities=pair,
         mistakes=pairs[pair],
         feature=NAMES[best],
@@ -76,15 +76,15 @@ def confused(judged: Judged) -> Confused | None:
     )
 
 
-def _separations(windows: Windows, pair: tuple[str, str]) -> Any:
+def _separations(windows: LabelledWindows, pair: tuple[str, str]) -> Any:
     one, other = (windows.features[windows.truths == activity] for activity in pair)
     spread = np.sqrt((one.var(axis=0) + other.var(axis=0)) / 2)
     return np.abs(one.mean(axis=0) - other.mean(axis=0)) / np.where(spread, spread, np.inf)
 
 
-def judged_json(judged: Judged) -> dict[str, Any]:
+def judgement_as_json(judged: Judgement) -> dict[str, Any]:
     """Return the figures as JSON types."""
-    shares, why = judged.unknown_shares(), confused(judged)
+    shares, why = judged.unknown_shares(), find_most_confused(judged)
     bins = judged.reliability
     return {
         "macro_f1": _rounded(judged.window.macro_f1),
@@ -96,23 +96,23 @@ def judged_json(judged: Judged) -> dict[str, Any]:
         "smoothed": judged.smoothed and confusion_json(judged.smoothed),
         "people": {
             subject: {"macro_f1": one, "smoothed_macro_f1": smoothed}
-            for subject, (one, smoothed) in people(judged).items()
+            for subject, (one, smoothed) in score_people(judged).items()
         },
-        "errors": errors_by_person(judged),
+        "errors": count_errors_by_person(judged),
         "reliability": {
             "windows": bins.counts.tolist(),
             "confidence": bins.confidence.round(6).tolist(),
             "accuracy": bins.accuracy.round(6).tolist(),
         },
-        "changes": {name: asdict(changes) for name, changes in followed(judged).items()},
+        "changes": {name: asdict(changes) for name, changes in follow_changes(judged).items()},
         "movements": shares and {"found": _rounded(shares[0]), "false": _rounded(shares[1])},
         "confused": why and asdict(why),
     }
 
 
-def judged_tables(judged: Judged) -> RenderableType:
+def judgement_as_tables(judged: Judgement) -> RenderableType:
     """Lay the figures out for a terminal."""
-    ones, smooths = zip(*people(judged).values(), strict=True)
+    ones, smooths = zip(*score_people(judged).values(), strict=True)
     lines = [f"macro-F1 of one window   {judged.window.macro_f1:.4f}   {_spread(ones)}"]
     if judged.smoothed is not None:
         lines.append(
@@ -125,13 +125,13 @@ def judged_tables(judged: Judged) -> RenderableType:
     lines += [
         f"{name}: {each.missed} of {each.changes} changes missed, the others seen after "
         f"{each.delay:.2f} windows; {each.false_a_minute:.2f} false changes a minute"
-        for name, each in followed(judged).items()
+        for name, each in follow_changes(judged).items()
     ]
     if (shares := judged.unknown_shares()) is not None:
         lines.append(
             f"published as unknown: {shares[0]:.1%} of movements, {shares[1]:.1%} of activities"
         )
-    if (why := confused(judged)) is not None:
+    if (why := find_most_confused(judged)) is not None:
         lines.append(why.sentence)
     parts: list[RenderableType] = [*lines, "", "Of one window:", scores_table(judged.window)]
     parts += ["", confusion_table(judged.window)]
@@ -141,7 +141,7 @@ def judged_tables(judged: Judged) -> RenderableType:
     return Group(*parts, "", _people_table(judged))
 
 
-def people(judged: Judged) -> dict[str, tuple[float, float | None]]:
+def score_people(judged: Judgement) -> dict[str, tuple[float, float | None]]:
     """Macro-F1 of each person: of windows alone, and smoothed."""
     found = {}
     for subject in judged.subjects:
@@ -154,7 +154,7 @@ def people(judged: Judged) -> dict[str, tuple[float, float | None]]:
     return found
 
 
-def errors_by_person(judged: Judged) -> dict[str, dict[str, list[int]]]:
+def count_errors_by_person(judged: Judgement) -> dict[str, dict[str, list[int]]]:
     """Of each person's activities: windows, those called wrong, those published wrong."""
     found: dict[str, dict[str, list[int]]] = {}
     windows = judged.windows
@@ -171,7 +171,7 @@ def errors_by_person(judged: Judged) -> dict[str, dict[str, list[int]]]:
     return found
 
 
-def followed(judged: Judged) -> dict[str, Changes]:
+def follow_changes(judged: Judgement) -> dict[str, ActivityChanges]:
     """What becomes of changes, by windows alone and smoothed."""
     if judged.published is None:
         return {}
@@ -192,11 +192,13 @@ class Difference:
     worse: int
 
 
-def difference(judged: Judged, baseline: Judged, smoothed: bool) -> Difference | None:
+def compare_to_baseline(
+    judged: Judgement, baseline: Judgement, smoothed: bool
+) -> Difference | None:
     """Compare macro-F1 over the same people; None where one of them has none."""
     pairs = [
-        (people(judged)[subject][smoothed], people(baseline)[subject][smoothed])
-        for subject in people(judged)
+        (score_people(judged)[subject][smoothed], score_people(baseline)[subject][smoothed])
+        for subject in score_people(judged)
     ]
     gains = np.array([a - b for a, b in pairs if a is not None and b is not None])
     if not len(gains):
@@ -207,7 +209,7 @@ def difference(judged: Judged, baseline: Judged, smoothed: bool) -> Difference |
     )
 
 
-def compared_json(found: Mapping[str, Judged]) -> dict[str, Any]:
+def comparison_as_json(found: Mapping[str, Judgement]) -> dict[str, Any]:
     """Figures of each, and differences to the first one."""
     [(_, baseline), *_] = found.items()
     return {
@@ -216,14 +218,14 @@ def compared_json(found: Mapping[str, Judged]) -> dict[str, Any]:
             "smoothed_macro_f1": judged.smoothed and _rounded(judged.smoothed.macro_f1),
             "calibration_error": _rounded(judged.calibration_error),
             "movement_auroc": judged.movement_auroc and _rounded(judged.movement_auroc),
-            "difference": _as_dict(difference(judged, baseline, smoothed=False)),
-            "smoothed_difference": _as_dict(difference(judged, baseline, smoothed=True)),
+            "difference": _as_dict(compare_to_baseline(judged, baseline, smoothed=False)),
+            "smoothed_difference": _as_dict(compare_to_baseline(judged, baseline, smoothed=True)),
         }
         for name, judged in found.items()
     }
 
 
-def compared_table(found: Mapping[str, Judged]) -> Table:
+def comparison_as_table(found: Mapping[str, Judgement]) -> Table:
     """One row each, with differences to the first one."""
     [(first, baseline), *_] = found.items()
     table = Table("", box=None, pad_edge=False)
@@ -234,9 +236,9 @@ def compared_table(found: Mapping[str, Judged]) -> Table:
         table.add_row(
             Path(name).name,
             f"{judged.window.macro_f1:.4f}",
-            _difference_text(difference(judged, baseline, smoothed=False)),
+            _difference_text(compare_to_baseline(judged, baseline, smoothed=False)),
             "-" if judged.smoothed is None else f"{judged.smoothed.macro_f1:.4f}",
-            _difference_text(difference(judged, baseline, smoothed=True)),
+            _difference_text(compare_to_baseline(judged, baseline, smoothed=True)),
             f"{judged.calibration_error:.4f}",
             "-" if judged.movement_auroc is None else f"{judged.movement_auroc:.4f}",
         )
@@ -254,12 +256,12 @@ def _as_dict(found: Difference | None) -> dict[str, Any] | None:
     return None if found is None else asdict(found)
 
 
-def _people_table(judged: Judged) -> Table:
+def _people_table(judged: Judgement) -> Table:
     activities = judged.window.truths
     table = Table("user", box=None, pad_edge=False, title="errors of one window / smoothed")
     for activity in activities:
         table.add_column(activity.removeprefix("walking_"), justify="right")
-    for subject, row in errors_by_person(judged).items():
+    for subject, row in count_errors_by_person(judged).items():
         cells = ["/".join(map(str, row[a][1:])) if a in row else "" for a in activities]
         table.add_row(subject, *(cell if cell.strip("0/") else "." for cell in cells))
     return table

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from streamer.errors import DataError
-from streamer.reports.page import (
+from streamer.reports.html_page import (
     Bars,
     Facts,
     Grid,
@@ -130,7 +130,7 @@ def test_a_histogram_in_a_cell_is_as_high_as_its_largest_count() -> None:
 
 def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "streamer.reports.page.find_spec",
+        "streamer.reports.html_page.find_spec",
         lambda name: None if name == "jinja2" else importlib.util.find_spec(name),
     )
     with pytest.raises(DataError, match=r"needs jinja2.*pip install 'streamer\[train\]'"):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from streamer.datasets.conversion import convert
-from streamer.datasets.recordings import read_sessions
-from streamer.datasets.sources import read_source
-from streamer.datasets.table import Invalid, Table
-from streamer.datasets.windows import collect
+from streamer.datasets.feature_sources import read_feature_table
+from streamer.datasets.feature_table import FeatureTable, InvalidRecords
+from streamer.datasets.labelled_windows import cut_recordings
+from streamer.datasets.public_recordings import read_labelled_recordings
 from streamer.errors import DataError
 from streamer.features import UCI_HAR
 from tests.support.recordings import write_raw_dir
@@ -19,16 +19,16 @@ FOLDER = "UCI HAR Dataset"
 
 
 @pytest.fixture
-def table() -> Table:
+def table() -> FeatureTable:
     return table_of(20)
 
 
 @pytest.fixture
-def published(table: Table, tmp_path: Path) -> Path:
+def published(table: FeatureTable, tmp_path: Path) -> Path:
     return write_published(tmp_path / FOLDER, table, split=12)
 
 
-def same(found: Table, expected: Table) -> bool:
+def same(found: FeatureTable, expected: FeatureTable) -> bool:
     assert found.subjects is not None
     assert expected.subjects is not None
     return (
@@ -40,28 +40,28 @@ def same(found: Table, expected: Table) -> bool:
 
 
 def test_the_published_set_is_read_from_its_folder_and_the_one_above(
-    published: Path, table: Table
+    published: Path, table: FeatureTable
 ) -> None:
-    assert same(read_source(published, Invalid(0)), table)
-    assert same(read_source(published.parent, Invalid(0)), table)
+    assert same(read_feature_table(published, InvalidRecords(0)), table)
+    assert same(read_feature_table(published.parent, InvalidRecords(0)), table)
 
 
 def test_the_published_set_is_read_from_its_zip_and_a_zip_with_that_in_it(
-    published: Path, table: Table, tmp_path: Path
+    published: Path, table: FeatureTable, tmp_path: Path
 ) -> None:
     inner = zipped(published, tmp_path / f"{FOLDER}.zip")
-    assert same(read_source(inner, Invalid(0)), table)
+    assert same(read_feature_table(inner, InvalidRecords(0)), table)
     with zipfile.ZipFile(tmp_path / "download.zip", "w") as outer:
         outer.writestr("names.txt", "about the data")
         outer.write(inner, inner.name)
-    assert same(read_source(tmp_path / "download.zip", Invalid(0)), table)
+    assert same(read_feature_table(tmp_path / "download.zip", InvalidRecords(0)), table)
 
 
 def test_one_split_alone_will_do(published: Path) -> None:
     for file in (published / "test").iterdir():
         file.unlink()
     (published / "test").rmdir()
-    assert len(read_source(published, Invalid(0))) == 12
+    assert len(read_feature_table(published, InvalidRecords(0))) == 12
 
 
 @pytest.mark.parametrize("inside_zip", [False, True])
@@ -83,7 +83,7 @@ def test_an_invalid_record_is_left_out_and_reported_with_its_file_and_line(
     (published / file).write_text("\n".join(lines) + "\n")
     source = zipped(published, tmp_path / "a.zip") if inside_zip else published
     reports: list[str] = []
-    assert len(read_source(source, Invalid(report=reports.append))) == 19
+    assert len(read_feature_table(source, InvalidRecords(report=reports.append))) == 19
     [report] = reports
     # A subject is reported where its window is.
     assert f"{file.replace('subject_', 'X_')}, line {line}: {reason}" in report
@@ -99,7 +99,7 @@ def test_files_of_unequal_length_are_an_error_with_file_and_line(
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:-1] if change < 0 else [*lines, lines[-1]]) + "\n")
     with pytest.raises(DataError) as error:
-        read_source(published, Invalid())
+        read_feature_table(published, InvalidRecords())
     ends, goes_on = (11, 12) if change < 0 else (12, 13)
     assert f"ends after line {ends}" in str(error.value)
     assert f"goes on with line {goes_on}" in str(error.value)
@@ -109,23 +109,23 @@ def test_files_of_unequal_length_are_an_error_with_file_and_line(
 def test_a_missing_file_and_broken_activity_names_are_clear_errors(published: Path) -> None:
     (published / "activity_labels.txt").write_text("1 WALKING\nLAYING\n")
     with pytest.raises(DataError, match=r"activity_labels\.txt, line 2: expected a number and"):
-        read_source(published, Invalid())
+        read_feature_table(published, InvalidRecords())
     (published / "activity_labels.txt").unlink()
-    assert read_source(published, Invalid(0)).names == {}
+    assert read_feature_table(published, InvalidRecords(0)).names == {}
     (published / "test" / "y_test.txt").unlink()
     with pytest.raises(DataError, match=r"y_test\.txt is missing"):
-        read_source(published, Invalid())
+        read_feature_table(published, InvalidRecords())
 
 
 def test_a_broken_zip_is_a_clear_error(published: Path, tmp_path: Path) -> None:
     whole = zipped(published, tmp_path / "a.zip").read_bytes()
     (tmp_path / "a.zip").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"a\.zip is no intact zip"):
-        read_source(tmp_path / "a.zip", Invalid())
+        read_feature_table(tmp_path / "a.zip", InvalidRecords())
     middle = len(whole) // 3
     (tmp_path / "a.zip").write_bytes(whole[:middle] + b"\0" * 4000 + whole[middle + 4000 :])
     with pytest.raises(DataError, match=r"X_train\.txt cannot be read"):
-        read_source(tmp_path / "a.zip", Invalid())
+        read_feature_table(tmp_path / "a.zip", InvalidRecords())
 
 
 def test_what_is_no_data_set_is_told_what_would_be_one(tmp_path: Path) -> None:
@@ -133,19 +133,19 @@ def test_what_is_no_data_set_is_told_what_would_be_one(tmp_path: Path) -> None:
         archive.writestr("some.txt", "text")
     for source in (tmp_path, tmp_path / "a.zip"):
         with pytest.raises(DataError, match=re.escape(f"{source} is no data set: expected train/")):
-            read_source(source, Invalid())
+            read_feature_table(source, InvalidRecords())
 
 
-def test_converted_files_are_a_source_too(table: Table, tmp_path: Path) -> None:
+def test_converted_files_are_a_source_too(table: FeatureTable, tmp_path: Path) -> None:
     convert(table, tmp_path, 7, with_subject=True)
-    found = read_source(tmp_path, Invalid(0))
+    found = read_feature_table(tmp_path, InvalidRecords(0))
     assert found.features.tobytes() == table.features.tobytes()
 
 
 def test_recordings_give_the_windows_that_training_learns_from(tmp_path: Path) -> None:
     raw_dir = write_raw_dir(tmp_path, users=2)
-    found = read_source(raw_dir, Invalid(0))
-    learned = collect(read_sessions(raw_dir), copies=0)
+    found = read_feature_table(raw_dir, InvalidRecords(0))
+    learned = cut_recordings(read_labelled_recordings(raw_dir), copies=0)
     own = np.array([truth.isidentifier() for truth in learned.truths.tolist()])
     assert found.features.tobytes() == learned.features[own].tobytes()
     assert found.subjects is not None
@@ -165,7 +165,7 @@ def test_real_recordings_become_windows_of_all_labels_and_people(
     labels = np.loadtxt(har_dir / "RawData" / "labels.txt", dtype=int)
     experiments = [int(path.name[7:9]) for path in recordings]
     np.savetxt(tmp_path / "labels.txt", labels[np.isin(labels[:, 0], experiments)], "%d")
-    found = read_source(tmp_path, Invalid(0))
+    found = read_feature_table(tmp_path, InvalidRecords(0))
     assert found.subjects is not None
     segments = labels[np.isin(labels[:, 0], experiments)]
     segments = segments[np.isin(segments[:, 2].astype(str), list(found.names))]

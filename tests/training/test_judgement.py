@@ -3,22 +3,27 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from streamer.datasets.windows import NOTHING, Windows
+from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows
 from streamer.labels.smoothing import find_filter
-from streamer.reports.judged_report import confused, difference, errors_by_person, people
-from streamer.training.judge import Judged, judge
+from streamer.reports.judgement_tables import (
+    compare_to_baseline,
+    count_errors_by_person,
+    find_most_confused,
+    score_people,
+)
+from streamer.training.judgement import Judgement, judge
 
 SIT, STAND, UP = "sitting", "standing", "sitting>standing"
 CLASSES = (SIT, STAND, UP)
 
 
-def windows(truths: str, recording: str = "a", subject: str = "1") -> Windows:
+def windows(truths: str, recording: str = "a", subject: str = "1") -> LabelledWindows:
     """Windows of a recording: s is sitting, S standing, u standing up, anything else nothing."""
     names = {"s": SIT, "S": STAND, "u": UP}
     n = len(truths)
-    return Windows(
+    return LabelledWindows(
         features=np.random.default_rng(1).normal(size=(n, 561)),
-        truths=np.array([names.get(each, NOTHING) for each in truths]),
+        truths=np.array([names.get(each, UNLABELLED) for each in truths]),
         subjects=np.full(n, subject),
         recordings=np.full(n, recording),
         starts=np.arange(n) * 64,
@@ -33,7 +38,7 @@ def scores(said: str, sure: float = 0.8) -> np.ndarray:
     return found
 
 
-def judged(truths: str, said: str, sure: float = 0.8) -> Judged:
+def judged(truths: str, said: str, sure: float = 0.8) -> Judgement:
     return judge(windows(truths), CLASSES, scores(said, sure))
 
 
@@ -61,7 +66,7 @@ def test_smoothed_is_what_the_filter_and_the_rule_make_of_it() -> None:
 
 
 def test_every_recording_is_smoothed_by_itself() -> None:
-    both = Windows.joined([windows("sss"), windows("SSS", "b")])
+    both = LabelledWindows.joined([windows("sss"), windows("SSS", "b")])
     said = scores("sssSSS")
 
     alone = judge(windows("SSS", "b"), CLASSES, said[3:]).beliefs
@@ -74,7 +79,7 @@ def test_every_recording_is_smoothed_by_itself() -> None:
 
 def test_windows_that_do_not_follow_one_another_are_not_smoothed() -> None:
     some = windows("sS")
-    apart = Windows(
+    apart = LabelledWindows(
         some.features, some.truths, some.subjects, np.array(["1", "2"]), some.starts, some.copies
     )
 
@@ -115,25 +120,25 @@ def test_changes_are_followed(
 
 
 def test_people_are_judged_each_by_themselves() -> None:
-    both = Windows.joined([windows("ssSS"), windows("ssSS", "b", subject="2")])
+    both = LabelledWindows.joined([windows("ssSS"), windows("ssSS", "b", subject="2")])
     found = judge(both, CLASSES, scores("ssSSsSSS"))
 
-    assert people(found)["1"][0] == 1
-    assert people(found)["2"][0] == pytest.approx((2 / 3 + 4 / 5) / 2, abs=1e-6)
-    assert errors_by_person(found)["2"][SIT][:2] == [2, 1]
-    better = difference(judge(both, CLASSES, scores("ssSSssSS")), found, smoothed=False)
+    assert score_people(found)["1"][0] == 1
+    assert score_people(found)["2"][0] == pytest.approx((2 / 3 + 4 / 5) / 2, abs=1e-6)
+    assert count_errors_by_person(found)["2"][SIT][:2] == [2, 1]
+    better = compare_to_baseline(judge(both, CLASSES, scores("ssSSssSS")), found, smoothed=False)
     assert better is not None
     assert (better.better, better.worse) == (1, 0)
-    assert better.mean == pytest.approx((1 - people(found)["2"][0]) / 2, abs=1e-6)
+    assert better.mean == pytest.approx((1 - score_people(found)["2"][0]) / 2, abs=1e-6)
 
 
 def test_what_is_confused_names_the_features_that_would_tell() -> None:
     found = judged("ssssSSSS", "ssSSsSSS")
     found.windows.features[:, 40] = [0, 0.1, 0, 0.1, 5, 5.1, 5, 5.1]
 
-    why = confused(found)
+    why = find_most_confused(found)
 
     assert why is not None
     assert (why.activities, why.mistakes, why.feature) == ((SIT, STAND), 3, "tGravityAcc-mean()-X")
     assert why.separation == pytest.approx(100)
-    assert confused(judged("ssSS", "ssSS")) is None
+    assert find_most_confused(judged("ssSS", "ssSS")) is None

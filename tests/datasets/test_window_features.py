@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from streamer.cli import main
-from streamer.datasets.recordings import read_recordings
+from streamer.datasets.public_recordings import read_recordings
 from streamer.features import scale
 from streamer.features.filters import condition
 from tests.features import reference

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from streamer.datasets.augment import COPIES
-from streamer.datasets.class_names import PUBLIC_NAMES, activity_named
+from streamer.datasets.class_names import PUBLIC_NAMES, activity_of_label
 from streamer.datasets.csv_recordings import Columns, read_csv_sessions
-from streamer.datasets.recordings import read_sessions
-from streamer.datasets.sources import read_source
-from streamer.datasets.table import Invalid, Table
-from streamer.datasets.windows import Windows, chosen, collect
+from streamer.datasets.feature_sources import read_feature_table
+from streamer.datasets.feature_table import FeatureTable, InvalidRecords
+from streamer.datasets.labelled_windows import LabelledWindows, cut_recordings, select_users
+from streamer.datasets.public_recordings import read_labelled_recordings
 from streamer.errors import DataError
+from streamer.training.variation import COPIES
 
 PUBLIC, OWN, TABLE = "recordings (public layout)", "recordings (CSV)", "table of features"
 
 
-def windows_from(
+def read_training_windows(
     source: Path,
     columns: Columns | None = None,
     users: Collection[str] = (),
@@ -25,11 +25,11 @@ def windows_from(
     copies: int = len(COPIES),
     seed: int = 0,
     report: Callable[[str], None] = lambda _: None,
-) -> tuple[Windows, str]:
+) -> tuple[LabelledWindows, str]:
     """Read recordings and cut them, or read a table of features that has been made from some.
 
     Args:
-        source: a folder of recordings, or what `streamer.datasets.sources.read_source` reads.
+        source: a folder of recordings, or what `read_feature_table` reads.
         columns: of recordings in CSV files; None when it is something else.
         users: whom to take; everybody when empty.
         exclude_users: whom not to take.
@@ -45,16 +45,16 @@ def windows_from(
     """
     if columns is not None:
         sessions = read_csv_sessions(source, columns)
-        return collect(sessions, users, exclude_users, copies, seed, report), OWN
+        return cut_recordings(sessions, users, exclude_users, copies, seed, report), OWN
     if source.is_dir() and (source / "labels.txt").exists():
-        sessions = read_sessions(source)
-        return collect(sessions, users, exclude_users, copies, seed, report), PUBLIC
-    windows = _tabled(read_source(source, Invalid()), source)
-    rows = chosen(windows.subjects.tolist(), users, exclude_users)
+        sessions = read_labelled_recordings(source)
+        return cut_recordings(sessions, users, exclude_users, copies, seed, report), PUBLIC
+    windows = _tabled(read_feature_table(source, InvalidRecords()), source)
+    rows = select_users(windows.subjects.tolist(), users, exclude_users)
     return windows.of(rows), TABLE
 
 
-def _tabled(table: Table, source: Path) -> Windows:
+def _tabled(table: FeatureTable, source: Path) -> LabelledWindows:
     """The records of a table, of which nobody knows how they follow one another."""
     if table.subjects is None:
         raise DataError(
@@ -62,8 +62,8 @@ def _tabled(table: Table, source: Path) -> Windows:
             "data again with --with-subject"
         )
     names = {str(number): name for number, name in PUBLIC_NAMES.items()} | dict(table.names)
-    truths = [activity_named(names.get(label, label)) for label in table.labels]
-    return Windows(
+    truths = [activity_of_label(names.get(label, label)) for label in table.labels]
+    return LabelledWindows(
         features=table.features,
         truths=np.array(truths),
         subjects=table.subjects.astype(np.str_),

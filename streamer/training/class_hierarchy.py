@@ -15,12 +15,12 @@ _UPRIGHT = ("sitting", "standing")
 _STATIC = (*_UPRIGHT, "laying")
 
 
-def flat(activities: tuple[str, ...]) -> tuple[Outcomes, ...]:
+def single_division(activities: tuple[str, ...]) -> tuple[Outcomes, ...]:
     """One division into all classes."""
     return (tuple((i,) for i in range(len(activities))),)
 
 
-def tree(activities: tuple[str, ...]) -> tuple[Outcomes, ...]:
+def divide_classes(activities: tuple[str, ...]) -> tuple[Outcomes, ...]:
     """Divisions of classes, as far as these have them; one into all of them where one is unknown.
 
     Returns:
@@ -29,7 +29,7 @@ def tree(activities: tuple[str, ...]) -> tuple[Outcomes, ...]:
     names = set(activities)
     movements = tuple(name for name in activities if is_movement(name))
     if names - {*_WALKS, *_STATIC, *movements}:
-        return flat(activities)
+        return single_division(activities)
     divisions = (
         (_WALKS, _STATIC, movements),
         tuple((walk,) for walk in _WALKS),

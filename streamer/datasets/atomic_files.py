@@ -12,7 +12,7 @@ from streamer.errors import DataError
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[IO[bytes]]:
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Write a file that takes the place of another only when all of it is written.
 
     Raises:
@@ -34,7 +34,7 @@ def replaced(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def placed(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Give a folder to write in that takes its place only when all of it is written.
 
     Raises:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import fdtrc
 
 from streamer.arrays import Bools, Floats
-from streamer.datasets.table import VARIABLES, Table
+from streamer.datasets.feature_table import VARIABLES, FeatureTable
 from streamer.features import NAMES
 
 BINS = 24
@@ -60,7 +60,7 @@ class FeatureStatistics:
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
+class TableStatistics:
     """All of a table.
 
     Attributes:
@@ -91,11 +91,11 @@ class Statistics:
         ]
 
 
-def describe(table: Table) -> Statistics:
+def compute_statistics(table: FeatureTable) -> TableStatistics:
     """Compute the statistics of a table that may be incomplete."""
     classes = dict(sorted(Counter(table.labels).items(), key=_in_order))
     members = np.array([[label == one for label in table.labels] for one in classes])
-    return Statistics(
+    return TableStatistics(
         records=len(table),
         classes=classes,
         subjects=None if table.subjects is None else len(np.unique(table.subjects)),
@@ -115,7 +115,7 @@ def _feature(i: int, column: Floats, members: Bools, classes: list[str]) -> Feat
     there = np.isfinite(column)
     values = column[there]
     missing = int(np.isnan(column).sum())
-    eta2, chance, r = association(values, members[:, there])
+    eta2, chance, r = associate_with_classes(values, members[:, there])
     best = int(np.argmax(np.abs(r))) if np.isfinite(r).all() else None
     empty = not len(values)
     return FeatureStatistics(
@@ -151,7 +151,7 @@ def histogram(values: Floats) -> tuple[int, ...]:
     return tuple(np.bincount(bins, minlength=BINS).tolist())
 
 
-def association(values: Floats, members: Bools) -> tuple[float, float, Floats]:
+def associate_with_classes(values: Floats, members: Bools) -> tuple[float, float, Floats]:
     """Compute how much finite values tell of classes.
 
     Args:

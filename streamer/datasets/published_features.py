@@ -18,7 +18,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-from streamer.datasets.table import Invalid, Record, Table, assemble
+from streamer.datasets.feature_table import FeatureTable, InvalidRecords, Record, assemble
 from streamer.errors import DataError
 
 Place = Path | zipfile.Path
@@ -43,10 +43,10 @@ def find(source: Path) -> Place | None:
 
 def read(
     root: Place,
-    invalid: Invalid,
+    invalid: InvalidRecords,
     incomplete: bool = False,
     report: Callable[[int], None] = lambda _: None,
-) -> Table:
+) -> FeatureTable:
     """Read both splits, or the one that is there.
 
     Args:
@@ -108,7 +108,7 @@ def _find_zipped(archive: zipfile.ZipFile) -> Place | None:
     return None
 
 
-def _split(folder: Place, names: Mapping[str, str], invalid: Invalid) -> Iterator[Record]:
+def _split(folder: Place, names: Mapping[str, str], invalid: InvalidRecords) -> Iterator[Record]:
     x, y, who = (folder / f"{kind}_{folder.name}.txt" for kind in ("X", "y", "subject"))
     with _lines(y) as lines:
         labels = [line.strip() for line in lines]

@@ -11,10 +11,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from streamer.arrays import Floats, Ints, Strings
-from streamer.datasets.windows import Windows
+from streamer.datasets.labelled_windows import LabelledWindows
 from streamer.errors import ModelError
 from streamer.model.class_tree import ClassTree, Outcomes
-from streamer.training.structure import flat, tree
+from streamer.training.class_hierarchy import divide_classes, single_division
 
 CLIP = 5.0
 """Standard deviations beyond which a feature is cut off."""
@@ -34,7 +34,7 @@ ALGORITHMS: dict[Algorithm, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class LinearClassifiers:
     """Linear classifiers of nodes, before their temperatures.
 
     Attributes:
@@ -52,12 +52,12 @@ class Fitted:
 
     def logits(self, features: Floats) -> Floats:
         """Of windows (n, features): (n, rows)."""
-        with one_thread():
+        with limit_to_one_thread():
             logits: Floats = np.clip(features, self.low, self.high) @ self.weights.T + self.bias
         return logits
 
 
-def one_thread() -> AbstractContextManager[object]:
+def limit_to_one_thread() -> AbstractContextManager[object]:
     """Matrix products on one thread, or their last bits depend on the number of cores.
 
     Raises:
@@ -75,20 +75,24 @@ def one_thread() -> AbstractContextManager[object]:
     return limits
 
 
-def division_for(algorithm: Algorithm, activities: tuple[str, ...]) -> ClassTree:
+def divide_for(algorithm: Algorithm, activities: tuple[str, ...]) -> ClassTree:
     """How an algorithm divides classes."""
-    return ClassTree(tree(activities) if algorithm == "tree" else flat(activities))
+    return ClassTree(
+        divide_classes(activities) if algorithm == "tree" else single_division(activities)
+    )
 
 
-def fit(windows: Windows, activities: tuple[str, ...], algorithm: Algorithm) -> Fitted:
+def fit_classifiers(
+    windows: LabelledWindows, activities: tuple[str, ...], algorithm: Algorithm
+) -> LinearClassifiers:
     """Fit a classifier to windows, all of them labelled and every class among them.
 
     Raises:
         ModelError: what training needs is not installed.
     """
-    division = division_for(algorithm, activities)
-    classes = positions(windows.truths, activities)
-    with one_thread():
+    division = divide_for(algorithm, activities)
+    classes = class_positions(windows.truths, activities)
+    with limit_to_one_thread():
         mean, spread = windows.features.mean(axis=0), windows.features.std(axis=0)
         spread[spread == 0] = 1
         x = windows.features - mean
@@ -96,7 +100,7 @@ def fit(windows: Windows, activities: tuple[str, ...], algorithm: Algorithm) -> 
         np.clip(x, -CLIP, CLIP, out=x)
         parts = []
         for outcomes in division.nodes:
-            which = outcome_of(classes, outcomes)
+            which = outcomes_of_classes(classes, outcomes)
             rows = which >= 0
             y = which[rows]
             some = x if rows.all() else x[rows]
@@ -109,16 +113,16 @@ def fit(windows: Windows, activities: tuple[str, ...], algorithm: Algorithm) -> 
     weights = np.concatenate([weights for weights, _ in parts]) / spread
     # Folded: w . (x - mean) / spread + b  =  (w / spread) . x + (b - (w / spread) . mean)
     bias = np.concatenate([bias for _, bias in parts]) - (weights * mean).sum(axis=1)
-    return Fitted(division, mean - CLIP * spread, mean + CLIP * spread, weights, bias)
+    return LinearClassifiers(division, mean - CLIP * spread, mean + CLIP * spread, weights, bias)
 
 
-def positions(truths: Strings, activities: tuple[str, ...]) -> Ints:
+def class_positions(truths: Strings, activities: tuple[str, ...]) -> Ints:
     """The class of each window, -1 where it is none of these."""
     number = {activity: i for i, activity in enumerate(activities)}
     return np.array([number.get(truth, -1) for truth in truths.tolist()], np.int64)
 
 
-def outcome_of(classes: Ints, outcomes: Outcomes) -> Ints:
+def outcomes_of_classes(classes: Ints, outcomes: Outcomes) -> Ints:
     """The outcome of a division that each class belongs to, -1 for those that it has not."""
     number = np.full(max(classes.max(initial=-1), *map(max, outcomes)) + 2, -1)
     for i, members in enumerate(outcomes):
@@ -155,7 +159,7 @@ def _logistic(x: Floats, y: Ints) -> tuple[Floats, Floats]:
     return weights, bias
 
 
-def best_temperature(logits: Floats, outcomes: Ints) -> float:
+def fit_temperature(logits: Floats, outcomes: Ints) -> float:
     """Find by what to divide logits (n, outcomes) so that the true ones are most likely."""
 
     def surprise(log_temperature: float) -> float:

@@ -10,10 +10,15 @@ from scipy import stats
 
 from streamer.cli import main
 from streamer.datasets.conversion import convert
-from streamer.datasets.statistics import BINS, association, describe, histogram
-from streamer.datasets.table import Table
+from streamer.datasets.feature_statistics import (
+    BINS,
+    associate_with_classes,
+    compute_statistics,
+    histogram,
+)
+from streamer.datasets.feature_table import FeatureTable
 from streamer.reports.statistics_report import as_page, verdict
-from tests.reports.test_page import read
+from tests.reports.test_html_page import read
 from tests.support.tables import table_of, write_published
 
 
@@ -21,7 +26,7 @@ def run(source: Path, *flags: str) -> Result:
     return CliRunner().invoke(main, ["dataset", "statistics", str(source), *flags])
 
 
-def with_column(table: Table, column: int, values: np.ndarray) -> Table:
+def with_column(table: FeatureTable, column: int, values: np.ndarray) -> FeatureTable:
     features = table.features.copy()
     features[:, column] = values
     return replace(table, features=features)
@@ -42,7 +47,7 @@ def test_association_agrees_with_the_analysis_of_variance_and_with_pearson(
     given: tuple[np.ndarray, np.ndarray],
 ) -> None:
     values, members = given
-    eta2, chance, r = association(values, members)
+    eta2, chance, r = associate_with_classes(values, members)
     groups = [values[own] for own in members]
     between = sum(len(own) * (own.mean() - values.mean()) ** 2 for own in groups)
     assert eta2 == pytest.approx(between / ((values - values.mean()) ** 2).sum())
@@ -55,8 +60,8 @@ def test_association_does_not_depend_on_the_unit(
     given: tuple[np.ndarray, np.ndarray], unit: float, shift: float
 ) -> None:
     values, members = given
-    here = association(values, members)
-    there = association((values + shift) * unit, members)
+    here = associate_with_classes(values, members)
+    there = associate_with_classes((values + shift) * unit, members)
     assert there[0] == pytest.approx(here[0], rel=1e-6)
     assert there[2] == pytest.approx(here[2], rel=1e-6, abs=1e-9)
 
@@ -65,7 +70,7 @@ def test_missing_and_invalid_values_are_counted_and_the_rest_described() -> None
     table = table_of(40)
     values = np.arange(40.0)
     values[:5], values[5:8] = np.nan, np.inf
-    feature = describe(with_column(table, 3, values)).features[3]
+    feature = compute_statistics(with_column(table, 3, values)).features[3]
     there = values[8:]
     assert (feature.missing, feature.invalid, sum(feature.counts)) == (5, 3, 32)
     assert (feature.least, feature.most) == (8, 39)
@@ -84,18 +89,18 @@ def test_a_distribution_counts_every_value_once_and_reaches_both_ends(values: li
 
 @pytest.mark.parametrize("values", [np.full(30, 0.25), np.full(30, np.nan)])
 def test_a_constant_or_absent_feature_correlates_with_nothing(values: np.ndarray) -> None:
-    statistics = describe(with_column(table_of(30), 2, values))
+    statistics = compute_statistics(with_column(table_of(30), 2, values))
     assert np.isnan(statistics.features[2].eta2)
     assert statistics.features[2] not in statistics.ranked
 
 
 def test_classes_are_counted_in_the_order_of_their_numbers() -> None:
     table = replace(table_of(6), labels=["10", "9", "9", "2", "10", "10"])
-    assert list(describe(table).classes.items()) == [("2", 1), ("9", 2), ("10", 3)]
+    assert list(compute_statistics(table).classes.items()) == [("2", 1), ("9", 2), ("10", 3)]
 
 
 def test_the_feature_that_tells_the_labels_is_found_and_no_other() -> None:
-    statistics = describe(table_of(90))
+    statistics = compute_statistics(table_of(90))
     assert [each.variable for each in statistics.correlated] == ["Var001"]
     assert statistics.ranked[0].variable == "Var001"
     assert verdict(statistics).startswith("1 of 561 features correlate with the target; most of")
@@ -105,12 +110,12 @@ def test_the_feature_that_tells_the_labels_is_found_and_no_other() -> None:
 def test_a_target_that_nothing_correlates_with_is_said_plainly(seed: int) -> None:
     table = table_of(300, seed=seed)
     shuffled = np.random.default_rng(seed).permutation(table.labels).tolist()
-    said = verdict(describe(replace(table, labels=shuffled)))
+    said = verdict(compute_statistics(replace(table, labels=shuffled)))
     assert said.startswith("Nothing correlates with the target: no feature")
 
 
 def test_a_single_class_is_said_plainly() -> None:
-    said = verdict(describe(replace(table_of(9), labels=["4"] * 9)))
+    said = verdict(compute_statistics(replace(table_of(9), labels=["4"] * 9)))
     assert said == (
         "Nothing correlates with the target: every record has the same label, 4. "
         "There is nothing to learn."
@@ -162,7 +167,7 @@ def test_the_page_has_every_feature_class_and_person(tmp_path: Path) -> None:
 
 def test_the_same_table_gives_the_same_page_and_without_correlation_a_note() -> None:
     table = replace(table_of(30), labels=["4"] * 30, subjects=None)
-    pages = {as_page(describe(table), table, "invented", 0) for _ in range(2)}
+    pages = {as_page(compute_statistics(table), table, "invented", 0) for _ in range(2)}
     assert len(pages) == 1
     [page] = pages
     assert 'class="note">Nothing correlates with the target' in page
@@ -174,13 +179,13 @@ def test_many_classes_and_incomplete_features_still_make_a_page() -> None:
     table.features[::7, 0] = np.nan
     table.features[3, 1] = np.inf
     table = replace(table, labels=[f"class ${i % 12}$ <b>" for i in range(60)], names={})
-    assert "class $11$ <b>" in read(as_page(describe(table), table, "invented", 0)).texts
+    assert "class $11$ <b>" in read(as_page(compute_statistics(table), table, "invented", 0)).texts
 
 
 def test_a_report_without_the_extra_says_so_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamer.reports.page.find_spec", lambda _: None)
+    monkeypatch.setattr("streamer.reports.html_page.find_spec", lambda _: None)
     done = run(tmp_path, "--report", str(tmp_path / "report.html"))
     assert done.exit_code == 1
     assert "pip install 'streamer[train]'" in done.output

@@ -3,7 +3,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from streamer.training.scores import ClassScores, Confusion, auroc, reliability
+from streamer.training.classification_scores import (
+    ClassScores,
+    ConfusionMatrix,
+    compute_auroc,
+    compute_reliability,
+)
 
 ACTIVITIES = ("walking", "sitting", "standing", "laying", "rowing")
 
@@ -17,7 +22,7 @@ def test_scores_of_a_small_example_worked_by_hand() -> None:
         *[("sitting", "walking")] * 2,
         ("sitting", "unknown"),
     ]
-    found = Confusion.of(*zip(*pairs, strict=True))
+    found = ConfusionMatrix.of(*zip(*pairs, strict=True))
 
     assert (found.truths, found.answers) == (
         ("walking", "sitting"),
@@ -36,7 +41,7 @@ def test_scores_of_a_small_example_worked_by_hand() -> None:
 
 
 def test_nothing_to_judge_scores_zero() -> None:
-    found = Confusion.of([], [])
+    found = ConfusionMatrix.of([], [])
 
     assert (found.accuracy, found.macro_f1, found.windows) == (0, 0, 0)
 
@@ -51,7 +56,7 @@ PAIRS = st.lists(
 def test_the_scores_are_those_of_scikit_learn(pairs: list[tuple[str, str]]) -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     true, said = zip(*pairs, strict=True)
-    found = Confusion.of(true, said)
+    found = ConfusionMatrix.of(true, said)
     assume(len(found.answers) > 1)
 
     np.testing.assert_array_equal(
@@ -82,20 +87,20 @@ def test_the_area_under_the_curve_is_that_of_scikit_learn(
     metrics = pytest.importorskip("sklearn.metrics")
     truths = [1] * len(positive) + [0] * len(negative)
 
-    found = auroc(np.array(positive), np.array(negative))
+    found = compute_auroc(np.array(positive), np.array(negative))
 
     assert found == pytest.approx(metrics.roc_auc_score(truths, positive + negative))
 
 
 def test_without_cases_of_both_kinds_there_is_no_area() -> None:
-    assert auroc(np.array([]), np.array([0.5])) is None
+    assert compute_auroc(np.array([]), np.array([0.5])) is None
 
 
 def test_the_calibration_error_is_how_far_sureness_and_rightness_are_apart() -> None:
     sure = np.array([0.9, 0.9, 0.9, 0.9, 0.3, 1.0])
     right = np.array([True, True, True, False, False, True])
 
-    found = reliability(sure, right)
+    found = compute_reliability(sure, right)
 
     assert found.counts.tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 5]
     # 0.3 is never right; of those in the last bin 4 of 5 are right, sure by 0.92 on average.

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from streamer.datasets import s3
-from streamer.datasets.files import placed
+from streamer.datasets.atomic_files import atomic_folder
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
+def interrupted_by_sigterm() -> Iterator[None]:
     """Let SIGTERM clean up as an interrupt does; by default it would leave things half done."""
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -21,7 +21,7 @@ def terminable() -> Iterator[None]:
 
 
 @contextmanager
-def new_folder(target: str, uploaded: Callable[[int], None] = lambda _: None) -> Iterator[Path]:
+def output_folder(target: str, uploaded: Callable[[int], None] = lambda _: None) -> Iterator[Path]:
     """Give a folder to write in, whose files are at ``target`` when all has gone well.
 
     Args:
@@ -32,7 +32,7 @@ def new_folder(target: str, uploaded: Callable[[int], None] = lambda _: None) ->
         DataError: it is not empty, or cannot be written.
     """
     if not target.startswith(s3.SCHEME):
-        with placed(Path(target)) as folder:
+        with atomic_folder(Path(target)) as folder:
             yield folder
         return
     destination = s3.Folder.parse(target)

@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
-from streamer.datasets.recordings import Segment
-from streamer.training.evaluation import Alignment, Labelled, Replay, align
+from streamer.datasets.public_recordings import Segment
+from streamer.training.event_alignment import Alignment, PublishedLabel, ReplayedSpan, align_events
 
 WALKING, SITTING, UNKNOWN, DOWN = "walking", "sitting", "unknown", "standing>sitting"
 
@@ -16,15 +16,15 @@ SEGMENTS = {
         Segment(SITTING, start0=500, end0=700),
     ]
 }
-REPLAYS = {"a": [Replay(start_ms=1_000_000, samples=700, interval_ms=20)]}
+REPLAYS = {"a": [ReplayedSpan(start_ms=1_000_000, samples=700, interval_ms=20)]}
 
 
-def event(window_start_ms: float, activity: str = WALKING, device_id: str = "a") -> Labelled:
-    return Labelled(f"{device_id}/{window_start_ms}", device_id, window_start_ms, activity)
+def event(window_start_ms: float, activity: str = WALKING, device_id: str = "a") -> PublishedLabel:
+    return PublishedLabel(f"{device_id}/{window_start_ms}", device_id, window_start_ms, activity)
 
 
-def aligned(*events: Labelled) -> Alignment:
-    return align(events, REPLAYS, SEGMENTS)
+def aligned(*events: PublishedLabel) -> Alignment:
+    return align_events(events, REPLAYS, SEGMENTS)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_true_and_published_activities_are_paired() -> None:
 
 
 def test_windows_alone_are_paired_where_events_say_what_they_are() -> None:
-    smoothed = Labelled("a/1", "a", 1_004_000, WALKING, activity_raw=SITTING)
+    smoothed = PublishedLabel("a/1", "a", 1_004_000, WALKING, activity_raw=SITTING)
     alignment = aligned(smoothed, event(1_004_020))
 
     assert alignment.pairs == [(WALKING, WALKING)] * 2
@@ -81,23 +81,23 @@ def test_events_from_outside_any_replay_are_counted_not_judged(window_start_ms: 
 def test_a_window_may_start_within_a_sample_before_the_recording() -> None:
     segments = {"a": [Segment(WALKING, start0=0, end0=128)]}
 
-    assert align([event(999_981)], REPLAYS, segments).pairs == [(WALKING, WALKING)]
+    assert align_events([event(999_981)], REPLAYS, segments).pairs == [(WALKING, WALKING)]
 
 
 def test_of_two_replays_the_one_that_was_running_counts() -> None:
-    replays = {"a": [Replay(1_000_000, 700, 20), Replay(2_000_000, 700, 20)]}
+    replays = {"a": [ReplayedSpan(1_000_000, 700, 20), ReplayedSpan(2_000_000, 700, 20)]}
     events = [event(1_004_000), event(2_004_000), event(2_010_000, SITTING), event(1_999_000)]
 
-    assert align(events, replays, SEGMENTS) == Alignment(
+    assert align_events(events, replays, SEGMENTS) == Alignment(
         pairs=[(WALKING, WALKING), (WALKING, WALKING), (SITTING, SITTING)], outside_replay=1
     )
 
 
 def test_a_replay_at_another_interval_is_followed() -> None:
-    replays = {"a": [Replay(1_000_000, 700, 20.5)]}
+    replays = {"a": [ReplayedSpan(1_000_000, 700, 20.5)]}
 
-    assert align([event(1_004_100)], replays, SEGMENTS).pairs == [(WALKING, WALKING)]
-    assert align([event(1_004_000)], replays, SEGMENTS).unlabelled == 1
+    assert align_events([event(1_004_100)], replays, SEGMENTS).pairs == [(WALKING, WALKING)]
+    assert align_events([event(1_004_000)], replays, SEGMENTS).unlabelled == 1
 
 
 def test_a_window_published_twice_counts_once() -> None:
