@@ -17,8 +17,7 @@ from streamer.datasets.feature_sources import read_feature_table
 from streamer.datasets.feature_statistics import compute_statistics
 from streamer.datasets.feature_table import MOST_INVALID, InvalidRecords
 from streamer.datasets.output_folder import interrupted_by_sigterm, output_folder
-from streamer.datasets.public_recordings import read_window_list
-from streamer.datasets.window_features import compute_window_features
+from streamer.datasets.window_features import compute_window_features, read_window_list
 from streamer.features import scale
 from streamer.reports import html_page, statistics_report
 
@@ -170,10 +169,11 @@ def statistics(source: Path, top: int, report: Path | None, max_invalid: int) ->
         table = read_feature_table(source, invalid, incomplete=True, report=bar("reading", None))
     described = compute_statistics(table)
     Console().print(
-        statistics_report.as_tables(described, table.names, invalid.count, top), highlight=False
+        statistics_report.statistics_as_tables(described, table.names, invalid.count, top),
+        highlight=False,
     )
     if report:
-        text = statistics_report.as_page(described, table, str(source), invalid.count)
+        text = statistics_report.statistics_as_page(described, table, str(source), invalid.count)
         with atomic_file(report) as file:
             file.write(text.encode())
         click.echo(f"{report}: open it in a browser")

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from streamer.cli.options import settings_options
 from streamer.process import log
-from streamer.reports.report import as_json, as_tables
+from streamer.reports.alignment_tables import alignment_as_json, alignment_as_tables
 from streamer.settings import Settings
 from streamer.tools.replayed_events import align_replayed
 
@@ -32,6 +32,6 @@ def evaluate(settings: Settings, labels: Path, as_machine: bool) -> None:
     log.configure(settings)
     alignment = asyncio.run(align_replayed(settings, labels))
     if as_machine:
-        click.echo(msgspec.json.encode(as_json(alignment)))
+        click.echo(msgspec.json.encode(alignment_as_json(alignment)))
     else:
-        Console().print(as_tables(alignment))
+        Console().print(alignment_as_tables(alignment))

@@ -20,7 +20,7 @@ from streamer.reports.judgement_tables import (
     judgement_as_json,
     judgement_as_tables,
 )
-from streamer.reports.report import card_as_table
+from streamer.reports.model_card_table import card_as_table
 from streamer.training.candidates import judge_candidates, users_learned_from
 from streamer.training.linear_classifiers import ALGORITHMS, Algorithm
 from streamer.training.train import train as train_model

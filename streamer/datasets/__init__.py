@@ -1,1 +1,1 @@
-"""Labelled recordings and feature tables: reading, converting and describing them; disk and S3."""
+"""Recordings and feature tables: reading, converting and describing them; disk and S3."""

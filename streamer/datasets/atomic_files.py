@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all."""
+"""Writes files and folders that appear complete or not at all."""
 
 import os
 import shutil
@@ -13,10 +13,10 @@ from streamer.errors import DataError
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file that takes the place of another only when all of it is written.
+    """Open a file for writing. It replaces the file at `path` when all of it is written.
 
     Raises:
-        DataError: it cannot be written there.
+        DataError: the file cannot be written.
     """
     unfinished = None
     try:
@@ -35,15 +35,15 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder to write in that takes its place only when all of it is written.
+    """Yield a folder to write in. It is moved to `folder` when all of it is written.
 
     Raises:
-        DataError: something is there already, or it cannot be written.
+        DataError: the folder exists and is not empty, or it cannot be written.
     """
     unfinished = None
     try:
         if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            raise DataError(f"{folder} is there already and not empty; choose another folder")
+            raise DataError(f"{folder} exists and is not empty; choose another folder")
         unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
         yield unfinished
         unfinished.chmod(0o777 & ~_umask())

@@ -1,4 +1,4 @@
-"""Names of classes: as the public data set labels them, and as events call them."""
+"""Names of classes: labels of the public data set, and activities of events."""
 
 from collections.abc import Iterable
 
@@ -18,13 +18,13 @@ PUBLIC_NAMES = {
     11: "STAND_TO_LIE",
     12: "LIE_TO_STAND",
 }
-"""What the numbers mean in the public download, where ``activity_labels.txt`` does not say."""
+"""Labels by their number in the public download, without ``activity_labels.txt``."""
 
 _POSTURES = {"stand": "standing", "sit": "sitting", "lie": "laying"}
 
 
 def activity_of_label(label: str) -> str:
-    """What we call something that recordings call so: ``STAND_TO_SIT`` is `standing>sitting`."""
+    """Return the activity of a label: `standing>sitting` for ``STAND_TO_SIT``."""
     name = label.strip().lower().replace(" ", "_")
     before, to, after = name.partition("_to_")
     if not to:
@@ -35,8 +35,8 @@ def activity_of_label(label: str) -> str:
 _KNOWN = {activity_of_label(label): label for label in PUBLIC_NAMES.values()}
 
 
-def classes_of(truths: Iterable[str]) -> tuple[str, ...]:
-    """The classes that occur: activities, then movements; those that we know come first."""
+def order_classes(truths: Iterable[str]) -> tuple[str, ...]:
+    """Return the different classes: activities, then movements; public ones first in each."""
     known = list(_KNOWN)
     return tuple(
         sorted(
@@ -51,5 +51,5 @@ def classes_of(truths: Iterable[str]) -> tuple[str, ...]:
 
 
 def label_of_activity(activity: str) -> str:
-    """What models call a class: as the public data set does."""
+    """Return the label of an activity: ``STAND_TO_SIT`` for `standing>sitting`."""
     return _KNOWN.get(activity, activity.upper().replace(">", "_TO_"))

@@ -1,7 +1,7 @@
-"""Writes a table as CSV files, with the schema by which Amazon ML reads them.
+"""Writes a table as CSV files, with a schema for Amazon ML.
 
-One file `data.csv` with `data.csv.schema`, or pieces `data-00001.csv` ... with one `.schema`: where
-Amazon ML looks for it beside a file, and in a folder.
+There is one file `data.csv` with `data.csv.schema`, or several files `data-00001.csv` ... with one
+`.schema`. Amazon ML looks for the schema under these names.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,15 +25,15 @@ def convert(
     with_subject: bool = False,
     report: Callable[[int], None] = lambda _: None,
 ) -> list[Path]:
-    """Write a table.
+    """Write a table as CSV files and a schema.
 
     Args:
-        table: labelled features.
-        folder: to write in.
-        records_per_file: of each piece; one file when None.
-        labels: as the source numbers them, or by their names.
-        with_subject: whose window each record is, in a last column.
-        report: is told how many records were written just now.
+        table: the table.
+        folder: the folder to write in.
+        records_per_file: number of records in each file; one file when None.
+        labels: whether to write the labels of the source or their names.
+        with_subject: whether to add the subject as the last column.
+        report: called with the number of records that were written just now.
 
     Returns:
         The files, the schema last.
@@ -62,9 +62,9 @@ def convert(
 
 
 def amazon_ml_schema(with_subject: bool = False) -> dict[str, Any]:
-    """Say what the columns are, as Amazon ML's `CreateDataSourceFromS3` takes it.
+    """Return the schema of the columns for `CreateDataSourceFromS3` of Amazon ML.
 
-    The subject is for splits by people; a model must not learn from it, so it is excluded.
+    The subject is excluded: it is for splits by people, and a model must not learn from it.
     """
     types = dict.fromkeys(VARIABLES, "NUMERIC") | dict.fromkeys((LABEL, SUBJECT), "CATEGORICAL")
     return {
@@ -88,8 +88,8 @@ def _labels(table: FeatureTable, style: LabelStyle) -> list[str]:
         return table.labels
     if unnamed := {*table.labels} - table.names.keys():
         raise DataError(
-            f"the source has no name for the label {min(unnamed)!r}: a line such as '1 WALKING' in "
-            "activity_labels.txt gives it one; or leave out --labels names"
+            f"the source has no name for label {min(unnamed)!r}: add a line such as '1 WALKING' "
+            "to  activity_labels.txt, or leave out --labels names"
         )
     return [table.names[label] for label in table.labels]
 
@@ -98,7 +98,7 @@ def _subjects(table: FeatureTable) -> list[int]:
     if table.subjects is None:
         raise DataError(
             "the source does not say whose windows these are, so --with-subject is not possible; "
-            "convert from the published data set or from recordings"
+            "convert the published data set or recordings"
         )
     subjects: list[int] = table.subjects.tolist()
     return subjects
@@ -106,7 +106,7 @@ def _subjects(table: FeatureTable) -> list[int]:
 
 def _lines(table: FeatureTable, labels: list[str], subjects: list[int] | None) -> Iterator[str]:
     for i, row in enumerate(table.features.tolist()):
-        # The shortest text that reads back as the same number.
+        # `repr` is the shortest text that reads back as the same number.
         fields = [labels[i], *map(repr, row)]
         if subjects is not None:
             fields.append(str(subjects[i]))

@@ -15,7 +15,7 @@ import numpy as np
 
 from streamer.arrays import Floats
 from streamer.datasets.class_names import activity_of_label
-from streamer.datasets.public_recordings import Segment, Session
+from streamer.datasets.recording import Recording, Segment
 from streamer.errors import DataError
 from streamer.features import UCI_HAR
 
@@ -46,7 +46,7 @@ class Columns:
     acc_unit: Literal["g", "m/s2"] = "g"
 
 
-def read_csv_sessions(folder: Path, columns: Columns) -> Iterator[Session]:
+def read_csv_recordings(folder: Path, columns: Columns) -> Iterator[Recording]:
     """Read the ``.csv`` files of a folder, one at a time, in the order of their names.
 
     Raises:
@@ -55,10 +55,10 @@ def read_csv_sessions(folder: Path, columns: Columns) -> Iterator[Session]:
     files = sorted(folder.glob("*.csv"))
     if not files:
         raise DataError(f"{folder} has no recordings: expected .csv files, one for each")
-    return (_session(file, columns) for file in files)
+    return (_read_recording(file, columns) for file in files)
 
 
-def _session(path: Path, columns: Columns) -> Session:
+def _read_recording(path: Path, columns: Columns) -> Recording:
     numbers = [*columns.acc, *columns.gyro, *filter(None, [columns.time])]
     values: list[list[float]] = []
     labels: list[str] = []
@@ -85,7 +85,7 @@ def _session(path: Path, columns: Columns) -> Session:
         _check_rate(path, samples[:, 6])
     if columns.acc_unit == "m/s2":
         samples[:, :3] /= STANDARD_GRAVITY
-    return Session(path.stem, subjects.pop(), samples[:, :6].copy(), tuple(_segments(labels)))
+    return Recording(path.stem, subjects.pop(), samples[:, :6].copy(), tuple(_segments(labels)))
 
 
 def _floats(row: dict[str, str], names: list[str], place: str) -> list[float]:

@@ -1,11 +1,11 @@
-"""What a table of labelled features is like, before anybody trains on it. Pure functions.
+"""Statistics of a table of labelled features, to look at before training. Pure functions.
 
-How much a feature tells of the label is the **correlation ratio** eta squared: the share of the
-feature's variance that lies between the classes, from 0 (all classes have the same mean) to 1 (each
-class has one value of its own). It asks for no order of the classes, as a coefficient of Pearson
-would, and is that coefficient's square where there are two of them. The F-test of the analysis of
-variance says whether it could be chance; it takes windows for independent, which those of one
-person are not, so what is barely certain is not certain.
+The **correlation ratio** eta squared measures how much a feature tells about the label: the share
+of the feature's variance that lies between the classes, from 0 (all classes have the same mean) to
+1 (each class has a single value). Unlike Pearson's coefficient it needs no order of the classes;
+with two classes it is the square of that coefficient. The F-test of the analysis of variance gives
+the probability that the correlation is chance. The test assumes independent windows. Windows of one
+person are not independent, so a result near the threshold means little.
 """
 
 from collections import Counter
@@ -19,28 +19,28 @@ from streamer.datasets.feature_table import VARIABLES, FeatureTable
 from streamer.features import NAMES
 
 BINS = 24
-"""Of a histogram."""
+"""Number of bins of a histogram."""
 CHANCE = 0.05
-"""How likely it may be that any feature at all seems to correlate by chance."""
+"""Largest probability that any of the features correlates by chance."""
 NEGLIGIBLE = 0.01
-"""Eta squared below which a correlation is none worth the name, however certain it is."""
+"""A correlation with a smaller eta squared is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureStatistics:
-    """One feature; figures are of the values that are there, NaN where there are none.
+    """Statistics of one feature. Figures are of the finite values; NaN where there are none.
 
     Attributes:
-        variable: its name in CSV files.
-        name: its published name.
-        missing: values that are not there.
-        invalid: values that are no finite numbers.
-        quartiles: the lower one, the median, the upper one.
-        counts: values in each of `BINS` equal parts of the range.
-        eta2: correlation ratio with the label; NaN for a constant or one class alone.
-        chance: how likely it is that labels at random correlate as much (one feature's F-test).
-        best: the class whose membership correlates most; empty without any.
-        best_r: coefficient of correlation (point-biserial) with that membership, -1 to 1.
+        variable: name in CSV files.
+        name: published name.
+        missing: number of missing values.
+        invalid: number of values that are not finite numbers.
+        quartiles: lower quartile, median, upper quartile.
+        counts: numbers of values in `BINS` equal parts of the range.
+        eta2: correlation ratio with the label; NaN for a constant or a single class.
+        chance: probability that random labels correlate as much (F-test of this feature).
+        best: the class whose membership correlates most; empty when eta2 is NaN.
+        best_r: point-biserial correlation with that membership, -1 to 1.
     """
 
     variable: str
@@ -61,13 +61,13 @@ class FeatureStatistics:
 
 @dataclass(frozen=True, slots=True)
 class TableStatistics:
-    """All of a table.
+    """Statistics of a table.
 
     Attributes:
-        records: how many.
-        classes: records of each label.
-        subjects: how many people; None where the source does not say.
-        features: in the order of the columns.
+        records: number of records.
+        classes: number of records of each label.
+        subjects: number of people; None when the table has no subjects.
+        features: statistics of the features, in the order of the columns.
     """
 
     records: int
@@ -77,13 +77,13 @@ class TableStatistics:
 
     @property
     def ranked(self) -> list[FeatureStatistics]:
-        """The features that can correlate, the most correlated first."""
+        """The features with an eta squared, the most correlated first."""
         able = [feature for feature in self.features if np.isfinite(feature.eta2)]
         return sorted(able, key=lambda feature: -feature.eta2)
 
     @property
     def correlated(self) -> list[FeatureStatistics]:
-        """Features of which correlation is neither chance (Bonferroni) nor negligible, ranked."""
+        """The ranked features whose correlation is neither chance (Bonferroni) nor negligible."""
         return [
             feature
             for feature in self.ranked
@@ -92,26 +92,28 @@ class TableStatistics:
 
 
 def compute_statistics(table: FeatureTable) -> TableStatistics:
-    """Compute the statistics of a table that may be incomplete."""
-    classes = dict(sorted(Counter(table.labels).items(), key=_in_order))
+    """Compute the statistics of a table, which may have missing and invalid values."""
+    classes = dict(sorted(Counter(table.labels).items(), key=_order_labels))
     members = np.array([[label == one for label in table.labels] for one in classes])
     return TableStatistics(
         records=len(table),
         classes=classes,
         subjects=None if table.subjects is None else len(np.unique(table.subjects)),
         features=tuple(
-            _feature(i, column, members, list(classes))
+            _describe_feature(i, column, members, list(classes))
             for i, column in enumerate(np.ascontiguousarray(table.features.T))
         ),
     )
 
 
-def _in_order(item: tuple[str, int]) -> tuple[int, str]:
+def _order_labels(item: tuple[str, int]) -> tuple[int, str]:
     label = item[0]
     return (int(label) if label.isdecimal() else 0, label)
 
 
-def _feature(i: int, column: Floats, members: Bools, classes: list[str]) -> FeatureStatistics:
+def _describe_feature(
+    i: int, column: Floats, members: Bools, classes: list[str]
+) -> FeatureStatistics:
     there = np.isfinite(column)
     values = column[there]
     missing = int(np.isnan(column).sum())
@@ -127,7 +129,7 @@ def _feature(i: int, column: Floats, members: Bools, classes: list[str]) -> Feat
         most=np.nan if empty else float(values.max()),
         mean=np.nan if empty else float(values.mean()),
         deviation=np.nan if empty else float(values.std()),
-        quartiles=(np.nan,) * 3 if empty else _quartiles(values),
+        quartiles=(np.nan,) * 3 if empty else _compute_quartiles(values),
         counts=histogram(values),
         eta2=eta2,
         chance=chance,
@@ -136,7 +138,7 @@ def _feature(i: int, column: Floats, members: Bools, classes: list[str]) -> Feat
     )
 
 
-def _quartiles(values: Floats) -> tuple[float, float, float]:
+def _compute_quartiles(values: Floats) -> tuple[float, float, float]:
     lower, median, upper = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
     return lower, median, upper
 
@@ -145,22 +147,23 @@ def histogram(values: Floats) -> tuple[int, ...]:
     """Count the values (n,) in each of `BINS` equal parts of their range."""
     if not len(values):
         return (0,) * BINS
-    # Not numpy.histogram, which refuses ranges as narrow as a constant's rounding errors.
+    # `numpy.histogram` refuses ranges as narrow as the rounding errors of a constant.
     span = values.max() - values.min() or 1.0
     bins = np.minimum((values - values.min()) / span * BINS, BINS - 1).astype(np.int64)
     return tuple(np.bincount(bins, minlength=BINS).tolist())
 
 
 def associate_with_classes(values: Floats, members: Bools) -> tuple[float, float, Floats]:
-    """Compute how much finite values tell of classes.
+    """Compute how finite values correlate with classes.
 
     Args:
-        values: (n,).
-        members: (classes, n), of which class each value is.
+        values: (n,), finite.
+        members: (classes, n), mask of the members of each class.
 
     Returns:
-        Correlation ratio; how likely labels at random have as high a one; and the coefficients of
-        correlation (classes,) with being of each class. All NaN where nothing can correlate.
+        The correlation ratio, the probability that random labels have as high a ratio, and the
+        correlation (classes,) with the membership of each class. All NaN for a constant or a
+        single class.
     """
     sizes = members.sum(axis=1)
     n, present = len(values), int((sizes > 0).sum())
@@ -168,14 +171,14 @@ def associate_with_classes(values: Floats, members: Bools) -> tuple[float, float
     if present < 2 or n <= present or values.min() == values.max():
         return np.nan, np.nan, nothing
     deviations = values - values.mean()
-    # Nothing below depends on the unit, and squares of tiny numbers would be nothing.
+    # The results do not depend on the unit, and squares of tiny numbers would underflow.
     deviations /= np.abs(deviations).max()
-    # Of each class: how far all its values together are from the mean.
-    pulls = np.where(members, deviations, 0).sum(axis=1)
+    # The sum of the deviations of each class.
+    sums = np.where(members, deviations, 0).sum(axis=1)
     total = float((deviations**2).sum())
-    between = float((pulls**2 / np.maximum(sizes, 1)).sum())
+    between = float((sums**2 / np.maximum(sizes, 1)).sum())
     eta2 = min(between / total, 1.0)
     f = np.inf if eta2 == 1 else (eta2 / (present - 1)) / ((1 - eta2) / (n - present))
     spread = np.sqrt(total * sizes * (n - sizes) / n)
-    r = np.divide(pulls, spread, out=np.zeros(len(members)), where=spread > 0)
+    r = np.divide(sums, spread, out=np.zeros(len(members)), where=spread > 0)
     return eta2, float(fdtrc(present - 1, n - present, f)), np.clip(r, -1, 1)

@@ -1,11 +1,11 @@
 """Labelled features as a table, and the CSV files that hold one.
 
-A file has a header, and a line for each record: the label first, then the 561 features on the
-published scale, then, if it is wanted, whose window it is::
+A file has a header and a line for each record: the label, the 561 features on the published scale,
+and optionally the subject::
 
     label,Var001,...,Var561[,subject]
 
-A file without the header is read too. Many files in one folder are one table.
+A file without the header is accepted. The files of a folder make one table.
 """
 
 import re
@@ -22,10 +22,10 @@ from streamer.features import NAMES
 
 LABEL: Final = "label"
 VARIABLES: Final = tuple(f"Var{i:03d}" for i in range(1, len(NAMES) + 1))
-"""The features as the article's schema for Amazon ML names them."""
+"""Names of the features in CSV files and schemas."""
 SUBJECT: Final = "subject"
 MOST_INVALID = 10_000
-"""More invalid records than this, and reading stops; as in Amazon ML."""
+"""Reading stops at more invalid records than this, as in Amazon ML."""
 
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _MISSING = {"", "?", "na", "n/a", "null"}
@@ -36,11 +36,11 @@ class FeatureTable:
     """Labelled records.
 
     Attributes:
-        features: (n, 561) on the published scale; where `incomplete` records were asked for, NaN
-            is a missing value and infinity one that is no number.
-        labels: n labels, as the source has them.
-        subjects: (n,) whose windows these are; None when the source does not say.
-        names: what the labels are called, where the source has that besides.
+        features: (n, 561) on the published scale. With `incomplete` records, NaN stands for a
+            missing value and infinity for an invalid one.
+        labels: n labels of the source.
+        subjects: (n,), numbers of the subjects; None when the source has none.
+        names: names of the labels, where the source has any.
     """
 
     features: Floats
@@ -54,11 +54,11 @@ class FeatureTable:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line of a source, as text.
+    """One line of a source.
 
     Attributes:
-        place: file and line.
-        subject: None where the source has no subjects.
+        place: file and line, for errors.
+        subject: None when the source has none.
     """
 
     place: str
@@ -68,7 +68,7 @@ class Record:
 
 
 class InvalidRecords:
-    """Reports and counts records that cannot be used, and stops when they are too many."""
+    """Counts and reports invalid records, and stops when there are too many."""
 
     def __init__(
         self, most: int = MOST_INVALID, report: Callable[[str], None] = lambda _: None
@@ -78,10 +78,10 @@ class InvalidRecords:
         self.count = 0
 
     def add(self, place: str, reason: str) -> None:
-        """Leave a record out.
+        """Count an invalid record.
 
         Raises:
-            DataError: it was one too many.
+            DataError: there are too many.
         """
         self.count += 1
         self._report(f"{place}: {reason}; the record is left out")
@@ -101,32 +101,34 @@ def read_table(
     """Read a CSV file, or the CSV files of a folder in the order of their names.
 
     Args:
-        path: file or folder.
-        invalid: what happens to invalid records; when None, up to `MOST_INVALID` are left out.
-        incomplete: also take records in which values are missing or no numbers.
-        report: is told how many records were read just now.
+        path: the file or folder.
+        invalid: counts the invalid records; when None, up to `MOST_INVALID` are left out.
+        incomplete: whether to keep records with missing or invalid values.
+        report: called with the number of records that were read just now.
 
     Raises:
-        DataError: it cannot be read, too many records are invalid, or none is left.
+        DataError: a file cannot be read, or too many or all records are invalid.
     """
-    return assemble(_records(path), str(path), invalid or InvalidRecords(), incomplete, report)
+    return assemble_table(
+        _read_files(path), str(path), invalid or InvalidRecords(), incomplete, report
+    )
 
 
-def assemble(
+def assemble_table(
     records: Iterable[Record],
     source: str,
     invalid: InvalidRecords,
     incomplete: bool = False,
     report: Callable[[int], None] = lambda _: None,
 ) -> FeatureTable:
-    """Make a table of those records that are valid; for the arguments see `read_table`."""
+    """Return a table of the valid records. For the arguments see `read_table`."""
     rows: list[Floats] = []
     labels: list[str] = []
     subjects: list[int] = []
     for record in records:
         report(1)
-        values = _floats(record.values)
-        if reason := _objection(record, values, incomplete):
+        values = _parse_floats(record.values)
+        if reason := _find_fault(record, values, incomplete):
             invalid.add(record.place, reason)
             continue
         rows.append(values)
@@ -137,37 +139,37 @@ def assemble(
         raise DataError(f"{source} has no valid records")
     if subjects and len(subjects) < len(rows):
         raise DataError(
-            f"{source} says of some records whose they are, and not of others; convert the files "
-            "again, all with --with-subject or all without"
+            f"{source} has a subject for some records only; convert the files again, all with "
+            "--with-subject or all without"
         )
     return FeatureTable(np.stack(rows), labels, np.array(subjects, np.int64) if subjects else None)
 
 
-def _objection(record: Record, values: Floats, incomplete: bool) -> str:
-    """What is wrong with a record; empty when nothing is."""
+def _find_fault(record: Record, values: Floats, incomplete: bool) -> str:
+    """Return what is wrong with a record; empty when it is valid."""
     if len(values) != len(NAMES):
         return f"{len(values)} features, {len(NAMES)} are expected"
     if not record.label:
-        return "there is no label"
+        return "the label is missing"
     if record.subject is not None and not _WHOLE.fullmatch(record.subject):
-        return f"the subject {record.subject[:40]!r} is no whole number"
+        return f"the subject {record.subject[:40]!r} is not a whole number"
     bad = np.flatnonzero(~np.isfinite(values))
     if incomplete or not len(bad):
         return ""
     first = int(bad[0])
     if np.isnan(values[first]):
         return f"{VARIABLES[first]} is missing"
-    return f"{VARIABLES[first]} is no finite number: {record.values[first][:40]!r}"
+    return f"{VARIABLES[first]} is not a finite number: {record.values[first][:40]!r}"
 
 
-def _floats(texts: Sequence[str]) -> Floats:
+def _parse_floats(texts: Sequence[str]) -> Floats:
     try:
         return np.array([float(text) for text in texts])
     except ValueError:
-        return np.array([_float(text) for text in texts])
+        return np.array([_parse_float(text) for text in texts])
 
 
-def _float(text: str) -> float:
+def _parse_float(text: str) -> float:
     if text.strip().lower() in _MISSING:
         return np.nan
     try:
@@ -176,20 +178,20 @@ def _float(text: str) -> float:
         return np.inf
 
 
-def _records(path: Path) -> Iterator[Record]:
+def _read_files(path: Path) -> Iterator[Record]:
     files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
     if not files:
-        raise DataError(f"{path} has no .csv files; `streamer dataset convert` makes them")
+        raise DataError(f"{path} has no .csv files; `streamer dataset convert` writes them")
     for file in files:
         try:
-            # What is no UTF-8 is no number either, and is reported with its line.
+            # Invalid UTF-8 is replaced, and so reported as an invalid number.
             with file.open(encoding="utf-8-sig", errors="replace") as lines:
-                yield from _records_of(file, lines)
+                yield from _read_file(file, lines)
         except OSError as error:
             raise DataError(f"{file} cannot be read: {error.strerror}") from None
 
 
-def _records_of(file: Path, lines: Iterable[str]) -> Iterator[Record]:
+def _read_file(file: Path, lines: Iterable[str]) -> Iterator[Record]:
     columns = [LABEL, *VARIABLES, SUBJECT]
     with_subject = False
     for number, line in enumerate(lines, start=1):
@@ -200,7 +202,7 @@ def _records_of(file: Path, lines: Iterable[str]) -> Iterator[Record]:
                 if fields not in (columns, columns[:-1]):
                     raise DataError(
                         f"{file}, line 1: the columns must be {LABEL},{VARIABLES[0]},...,"
-                        f"{VARIABLES[-1]} and, if you like, {SUBJECT}"
+                        f"{VARIABLES[-1]} and optionally {SUBJECT}"
                     )
                 continue
         values, subject = (fields[1:-1], fields[-1]) if with_subject else (fields[1:], None)

@@ -1,6 +1,6 @@
-"""Windows of recordings, as the live path would have cut them, and what was true during each."""
+"""Windows of recordings, cut as the worker cuts them, with the activity of each."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from zlib import crc32
 
@@ -9,29 +9,31 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from streamer.arrays import Bools, Floats, Ints, Strings
 from streamer.contracts.activities import is_movement
-from streamer.datasets.public_recordings import Segment, Session
+from streamer.datasets.recording import Recording, Segment
 from streamer.errors import DataError
 from streamer.features import NAMES, UCI_HAR, extract, scale
 from streamer.features.filters import condition
-from streamer.training.variation import COPIES, vary
 
 UNLABELLED = ""
-"""What was done in a window that touches a change, or that nobody has labelled."""
+"""The activity of a window that overlaps a change of activity, or that has no label."""
 LEAST_OF_MOVEMENT = UCI_HAR.length // 2
-"""A window with so many samples of one movement is a window of that movement."""
+"""A window with at least this many samples of one movement is a window of that movement."""
+
+MakeCopies = Callable[[Recording, np.random.Generator], Iterator[Recording]]
+"""Yields varied copies of a recording, each computed when it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledWindows:
-    """Windows in the order of recordings, copies and time.
+    """Windows, ordered by recording, copy and time.
 
     Attributes:
         features: (n, 561) on the published scale.
-        truths: (n,), an activity, a movement, or `NOTHING`.
-        subjects: (n,), who it was.
+        truths: (n,), an activity, a movement, or `UNLABELLED`.
+        subjects: (n,), whose windows they are.
         recordings: (n,), names of the recordings.
-        starts: (n,), first samples.
-        copies: (n,), 0 for a recording as it is, 1 and more for varied ones.
+        starts: (n,), index of the first sample in the recording.
+        copies: (n,), 0 for the recording itself, 1 and more for its varied copies.
     """
 
     features: Floats
@@ -45,50 +47,51 @@ class LabelledWindows:
         return len(self.truths)
 
     def of(self, rows: Ints | Bools) -> "LabelledWindows":
-        """Some of the windows."""
+        """Return the windows at these rows (indices, or a mask of all rows)."""
         return LabelledWindows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @classmethod
     def joined(cls, parts: Sequence["LabelledWindows"]) -> "LabelledWindows":
-        """All of the windows."""
+        """Concatenate windows."""
         columns = [[getattr(part, field.name) for part in parts] for field in fields(cls)]
         return cls(*map(np.concatenate, columns))
 
 
 def cut_recordings(
-    sessions: Iterable[Session],
+    recordings: Iterable[Recording],
     users: Collection[str] = (),
     exclude_users: Collection[str] = (),
-    copies: int = len(COPIES),
+    make_copies: MakeCopies = lambda _, __: iter(()),
     seed: int = 0,
     report: Callable[[str], None] = lambda _: None,
 ) -> LabelledWindows:
-    """Cut recordings and varied copies of them, each from a random sample of its first hop.
+    """Cut recordings and varied copies of them into windows.
+
+    The first window of each starts at a random sample of the first hop.
 
     Args:
-        sessions: recordings.
-        users: whom to take; everybody when empty.
-        exclude_users: whom not to take.
-        copies: how many varied copies of each recording, at most as many as `COPIES`.
-        seed: of where windows start and how copies are varied.
-        report: is told which recording is done.
+        recordings: the recordings, each of which has a name of its own.
+        users: the subjects to take; all when empty.
+        exclude_users: the subjects to leave out.
+        make_copies: makes the varied copies; by default there are none.
+        seed: of the random offsets and variations.
+        report: called with a recording's name when that recording is done.
 
     Raises:
-        DataError: a user is not there, or nobody is left.
+        DataError: a user does not occur, or no user is left.
     """
     parts, present = [], set()
-    for session in sessions:
-        present.add(session.subject)
-        if not _wanted(session.subject, users, exclude_users):
+    for recording in recordings:
+        present.add(recording.subject)
+        if not _is_wanted(recording.subject, users, exclude_users):
             continue
-        # Of its own, so that leaving others out does not change a recording's windows.
-        rng = np.random.default_rng([seed, crc32(session.device_id.encode())])
-        parts.append(cut_recording(session, int(rng.integers(UCI_HAR.hop))))
-        for copy, variation in enumerate(COPIES[:copies], 1):
-            version = vary(session, variation, rng)
-            windows = cut_recording(version, int(rng.integers(UCI_HAR.hop)), copy)
+        # A generator for each recording: its windows do not depend on which others are read.
+        rng = np.random.default_rng([seed, crc32(recording.device_id.encode())])
+        parts.append(cut_recording(recording, int(rng.integers(UCI_HAR.hop))))
+        for copy, varied in enumerate(make_copies(recording, rng), 1):
+            windows = cut_recording(varied, int(rng.integers(UCI_HAR.hop)), copy)
             parts.append(windows.of(windows.truths != UNLABELLED))
-        report(session.device_id)
+        report(recording.device_id)
     select_users(list(present), users, exclude_users)
     return LabelledWindows.joined(parts)
 
@@ -96,73 +99,72 @@ def cut_recordings(
 def select_users(
     subjects: Sequence[str], users: Collection[str], exclude_users: Collection[str]
 ) -> Bools:
-    """Which of these subjects (n) are wanted.
+    """Return a mask (n,) of the subjects (n) that are wanted.
 
     Raises:
-        DataError: a user is not there, or nobody is left.
+        DataError: a user does not occur, or no user is left.
     """
     if unknown := {*users, *exclude_users} - {*subjects}:
         raise DataError(
-            f"there is no user {', '.join(in_natural_order(unknown))}; there are "
-            + ", ".join(in_natural_order(subjects))
+            f"there is no user {', '.join(sort_naturally(unknown))}; there are "
+            + ", ".join(sort_naturally(subjects))
         )
-    wanted = np.array([_wanted(subject, users, exclude_users) for subject in subjects], bool)
+    wanted = np.array([_is_wanted(subject, users, exclude_users) for subject in subjects], bool)
     if not wanted.any():
-        raise DataError("there are no recordings of users to learn from")
+        raise DataError("no recordings are left: --users and --exclude-users leave out everybody")
     return wanted
 
 
-def _wanted(subject: str, users: Collection[str], exclude_users: Collection[str]) -> bool:
+def _is_wanted(subject: str, users: Collection[str], exclude_users: Collection[str]) -> bool:
     return subject not in exclude_users and (not users or subject in users)
 
 
-def cut_recording(session: Session, offset: int, copy: int = 0) -> LabelledWindows:
-    """Cut a recording into windows as if it were streamed.
+def cut_recording(recording: Recording, offset: int, copy: int = 0) -> LabelledWindows:
+    """Cut a recording into windows as the worker does.
 
     Args:
-        session: filtered from rest on its first sample.
-        offset: sample at which the first window starts; each next one starts a hop later.
-        copy: what to call it.
+        recording: is filtered from rest on its first sample.
+        offset: sample at which the first window starts; each next window starts one hop later.
+        copy: number of the varied copy; 0 for the recording itself.
     """
-    samples = session.acc_gyro.T
+    samples = recording.acc_gyro.T
     end = samples.shape[1] - UCI_HAR.length - UCI_HAR.lookahead + 1
     starts = np.arange(offset, max(end, offset), UCI_HAR.hop)
     if not len(starts):
         features = np.empty((0, len(NAMES)))
     else:
-        # The jerk takes one sample more.
+        # The jerk needs one sample after the window.
         signals = condition(samples, start="rest")
         windows = sliding_window_view(signals, UCI_HAR.length + 1, axis=1).swapaxes(0, 1)
         features = scale(extract(windows[starts]))
+    truths = [true_activity(start, recording.segments) for start in starts.tolist()]
     return LabelledWindows(
         features=features,
-        truths=np.array(
-            [true_activity(start, session.segments) for start in starts.tolist()], np.str_
-        ),
-        subjects=np.full(len(starts), session.subject),
-        recordings=np.full(len(starts), session.device_id),
+        truths=np.array(truths, np.str_),
+        subjects=np.full(len(starts), recording.subject),
+        recordings=np.full(len(starts), recording.device_id),
         starts=starts,
         copies=np.full(len(starts), copy),
     )
 
 
 def true_activity(first: int, segments: Sequence[Segment]) -> str:
-    """Say what was done in the window that starts at sample ``first`` (from 0).
+    """Return what was done in the window that starts at sample ``first`` (counted from 0).
 
-    An activity lasts for the whole window, a movement for at least half of it; otherwise it is
-    `NOTHING`.
+    An activity must last for the whole window, a movement for at least half of it. Otherwise the
+    window is `UNLABELLED`.
     """
-    longest, moved = LEAST_OF_MOVEMENT - 1, UNLABELLED
+    longest, movement = LEAST_OF_MOVEMENT - 1, UNLABELLED
     for segment in segments:
         shared = min(first + UCI_HAR.length, segment.end0) - max(first, segment.start0)
         if is_movement(segment.activity):
             if shared > longest:
-                longest, moved = shared, segment.activity
+                longest, movement = shared, segment.activity
         elif shared == UCI_HAR.length:
             return segment.activity
-    return moved
+    return movement
 
 
-def in_natural_order(names: Iterable[str]) -> list[str]:
-    """Sort names such that 2 comes before 10."""
+def sort_naturally(names: Iterable[str]) -> list[str]:
+    """Return the different names, sorted such that 2 comes before 10."""
     return sorted(set(names), key=lambda name: (len(name), name))

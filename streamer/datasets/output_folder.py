@@ -1,4 +1,4 @@
-"""Where converted data go: a new folder on disk or in S3, complete or not there at all."""
+"""The output folder of a conversion: on disk or in S3, complete or absent."""
 
 import signal
 import tempfile
@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from streamer.datasets import s3
 from streamer.datasets.atomic_files import atomic_folder
+from streamer.datasets.s3 import SCHEME, S3Folder
 
 
 @contextmanager
 def interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM clean up as an interrupt does; by default it would leave things half done."""
+    """Handle SIGTERM as an interrupt, so that unfinished output is removed."""
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
@@ -22,23 +22,23 @@ def interrupted_by_sigterm() -> Iterator[None]:
 
 @contextmanager
 def output_folder(target: str, uploaded: Callable[[int], None] = lambda _: None) -> Iterator[Path]:
-    """Give a folder to write in, whose files are at ``target`` when all has gone well.
+    """Yield a folder to write in. Its files are moved to ``target`` when the context ends.
 
     Args:
-        target: path of a folder, or ``s3://bucket/folder``; new, or empty.
-        uploaded: is told how many files were uploaded just now.
+        target: path of a folder, or ``s3://bucket/folder``; it must be new or empty.
+        uploaded: called with the number of files that were uploaded just now.
 
     Raises:
-        DataError: it is not empty, or cannot be written.
+        DataError: the target is not empty, or cannot be written.
     """
-    if not target.startswith(s3.SCHEME):
+    if not target.startswith(SCHEME):
         with atomic_folder(Path(target)) as folder:
             yield folder
         return
-    destination = s3.Folder.parse(target)
-    destination.see_that_it_is_new()
+    destination = S3Folder.parse(target)
+    destination.check_is_empty()
     with tempfile.TemporaryDirectory(prefix="streamer-") as staging:
         yield Path(staging)
-        # The schema is the last one: where it is, everything is.
+        # The schema is uploaded last: a folder with a schema is complete.
         files = sorted(Path(staging).iterdir(), key=lambda file: (file.suffix != ".csv", file.name))
         destination.upload(files, uploaded)

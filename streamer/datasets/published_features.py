@@ -1,4 +1,4 @@
-"""Reads the published data set: a folder, or a zip of it, with one line a window in each file.
+"""Reads the published features: a folder or its zip, whose files have one line for each window.
 
 | file | holds |
 |---|---|
@@ -7,7 +7,7 @@
 | `train/subject_train.txt` | whose window it is, a number |
 | `activity_labels.txt` | `number NAME` |
 
-and `test/` likewise. Where a zip has a zip in it, as the download has, that one is looked into too.
+and `test/` likewise. A zip within the zip, as in the download, is searched too.
 """
 
 import zipfile
@@ -18,61 +18,61 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-from streamer.datasets.feature_table import FeatureTable, InvalidRecords, Record, assemble
+from streamer.datasets.feature_table import FeatureTable, InvalidRecords, Record, assemble_table
 from streamer.errors import DataError
 
 Place = Path | zipfile.Path
-"""Of a file or folder, on disk or in a zip."""
+"""Path of a file or folder, on disk or in a zip."""
 
 SPLITS = ("train", "test")
 
 
-def find(source: Path) -> Place | None:
-    """Where the data set is: here or one folder further down; None when it is neither.
+def find_published_features(source: Path) -> Place | None:
+    """Return the folder of the data set: the source or a folder in it; None when it is neither.
 
     Raises:
-        DataError: a zip is broken.
+        DataError: the zip is damaged.
     """
     try:
         if source.is_dir():
             return _find(source)
         return _find_zipped(zipfile.ZipFile(source))
     except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{source} is no intact zip: {error}; download it again") from None
+        raise DataError(f"{source} is not an intact zip: {error}; download it again") from None
 
 
-def read(
+def read_published_features(
     root: Place,
     invalid: InvalidRecords,
     incomplete: bool = False,
     report: Callable[[int], None] = lambda _: None,
 ) -> FeatureTable:
-    """Read both splits, or the one that is there.
+    """Read both splits, or the one that exists.
 
     Args:
-        root: see `find`.
-        invalid: what happens to invalid records.
-        incomplete: also take records in which values are missing or no numbers.
-        report: is told how many records were read just now.
+        root: the folder of the data set, from `find_published_features`.
+        invalid: counts the invalid records.
+        incomplete: whether to keep records with missing or invalid values.
+        report: called with the number of records that were read just now.
 
     Raises:
-        DataError: a file is missing or cut off, too many records are invalid, or none is left.
+        DataError: a file is missing or incomplete, or too many or all records are invalid.
     """
-    names = activity_names(root / "activity_labels.txt")
+    names = read_activity_names(root / "activity_labels.txt")
     records = (
         record
         for split in SPLITS
         if (root / split).exists()
         for record in _split(root / split, names, invalid)
     )
-    return replace(assemble(records, str(root), invalid, incomplete, report), names=names)
+    return replace(assemble_table(records, str(root), invalid, incomplete, report), names=names)
 
 
-def activity_names(path: Place) -> dict[str, str]:
-    """Read what the labels' numbers mean; empty when there is no such file.
+def read_activity_names(path: Place) -> dict[str, str]:
+    """Return the names of the labels by their number; empty when there is no such file.
 
     Raises:
-        DataError: it is malformed.
+        DataError: the file is malformed.
     """
     if not path.exists():
         return {}
@@ -122,7 +122,7 @@ def _split(folder: Place, names: Mapping[str, str], invalid: InvalidRecords) -> 
                     raise _uneven(file, len(column), x, number)
             label = labels[number - 1]
             if not label.isdecimal() or (names and label not in names):
-                invalid.add(f"{y}, line {number}", f"there is no activity {label[:40]!r}")
+                invalid.add(f"{y}, line {number}", f"unknown activity {label[:40]!r}")
             else:
                 yield Record(f"{x}, line {number}", label, line.split(), subjects[number - 1])
     for file, column in ((y, labels), (who, subjects)):
@@ -132,14 +132,14 @@ def _split(folder: Place, names: Mapping[str, str], invalid: InvalidRecords) -> 
 
 def _uneven(shorter: Place, lines: int, longer: Place, line: int) -> DataError:
     return DataError(
-        f"{shorter} ends after line {lines}, {longer} goes on with line {line}: the files have a "
-        "line for each window, so one of them is not whole; copy it again"
+        f"{shorter} ends after line {lines}, but {longer} has a line {line}: each file has one "
+        "line for each window, so one of them is incomplete; copy it again"
     )
 
 
 @contextmanager
 def _lines(path: Place) -> Iterator[Iterator[str]]:
-    """The lines of a text; what is no UTF-8 is no number either, and is reported with its line."""
+    """Yield the lines of a text. Invalid UTF-8 is replaced and then fails as a number."""
     try:
         with path.open("r", encoding="utf-8", errors="replace") as lines:
             yield lines

@@ -1,6 +1,6 @@
-"""Folders in Amazon S3, which are there whole or not at all.
+"""Uploads folders to Amazon S3, complete or not at all.
 
-Region, credentials and address are those of the SDK's standard chain.
+Region, credentials and address come from the standard chain of the AWS SDK.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ SCHEME = "s3://"
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
-    """All objects whose keys start with a prefix."""
+class S3Folder:
+    """All objects of a bucket whose keys start with a prefix."""
 
     bucket: str
     prefix: str
@@ -29,11 +29,11 @@ class Folder:
         return f"{SCHEME}{self.bucket}/{self.prefix}"
 
     @classmethod
-    def parse(cls, url: str) -> "Folder":
-        """Read `s3://bucket/some/folder`.
+    def parse(cls, url: str) -> "S3Folder":
+        """Parse `s3://bucket/some/folder`.
 
         Raises:
-            DataError: there is no bucket in it.
+            DataError: the address has no bucket.
         """
         bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
         if not bucket:
@@ -41,27 +41,27 @@ class Folder:
         prefix = prefix.strip("/")
         return cls(bucket, f"{prefix}/" if prefix else "")
 
-    def see_that_it_is_new(self) -> None:
-        """Ask whether something is there already.
+    def check_is_empty(self) -> None:
+        """Check that the folder has no objects.
 
         Raises:
-            DataError: it is, or S3 does not say.
+            DataError: it has objects, or S3 does not answer.
         """
-        asyncio.run(self._see_that_it_is_new())
+        asyncio.run(self._check_is_empty())
 
     def upload(self, files: Sequence[Path], report: Callable[[int], None] = lambda _: None) -> None:
-        """Upload files one after the other; when one fails, remove those that are there already.
+        """Upload files one after the other. If one fails, remove those that were uploaded.
 
         Args:
-            files: under their names.
-            report: is told how many files were uploaded just now.
+            files: the files; their names become the ends of the keys.
+            report: called with the number of files that were uploaded just now.
 
         Raises:
-            DataError: it did not work.
+            DataError: a file could not be uploaded.
         """
         asyncio.run(self._upload(files, report))
 
-    async def _see_that_it_is_new(self) -> None:
+    async def _check_is_empty(self) -> None:
         async with self._client() as client:
             found = await client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
         if found.get("Contents"):
@@ -79,7 +79,7 @@ class Folder:
                     await asyncio.shield(begun[key])
                     report(1)
             except BaseException:
-                # An upload that was cut off could still arrive after its object was removed.
+                # Wait for all: a cancelled upload could arrive after its object was removed.
                 await asyncio.gather(*begun.values(), return_exceptions=True)
                 await self._remove(client, list(begun))
                 raise
@@ -90,8 +90,8 @@ class Folder:
                 await client.delete_object(Bucket=self.bucket, Key=key)
         except (exceptions.BotoCoreError, exceptions.ClientError) as error:
             raise DataError(
-                f"writing {self} failed, and so did removing what was written; remove the objects "
-                f"there yourself ({error})"
+                f"writing {self} failed, and the objects that were written could not be removed; "
+                f"remove them yourself ({error})"
             ) from error
 
     @asynccontextmanager
@@ -101,6 +101,6 @@ class Folder:
                 yield client
         except (exceptions.BotoCoreError, exceptions.ClientError, ValueError) as error:
             raise DataError(
-                f"{self} cannot be written: {error}; see that the bucket, its region and the "
-                "permissions of these AWS credentials are right"
+                f"{self} cannot be written: {error}; check the bucket, its region and the "
+                "permissions of these AWS credentials"
             ) from error

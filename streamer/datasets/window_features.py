@@ -1,41 +1,70 @@
-"""Features of the windows of a data set, with the conventions of the published ones."""
+"""Features of listed windows, computed with the conventions of the published data set."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from streamer.arrays import Floats
-from streamer.datasets.public_recordings import Window, device_id, read_recordings
+from streamer.datasets.public_recordings import name_device, read_recordings
+from streamer.datasets.text_rows import parse_rows, read_lines
 from streamer.errors import DataError
 from streamer.features import UCI_HAR, extract
 from streamer.features.filters import condition
 
 _NEEDED = UCI_HAR.length + 1
-"""Samples of a window, and the one after them that the last jerk needs."""
+"""Samples of a window, and the sample after it, which the last jerk needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedWindow:
+    """Where a row of the published data set comes from: sample ``start0`` (counted from 0)."""
+
+    row: int
+    subject: int
+    activity: int
+    experiment: int
+    start0: int
+
+
+def read_window_list(path: Path) -> list[ListedWindow]:
+    """Read a CSV file with the columns row,subject,activity,experiment,start0.
+
+    Raises:
+        DataError: the file is missing or malformed; says which line.
+    """
+    header, *lines = read_lines(path) or [""]
+    columns = " ".join(field.name for field in fields(ListedWindow))
+    if header.replace(",", " ") != columns:
+        raise DataError(
+            f"{path}: the first line of a table of windows must be {columns.replace(' ', ',')}"
+        )
+    rows = parse_rows(path, lines, int, columns, separator=",", first_line=2)
+    return [ListedWindow(*row) for row in rows]
 
 
 def compute_window_features(
-    raw_dir: Path, windows: Sequence[Window], report: Callable[[int], None] = lambda _: None
+    raw_dir: Path, windows: Sequence[ListedWindow], report: Callable[[int], None] = lambda _: None
 ) -> Floats:
     """Compute the features of windows of recordings.
 
     Args:
-        raw_dir: recordings, see `streamer.datasets.public_recordings`.
-        windows: where in which recording.
-        report: is told how many windows were done just now.
+        raw_dir: recordings in the public layout.
+        windows: the windows.
+        report: called with the number of windows that were computed just now.
 
     Returns:
-        (n, 561) in the order of the windows, not scaled. The filters start at zero where a
-        recording starts, as they did for the published data set.
+        (n, 561) in the order of the windows, not scaled. The filters start at zero at the first
+        sample of a recording, as they did for the published data set.
 
     Raises:
-        DataError: a recording is missing or malformed, or a window is not within its recording.
+        DataError: a recording is missing or malformed, or a window exceeds its recording.
     """
     by_device: dict[str, list[int]] = defaultdict(list)
     for i, window in enumerate(windows):
-        by_device[device_id(window.experiment, window.subject)].append(i)
+        by_device[name_device(window.experiment, window.subject)].append(i)
     features = np.empty((len(windows), 561))
     for device, indices in by_device.items():
         [recording] = read_recordings(raw_dir, only=device)
@@ -48,7 +77,7 @@ def compute_window_features(
     return features
 
 
-def _check(window: Window, samples: int, device: str) -> None:
+def _check(window: ListedWindow, samples: int, device: str) -> None:
     if not 0 <= window.start0 <= samples - _NEEDED:
         raise DataError(
             f"window {window.row} starts at sample {window.start0} of {device}, which has "

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from streamer.contracts.encode import encode
-from streamer.datasets.public_recordings import Recording, read_recordings
+from streamer.datasets.public_recordings import read_recordings
+from streamer.datasets.recording import Recording
 from streamer.devices.publisher import PATIENCE_S, OutgoingRecord, Sent, publish, until_interrupted
 from streamer.devices.sending import Sending
 from streamer.kafka import topics

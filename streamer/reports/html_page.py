@@ -1,7 +1,7 @@
-"""A report as one page of HTML that needs nothing else: no script, font or picture elsewhere.
+"""A report as one HTML page that loads nothing: scripts, styles and pictures are in the page.
 
 A page has sections and a section has blocks: `Text`, `Note`, `Facts`, `Picture`, `Grid`. Pictures
-are figures of matplotlib in the style of the page, of which 10 inches are the whole width::
+are matplotlib figures in the style of the page; 10 inches are the full width::
 
     with styled():
         figure = Figure(figsize=(10, 3))
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 INK, MUTED, FAINT = "#1f2933", "#66727f", "#dde3e9"
 ACCENT = "#2563a8"
 COLOURS = ("#2563a8", "#d97706", "#2f855a", "#b83280", "#6b46c1", "#0e7490", "#8a5a2b", "#66727f")
-"""Of classes, in their order; told apart by the colour-blind too."""
+"""Colours of classes, in order; colour-blind readers can tell them apart."""
 SHADES = "Blues"
-"""Colour map of what grows from nothing, such as a confusion matrix."""
+"""Colour map of quantities that start at zero, such as a confusion matrix."""
 
 _STYLE: "dict[RcKeyType, Any]" = {
     "axes.axisbelow": True,
@@ -55,12 +55,12 @@ _STYLE: "dict[RcKeyType, Any]" = {
     "grid.linewidth": 0.8,
     "legend.frameon": False,
     "lines.linewidth": 1.8,
-    # Text stays text: it is small, can be selected, and has the fonts of the page.
+    # Text in pictures stays text: it is small, can be selected, and has the fonts of the page.
     "svg.fonttype": "none",
-    # Or the same figure would be other bytes each time.
+    # With a fixed salt the same figure gives the same bytes.
     "svg.hashsalt": "streamer",
     "text.color": INK,
-    # A label such as `a$b$c` is no formula.
+    # A label such as `a$b$c` is not a formula.
     "text.parse_math": False,
     "xtick.color": MUTED,
     "xtick.labelcolor": INK,
@@ -68,7 +68,7 @@ _STYLE: "dict[RcKeyType, Any]" = {
     "ytick.labelcolor": INK,
 }
 _ONLY_IN_FILES = re.compile(r' xmlns(?::\w+)?="[^"]*"|(?<=<g) id="[^"]*"')
-"""Namespaces, which HTML has already, and ids of groups, which repeat from figure to figure."""
+"""Namespaces, which HTML does not need, and ids of groups, which would not be unique."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A paragraph that nobody should miss."""
+    """A highlighted paragraph."""
 
     kind: ClassVar = "note"
     text: str
@@ -89,7 +89,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A row of (what, figure), large."""
+    """A row of (name, value) pairs in large type."""
 
     kind: ClassVar = "facts"
     facts: Sequence[tuple[str, str]]
@@ -97,7 +97,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure, as `svg` makes it, and what it shows."""
+    """A figure, as `svg` returns it, and its caption."""
 
     kind: ClassVar = "picture"
     svg: str
@@ -106,26 +106,26 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """A small histogram in a cell of a table."""
+    """A small histogram in a table cell."""
 
     counts: Sequence[float]
 
     @property
     def path(self) -> str:
-        """Outline in a box that is one wide for each count and 1 high."""
+        """SVG path of the outline, in a box of height 1 and of width 1 for each count."""
         most = max(self.counts, default=0) or 1
         return "M0 1" + "".join(f"V{1 - count / most:.3g}h1" for count in self.counts) + "V1Z"
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table; a click on a heading sorts by that column.
+    """A table. A click on a heading sorts by that column.
 
     Attributes:
-        headings: of the columns.
-        rows: cells are text, or numbers (to the right), or small histograms.
-        digits: after the point, of numbers that are not whole.
-        folded: what to click on to see it; empty for a table that is in view at once.
+        headings: headings of the columns.
+        rows: rows of cells: text, numbers or small histograms.
+        digits: digits after the decimal point of numbers that are not integers.
+        folded: title of a folded table, which a click opens; empty for a table that is visible.
     """
 
     kind: ClassVar = "grid"
@@ -137,28 +137,28 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what is under it."""
+    """A heading and its blocks."""
 
     title: str
     blocks: Sequence[Text | Note | Facts | Picture | Grid]
 
 
 def require() -> None:
-    """See that what pages need is installed.
+    """Check that matplotlib and jinja2 are installed.
 
     Raises:
-        DataError: it is not.
+        DataError: one of them is not.
     """
     if missing := [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]:
         raise DataError(
-            f"a report as a page needs {' and '.join(missing)}, not installed here: "
+            f"a report page needs {' and '.join(missing)}, which is not installed: "
             "pip install 'streamer[train]'"
         )
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Give the figures that are made and drawn inside the style of the page.
+    """Apply the style of the page to all figures that are made and drawn within the context.
 
     Raises:
         DataError: matplotlib is not installed.
@@ -172,7 +172,7 @@ def styled() -> Iterator[None]:
 
 
 def svg(figure: "Figure") -> str:
-    """Draw a figure as an element of HTML; the same figure gives the same text.
+    """Return a figure as an HTML element. The same figure gives the same text.
 
     Raises:
         DataError: matplotlib is not installed.
@@ -186,7 +186,7 @@ def svg(figure: "Figure") -> str:
 
 
 def render(title: str, sections: Sequence[Section], subtitle: str = "") -> str:
-    """Make the page; texts are escaped, pictures are not.
+    """Return the page as HTML. Texts are escaped, pictures are not.
 
     Raises:
         DataError: jinja2 is not installed.

@@ -9,15 +9,11 @@ import numpy as np
 from streamer.datasets.atomic_files import atomic_file
 from streamer.reports import html_page
 from streamer.reports.html_page import Bars, Facts, Grid, Note, Picture, Section, Text
-from streamer.reports.judgement_tables import (
-    ARTICLE_MACRO_F1,
-    count_errors_by_person,
-    find_most_confused,
-    follow_changes,
-    score_people,
-)
+from streamer.reports.judgement_tables import ARTICLE_MACRO_F1
 from streamer.training.classification_scores import ConfusionMatrix, ReliabilityDiagram
+from streamer.training.confused_pair import find_most_confused
 from streamer.training.judgement import Judgement
+from streamer.training.people_scores import count_errors_by_person, score_people
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,48 +22,49 @@ Block = Text | Note | Facts | Picture | Grid
 Cells = list[str | int | float | Bars]
 
 
-def write_page(path: Path, title: str, judged: Judgement) -> None:
-    """Write the report.
+def write_page(path: Path, title: str, judgement: Judgement) -> None:
+    """Write the report to a file.
 
     Raises:
-        DataError: what pages need is not installed, or the file cannot be written.
+        DataError: matplotlib or jinja2 is not installed, or the file cannot be written.
     """
-    html = as_page(title, judged)
+    html = judgement_as_page(title, judgement)
     with atomic_file(path) as file:
         file.write(html.encode())
 
 
-def as_page(title: str, judged: Judgement) -> str:
-    """Make the report; the same figures give the same html_page."""
+def judgement_as_page(title: str, judgement: Judgement) -> str:
+    """Return the report as HTML. The same figures give the same text."""
     sections = [
-        Section("How good it is", _summary(judged)),
-        Section("What is taken for what", _confusions(judged)),
-        Section("For whom it fails", _by_person(judged)),
-        Section("Whether its probabilities can be believed", [_reliability(judged.reliability)]),
+        Section("Overview", _summarize(judgement)),
+        Section("Confusion", _draw_confusions(judgement)),
+        Section("Each person", _draw_people(judgement)),
+        Section("Calibration", [_draw_reliability(judgement.reliability)]),
     ]
-    if judged.published is not None:
-        sections.append(Section("Changes and movements", _in_time(judged)))
-    subtitle = f"{len(judged.subjects)} people, {judged.window.windows} windows within one activity"
+    if judgement.smoothed_labels is not None:
+        sections.append(Section("Changes and movements", _describe_changes(judgement)))
+    count = judgement.window_confusion.windows
+    subtitle = f"{len(judgement.subjects)} people, {count} windows within one activity"
     return html_page.render(title, sections, subtitle)
 
 
-def _summary(judged: Judgement) -> list[Block]:
-    facts = [("macro-F1 of one window", f"{judged.window.macro_f1:.4f}")]
-    if judged.smoothed is not None:
-        facts.append(("macro-F1 smoothed", f"{judged.smoothed.macro_f1:.4f}"))
-    facts.append(("calibration error", f"{judged.calibration_error:.4f}"))
-    if judged.movement_auroc is not None:
-        facts.append(("transition AUROC", f"{judged.movement_auroc:.4f}"))
+def _summarize(judgement: Judgement) -> list[Block]:
+    facts = [("macro-F1 of one window", f"{judgement.window_confusion.macro_f1:.4f}")]
+    if judgement.smoothed_confusion is not None:
+        facts.append(("macro-F1 smoothed", f"{judgement.smoothed_confusion.macro_f1:.4f}"))
+    facts.append(("calibration error", f"{judgement.calibration_error:.4f}"))
+    if judgement.movement_auroc is not None:
+        facts.append(("transition AUROC", f"{judgement.movement_auroc:.4f}"))
     facts.append(("the article's macro-F1", f"{ARTICLE_MACRO_F1:.2f}"))
     blocks: list[Block] = [
         Facts(facts),
         Text(
-            "Judged are windows wholly within one labelled activity. One window is called by its "
-            "likeliest activity; smoothed is what the worker would publish, without any delay, "
-            "where unknown is never right."
+            "Windows wholly within one labelled activity are judged. The prediction for one window "
+            "is its likeliest activity. Smoothed is what the worker publishes, without delay; "
+            "the label unknown counts as wrong."
         ),
     ]
-    for name, confusion in _both(judged):
+    for name, confusion in _list_confusions(judgement):
         rows: list[Cells] = [
             [activity, scores.precision, scores.recall, scores.f1, scores.support]
             for activity, scores in confusion.classes.items()
@@ -77,17 +74,17 @@ def _summary(judged: Judgement) -> list[Block]:
     return blocks
 
 
-def _both(judged: Judgement) -> list[tuple[str, ConfusionMatrix]]:
-    found = [("one window", judged.window)]
-    if judged.smoothed is not None:
-        found.append(("smoothed", judged.smoothed))
+def _list_confusions(judgement: Judgement) -> list[tuple[str, ConfusionMatrix]]:
+    found = [("one window", judgement.window_confusion)]
+    if judgement.smoothed_confusion is not None:
+        found.append(("smoothed", judgement.smoothed_confusion))
     return found
 
 
-def _confusions(judged: Judgement) -> list[Block]:
+def _draw_confusions(judgement: Judgement) -> list[Block]:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
-    both = _both(judged)
+    both = _list_confusions(judgement)
     with html_page.styled():
         figure = Figure(figsize=(10, 4.6))
         axes = figure.subplots(1, len(both), squeeze=False)[0]
@@ -95,12 +92,10 @@ def _confusions(judged: Judgement) -> list[Block]:
             shares = confusion.counts / confusion.counts.sum(axis=1, keepdims=True)
             _heat(each, shares, confusion.counts, confusion.truths, confusion.answers)
             each.set_title(name)
-            each.set_xlabel("called")
+            each.set_xlabel("label")
         axes[0].set_ylabel("true")
-        picture = Picture(
-            html_page.svg(figure), "Windows by what they are and what they are called."
-        )
-    why = find_most_confused(judged)
+        picture = Picture(html_page.svg(figure), "Numbers of windows by true activity and label.")
+    why = find_most_confused(judgement)
     return [picture, *([Note(f"{why.sentence}.")] if why else [])]
 
 
@@ -111,7 +106,7 @@ def _heat(
     rows: Sequence[str],
     columns: Sequence[str],
 ) -> None:
-    """A table whose cells are the darker the larger their share is."""
+    """Draw a table. The larger the share of a cell, the darker the cell."""
     axes.imshow(shares, cmap=html_page.SHADES, vmin=0, vmax=1, aspect="auto")
     axes.grid(visible=False)
     short = [name.removeprefix("walking_") for name in columns]
@@ -123,25 +118,25 @@ def _heat(
         axes.text(j, i, str(texts[i][j]), ha="center", va="center", color=colour, fontsize=9)
 
 
-def _by_person(judged: Judgement) -> list[Block]:
+def _draw_people(judgement: Judgement) -> list[Block]:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
-    found = score_people(judged)
+    found = score_people(judgement)
     users = sorted(found, key=lambda user: found[user][0])
     with html_page.styled():
         figure = Figure(figsize=(10, 3.2))
         axes = figure.subplots()
         axes.plot(users, [found[user][0] for user in users], "o", label="one window")
-        if judged.smoothed is not None:
+        if judgement.smoothed_confusion is not None:
             smoothed = [found[user][1] or 0.0 for user in users]
             axes.plot(users, smoothed, "o", label="smoothed")
         axes.axhline(ARTICLE_MACRO_F1, color=html_page.MUTED, linewidth=1, label="the article")
         axes.set_xlabel("user")
         axes.set_ylabel("macro-F1")
         axes.legend(loc="lower right")
-        picture = Picture(html_page.svg(figure), "Macro-F1 of each person, the hardest first.")
-    activities = judged.window.truths
-    errors = count_errors_by_person(judged)
+        picture = Picture(html_page.svg(figure), "Macro-F1 of each person, in ascending order.")
+    activities = judgement.window_confusion.truths
+    errors = count_errors_by_person(judgement)
     rows: list[Cells] = [
         [user, *("/".join(map(str, errors[user].get(a, [0, 0])[1:])) for a in activities)]
         for user in users
@@ -150,7 +145,7 @@ def _by_person(judged: Judgement) -> list[Block]:
     return [picture, grid]
 
 
-def _reliability(bins: ReliabilityDiagram) -> Picture:
+def _draw_reliability(bins: ReliabilityDiagram) -> Picture:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
     with html_page.styled():
@@ -169,24 +164,24 @@ def _reliability(bins: ReliabilityDiagram) -> Picture:
         right.set_ylabel("windows")
         return Picture(
             html_page.svg(figure),
-            f"On the line, probabilities are as right as they say; they are off by {bins.error:.4f}"
-            " on average.",
+            "On the line, the share of right windows equals the probability. The mean distance is "
+            f"{bins.error:.4f}.",
         )
 
 
-def _in_time(judged: Judgement) -> list[Block]:
+def _describe_changes(judgement: Judgement) -> list[Block]:
     rows: list[Cells] = [
         [name, each.changes, each.missed, each.delay, each.false_a_minute]
-        for name, each in follow_changes(judged).items()
+        for name, each in judgement.changes_by_method().items()
     ]
     headings = ["", "true changes", "missed", "delay in windows", "false changes a minute"]
     blocks: list[Block] = [Grid(headings, rows, digits=2)]
-    if (shares := judged.unknown_shares()) is None:
+    if (shares := judgement.share_unknown()) is None:
         return blocks
     blocks.append(
         Text(
-            f"Published as unknown are {shares[0]:.1%} of the windows that lie at least half "
-            f"within a movement, and {shares[1]:.1%} of those within an activity."
+            f"{shares[0]:.1%} of the windows at least half within a movement are published as "
+            f"unknown, and {shares[1]:.1%} of the windows within an activity."
         )
     )
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
@@ -194,12 +189,22 @@ def _in_time(judged: Judgement) -> list[Block]:
     with html_page.styled():
         figure = Figure(figsize=(10, 3))
         axes = figure.subplots()
-        for name, rows_ in (("activities", judged.counted), ("movements", judged.moving)):
-            axes.hist(judged.move_scores[rows_], bins=40, range=(0, 1), alpha=0.7, label=name)
+        for name, rows_ in (
+            ("activities", judgement.within_activity),
+            ("movements", judgement.within_movement),
+        ):
+            axes.hist(
+                judgement.movement_scores[rows_], bins=40, range=(0, 1), alpha=0.7, label=name
+            )
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel("probability of a movement, one window")
         axes.set_ylabel("windows")
         axes.legend()
-        blocks.append(Picture(html_page.svg(figure), "How well movements stand out."))
+        blocks.append(
+            Picture(
+                html_page.svg(figure),
+                "Probability of a movement, for windows within activities and within movements.",
+            )
+        )
     return blocks

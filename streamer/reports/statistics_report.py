@@ -1,4 +1,4 @@
-"""What `streamer dataset statistics` shows: tables in the terminal, and a html_page."""
+"""The output of `streamer dataset statistics`: tables for a terminal, and a page."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,8 +25,8 @@ _R = (
 )
 
 
-def verdict(statistics: TableStatistics) -> str:
-    """Whether features correlate with the target, in one sentence."""
+def describe_correlation(statistics: TableStatistics) -> str:
+    """Return a sentence that says whether features correlate with the target."""
     if len(statistics.classes) < 2:
         return (
             "Nothing correlates with the target: every record has the same label, "
@@ -34,26 +34,27 @@ def verdict(statistics: TableStatistics) -> str:
         )
     if not (correlated := statistics.correlated):
         return (
-            "Nothing correlates with the target: no feature does so more than chance would have "
-            f"it, or with η² of {NEGLIGIBLE} or more. A model will not learn much from these "
-            "records; see that labels and features belong to each other."
+            f"Nothing correlates with the target: no feature has an η² of {NEGLIGIBLE} or more "
+            "that chance does not explain. A model will not learn much from these records; check "
+            "that the labels belong to these features."
         )
     return (
         f"{len(correlated)} of {len(statistics.features)} features correlate with the target; "
-        f"most of all {correlated[0].variable}, {correlated[0].name} (η² {correlated[0].eta2:.3f})."
+        f"the strongest is {correlated[0].variable}, {correlated[0].name} (η² "
+        f"{correlated[0].eta2:.3f})."
     )
 
 
-def as_tables(
+def statistics_as_tables(
     statistics: TableStatistics, names: Mapping[str, str], invalid: int, top: int
 ) -> RenderableType:
     """Lay the figures out for a terminal.
 
     Args:
-        statistics: of a table.
-        names: what its labels are called.
-        invalid: records that were left out.
-        top: how many features to show; those that correlate the most.
+        statistics: the statistics of a table.
+        names: names of its labels.
+        invalid: number of records that were left out.
+        top: number of features to show, those that correlate most.
     """
     shown = [*statistics.ranked, *_unranked(statistics)][:top]
     return Group(
@@ -61,7 +62,7 @@ def as_tables(
         "",
         _class_table(statistics, names),
         "",
-        verdict(statistics),
+        describe_correlation(statistics),
         "",
         _feature_table(shown),
         "",
@@ -69,14 +70,16 @@ def as_tables(
     )
 
 
-def as_page(statistics: TableStatistics, table: FeatureTable, source: str, invalid: int) -> str:
-    """Make a page of HTML of the figures and of plots.
+def statistics_as_page(
+    statistics: TableStatistics, table: FeatureTable, source: str, invalid: int
+) -> str:
+    """Return an HTML page with the figures and plots.
 
     Args:
-        statistics: of the table.
-        table: what they are of.
-        source: where it is from.
-        invalid: records that were left out.
+        statistics: the statistics of the table.
+        table: the table.
+        source: name of its source.
+        invalid: number of records that were left out.
 
     Raises:
         DataError: matplotlib or jinja2 is not installed.
@@ -85,7 +88,7 @@ def as_page(statistics: TableStatistics, table: FeatureTable, source: str, inval
         classes = [_classes_picture(statistics, table)]
         ranked = [_ranked_picture(statistics)] if statistics.ranked else []
         by_class = [_by_class_picture(statistics, table)] if statistics.ranked else []
-    said = verdict(statistics)
+    said = describe_correlation(statistics)
     return html_page.render(
         "Data set statistics",
         [
@@ -140,7 +143,7 @@ def _class_table(statistics: TableStatistics, names: Mapping[str, str]) -> Grid:
 
 
 def _feature_table(features: Sequence[FeatureStatistics]) -> Grid:
-    # On 80 columns; the rest is on the html_page.
+    # The table fits on 80 columns; the page has all figures.
     grid = Grid("feature", "name", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("η²", "missing", "invalid"):
         grid.add_column(heading, justify="right", no_wrap=True)
@@ -159,7 +162,7 @@ def _feature_table(features: Sequence[FeatureStatistics]) -> Grid:
 
 
 def _sparkline(counts: Sequence[int]) -> str:
-    """Bars of text, each of two counts."""
+    """Return a bar chart as text, a bar for every two counts."""
     pairs = [sum(counts[i : i + 2]) for i in range(0, len(counts), 2)]
     most = max(pairs) or 1
     return "".join(_BLOCKS[-(-count * (len(_BLOCKS) - 1) // most)] for count in pairs)

@@ -1,1 +1,1 @@
-"""From labelled windows to a model: learning, cross-validation, and judging the result."""
+"""From labelled windows to a model: fitting, cross-validation, and judging the result."""

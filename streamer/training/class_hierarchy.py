@@ -1,10 +1,10 @@
-"""How a model's classes divide: first what is easy to tell apart, then what is not.
+"""How the classes of a model divide: first into groups that are easy to tell apart.
 
     dynamic ─┬─ walking          static ─┬─ laying           movement ─┬─ standing>sitting
              ├─ upstairs                 └─ upright ─┬─ sitting         └─ ...
              └─ downstairs                           └─ standing
 
-Each division then has its own covariance: that of walking says nothing about sitting.
+Each division has its own covariance, as that of walking says nothing about sitting.
 """
 
 from streamer.contracts.activities import is_movement
@@ -16,15 +16,15 @@ _STATIC = (*_UPRIGHT, "laying")
 
 
 def single_division(activities: tuple[str, ...]) -> tuple[Outcomes, ...]:
-    """One division into all classes."""
+    """Return one division into all classes."""
     return (tuple((i,) for i in range(len(activities))),)
 
 
 def divide_classes(activities: tuple[str, ...]) -> tuple[Outcomes, ...]:
-    """Divisions of classes, as far as these have them; one into all of them where one is unknown.
+    """Divide the classes as above; with an unknown activity, return one division into all classes.
 
     Returns:
-        Divisions, each after the one that sets its classes aside.
+        Divisions, each after the one of which it divides an outcome.
     """
     names = set(activities)
     movements = tuple(name for name in activities if is_movement(name))

@@ -1,4 +1,4 @@
-"""True activities beside those that were said: counts, and what is made of them. Pure functions."""
+"""Scores of a classification: confusion matrix, precision, recall, calibration, AUROC. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,31 +6,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamer.arrays import Bools, Floats, Ints
-from streamer.datasets.class_names import classes_of
+from streamer.datasets.class_names import order_classes
 
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
-    """How well one activity is recognized; a ratio without cases is 0."""
+    """How well one activity is recognized. A ratio without cases is 0."""
 
     precision: float
-    """Share of the windows called so that are so."""
+    """Share of the windows with this label that are of this activity."""
     recall: float
-    """Share of the windows that are so which are called so."""
+    """Share of the windows of this activity that have this label."""
     f1: float
-    """Harmonic mean of the two."""
+    """Harmonic mean of precision and recall."""
     support: int
-    """Windows that are so."""
+    """Number of windows of this activity."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfusionMatrix:
-    """How often which activity was called what.
+    """How often each activity had each label.
 
     Attributes:
-        truths: what people really did.
-        answers: the same, then whatever else was said, such as `unknown`.
-        counts: (truths, answers).
+        truths: the true activities.
+        answers: the labels: the true activities, then all others, such as `unknown`.
+        counts: (truths, answers), numbers of windows.
     """
 
     truths: tuple[str, ...]
@@ -38,52 +38,52 @@ class ConfusionMatrix:
     counts: Ints
 
     @classmethod
-    def of(cls, true: Sequence[str], said: Sequence[str]) -> "ConfusionMatrix":
-        """Count pairs of what was done and what was said."""
-        truths = classes_of(true)
-        answers = truths + classes_of(set(said) - set(truths))
+    def of(cls, true: Sequence[str], labels: Sequence[str]) -> "ConfusionMatrix":
+        """Count the pairs of true activities and labels, two sequences of the same length."""
+        truths = order_classes(true)
+        answers = truths + order_classes(set(labels) - set(truths))
         counts = np.zeros((len(truths), len(answers)), np.int64)
         rows = [truths.index(each) for each in true]
-        columns = [answers.index(each) for each in said]
+        columns = [answers.index(each) for each in labels]
         np.add.at(counts, (rows, columns), 1)
         return cls(truths, answers, counts)
 
     @property
     def windows(self) -> int:
-        """How many there are."""
+        """Number of windows."""
         return int(self.counts.sum())
 
     @property
     def accuracy(self) -> float:
-        """Share of the windows that are called right. 0 without windows."""
+        """Share of the windows with the right label. 0 without windows."""
         return _ratio(np.trace(self.counts), self.counts.sum())
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1 of the activities that really occurred. 0 without windows."""
+        """Mean F1 of the true activities. 0 without windows."""
         return _ratio(sum(each.f1 for each in self.classes.values()), len(self.truths))
 
     @property
     def classes(self) -> dict[str, ClassScores]:
-        """The scores of each activity that really occurred."""
+        """The scores of each true activity."""
         scores = {}
         for i, activity in enumerate(self.truths):
             right, support = self.counts[i, i], self.counts[i].sum()
-            called = self.counts[:, i].sum()
+            labelled = self.counts[:, i].sum()
             scores[activity] = ClassScores(
-                precision=_ratio(right, called),
+                precision=_ratio(right, labelled),
                 recall=_ratio(right, support),
-                f1=_ratio(2 * right, support + called),
+                f1=_ratio(2 * right, support + labelled),
                 support=int(support),
             )
         return scores
 
     def mistakes(self) -> list[tuple[str, str, int]]:
-        """What was called what else, and how often; the most frequent first."""
+        """Return (true activity, wrong label, number of windows), the most frequent first."""
         wrong = [
-            (true, said, int(self.counts[i, j]))
+            (true, label, int(self.counts[i, j]))
             for i, true in enumerate(self.truths)
-            for j, said in enumerate(self.answers)
+            for j, label in enumerate(self.answers)
             if i != j and self.counts[i, j]
         ]
         return sorted(wrong, key=lambda each: -each[2])
@@ -91,10 +91,12 @@ class ConfusionMatrix:
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityDiagram:
-    """How often windows are right, by how sure the model was: in bins of equal width.
+    """The share of right windows by the confidence of the model, in bins of equal width.
 
     Attributes:
-        counts, confidence, accuracy: (bins,): windows, their mean confidence, the share right.
+        counts: (bins,), numbers of windows.
+        confidence: (bins,), their mean confidence.
+        accuracy: (bins,), the share of them that is right.
     """
 
     counts: Ints
@@ -103,13 +105,13 @@ class ReliabilityDiagram:
 
     @property
     def error(self) -> float:
-        """Expected calibration error: how far sureness and rightness are apart, on average."""
+        """Expected calibration error: the mean distance of confidence and accuracy."""
         apart = self.counts * np.abs(self.confidence - self.accuracy)
         return _ratio(float(apart.sum()), int(self.counts.sum()))
 
 
 def compute_reliability(confidence: Floats, right: Bools, bins: int = 10) -> ReliabilityDiagram:
-    """Sort windows (n,) by confidence into bins."""
+    """Sort windows into bins by their confidence (n,); `right` (n,) says which are right."""
     which = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     counts = np.bincount(which, minlength=bins)
     some = np.maximum(counts, 1)
@@ -121,7 +123,7 @@ def compute_reliability(confidence: Floats, right: Bools, bins: int = 10) -> Rel
 
 
 def compute_auroc(positive: Floats, negative: Floats) -> float | None:
-    """Chance that a positive has the larger score than a negative; None without one of either."""
+    """Return the probability that a positive scores higher than a negative; None without both."""
     if not len(positive) or not len(negative):
         return None
     ordered = np.sort(negative)

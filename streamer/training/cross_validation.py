@@ -1,9 +1,8 @@
-"""Cross-validation over subjects: everybody is judged by models that have never seen them.
+"""Cross-validation over subjects: a subject is scored by a model that has not learned from it.
 
-Whoever is left out is left out of everything: of the means and spreads that features are measured
-by, of the classifiers, and of the varied copies. So nothing of a subject has had a say in the
-logits of that subject's windows. Temperatures, one number a node, are fitted to the logits of the
-folds that a subject is not in.
+A subject that is left out is left out of everything: of the means and standard deviations of the
+features, of the classifiers, and of the varied copies. The logits of a window depend on nothing
+else of its subject. The temperature of each node is fitted to the logits of the other folds.
 """
 
 from collections.abc import Callable
@@ -12,16 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamer.arrays import Floats, Ints, Strings
-from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, in_natural_order
+from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, sort_naturally
 from streamer.errors import DataError
 from streamer.model.class_tree import ClassTree
 from streamer.training.linear_classifiers import (
     Algorithm,
-    class_positions,
     divide_for,
+    find_outcomes,
+    find_positions,
     fit_classifiers,
     fit_temperature,
-    outcomes_of_classes,
 )
 
 FOLDS = 7
@@ -29,15 +28,15 @@ FOLDS = 7
 
 @dataclass(frozen=True, slots=True)
 class HeldOutScores:
-    """What models said of recordings, as they are, of subjects whom they had not seen.
+    """Scores of recordings, each by a model that has not learned from its subject.
 
     Attributes:
-        windows: all of those recordings.
+        windows: of all recordings, without varied copies.
         activities: the classes.
-        logits: (n, rows) of the nodes, before temperatures.
-        scores: (n, classes).
-        folds: (n,) in which fold each window was left out.
-        temperatures: of each node, by all folds.
+        logits: (n, rows) of the nodes, not yet divided by temperatures.
+        scores: (n, classes), probabilities.
+        folds: (n,), the fold in which each window was left out.
+        temperatures: of each node, fitted to all folds.
     """
 
     windows: LabelledWindows
@@ -49,8 +48,8 @@ class HeldOutScores:
 
 
 def assign_folds(subjects: Strings, folds: int = FOLDS) -> Ints:
-    """The fold in which each window is left out; a subject is in one fold."""
-    people = in_natural_order(subjects.tolist())
+    """Return the fold (n,) in which each window is left out. A subject is in one fold."""
+    people = sort_naturally(subjects.tolist())
     fold = {subject: i % min(folds, len(people)) for i, subject in enumerate(people)}
     return np.array([fold[subject] for subject in subjects.tolist()], np.int64)
 
@@ -61,44 +60,47 @@ def cross_validate(
     algorithm: Algorithm,
     report: Callable[[str], None] = lambda _: None,
 ) -> HeldOutScores:
-    """Score everybody's windows by models of the others.
+    """Score the windows of each subject by a model of the others.
 
     Raises:
-        DataError: there are fewer than two subjects, or nobody else shows an activity.
+        DataError: there are fewer than two subjects, or only one fold has an activity.
+        ModelError: scikit-learn is not installed.
     """
     folds = assign_folds(windows.subjects)
     if folds.max(initial=0) == 0:
-        raise DataError("to learn and to check what was learned takes two users")
-    originals = windows.copies == 0
-    judged = windows.of(originals)
+        raise DataError(
+            "training needs at least two users: one to learn from, one to judge the model"
+        )
+    is_original = windows.copies == 0
+    originals = windows.of(is_original)
     division = divide_for(algorithm, activities)
-    logits = np.empty((len(judged), division.rows))
-    left_out = folds[originals]
+    logits = np.empty((len(originals), division.rows))
+    left_out = folds[is_original]
     for fold in range(int(folds.max()) + 1):
         report(f"fold {fold + 1} of {folds.max() + 1}")
         seen = windows.of((folds != fold) & (windows.truths != UNLABELLED))
         if missing := set(activities) - set(seen.truths.tolist()):
             raise DataError(
-                "there is too little to learn from: without some of the users nobody is seen "
-                + ", ".join(sorted(missing))
+                f"when fold {fold + 1} is left out, no window is left of: "
+                f"{', '.join(sorted(missing))}; record each activity with several users"
             )
         fitted = fit_classifiers(seen, activities, algorithm)
-        logits[left_out == fold] = fitted.logits(judged.features[left_out == fold])
-    classes = class_positions(judged.truths, activities)
-    scores = np.empty((len(judged), len(activities)))
+        logits[left_out == fold] = fitted.logits(originals.features[left_out == fold])
+    classes = find_positions(originals.truths, activities)
+    scores = np.empty((len(originals), len(activities)))
     for fold in range(int(folds.max()) + 1):
         others = left_out != fold
-        by_row = division.repeat_by_row(temperatures(logits[others], classes[others], division))
+        by_row = division.repeat_by_row(fit_temperatures(logits[others], classes[others], division))
         scores[~others] = division.probabilities(logits[~others] / by_row)
-    found = temperatures(logits, classes, division)
-    return HeldOutScores(judged, activities, logits, scores, left_out, found)
+    found = fit_temperatures(logits, classes, division)
+    return HeldOutScores(originals, activities, logits, scores, left_out, found)
 
 
-def temperatures(logits: Floats, classes: Ints, division: ClassTree) -> tuple[float, ...]:
-    """The best temperature of each node."""
+def fit_temperatures(logits: Floats, classes: Ints, division: ClassTree) -> tuple[float, ...]:
+    """Fit the temperature of each node to logits (n, rows) and classes (n,)."""
     found = []
     for node, outcomes in enumerate(division.nodes):
-        which = outcomes_of_classes(classes, outcomes)
+        which = find_outcomes(classes, outcomes)
         rows = which >= 0
         found.append(fit_temperature(division.select_logits(node, logits[rows]), which[rows]))
     return tuple(found)

@@ -1,11 +1,11 @@
-"""How well do published labels agree with what people really did? Pure functions.
+"""Compares published labels with what people really did. Pure functions.
 
-A replay streams a recording, sample i at ``start_ms + i * interval_ms``. A window of it counts if
-it lies wholly within one labelled activity::
+A replay publishes sample i of a recording at ``start_ms + i * interval_ms``. A window counts if it
+lies wholly within one labelled activity::
 
     recording   |--- standing ---|??|---------- walking ----------|
     windows       [======]                  counts
-                         [======]           does not: it touches a change
+                         [======]           does not count: it overlaps a change
 """
 
 from collections import Counter
@@ -15,12 +15,12 @@ from math import ceil
 
 from streamer.contracts.activities import is_movement
 from streamer.datasets.labelled_windows import UNLABELLED, true_activity
-from streamer.datasets.public_recordings import Segment
+from streamer.datasets.recording import Segment
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayedSpan:
-    """When the samples of a recording were streamed as a device's readings."""
+    """When the samples of a recording were published as readings."""
 
     start_ms: float
     samples: int
@@ -34,34 +34,34 @@ class ReplayedSpan:
 
 @dataclass(frozen=True, slots=True)
 class PublishedLabel:
-    """What was published of one window."""
+    """The published label of one window."""
 
     window_id: str
     device_id: str
     window_start_ms: float
     activity: str
     activity_raw: str | None = None
-    """The same of the window alone, where events say it."""
+    """The label of the window alone; None where the event has none."""
 
 
 @dataclass(slots=True)
 class Alignment:
-    """Published activities beside true ones, and why other events could not be judged."""
+    """Published labels beside the truth, and the numbers of events that could not be judged."""
 
     pairs: list[tuple[str, str]] = field(default_factory=list)
-    """(true, published), one for each window wholly within one activity."""
+    """(true activity, published label), for each window wholly within one activity."""
     raw_pairs: list[tuple[str, str]] = field(default_factory=list)
-    """The same of the windows alone, where events say it."""
+    """(true activity, label of the window alone), where events have both."""
     movements: Counter[str] = field(default_factory=Counter)
-    """What windows were published as that lie at least half within a movement."""
+    """Published labels of the windows that lie at least half within a movement."""
     unlabelled: int = 0
-    """Other windows that touch a change, or that nobody has labelled."""
+    """Other windows: they overlap a change of activity or have no label."""
     unknown_device: int = 0
-    """Events of devices that are no replayed and labelled recording."""
+    """Events of devices without a replayed and labelled recording."""
     outside_replay: int = 0
-    """Events of a replayed device at a time when no replay of it was streamed."""
+    """Events of a replayed device, outside the time of its replays."""
     repeated: int = 0
-    """Events of a window that had one already; the first one counts."""
+    """Second and later events of the same window; the first one counts."""
 
 
 def align_events(
@@ -69,13 +69,13 @@ def align_events(
     replays: Mapping[str, Sequence[ReplayedSpan]],
     segments: Mapping[str, Sequence[Segment]],
 ) -> Alignment:
-    """Find what was true during each window.
+    """Find the true activity of each window.
 
     A window takes the 128 samples from the first one at or after its start. Where a recording
     was replayed several times, an event belongs to the replay whose time span it starts in.
 
     Args:
-        events: what was published, in any order.
+        events: published labels, in any order.
         replays: by device, not overlapping in time.
         segments: of each device's recording.
     """

@@ -1,7 +1,8 @@
 """How right a model is about recordings that it has not learned from. Pure functions.
 
-Windows wholly within one activity are judged. A window alone is called by its likeliest activity;
-smoothed, it is called what the worker would publish, `unknown` included, which is never right.
+Windows wholly within one activity are judged. The prediction for one window is its likeliest
+activity. The smoothed label is what the worker would publish; where it publishes `unknown`, the
+label counts as wrong.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 
 from streamer.arrays import Bools, Floats, Strings
 from streamer.contracts.activities import UNKNOWN, is_movement
-from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, in_natural_order
+from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, sort_naturally
 from streamer.features import UCI_HAR
 from streamer.labels.decision import decide
 from streamer.labels.smoothing import find_filter
@@ -23,32 +24,33 @@ from streamer.training.classification_scores import (
     compute_reliability,
 )
 
-HOPS_A_MINUTE = 60 / (UCI_HAR.hop_us / 1e6)
+HOPS_PER_MINUTE = 60 / (UCI_HAR.hop_us / 1e6)
 
 
 @dataclass(frozen=True, slots=True)
 class ActivityChanges:
-    """What becomes of changes from one activity to another, and of what is no change."""
+    """How labels follow the changes from one activity to another."""
 
     changes: int
-    """Times that somebody went on to do something else."""
+    """True changes of activity."""
     missed: int
-    """Of these, how many were never published."""
+    """True changes after which the new activity was never the label."""
     delay: float
-    """Mean number of windows, wholly within the new activity, until it was published."""
+    """Mean number of windows within the new activity before the first right label."""
     false_a_minute: float
-    """How often what is published changes while somebody goes on doing the same."""
+    """Changes of the label per minute while the true activity stays the same."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What models said of windows, beside what was true.
+    """Predictions beside the truth.
 
     Attributes:
-        windows: whole recordings, as they are, in the order of time.
+        windows: whole recordings, without varied copies, in the order of time.
         activities: the classes.
-        scores: (n, classes) of the windows alone.
-        beliefs: (n, classes) after the filter; None where windows do not follow one another.
+        scores: (n, classes), of each window alone.
+        beliefs: (n, classes) after the forward filter; None where windows do not follow one
+            another.
     """
 
     windows: LabelledWindows
@@ -57,99 +59,105 @@ class Judgement:
     beliefs: Floats | None
 
     @cached_property
-    def counted(self) -> Bools:
-        """(n,) which windows are wholly within one activity."""
+    def within_activity(self) -> Bools:
+        """Mask (n,) of the windows wholly within one activity that is a class."""
         names = {name for name in self.activities if not is_movement(name)}
         return np.isin(self.windows.truths, sorted(names))
 
     @cached_property
-    def moving(self) -> Bools:
-        """(n,) which windows are at least half within a movement."""
+    def within_movement(self) -> Bools:
+        """Mask (n,) of the windows at least half within a movement."""
         return np.array([is_movement(truth) for truth in self.windows.truths.tolist()], bool)
 
     @cached_property
-    def said(self) -> Strings:
+    def predicted(self) -> Strings:
         """(n,) the likeliest activity of each window alone."""
         columns = [i for i, name in enumerate(self.activities) if not is_movement(name)]
         best = self.scores[:, columns].argmax(axis=1)
-        said: Strings = np.array(self.activities)[columns][best]
-        return said
+        predicted: Strings = np.array(self.activities)[columns][best]
+        return predicted
 
     @cached_property
-    def published(self) -> Strings | None:
-        """(n,) what the worker would publish."""
+    def smoothed_labels(self) -> Strings | None:
+        """(n,) what the worker would publish; None without beliefs."""
         if self.beliefs is None:
             return None
         return np.array([each.activity for each in decide(self.beliefs, self.activities)])
 
     @cached_property
-    def window(self) -> ConfusionMatrix:
-        """Of windows alone."""
-        return self._confusion(self.said, self.counted)
+    def window_confusion(self) -> ConfusionMatrix:
+        """Confusion matrix of the predictions for single windows."""
+        return self._confusion(self.predicted, self.within_activity)
 
     @cached_property
-    def smoothed(self) -> ConfusionMatrix | None:
-        """Of what would be published."""
-        return None if self.published is None else self._confusion(self.published, self.counted)
+    def smoothed_confusion(self) -> ConfusionMatrix | None:
+        """Confusion matrix of the smoothed labels; None without beliefs."""
+        labels = self.smoothed_labels
+        return None if labels is None else self._confusion(labels, self.within_activity)
 
-    def of(self, subject: str) -> tuple[ConfusionMatrix, ConfusionMatrix | None]:
-        """The same of one person: windows alone, and what would be published."""
-        rows = self.counted & (self.windows.subjects == subject)
-        published = self.published
+    def confusions_of(self, subject: str) -> tuple[ConfusionMatrix, ConfusionMatrix | None]:
+        """Return the confusion matrices of one person: of single windows, and smoothed."""
+        rows = self.within_activity & (self.windows.subjects == subject)
+        labels = self.smoothed_labels
         return (
-            self._confusion(self.said, rows),
-            None if published is None else self._confusion(published, rows),
+            self._confusion(self.predicted, rows),
+            None if labels is None else self._confusion(labels, rows),
         )
 
     @property
     def subjects(self) -> list[str]:
-        """Everybody."""
-        return in_natural_order(self.windows.subjects.tolist())
+        """Everybody who is judged, in natural order."""
+        return sort_naturally(self.windows.subjects.tolist())
 
     @cached_property
     def reliability(self) -> ReliabilityDiagram:
-        """Of the largest probability of windows alone."""
-        best = self.scores[self.counted].argmax(axis=1)
-        right = np.array(self.activities)[best] == self.windows.truths[self.counted]
-        return compute_reliability(self.scores[self.counted].max(axis=1), right)
+        """Reliability of the largest score of single windows."""
+        best = self.scores[self.within_activity].argmax(axis=1)
+        right = np.array(self.activities)[best] == self.windows.truths[self.within_activity]
+        return compute_reliability(self.scores[self.within_activity].max(axis=1), right)
 
     @property
     def calibration_error(self) -> float:
-        """Expected calibration error of windows alone, in ten bins."""
+        """Expected calibration error of single windows, in ten bins."""
         return self.reliability.error
 
     @cached_property
-    def move_scores(self) -> Floats:
-        """(n,) how likely each window alone is a movement."""
+    def movement_scores(self) -> Floats:
+        """(n,) the probability that a single window is any movement."""
         columns = [i for i, name in enumerate(self.activities) if is_movement(name)]
-        likely: Floats = self.scores[:, columns].sum(axis=1)
-        return likely
+        scores: Floats = self.scores[:, columns].sum(axis=1)
+        return scores
 
     @cached_property
     def movement_auroc(self) -> float | None:
-        """How well that tells movements from activities; None without movements."""
-        return compute_auroc(self.move_scores[self.moving], self.move_scores[self.counted])
+        """AUROC of `movement_scores`, movements against activities; None without movements."""
+        return compute_auroc(
+            self.movement_scores[self.within_movement], self.movement_scores[self.within_activity]
+        )
 
-    def unknown_shares(self) -> tuple[float, float] | None:
-        """Of movements, and of activities, how much would be published as unknown."""
-        if self.published is None or not self.moving.any():
+    def share_unknown(self) -> tuple[float, float] | None:
+        """Return the shares of movements and of activities that are published as `unknown`."""
+        if self.smoothed_labels is None or not self.within_movement.any():
             return None
-        unknown = self.published == UNKNOWN
-        return float(unknown[self.moving].mean()), float(unknown[self.counted].mean())
+        unknown = self.smoothed_labels == UNKNOWN
+        return (
+            float(unknown[self.within_movement].mean()),
+            float(unknown[self.within_activity].mean()),
+        )
 
-    def changes(self, said: Strings) -> ActivityChanges:
-        """Follow the changes through what was said of each window."""
+    def follow_changes(self, labels: Strings) -> ActivityChanges:
+        """Compare the changes of these labels (n,) with the true changes of activity."""
         count, delays, flips, steps = 0, [], 0, 0
-        for rows in recording_slices(self.windows):
-            truths, answers = self.windows.truths[rows], said[rows]
-            # Of windows side by side with the same truth, were the answers the same?
-            same = (truths[1:] == truths[:-1]) & self.counted[rows][1:]
+        for rows in slice_recordings(self.windows):
+            truths, answers = self.windows.truths[rows], labels[rows]
+            # Two successive windows with the same truth should have the same label.
+            same = (truths[1:] == truths[:-1]) & self.within_activity[rows][1:]
             flips += int((same & (answers[1:] != answers[:-1])).sum())
             steps += int(same.sum())
             before = UNLABELLED
-            for stretch in _stretches(truths):
+            for stretch in _slice_equal(truths):
                 truth = str(truths[stretch][0])
-                if not self.counted[rows][stretch][0]:
+                if not self.within_activity[rows][stretch][0]:
                     continue
                 if before not in (UNLABELLED, truth):
                     count += 1
@@ -160,16 +168,25 @@ class Judgement:
             changes=count,
             missed=count - len(delays),
             delay=float(np.mean(delays)) if delays else 0.0,
-            false_a_minute=flips / steps * HOPS_A_MINUTE if steps else 0.0,
+            false_a_minute=flips / steps * HOPS_PER_MINUTE if steps else 0.0,
         )
 
-    def _confusion(self, said: Strings, rows: Bools) -> ConfusionMatrix:
-        return ConfusionMatrix.of(self.windows.truths[rows].tolist(), said[rows].tolist())
+    def changes_by_method(self) -> dict[str, ActivityChanges]:
+        """Return how single windows and smoothed labels follow changes; empty without beliefs."""
+        if self.smoothed_labels is None:
+            return {}
+        return {
+            "one window": self.follow_changes(self.predicted),
+            "smoothed": self.follow_changes(self.smoothed_labels),
+        }
+
+    def _confusion(self, labels: Strings, rows: Bools) -> ConfusionMatrix:
+        return ConfusionMatrix.of(self.windows.truths[rows].tolist(), labels[rows].tolist())
 
 
 def judge(windows: LabelledWindows, activities: tuple[str, ...], scores: Floats) -> Judgement:
-    """Smooth the scores of recordings as the worker would, and put them beside the truth."""
-    recordings = recording_slices(windows)
+    """Smooth the scores (n, classes) of recordings as the worker does, for comparison."""
+    recordings = slice_recordings(windows)
     if len(recordings) == len(windows):
         return Judgement(windows, activities, scores, None)
     smooth = find_filter(activities)
@@ -182,13 +199,13 @@ def judge(windows: LabelledWindows, activities: tuple[str, ...], scores: Floats)
     return Judgement(windows, activities, scores, beliefs)
 
 
-def recording_slices(windows: LabelledWindows) -> list[slice]:
-    """The windows of each recording."""
-    return _stretches(windows.recordings)
+def slice_recordings(windows: LabelledWindows) -> list[slice]:
+    """Return the rows of each recording."""
+    return _slice_equal(windows.recordings)
 
 
-def _stretches(values: Strings) -> list[slice]:
-    """Where successive values are equal."""
+def _slice_equal(values: Strings) -> list[slice]:
+    """Return the slices in which successive values are equal."""
     if not len(values):
         return []
     edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]

@@ -1,4 +1,4 @@
-"""Fits the nodes of a tree of linear classifiers; the same windows give the same bytes."""
+"""Fits a linear classifier to each node of a tree. The same windows give the same bytes."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from streamer.model.class_tree import ClassTree, Outcomes
 from streamer.training.class_hierarchy import divide_classes, single_division
 
 CLIP = 5.0
-"""Standard deviations beyond which a feature is cut off."""
+"""Standardised features are clipped to this many standard deviations."""
 SHRINKAGE = 1e-4
-"""Share of a scaled identity in a covariance."""
+"""Weight of a scaled identity matrix in a covariance."""
 
-PEOPLE = 0.5
-"""Weight of how people differ on average, among all that differs within an outcome: there are so
-few of them that the directions in which they differ are mostly chance."""
+BETWEEN_PEOPLE = 0.5
+"""Weight of the scatter between people within an outcome. It is reduced because there are so few
+people that the directions in which their means differ are mostly chance."""
 
 Algorithm = Literal["tree", "lda", "logistic"]
 ALGORITHMS: dict[Algorithm, str] = {
@@ -35,12 +35,12 @@ ALGORITHMS: dict[Algorithm, str] = {
 
 @dataclass(frozen=True, slots=True)
 class LinearClassifiers:
-    """Linear classifiers of nodes, before their temperatures.
+    """Linear classifiers of the nodes, before temperatures.
 
     Attributes:
-        division: what the nodes' outcomes are.
-        low, high: (features,) what features are clipped to.
-        weights: (rows, features), of all nodes' outcomes relative to each node's last.
+        division: the nodes and their outcomes.
+        low, high: (features,), bounds to which features are clipped.
+        weights: (rows, features), one row for each outcome of each node but its last.
         bias: (rows,).
     """
 
@@ -51,17 +51,17 @@ class LinearClassifiers:
     bias: Floats
 
     def logits(self, features: Floats) -> Floats:
-        """Of windows (n, features): (n, rows)."""
+        """Return the logits (n, rows) of windows (n, features)."""
         with limit_to_one_thread():
             logits: Floats = np.clip(features, self.low, self.high) @ self.weights.T + self.bias
         return logits
 
 
 def limit_to_one_thread() -> AbstractContextManager[object]:
-    """Matrix products on one thread, or their last bits depend on the number of cores.
+    """Compute matrix products on one thread, so that the bits do not depend on the machine.
 
     Raises:
-        ModelError: what training needs is not installed.
+        ModelError: scikit-learn is not installed.
     """
     if find_spec("threadpoolctl") is None:
         raise ModelError(
@@ -76,7 +76,7 @@ def limit_to_one_thread() -> AbstractContextManager[object]:
 
 
 def divide_for(algorithm: Algorithm, activities: tuple[str, ...]) -> ClassTree:
-    """How an algorithm divides classes."""
+    """Return how an algorithm divides the classes."""
     return ClassTree(
         divide_classes(activities) if algorithm == "tree" else single_division(activities)
     )
@@ -85,13 +85,13 @@ def divide_for(algorithm: Algorithm, activities: tuple[str, ...]) -> ClassTree:
 def fit_classifiers(
     windows: LabelledWindows, activities: tuple[str, ...], algorithm: Algorithm
 ) -> LinearClassifiers:
-    """Fit a classifier to windows, all of them labelled and every class among them.
+    """Fit classifiers to windows. All windows are labelled, and every class occurs.
 
     Raises:
-        ModelError: what training needs is not installed.
+        ModelError: scikit-learn is not installed.
     """
     division = divide_for(algorithm, activities)
-    classes = class_positions(windows.truths, activities)
+    classes = find_positions(windows.truths, activities)
     with limit_to_one_thread():
         mean, spread = windows.features.mean(axis=0), windows.features.std(axis=0)
         spread[spread == 0] = 1
@@ -100,7 +100,7 @@ def fit_classifiers(
         np.clip(x, -CLIP, CLIP, out=x)
         parts = []
         for outcomes in division.nodes:
-            which = outcomes_of_classes(classes, outcomes)
+            which = find_outcomes(classes, outcomes)
             rows = which >= 0
             y = which[rows]
             some = x if rows.all() else x[rows]
@@ -116,14 +116,14 @@ def fit_classifiers(
     return LinearClassifiers(division, mean - CLIP * spread, mean + CLIP * spread, weights, bias)
 
 
-def class_positions(truths: Strings, activities: tuple[str, ...]) -> Ints:
-    """The class of each window, -1 where it is none of these."""
+def find_positions(truths: Strings, activities: tuple[str, ...]) -> Ints:
+    """Return the position (n,) of each window's activity, -1 where it is no class."""
     number = {activity: i for i, activity in enumerate(activities)}
     return np.array([number.get(truth, -1) for truth in truths.tolist()], np.int64)
 
 
-def outcomes_of_classes(classes: Ints, outcomes: Outcomes) -> Ints:
-    """The outcome of a division that each class belongs to, -1 for those that it has not."""
+def find_outcomes(classes: Ints, outcomes: Outcomes) -> Ints:
+    """Return the outcome (n,) that each class belongs to, -1 where the division has none."""
     number = np.full(max(classes.max(initial=-1), *map(max, outcomes)) + 2, -1)
     for i, members in enumerate(outcomes):
         number[list(members)] = i
@@ -141,7 +141,7 @@ def _discriminant(x: Floats, y: Ints, subjects: Strings) -> tuple[Floats, Floats
             rows = own & (y == i)
             people.append(np.sqrt(rows.sum()) * (x[rows].mean(axis=0) - means[i]))
     apart = np.stack(people)
-    scatter = x.T @ x - (means.T * counts) @ means - (1 - PEOPLE) * (apart.T @ apart)
+    scatter = x.T @ x - (means.T * counts) @ means - (1 - BETWEEN_PEOPLE) * (apart.T @ apart)
     covariance = (1 - SHRINKAGE) / len(x) * scatter
     level = np.trace(covariance) / len(covariance) / (1 - SHRINKAGE)
     covariance[np.diag_indices_from(covariance)] += SHRINKAGE * level
@@ -160,13 +160,13 @@ def _logistic(x: Floats, y: Ints) -> tuple[Floats, Floats]:
 
 
 def fit_temperature(logits: Floats, outcomes: Ints) -> float:
-    """Find by what to divide logits (n, outcomes) so that the true ones are most likely."""
+    """Return the number by which to divide logits (n, outcomes), by maximum likelihood."""
 
-    def surprise(log_temperature: float) -> float:
+    def negative_log_likelihood(log_temperature: float) -> float:
         tempered = logits / np.exp(log_temperature)
         likelihood = tempered[np.arange(len(outcomes)), outcomes] - logsumexp(tempered, axis=1)
         return float(-likelihood.mean())
 
-    found = minimize_scalar(surprise, bounds=(-3, 5), method="bounded")
-    # Rounded, so that the search's last bits are not the model's.
+    found = minimize_scalar(negative_log_likelihood, bounds=(-3, 5), method="bounded")
+    # The last bits of the search must not become part of the model.
     return round(float(np.exp(found.x)), 3)

@@ -1,12 +1,12 @@
-"""Training of a model: checked and calibrated on people it has not seen, then fitted to all."""
+"""Trains a model: calibrates and judges it on people left out, then fits it to all people."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from streamer.arrays import Floats, Ints
-from streamer.datasets.class_names import classes_of, label_of_activity
-from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, in_natural_order
+from streamer.datasets.class_names import label_of_activity, order_classes
+from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, sort_naturally
 from streamer.errors import DataError
 from streamer.model.artifact import DECILES, Model
 from streamer.model.card import FEATURES, SHARES, Figures, ModelCard, Node, Training, Usual
@@ -16,15 +16,15 @@ from streamer.training.linear_classifiers import (
     ALGORITHMS,
     Algorithm,
     LinearClassifiers,
-    class_positions,
+    find_outcomes,
+    find_positions,
     fit_classifiers,
-    outcomes_of_classes,
 )
 
 WATCHED = 20
-"""Features whose drift is worth watching."""
+"""Number of features whose drift is watched."""
 _ALIKE = 0.8
-"""Features that correlate more than this say the same."""
+"""Of two features that correlate more than this, one is enough."""
 
 
 def train(
@@ -35,46 +35,48 @@ def train(
     seed: int = 0,
     report: Callable[[str], None] = lambda _: None,
 ) -> Model:
-    """Train a model; the same windows give the same model.
+    """Train a model. The same windows give the same model, byte for byte.
 
     Args:
-        windows: to learn from, with their varied copies.
-        model_id: its name.
+        windows: the windows to learn from, with varied copies.
+        model_id: the name of the model.
         algorithm: how to learn.
-        data: what to say of where the windows come from.
-        seed: by which they were cut and varied, for the card.
-        report: is told the progress, a line at a time.
+        data: description of the source of the windows, for the card.
+        seed: with which the windows were cut and varied, for the card.
+        report: called with a line about the progress.
 
     Raises:
         DataError: there is too little to learn from.
         ModelError: what training needs is not installed.
     """
-    activities = classes_of(windows.truths.tolist())
+    activities = order_classes(windows.truths.tolist())
     if len(activities) < 2:
-        raise DataError("to learn takes two activities that are labelled for a whole window")
-    held = cross_validate(windows, activities, algorithm, report)
-    judged = judge(held.windows, held.activities, held.scores)
-    report("learning from all of them")
+        raise DataError(
+            "training needs windows of at least two activities, each labelled for a whole window"
+        )
+    held_out = cross_validate(windows, activities, algorithm, report)
+    judgement = judge(held_out.windows, held_out.activities, held_out.scores)
+    report("fitting to all users")
     labelled = windows.of(windows.truths != UNLABELLED)
     fitted = fit_classifiers(labelled, activities, algorithm)
-    by_row = fitted.division.repeat_by_row(held.temperatures)
+    by_row = fitted.division.repeat_by_row(held_out.temperatures)
     originals = windows.of(windows.copies == 0)
     card = ModelCard(
         id=model_id,
         feature_set=FEATURES,
         labels=tuple(map(label_of_activity, activities)),
         activities=activities,
-        nodes=tuple(map(Node, fitted.division.nodes, held.temperatures)),
+        nodes=tuple(map(Node, fitted.division.nodes, held_out.temperatures)),
         training=Training(
             algorithm=ALGORITHMS[algorithm],
             data=data,
             seed=seed,
-            subjects=tuple(in_natural_order(windows.subjects.tolist())),
+            subjects=tuple(sort_naturally(windows.subjects.tolist())),
             windows=int((originals.truths != UNLABELLED).sum()),
             copies=int(windows.copies.max()),
-            judged=figures_of(judged, held),
+            judged=summarize(judgement, held_out),
         ),
-        usual=_usual(labelled, fitted, held),
+        usual=_describe_usual(labelled, fitted, held_out),
     )
     return Model(
         card,
@@ -86,40 +88,44 @@ def train(
     )
 
 
-def figures_of(judged: Judgement, held: HeldOutScores) -> Figures:
-    """The figures of a card."""
-    compute_auroc = judged.movement_auroc
+def summarize(judgement: Judgement, held_out: HeldOutScores) -> Figures:
+    """Return the figures for the model card."""
+    auroc = judgement.movement_auroc
     return Figures(
-        folds=int(held.folds.max()) + 1,
-        macro_f1=round(judged.window.macro_f1, 4),
-        smoothed_macro_f1=None if judged.smoothed is None else round(judged.smoothed.macro_f1, 4),
-        calibration_error=round(judged.calibration_error, 4),
-        movement_auroc=None if compute_auroc is None else round(compute_auroc, 4),
+        folds=int(held_out.folds.max()) + 1,
+        macro_f1=round(judgement.window_confusion.macro_f1, 4),
+        smoothed_macro_f1=None
+        if judgement.smoothed_confusion is None
+        else round(judgement.smoothed_confusion.macro_f1, 4),
+        calibration_error=round(judgement.calibration_error, 4),
+        movement_auroc=None if auroc is None else round(auroc, 4),
     )
 
 
-def _usual(labelled: LabelledWindows, fitted: LinearClassifiers, held: HeldOutScores) -> Usual:
-    """What live windows are compared with."""
-    best = np.bincount(held.scores.argmax(axis=1), minlength=len(held.activities))
-    confidence, _ = np.histogram(held.scores.max(axis=1), SHARES, (0, 1))
+def _describe_usual(
+    labelled: LabelledWindows, fitted: LinearClassifiers, held_out: HeldOutScores
+) -> Usual:
+    """Return the profile with which the worker compares live windows."""
+    best = np.bincount(held_out.scores.argmax(axis=1), minlength=len(held_out.activities))
+    confidence, _ = np.histogram(held_out.scores.max(axis=1), SHARES, (0, 1))
     return Usual(
-        watched=_watched(labelled.of(labelled.copies == 0), fitted, held.activities),
-        mix=tuple((best / len(held.scores)).round(6).tolist()),
-        confidence=tuple((confidence / len(held.scores)).round(6).tolist()),
+        watched=_choose_watched(labelled.of(labelled.copies == 0), fitted, held_out.activities),
+        mix=tuple((best / len(held_out.scores)).round(6).tolist()),
+        confidence=tuple((confidence / len(held_out.scores)).round(6).tolist()),
     )
 
 
-def _watched(
+def _choose_watched(
     windows: LabelledWindows, fitted: LinearClassifiers, activities: tuple[str, ...]
 ) -> tuple[int, ...]:
-    """Features that tell some node's outcomes apart best, none that says the same as another.
+    """Choose the features whose drift is watched: those that separate the outcomes of nodes best.
 
-    The nodes take turns, each with its best feature that is left.
+    The nodes take turns. Each adds its best feature that correlates with none chosen before.
     """
-    classes = class_positions(windows.truths, activities)
+    classes = find_positions(windows.truths, activities)
     rankings = []
     for outcomes in fitted.division.nodes:
-        which = outcomes_of_classes(classes, outcomes)
+        which = find_outcomes(classes, outcomes)
         rankings.append(np.argsort(-_separation(windows.features[which >= 0], which[which >= 0])))
     spread = windows.features.std(axis=0)
     standard = (windows.features - windows.features.mean(axis=0)) / np.where(spread, spread, 1)
@@ -135,7 +141,7 @@ def _watched(
 
 
 def _separation(features: Floats, which: Ints) -> Floats:
-    """How much of each feature's variance lies between outcomes rather than within them."""
+    """Return the share (features,) of each feature's variance that lies between the outcomes."""
     groups = [features[which == i] for i in np.unique(which)]
     within = sum(len(group) * group.var(axis=0) for group in groups) / len(features)
     whole = features.var(axis=0)

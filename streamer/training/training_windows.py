@@ -1,4 +1,4 @@
-"""Windows to learn from, out of whatever a file or folder is."""
+"""Reads labelled windows for training from recordings or from a table of features."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from streamer.datasets.class_names import PUBLIC_NAMES, activity_of_label
-from streamer.datasets.csv_recordings import Columns, read_csv_sessions
+from streamer.datasets.csv_recordings import Columns, read_csv_recordings
 from streamer.datasets.feature_sources import read_feature_table
 from streamer.datasets.feature_table import FeatureTable, InvalidRecords
 from streamer.datasets.labelled_windows import LabelledWindows, cut_recordings, select_users
 from streamer.datasets.public_recordings import read_labelled_recordings
 from streamer.errors import DataError
-from streamer.training.variation import COPIES
+from streamer.training.variation import make_copies
 
 PUBLIC, OWN, TABLE = "recordings (public layout)", "recordings (CSV)", "table of features"
 
@@ -22,44 +22,47 @@ def read_training_windows(
     columns: Columns | None = None,
     users: Collection[str] = (),
     exclude_users: Collection[str] = (),
-    copies: int = len(COPIES),
+    with_copies: bool = True,
     seed: int = 0,
     report: Callable[[str], None] = lambda _: None,
 ) -> tuple[LabelledWindows, str]:
-    """Read recordings and cut them, or read a table of features that has been made from some.
+    """Read recordings and cut them into windows, or read a table of features.
 
     Args:
         source: a folder of recordings, or what `read_feature_table` reads.
-        columns: of recordings in CSV files; None when it is something else.
-        users: whom to take; everybody when empty.
-        exclude_users: whom not to take.
-        copies: varied copies of each recording; of a table there are none.
-        seed: of where windows start and how copies are varied.
-        report: is told which recording is done.
+        columns: the columns of recordings in CSV files; None for other sources.
+        users: the subjects to take; all when empty.
+        exclude_users: the subjects to leave out.
+        with_copies: whether to add varied copies of each recording; a table has none.
+        seed: of the random offsets of windows and of the variations.
+        report: called with a recording's name when that recording is done.
 
     Returns:
-        The windows, and what the source is.
+        The windows, and what kind of source they are from.
 
     Raises:
-        DataError: it is none of these, it is malformed, or a user is not there.
+        DataError: the source is none of these, it is malformed, or a user does not occur.
     """
+    recordings, kind = None, TABLE
     if columns is not None:
-        sessions = read_csv_sessions(source, columns)
-        return cut_recordings(sessions, users, exclude_users, copies, seed, report), OWN
-    if source.is_dir() and (source / "labels.txt").exists():
-        sessions = read_labelled_recordings(source)
-        return cut_recordings(sessions, users, exclude_users, copies, seed, report), PUBLIC
-    windows = _tabled(read_feature_table(source, InvalidRecords()), source)
+        recordings, kind = read_csv_recordings(source, columns), OWN
+    elif source.is_dir() and (source / "labels.txt").exists():
+        recordings, kind = read_labelled_recordings(source), PUBLIC
+    if recordings is not None:
+        copy = {"make_copies": make_copies} if with_copies else {}
+        windows = cut_recordings(recordings, users, exclude_users, seed=seed, report=report, **copy)
+        return windows, kind
+    windows = _windows_of_table(read_feature_table(source, InvalidRecords()), source)
     rows = select_users(windows.subjects.tolist(), users, exclude_users)
-    return windows.of(rows), TABLE
+    return windows.of(rows), kind
 
 
-def _tabled(table: FeatureTable, source: Path) -> LabelledWindows:
-    """The records of a table, of which nobody knows how they follow one another."""
+def _windows_of_table(table: FeatureTable, source: Path) -> LabelledWindows:
+    """Return the records as windows, each as a recording of its own: their order is unknown."""
     if table.subjects is None:
         raise DataError(
-            f"{source} does not say whose records they are, so nobody can be left out; convert the "
-            "data again with --with-subject"
+            f"{source} has no subjects, so the model cannot be judged on people it has not "
+            "learned from; convert the data again with --with-subject"
         )
     names = {str(number): name for number, name in PUBLIC_NAMES.items()} | dict(table.names)
     truths = [activity_of_label(names.get(label, label)) for label in table.labels]

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from streamer.cli import main
-from streamer.datasets.class_names import classes_of, label_of_activity
+from streamer.datasets.class_names import label_of_activity, order_classes
 from streamer.datasets.conversion import convert
 from streamer.datasets.feature_table import FeatureTable
 from streamer.datasets.labelled_windows import UNLABELLED
@@ -114,7 +114,7 @@ def test_a_table_of_features_is_learned_from_too(raw_dir: Path, tmp_path: Path) 
     pytest.importorskip("sklearn")
     windows = windows_of(raw_dir)
     windows = windows.of((windows.copies == 0) & (windows.truths != UNLABELLED))
-    activities = classes_of(windows.truths.tolist())
+    activities = order_classes(windows.truths.tolist())
     labels = [label_of_activity(truth) for truth in windows.truths.tolist()]
     table = FeatureTable(windows.features, labels, windows.subjects.astype(int))
     convert(table, tmp_path, with_subject=True)
@@ -131,16 +131,16 @@ def test_a_table_of_features_is_learned_from_too(raw_dir: Path, tmp_path: Path) 
 
 def test_recordings_of_ones_own_are_learned_from(raw_dir: Path, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
-    for session in read_labelled_recordings(raw_dir):
-        labels = np.full(len(session.acc_gyro), "", dtype="<U20")
-        for segment in session.segments:
+    for recording in read_labelled_recordings(raw_dir):
+        labels = np.full(len(recording.acc_gyro), "", dtype="<U20")
+        for segment in recording.segments:
             labels[segment.start0 : segment.end0] = f"my {segment.activity}"
         rows = [
             ",".join([*map(str, sample), label])
-            for sample, label in zip(session.acc_gyro.tolist(), labels.tolist(), strict=True)
+            for sample, label in zip(recording.acc_gyro.tolist(), labels.tolist(), strict=True)
         ]
         header = "x,y,z,gyro_x,gyro_y,gyro_z,what"
-        (tmp_path / f"user{session.subject}.csv").write_text("\n".join([header, *rows]) + "\n")
+        (tmp_path / f"user{recording.subject}.csv").write_text("\n".join([header, *rows]) + "\n")
     output = tmp_path / "mine.npz"
 
     columns = ("--columns", "acc=x/y/z,label=what")

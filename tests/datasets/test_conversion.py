@@ -119,7 +119,7 @@ def test_labels_are_numbers_or_names_and_subjects_come_last(source: Path, tmp_pa
 
 def test_names_and_subjects_that_the_source_has_not_are_clear_errors(tmp_path: Path) -> None:
     bare = FeatureTable(table_of(3).features, ["1", "2", "3"], None)
-    with pytest.raises(DataError, match="no name for the label '1'"):
+    with pytest.raises(DataError, match="no name for label '1'"):
         convert(bare, tmp_path, labels="names")
     with pytest.raises(DataError, match="does not say whose windows these are"):
         convert(bare, tmp_path, with_subject=True)

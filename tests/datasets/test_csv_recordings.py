@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.datasets.csv_recordings import STANDARD_GRAVITY, Columns, read_csv_sessions
-from streamer.datasets.public_recordings import Segment, read_labels
+from streamer.datasets.csv_recordings import STANDARD_GRAVITY, Columns, read_csv_recordings
+from streamer.datasets.public_recordings import read_labels
+from streamer.datasets.recording import Segment
 from streamer.errors import DataError
 
 OWN = Columns(
@@ -27,12 +28,12 @@ def test_columns_go_by_the_names_that_they_are_given(tmp_path: Path) -> None:
     rows = "".join(row(i, label) for i, label in enumerate(labels))
     (tmp_path / "first.csv").write_text(HEADER + rows)
 
-    [session] = read_csv_sessions(tmp_path, OWN)
+    [recording] = read_csv_recordings(tmp_path, OWN)
 
-    assert (session.device_id, session.subject) == ("first", "anna")
-    np.testing.assert_allclose(session.acc_gyro[:, 0], np.arange(6), rtol=1e-12)
-    np.testing.assert_array_equal(session.acc_gyro[:, 3], np.arange(6))
-    assert session.segments == (
+    assert (recording.device_id, recording.subject) == ("first", "anna")
+    np.testing.assert_allclose(recording.acc_gyro[:, 0], np.arange(6), rtol=1e-12)
+    np.testing.assert_array_equal(recording.acc_gyro[:, 3], np.arange(6))
+    assert recording.segments == (
         Segment("rowing", 0, 2),
         Segment("rowing>rest", 3, 4),
         Segment("rest", 4, 6),
@@ -45,10 +46,10 @@ def test_without_a_column_for_it_the_file_says_who(tmp_path: Path) -> None:
         text = "acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z,label\n1,2,3,4,5,6,walking\n"
         (tmp_path / f"{name}.csv").write_text(text)
 
-    sessions = list(read_csv_sessions(tmp_path, Columns()))
+    recordings = list(read_csv_recordings(tmp_path, Columns()))
 
-    assert [session.subject for session in sessions] == ["anna", "bea"]
-    assert sessions[0].acc_gyro.tolist() == [[1, 2, 3, 4, 5, 6]]
+    assert [recording.subject for recording in recordings] == ["anna", "bea"]
+    assert recordings[0].acc_gyro.tolist() == [[1, 2, 3, 4, 5, 6]]
 
 
 @pytest.mark.parametrize(
@@ -66,13 +67,13 @@ def test_a_malformed_file_is_a_clear_error(tmp_path: Path, text: str, complaint:
     (tmp_path / "bad.csv").write_text(text)
 
     with pytest.raises(DataError, match=complaint) as raised:
-        list(read_csv_sessions(tmp_path, OWN))
+        list(read_csv_recordings(tmp_path, OWN))
     assert "bad.csv" in str(raised.value)
 
 
 def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected \.csv files"):
-        read_csv_sessions(tmp_path, OWN)
+        read_csv_recordings(tmp_path, OWN)
 
 
 def test_numbers_of_activities_have_the_names_that_a_file_gives_them(tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_numbers_of_activities_have_the_names_that_a_file_gives_them(tmp_path: P
 @pytest.mark.parametrize(
     ("names", "complaint"),
     [
-        ("1 ROWING\n", r"labels\.txt, line 1: no name is known for activity 13"),
+        ("1 ROWING\n", r"labels\.txt, line 1: activity 13 has no name"),
         ("13\n", r"activity_labels\.txt, line 1: expected a number and a name"),
     ],
 )

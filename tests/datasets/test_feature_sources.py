@@ -69,10 +69,10 @@ def test_one_split_alone_will_do(published: Path) -> None:
     ("file", "line", "text", "reason"),
     [
         ("train/X_train.txt", 3, "1 2 3", "3 features, 561 are expected"),
-        ("test/X_test.txt", 2, "  0.5" * 560 + " x1", "Var561 is no finite number: 'x1'"),
-        ("train/y_train.txt", 12, "one", "there is no activity 'one'"),
-        ("test/y_test.txt", 1, "9", "there is no activity '9'"),
-        ("train/subject_train.txt", 5, "?", "the subject '?' is no whole number"),
+        ("test/X_test.txt", 2, "  0.5" * 560 + " x1", "Var561 is not a finite number: 'x1'"),
+        ("train/y_train.txt", 12, "one", "unknown activity 'one'"),
+        ("test/y_test.txt", 1, "9", "unknown activity '9'"),
+        ("train/subject_train.txt", 5, "?", "the subject '?' is not a whole number"),
     ],
 )
 def test_an_invalid_record_is_left_out_and_reported_with_its_file_and_line(
@@ -102,7 +102,7 @@ def test_files_of_unequal_length_are_an_error_with_file_and_line(
         read_feature_table(published, InvalidRecords())
     ends, goes_on = (11, 12) if change < 0 else (12, 13)
     assert f"ends after line {ends}" in str(error.value)
-    assert f"goes on with line {goes_on}" in str(error.value)
+    assert f"has a line {goes_on}" in str(error.value)
     assert str(path) in str(error.value)
 
 
@@ -120,7 +120,7 @@ def test_a_missing_file_and_broken_activity_names_are_clear_errors(published: Pa
 def test_a_broken_zip_is_a_clear_error(published: Path, tmp_path: Path) -> None:
     whole = zipped(published, tmp_path / "a.zip").read_bytes()
     (tmp_path / "a.zip").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"a\.zip is no intact zip"):
+    with pytest.raises(DataError, match=r"a\.zip is not an intact zip"):
         read_feature_table(tmp_path / "a.zip", InvalidRecords())
     middle = len(whole) // 3
     (tmp_path / "a.zip").write_bytes(whole[:middle] + b"\0" * 4000 + whole[middle + 4000 :])
@@ -132,7 +132,9 @@ def test_what_is_no_data_set_is_told_what_would_be_one(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("some.txt", "text")
     for source in (tmp_path, tmp_path / "a.zip"):
-        with pytest.raises(DataError, match=re.escape(f"{source} is no data set: expected train/")):
+        with pytest.raises(
+            DataError, match=re.escape(f"{source} is not a data set: expected train/")
+        ):
             read_feature_table(source, InvalidRecords())
 
 
@@ -145,7 +147,7 @@ def test_converted_files_are_a_source_too(table: FeatureTable, tmp_path: Path) -
 def test_recordings_give_the_windows_that_training_learns_from(tmp_path: Path) -> None:
     raw_dir = write_raw_dir(tmp_path, users=2)
     found = read_feature_table(raw_dir, InvalidRecords(0))
-    learned = cut_recordings(read_labelled_recordings(raw_dir), copies=0)
+    learned = cut_recordings(read_labelled_recordings(raw_dir))
     own = np.array([truth.isidentifier() for truth in learned.truths.tolist()])
     assert found.features.tobytes() == learned.features[own].tobytes()
     assert found.subjects is not None

@@ -17,7 +17,7 @@ from streamer.datasets.feature_statistics import (
     histogram,
 )
 from streamer.datasets.feature_table import FeatureTable
-from streamer.reports.statistics_report import as_page, verdict
+from streamer.reports.statistics_report import describe_correlation, statistics_as_page
 from tests.reports.test_html_page import read
 from tests.support.tables import table_of, write_published
 
@@ -103,19 +103,21 @@ def test_the_feature_that_tells_the_labels_is_found_and_no_other() -> None:
     statistics = compute_statistics(table_of(90))
     assert [each.variable for each in statistics.correlated] == ["Var001"]
     assert statistics.ranked[0].variable == "Var001"
-    assert verdict(statistics).startswith("1 of 561 features correlate with the target; most of")
+    assert describe_correlation(statistics).startswith(
+        "1 of 561 features correlate with the target; the strongest is"
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_target_that_nothing_correlates_with_is_said_plainly(seed: int) -> None:
     table = table_of(300, seed=seed)
     shuffled = np.random.default_rng(seed).permutation(table.labels).tolist()
-    said = verdict(compute_statistics(replace(table, labels=shuffled)))
+    said = describe_correlation(compute_statistics(replace(table, labels=shuffled)))
     assert said.startswith("Nothing correlates with the target: no feature")
 
 
 def test_a_single_class_is_said_plainly() -> None:
-    said = verdict(compute_statistics(replace(table_of(9), labels=["4"] * 9)))
+    said = describe_correlation(compute_statistics(replace(table_of(9), labels=["4"] * 9)))
     assert said == (
         "Nothing correlates with the target: every record has the same label, 4. "
         "There is nothing to learn."
@@ -167,7 +169,7 @@ def test_the_page_has_every_feature_class_and_person(tmp_path: Path) -> None:
 
 def test_the_same_table_gives_the_same_page_and_without_correlation_a_note() -> None:
     table = replace(table_of(30), labels=["4"] * 30, subjects=None)
-    pages = {as_page(compute_statistics(table), table, "invented", 0) for _ in range(2)}
+    pages = {statistics_as_page(compute_statistics(table), table, "invented", 0) for _ in range(2)}
     assert len(pages) == 1
     [page] = pages
     assert 'class="note">Nothing correlates with the target' in page
@@ -179,7 +181,10 @@ def test_many_classes_and_incomplete_features_still_make_a_page() -> None:
     table.features[::7, 0] = np.nan
     table.features[3, 1] = np.inf
     table = replace(table, labels=[f"class ${i % 12}$ <b>" for i in range(60)], names={})
-    assert "class $11$ <b>" in read(as_page(compute_statistics(table), table, "invented", 0)).texts
+    assert (
+        "class $11$ <b>"
+        in read(statistics_as_page(compute_statistics(table), table, "invented", 0)).texts
+    )
 
 
 def test_a_report_without_the_extra_says_so_before_anything_is_read(

@@ -72,12 +72,12 @@ def test_a_file_without_the_header_is_read_too(tmp_path: Path) -> None:
         (line()[:-4], "560 features, 561 are expected"),
         (line() + ",1", "562 features, 561 are expected"),
         ("", "0 features, 561 are expected"),
-        (line(Var002="x"), "Var002 is no finite number: 'x'"),
-        (line(Var002="inf"), "Var002 is no finite number: 'inf'"),
+        (line(Var002="x"), "Var002 is not a finite number: 'x'"),
+        (line(Var002="inf"), "Var002 is not a finite number: 'inf'"),
         (line(Var561=""), "Var561 is missing"),
         (line(Var003="NaN"), "Var003 is missing"),
-        (line(" "), "there is no label"),
-        (line(Var001="\x00\ufffd"), "Var001 is no finite number"),
+        (line(" "), "the label is missing"),
+        (line(Var001="\x00\ufffd"), "Var001 is not a finite number"),
     ],
 )
 def test_an_invalid_record_is_left_out_and_reported_with_its_line(

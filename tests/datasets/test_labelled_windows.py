@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,12 @@ from streamer.datasets.labelled_windows import (
     cut_recordings,
     true_activity,
 )
-from streamer.datasets.public_recordings import Segment, Session, read_labelled_recordings
+from streamer.datasets.public_recordings import read_labelled_recordings
+from streamer.datasets.recording import Recording, Segment
 from streamer.errors import DataError
 from streamer.features import extract, scale
 from streamer.features.filters import condition
-from streamer.training.variation import COPIES, Variation, vary
-from tests.support.recordings import write_raw_dir
+from tests.support.recordings import two_copies, write_raw_dir
 
 WALK, SIT, DOWN = "walking", "sitting", "standing>sitting"
 
@@ -25,25 +24,27 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_raw_dir(tmp_path_factory.mktemp("RawData"), users=2)
 
 
-def session(samples: int, *segments: Segment) -> Session:
+def record_noise(samples: int, *segments: Segment) -> Recording:
     noise = np.random.default_rng(5).normal(size=(samples, 6))
-    return Session("exp01_user01", "1", noise, segments)
+    return Recording("exp01_user01", "1", noise, segments)
 
 
 # samples   0          128         256         384         512
 #           |  walking  |     (none)     |      sitting      |
 # windows   [0,128) [64,192) [128,256) [192,320) [256,384) [320,448)
 def test_windows_are_cut_every_hop() -> None:
-    windows = cut_recording(session(520, Segment(WALK, 0, 128), Segment(SIT, 250, 512)), offset=0)
+    windows = cut_recording(
+        record_noise(520, Segment(WALK, 0, 128), Segment(SIT, 250, 512)), offset=0
+    )
 
     assert windows.starts.tolist() == [0, 64, 128, 192, 256, 320, 384]
     assert windows.truths.tolist() == [WALK, *[UNLABELLED] * 3, SIT, SIT, SIT]
 
 
 def test_windows_need_the_two_samples_after_them() -> None:
-    assert len(cut_recording(session(129), offset=0)) == 0
-    assert len(cut_recording(session(130), offset=0)) == 1
-    assert len(cut_recording(session(130), offset=1)) == 0
+    assert len(cut_recording(record_noise(129), offset=0)) == 0
+    assert len(cut_recording(record_noise(130), offset=0)) == 1
+    assert len(cut_recording(record_noise(130), offset=1)) == 0
 
 
 # samples   0         100                    200         330
@@ -61,7 +62,7 @@ def test_half_a_window_makes_a_movement_and_a_whole_one_an_activity(
 
 
 def test_features_are_those_of_the_recording_filtered_at_rest_as_a_whole() -> None:
-    whole = session(400)
+    whole = record_noise(400)
     signals = condition(whole.acc_gyro.T, start="rest")
 
     windows = cut_recording(whole, offset=37)
@@ -71,69 +72,34 @@ def test_features_are_those_of_the_recording_filtered_at_rest_as_a_whole() -> No
 
 
 def test_leaving_a_user_out_does_not_change_the_windows_of_others(two: Path) -> None:
-    everybody = cut_recordings(read_labelled_recordings(two), copies=2)
-    second = cut_recordings(read_labelled_recordings(two), copies=2, exclude_users=["1"])
+    everybody = cut_recordings(read_labelled_recordings(two), make_copies=two_copies)
+    second = cut_recordings(
+        read_labelled_recordings(two), make_copies=two_copies, exclude_users=["1"]
+    )
 
     np.testing.assert_array_equal(second.features, everybody.of(everybody.subjects == "2").features)
 
 
 def test_every_recording_comes_as_it_is_and_in_varied_copies(two: Path) -> None:
-    windows = cut_recordings(read_labelled_recordings(two), users=["1"], copies=3)
+    windows = cut_recordings(read_labelled_recordings(two), users=["1"], make_copies=two_copies)
 
-    assert np.unique(windows.copies).tolist() == [0, 1, 2, 3]
-    firsts = [windows.features[windows.copies == copy][0] for copy in range(4)]
-    assert len(np.unique(firsts, axis=0)) == 4
+    assert np.unique(windows.copies).tolist() == [0, 1, 2]
+    firsts = [windows.features[windows.copies == copy][0] for copy in range(3)]
+    assert len(np.unique(firsts, axis=0)) == 3
     assert (windows.truths[windows.copies > 0] != UNLABELLED).all()
 
 
 def test_another_seed_gives_other_windows(two: Path) -> None:
-    one, two_ = (
-        cut_recordings(read_labelled_recordings(two), copies=0, seed=seed) for seed in (1, 2)
-    )
+    one, two_ = (cut_recordings(read_labelled_recordings(two), seed=seed) for seed in (1, 2))
 
     assert not np.array_equal(one.features[0], two_.features[0])
 
 
 def test_a_user_that_is_not_there_is_refused(two: Path) -> None:
     with pytest.raises(DataError, match="there is no user 8, 9; there are 1, 2"):
-        cut_recordings(
-            read_labelled_recordings(two), users=["1", "9"], exclude_users=["8"], copies=0
-        )
+        cut_recordings(read_labelled_recordings(two), users=["1", "9"], exclude_users=["8"])
 
 
 def test_nobody_is_not_enough(two: Path) -> None:
-    with pytest.raises(DataError, match="no recordings of users to learn from"):
-        cut_recordings(read_labelled_recordings(two), exclude_users=["1", "2"], copies=0)
-
-
-def test_a_copy_is_turned_as_a_whole() -> None:
-    original = session(2000)
-    turned = Variation(turn_degrees=12, gain=0.08, warp=0)
-    copy = vary(original, turned, np.random.default_rng(8))
-
-    gains = [
-        np.linalg.norm(copy.acc_gyro[:, sensor], axis=1)
-        / np.linalg.norm(original.acc_gyro[:, sensor], axis=1)
-        for sensor in (slice(0, 3), slice(3, 6))
-    ]
-    assert gains[1] == pytest.approx(gains[1][0])
-    assert np.median(gains[0]) == pytest.approx(gains[1][0], abs=0.001)
-    assert 0.92 <= gains[1][0] <= 1.08
-    assert not np.allclose(copy.acc_gyro[:, 3:], original.acc_gyro[:, 3:] * gains[1][0], atol=0.01)
-
-
-@pytest.mark.parametrize("variation", set(COPIES))
-def test_a_copy_that_is_slower_has_its_labels_later(variation: Variation) -> None:
-    steps = np.zeros((3000, 6))
-    steps[1000:2000] = 1
-    original = replace(session(3000, Segment(WALK, 1000, 2000)), acc_gyro=steps)
-    same = replace(variation, turn_degrees=0, gain=0, noise_g=0)
-
-    copy = vary(original, same, np.random.default_rng(3))
-
-    [segment] = copy.segments
-    inside = copy.acc_gyro[segment.start0 + 5 : segment.end0 - 5]
-    outside = np.delete(copy.acc_gyro, slice(segment.start0 - 5, segment.end0 + 5), axis=0)
-    assert len(copy.acc_gyro) != 3000
-    assert inside.min() > 0.9
-    assert outside.max() < 0.1
+    with pytest.raises(DataError, match="no recordings are left"):
+        cut_recordings(read_labelled_recordings(two), exclude_users=["1", "2"])

@@ -39,8 +39,8 @@ def test_listed_windows_come_out_in_their_order_with_the_features_of_the_referen
     assert done.output.splitlines()[-1] == f"{tmp_path / 'out.npz'}: 2 windows"
     found = load(tmp_path / "out.npz")
     assert found["row"].tolist() == [7, 3]
-    recordings = {each.user: each.acc_gyro.T.copy() for each in read_recordings(raw_dir)}
-    for x, user, start in zip(found["X"], (2, 1), (500, 0), strict=True):
+    recordings = {each.subject: each.acc_gyro.T.copy() for each in read_recordings(raw_dir)}
+    for x, user, start in zip(found["X"], ("2", "1"), (500, 0), strict=True):
         window = condition(recordings[user], start="zero")[:, start : start + 129]
         assert np.allclose(x, reference.features(window.tolist()), rtol=1e-9, atol=1e-9)
 

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from streamer.contracts.readings import Format
-from streamer.datasets.public_recordings import Recording, read_recordings
+from streamer.datasets.public_recordings import read_recordings
+from streamer.datasets.recording import Recording
 from streamer.devices.replay import REPLAY_HEADER, RecordedDevice, ReplayInfo, replay
 from streamer.devices.sending import Sending
 from streamer.errors import DataError
@@ -31,7 +32,7 @@ def silence() -> Console:
 
 
 def recording(samples: int = 1000) -> Recording:
-    return Recording(1, 1, np.random.default_rng(0).normal(size=(samples, 6)))
+    return Recording("exp01_user01", "1", np.random.default_rng(0).normal(size=(samples, 6)))
 
 
 @pytest.mark.parametrize("form", Format)

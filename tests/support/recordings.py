@@ -1,11 +1,15 @@
 """Invented people: still or swinging phones, written in the layout of the public download."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from streamer.datasets.labelled_windows import LabelledWindows, cut_recordings
 from streamer.datasets.public_recordings import read_labelled_recordings
+from streamer.training.variation import VARIATIONS, make_copies
+
+two_copies = partial(make_copies, variations=VARIATIONS[:2])
 
 GRAVITY = {1: (0.97, -0.2, 0), 2: (0.9, -0.3, 0.1), 3: (0.95, -0.1, -0.1)}
 STILL = {4: (0.97, 0.1, 0.1), 5: (0.98, -0.2, 0), 6: (0.1, 0.8, 0.6)}
@@ -40,7 +44,7 @@ def write_raw_dir(folder: Path, users: int = 3) -> Path:
 
 def windows_of(raw_dir: Path, *users: str) -> LabelledWindows:
     """What is learned from some or all of them."""
-    return cut_recordings(read_labelled_recordings(raw_dir), users, copies=2)
+    return cut_recordings(read_labelled_recordings(raw_dir), users, make_copies=two_copies)
 
 
 def _segment(activity: int, rng: np.random.Generator) -> np.ndarray:

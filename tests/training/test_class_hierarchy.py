@@ -3,8 +3,8 @@ import pytest
 from streamer.datasets.class_names import (
     PUBLIC_NAMES,
     activity_of_label,
-    classes_of,
     label_of_activity,
+    order_classes,
 )
 from streamer.training.class_hierarchy import divide_classes, single_division
 
@@ -43,7 +43,7 @@ def test_flat_is_one_division() -> None:
 
 
 def test_classes_come_in_the_order_of_the_public_data_set_then_others_then_movements() -> None:
-    found = classes_of(
+    found = order_classes(
         ["rowing", "laying>standing", "walking", "", "cycling", "sitting", "walking"]
     )
 

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from streamer.datasets.public_recordings import Segment
+from streamer.datasets.recording import Segment
 from streamer.training.event_alignment import Alignment, PublishedLabel, ReplayedSpan, align_events
 
 WALKING, SITTING, UNKNOWN, DOWN = "walking", "sitting", "unknown", "standing>sitting"

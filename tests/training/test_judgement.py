@@ -5,13 +5,13 @@ import pytest
 
 from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows
 from streamer.labels.smoothing import find_filter
-from streamer.reports.judgement_tables import (
+from streamer.training.confused_pair import find_most_confused
+from streamer.training.judgement import Judgement, judge
+from streamer.training.people_scores import (
     compare_to_baseline,
     count_errors_by_person,
-    find_most_confused,
     score_people,
 )
-from streamer.training.judgement import Judgement, judge
 
 SIT, STAND, UP = "sitting", "standing", "sitting>standing"
 CLASSES = (SIT, STAND, UP)
@@ -46,8 +46,8 @@ def test_windows_alone_are_called_by_their_likeliest_activity() -> None:
     found = judged("ssSS", "sSSu")
 
     # The last one is likeliest a movement; of the activities, none is likelier than the other.
-    assert found.said.tolist() == [SIT, STAND, STAND, SIT]
-    assert found.window.counts.tolist() == [[1, 1], [1, 1]]
+    assert found.predicted.tolist() == [SIT, STAND, STAND, SIT]
+    assert found.window_confusion.counts.tolist() == [[1, 1], [1, 1]]
 
 
 def test_smoothed_is_what_the_filter_and_the_rule_make_of_it() -> None:
@@ -60,9 +60,9 @@ def test_smoothed_is_what_the_filter_and_the_rule_make_of_it() -> None:
         beliefs.append(belief)
     assert found.beliefs is not None
     np.testing.assert_array_equal(found.beliefs, beliefs)
-    assert found.published is not None
-    assert found.published.tolist() == [*[SIT] * 5, *["unknown"] * 3, *[STAND] * 3]
-    assert found.unknown_shares() == (1, 0)
+    assert found.smoothed_labels is not None
+    assert found.smoothed_labels.tolist() == [*[SIT] * 5, *["unknown"] * 3, *[STAND] * 3]
+    assert found.share_unknown() == (1, 0)
 
 
 def test_every_recording_is_smoothed_by_itself() -> None:
@@ -85,7 +85,11 @@ def test_windows_that_do_not_follow_one_another_are_not_smoothed() -> None:
 
     found = judge(apart, CLASSES, scores("sS"))
 
-    assert (found.smoothed, found.published, found.unknown_shares()) == (None, None, None)
+    assert (found.smoothed_confusion, found.smoothed_labels, found.share_unknown()) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_movements_that_stand_out_have_an_area_of_one() -> None:
@@ -114,7 +118,7 @@ def test_changes_are_followed(
     changes, missed, delay, flips = expected
 
     a_minute = flips / within * 60 / 1.28 if within else 0
-    seen = found.changes(names)
+    seen = found.follow_changes(names)
     assert (seen.changes, seen.missed, seen.delay) == (changes, missed, delay)
     assert seen.false_a_minute == pytest.approx(a_minute)
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.datasets.class_names import classes_of
+from streamer.datasets.class_names import order_classes
 from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, cut_recordings
 from streamer.datasets.public_recordings import read_labelled_recordings
 from streamer.errors import DataError
@@ -120,12 +120,12 @@ def test_progress_is_told(windows: LabelledWindows) -> None:
         "fold 1 of 3",
         "fold 2 of 3",
         "fold 3 of 3",
-        "learning from all of them",
+        "fitting to all users",
     ]
 
 
 def test_one_user_is_not_enough(raw_dir: Path) -> None:
-    with pytest.raises(DataError, match="takes two users"):
+    with pytest.raises(DataError, match="at least two users"):
         train(windows_of(raw_dir, "2"), "invented")
 
 
@@ -134,7 +134,7 @@ def test_an_activity_that_only_one_user_shows_is_refused(tmp_path: Path) -> None
     labels = raw_dir / "labels.txt"
     labels.write_text("".join(labels.read_text().splitlines(keepends=True)[:-1]))
 
-    with pytest.raises(DataError, match="nobody is seen laying"):
+    with pytest.raises(DataError, match="no window is left of: laying"):
         train(windows_of(raw_dir), "invented")
 
 
@@ -155,18 +155,18 @@ def test_other_and_fewer_activities_are_learned_too(
 
     model = train(some, "invented")
 
-    assert model.card.activities == classes_of(fewer)
+    assert model.card.activities == order_classes(fewer)
     assert model.card.training.judged.macro_f1 > 0.9
 
 
 def test_the_shipped_model_knows_the_people_it_has_learned_from(har_dir: Path) -> None:
     shipped = artifact.load()
-    sessions = [
-        session
-        for session in read_labelled_recordings(har_dir / "RawData")
-        if session.subject in "1358"
+    recordings = [
+        recording
+        for recording in read_labelled_recordings(har_dir / "RawData")
+        if recording.subject in "1358"
     ]
-    windows = cut_recordings(sessions, copies=0, seed=5)
+    windows = cut_recordings(recordings, seed=5)
     windows = windows.of(windows.truths != UNLABELLED)
 
     best = shipped.probabilities(windows.features).argmax(axis=1)

@@ -1,0 +1,31 @@
+"""What a recording is: the samples of one device, and what its wearer did."""
+
+from dataclasses import dataclass
+
+from streamer.arrays import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One activity or movement, during the samples ``start0 <= i < end0`` (counted from 0)."""
+
+    activity: str
+    start0: int
+    end0: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One person who carries one device.
+
+    Attributes:
+        device_id: the recording's name, under which it is replayed.
+        subject: who carries the device.
+        acc_gyro: (n, 6), acceleration x y z in g and rotation x y z in rad/s, at 50 Hz.
+        segments: labelled parts in the order of time, without overlap; empty without labels.
+    """
+
+    device_id: str
+    subject: str
+    acc_gyro: Floats
+    segments: tuple[Segment, ...] = ()
