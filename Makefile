@@ -3,12 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-WARM   := $(VENV)/.warm
-KERNELS := streamer/compiled.py streamer/kafka/batches.py streamer/labels/smoothing.py \
-  $(wildcard streamer/contracts/*.py streamer/features/*.py streamer/stream/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format chaos soak faults bench bench-peers docs lock clean
+.PHONY: help warm demo test check format chaos soak faults bench bench-peers docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -18,20 +15,18 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { echo "streamer needs Python 3.11 or newer; try: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable '.[fast,local,onnx,train,dev]'
+	  --editable '.[local,onnx,train,dev]'
 	$(BIN)/streamer broker --fetch-only
 	@touch $@
 
-# What was compiled does not notice when a function changes that it calls.
-$(WARM): $(STAMP) $(KERNELS)
-	@find streamer -name '*.nb[ci]' -delete
+# Compiles what is not compiled yet; where nothing has changed it takes two seconds.
+warm: $(STAMP)
 	$(BIN)/python -m streamer.process.warm_up
-	@touch $@
 
-demo: $(WARM) ## A broker, an endpoint, a worker and simulated devices, then the live table; Ctrl-C stops all
+demo: warm ## A broker, an endpoint, a worker and simulated devices, then the live table; Ctrl-C stops all
 	$(BIN)/streamer demo
 
-test: check $(WARM) ## Lint, types and every test, on a real Kafka of its own
+test: check warm ## Lint, types and every test, on a real Kafka of its own
 	$(BIN)/python -m pytest
 
 check: $(STAMP) ## Lint, formatting and strict types
@@ -43,17 +38,17 @@ format: $(STAMP) ## Rewrite the code the way `make check` wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-chaos: $(WARM) ## Kill workers and brokers for up to 20 minutes; every byte must still be right
+chaos: warm ## Kill workers and brokers for up to 20 minutes; every byte must still be right
 	$(BIN)/python benchmarks/chaos.py
 	$(BIN)/python -m pytest -m slow
 
-soak: $(WARM) ## Ten minutes of load with a worker killed every minute; memory must stay flat
+soak: warm ## Ten minutes of load with a worker killed every minute; memory must stay flat
 	$(BIN)/python benchmarks/soak.py
 
-faults: $(WARM) ## Two minutes of every fault of a prediction endpoint; nothing may be lost
+faults: warm ## Two minutes of every fault of a prediction endpoint; nothing may be lost
 	$(BIN)/python benchmarks/faults.py
 
-bench: $(WARM) ## Throughput, latency, features, predictors, recovery: a JSON line for each figure, and tables
+bench: warm ## Throughput, latency, features, predictors, recovery: a JSON line for each figure, and tables
 	$(BIN)/python benchmarks/throughput.py --workers 1 --workers 2
 	$(BIN)/python benchmarks/throughput.py --pinned --workers 1 --workers 2
 	$(BIN)/python benchmarks/throughput.py --pinned --workers 1 --workers 2 --batch 50 --samples 20000000
@@ -63,7 +58,7 @@ bench: $(WARM) ## Throughput, latency, features, predictors, recovery: a JSON li
 	$(BIN)/python benchmarks/predictors.py
 	$(BIN)/python benchmarks/recovery.py
 
-bench-peers: $(WARM) ## The same job in other programs, and in ours; draws docs/peers.png
+bench-peers: warm ## The same job in other programs, and in ours; draws docs/peers.png
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers/requirements.txt --editable .
 	$(BIN)/python benchmarks/peers/run.py --peers-python .venv-peers/bin/python --chart docs/peers.png
@@ -81,4 +76,4 @@ lock: $(STAMP) ## Refresh constraints.txt from pyproject.toml
 	  --no-header --no-annotate --no-emit-index-url --quiet --output-file constraints.txt
 
 clean: ## Remove the environment and all caches of this folder
-	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) streamer/__pycache__/kernels .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

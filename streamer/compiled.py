@@ -1,50 +1,54 @@
-"""Compiles what NumPy cannot do well, where numba is there; without it the same code just runs."""
+"""Three ways to compile a function with numba. `kernel_cache` keeps the result on disk.
 
+With ``NUMBA_DISABLE_JIT=1`` in the environment every function stays plain Python, for a debugger.
+"""
+
+import platform
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-F = TypeVar("F", bound=Callable[..., object])
+from streamer.errors import InstallationError
 
 try:
     from numba import njit
-except ImportError:
-    IS_COMPILED = False
+    from numba.core import config
+except ImportError as error:
+    raise InstallationError(
+        f"numba, which compiles what streamer does for each sample, cannot be imported: {error}. "
+        "numba has builds for CPython 3.11 to 3.15; this is "
+        f"{platform.python_implementation()} {platform.python_version()}. Install streamer with "
+        "one of those, for instance with `python3.12 -m pip install streamer`."
+    ) from error
 
-    def compiled(function: F) -> F:
-        """Leave the function as it is."""
-        return function
+from streamer.kernel_cache import KernelCache
 
-    compiled_together = compiled
-    compiled_inline = compiled
+F = TypeVar("F", bound=Callable[..., object])
 
-else:
-    IS_COMPILED = True
 
-    def compiled(function: F) -> F:
-        """Compile the function at its first call, and keep the result on disk if that can be."""
-        return _kept(function)
+def compiled(function: F) -> F:
+    """Compile the function at its first call, or load it if it was compiled before."""
+    return _compiled(function)
 
-    def compiled_together(function: F) -> F:
-        """The same for functions that call each other all the time, and make no arrays.
 
-        Counting references to arrays at each call took two thirds of their time. Loops over whole
-        arrays had better be `compiled`: LLVM would inline them here, and then not vectorize them.
-        """
-        return _kept(function, _nrt=False)
+def compiled_together(function: F) -> F:
+    """Compile functions that call each other for every few bytes or samples, and make no arrays.
 
-    def compiled_inline(function: F) -> F:
-        """The same for functions called for each sample or record: they become part of the caller.
+    References to arrays are not counted: that took two thirds of their time. Loops over whole
+    arrays must be `compiled`, because LLVM would inline them here and then not vectorize them.
+    """
+    return _compiled(function, _nrt=False)
 
-        An array is handed over as seven arguments, a table of arrays as hundreds.
-        """
-        return _kept(function, _nrt=False, forceinline=True)
 
-    def _kept(function: F, **options: Any) -> F:
-        options |= {"nogil": True, "error_model": "numpy"}
-        kept: F
-        try:
-            kept = njit(cache=True, **options)(function)
-        except RuntimeError:
-            # Neither beside the package nor at home may files be written.
-            kept = njit(**options)(function)
-        return kept
+def compiled_inline(function: F) -> F:
+    """Compile a function that is called for each sample or record into its caller.
+
+    A call hands an array over as seven arguments, and a table of arrays as hundreds.
+    """
+    return _compiled(function, _nrt=False, forceinline=True)
+
+
+def _compiled(function: F, **options: Any) -> F:
+    kernel: Any = njit(nogil=True, error_model="numpy", **options)(function)
+    if not config.DISABLE_JIT:  # type: ignore[attr-defined]
+        kernel._cache = KernelCache(function)  # noqa: SLF001
+    return kernel  # type: ignore[no-any-return]

@@ -1,6 +1,7 @@
 """The exceptions that streamer raises for its users.
 
 StreamerError
+├── InstallationError  a package that streamer needs cannot be imported (also an ImportError)
 ├── SettingsError      a setting is unknown, malformed or contradicts another
 ├── DataError          a file or a data set is not what it should be
 │   └── ModelError     a model file cannot be used
@@ -18,6 +19,10 @@ Every message says what is wrong, where, and what to do about it.
 
 class StreamerError(Exception):
     """Base of all errors raised on purpose; the command line prints it without a traceback."""
+
+
+class InstallationError(StreamerError, ImportError):
+    """A package that streamer needs cannot be imported."""
 
 
 class SettingsError(StreamerError):

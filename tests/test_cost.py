@@ -22,7 +22,6 @@ from pathlib import Path
 
 import pytest
 
-from streamer.compiled import IS_COMPILED
 from tests.support import hot_path
 
 COSTS = {"decode": 1250, "windows": 2320, "features": 4730}
@@ -38,9 +37,7 @@ HOT_PATH = [sys.executable, "-m", "tests.support.hot_path"]
 
 def costs(folder: Path) -> dict[str, float]:
     """What each stage costs, in instructions a sample."""
-    # A cache of its own: numba does not notice when a function has changed that another one calls.
-    environment = os.environ | PROCESSOR | {"NUMBA_CACHE_DIR": str(folder / "compiled")}
-    environment |= {"PYTHONHASHSEED": "0"}
+    environment = os.environ | PROCESSOR | {"PYTHONHASHSEED": "0"}
     subprocess.run(HOT_PATH, env=environment, check=True)
     callgrind = [
         *("valgrind", "--tool=callgrind", "--instr-atstart=no"),
@@ -58,7 +55,6 @@ def costs(folder: Path) -> dict[str, float]:
     return found
 
 
-@pytest.mark.skipif(not IS_COMPILED, reason="numba is not installed; the costs are those with it")
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the costs are those of x86-64")
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not on the PATH")
 def test_no_stage_costs_a_quarter_more_than_it_did(tmp_path: Path) -> None:

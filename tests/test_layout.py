@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
     "errors",
     "arrays",
+    "kernel_cache",
     "compiled",
     "features",
     "stream",

@@ -11,7 +11,6 @@ from itertools import chain
 import numpy as np
 
 from streamer.arrays import Bools, Floats, Ints
-from streamer.compiled import IS_COMPILED
 from streamer.contracts import f32
 from streamer.contracts.fast_json import FastReadings, read_fast
 from streamer.contracts.parse import Reading, parse
@@ -64,21 +63,18 @@ def decode(records: Records, max_future_skew_us: int) -> Decoded:
 
 def _read(records: Records) -> tuple[_Readings, list[Reject]]:
     """Read all records: with the compiled reader, or else with the general decoder."""
+    found = read_fast(records)
+    fast = _of_fast(records, found)
     rest = np.ones(len(records), np.bool_)
-    fast = None
-    # Without numba the compiled reader would be slower than the general decoder.
-    if IS_COMPILED:
-        fast = _of_fast(records, found := read_fast(records))
-        rest[found.record] = False
-    if fast is not None and not rest.any():
+    rest[found.record] = False
+    if not rest.any():
         return fast, []
     others = np.flatnonzero(rest)
     contents = Records(records.buffer, records.table[others]).contents()
     parsed, readings, rejects = parse(
         (index, *content) for index, content in zip(others.tolist(), contents, strict=True)
     )
-    one_by_one = _of_parsed(parsed, readings)
-    return one_by_one if fast is None else _merged(fast, one_by_one), rejects
+    return _merged(fast, _of_parsed(parsed, readings)), rejects
 
 
 def _of_fast(records: Records, fast: FastReadings) -> _Readings:

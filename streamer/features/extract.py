@@ -3,19 +3,19 @@
 import math
 import re
 from collections import defaultdict
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from streamer.arrays import Floats, Ints
-from streamer.compiled import IS_COMPILED
+from streamer.arrays import Complexes, Floats, Ints
 from streamer.errors import ShapeError
-from streamer.features import kernels, series, spectra, statistics
+from streamer.features import compiled_features, series, spectra, statistics
+from streamer.features.coefficients import SIGNALS
 from streamer.features.feature_set import NAMES, UCI_HAR
-from streamer.features.filters import SIGNALS
 from streamer.features.series import AXES, BODY, BODY_JERK, GYRO, MAGNITUDES
-from streamer.features.spectra import Shape
-from streamer.features.statistics import Statistics
+from streamer.features.spectra import InFrequency, Shape
+from streamer.features.statistics import InTime, Statistics
 
 _CHUNK: Final = 64
 """Windows computed at once: what is in work then fits a processor's cache."""
@@ -29,9 +29,19 @@ _PUBLISHED: Final = np.r_[AXES, 15, MAGNITUDES]
 
 _SIZE, _MEAN = Statistics._fields.index("size"), Statistics._fields.index("mean")
 
-_series_of = kernels.series_of if IS_COMPILED else series.series_of
-_in_time = kernels.in_time if IS_COMPILED else statistics.in_time
-_in_frequency = kernels.in_frequency if IS_COMPILED else spectra.in_frequency
+
+class _Steps(NamedTuple):
+    """The three steps from windows of signals to the numbers that features are made of."""
+
+    series_of: Callable[[Floats], Floats]
+    in_time: Callable[[Floats, int], InTime]
+    in_frequency: Callable[[Complexes], InFrequency]
+
+
+_COMPILED: Final = _Steps(
+    compiled_features.series_of, compiled_features.in_time, compiled_features.in_frequency
+)
+_PLAIN: Final = _Steps(series.series_of, statistics.in_time, spectra.in_frequency)
 
 
 def _places() -> Ints:
@@ -80,7 +90,7 @@ def extract(signals: Floats) -> Floats:
 
     Args:
         signals: (n, 9, 129) float64: body acceleration x y z and gravity x y z in g, gyroscope
-            x y z in rad/s, as `streamer.features.filters` gives them; 128 samples at 50 Hz and the
+            x y z in rad/s, as `streamer.features.filters` states them; 128 samples at 50 Hz and the
             one after them, which the last jerk needs.
 
     Returns:
@@ -90,6 +100,15 @@ def extract(signals: Floats) -> Floats:
     Raises:
         ShapeError: the array has another shape or type.
     """
+    return _extract(signals, _COMPILED)
+
+
+def extract_plain(signals: Floats) -> Floats:
+    """Compute what `extract` does, to the bit, with NumPy alone: the readable statement of it."""
+    return _extract(signals, _PLAIN)
+
+
+def _extract(signals: Floats, steps: _Steps) -> Floats:
     wanted = (SIGNALS, UCI_HAR.length + 1)
     if signals.ndim != 3 or signals.shape[1:] != wanted or signals.dtype != np.float64:
         raise ShapeError(
@@ -99,15 +118,14 @@ def extract(signals: Floats) -> Floats:
     features = np.empty((len(signals), len(NAMES)))
     for start in range(0, len(signals), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        features[rows] = _extract(signals[rows])
+        features[rows] = _extract_chunk(signals[rows], steps)
     return features
 
 
-def _extract(signals: Floats) -> Floats:
-    """The features of one chunk of windows."""
-    in_time = _series_of(signals)
-    time = _in_time(in_time, AXES.stop)
-    frequency = _in_frequency(np.fft.rfft(in_time[:, _WITH_SPECTRUM]))
+def _extract_chunk(signals: Floats, steps: _Steps) -> Floats:
+    in_time = steps.series_of(signals)
+    time = steps.in_time(in_time, AXES.stop)
+    frequency = steps.in_frequency(np.fft.rfft(in_time[:, _WITH_SPECTRUM]))
     means = _by_axes(time.statistics[:, _MEAN, AXES])
     sizes = (time.statistics[:, _SIZE, AXES], frequency.statistics[:, _SIZE, _SPECTRAL_AXES])
     sizes = _by_axes(np.concatenate(sizes, axis=1)).sum(axis=-1)

@@ -1,4 +1,4 @@
-"""From raw samples to the nine signals of the features: causal filters on the continuous stream.
+"""From raw samples to the nine signals of the features, stated with SciPy on whole arrays.
 
 Six channels come in (acceleration x y z in g, gravity included; gyroscope x y z in rad/s), nine
 signals go out (body acceleration x y z, gravity x y z, gyroscope x y z):
@@ -9,10 +9,13 @@ signals go out (body acceleration x y z, gravity x y z, gyroscope x y z):
    body acceleration is the rest,
 4. the gyroscope loses its drift: what a Butterworth low-pass of order 2 at 0.1 Hz leaves of it.
 
+Training uses this module for whole recordings. Workers use `filter_chains`, which gives the same
+bits for the samples of one device as they come; tests compare the two.
+
 Many chains of filters run side by side. All that a chain remembers is one row of `STATE_SIZE`
-numbers, so states can be kept in a table, gathered and scattered. Every sample is computed by the
-same operations in the same order whatever its neighbours in the arrays, so results are the same to
-the last bit however samples are cut into blocks and chains into batches.
+numbers. Every sample is computed by the same operations in the same order whatever its neighbours
+in the arrays, so results are the same to the last bit however samples are cut into blocks and
+chains into batches.
 """
 
 from typing import Final, Literal
@@ -22,50 +25,42 @@ from scipy import signal
 
 from streamer.arrays import Floats
 from streamer.errors import ShapeError
-from streamer.features.feature_set import UCI_HAR
-
-CHANNELS: Final = 6
-SIGNALS: Final = 9
+from streamer.features.coefficients import (
+    AT_REST,
+    CHANNELS,
+    FILTERED,
+    SECTIONS,
+    SIGNALS,
+    STATE_SIZE,
+)
 
 
 class _LowPass:
-    """A Butterworth low-pass for several channels, as second-order sections."""
+    """A low-pass for several channels, as second-order sections."""
 
-    def __init__(self, order: int, cutoff_hz: float, channels: int) -> None:
-        self.sections = signal.butter(order, cutoff_hz, fs=UCI_HAR.rate_hz, output="sos")
-        self._shape = (channels, len(self.sections), 2)
-        self.rest = signal.sosfilt_zi(self.sections)
-        self.state_size = channels * len(self.sections) * 2
+    def __init__(self, sections: Floats, rest: Floats, channels: int) -> None:
+        self._sections = sections
+        self._rest = rest
+        self._shape = (channels, len(sections), 2)
+        self.state_size = channels * len(sections) * 2
 
     def at_rest(self, level: Floats) -> Floats:
-        """The state (m, state_size) in which constant inputs (m, channels) come out constant."""
-        return (level[:, :, None, None] * self.rest).reshape(len(level), self.state_size)
+        """Return the state (m, state_size) in which constant inputs (m, channels) stay constant."""
+        return (level[:, :, None, None] * self._rest).reshape(len(level), self.state_size)
 
     def __call__(self, x: Floats, state: Floats) -> tuple[Floats, Floats]:
         """Filter x (m, channels, n) from a state (m, state_size); also gives the state after."""
         zi = np.moveaxis(state.reshape(-1, *self._shape), 2, 0)
-        y, zf = signal.sosfilt(self.sections, x, axis=-1, zi=zi)
+        y, zf = signal.sosfilt(self._sections, x, axis=-1, zi=zi)
         return y, np.moveaxis(zf, 0, 2).reshape(state.shape)
 
 
-_NOISE: Final = _LowPass(10, 20.0, CHANNELS)
-_GRAVITY: Final = _LowPass(3, 0.3, 3)
-_DRIFT: Final = _LowPass(2, 0.1, 3)
-
-SECTIONS: Final = _NOISE.sections, _GRAVITY.sections, _DRIFT.sections
-"""Second-order sections (sections, 6) of each filter."""
-
-RESTS: Final = _NOISE.rest, _GRAVITY.rest, _DRIFT.rest
-"""The state (sections, 2) of each filter that has seen nothing but ones."""
-
-STATE_SIZE: Final = _NOISE.state_size + _GRAVITY.state_size + _DRIFT.state_size
-"""How many numbers a chain of filters remembers: 60 for noise, 12 for gravity, 6 for drift."""
-
+_NOISE, _GRAVITY, _DRIFT = map(_LowPass, SECTIONS, AT_REST, FILTERED)
 _PARTS: Final = (_NOISE.state_size, _NOISE.state_size + _GRAVITY.state_size)
 
 
 def median3(samples: Floats) -> Floats:
-    """The median of every sample and its two neighbours.
+    """Return the median of every sample and its two neighbours.
 
     Args:
         samples: (..., n + 2), n samples between the one before and the one after them.
@@ -81,12 +76,12 @@ def median3(samples: Floats) -> Floats:
 
 
 def state_at_zero(m: int) -> Floats:
-    """The state (m, `STATE_SIZE`) of m chains that have seen nothing but zeros."""
+    """Return the state (m, `STATE_SIZE`) of m chains that have seen nothing but zeros."""
     return np.zeros((m, STATE_SIZE))
 
 
 def state_at_rest(first: Floats) -> Floats:
-    """The state of chains that have seen nothing but one constant sample.
+    """Return the state of chains that have seen nothing but one constant sample.
 
     Acceleration is then all gravity, and the gyroscope's constant is all drift: a stream that
     starts here has no step to settle from.
@@ -128,13 +123,13 @@ def advance(state: Floats, samples: Floats) -> tuple[Floats, Floats]:
 
 
 def condition(raw: Floats, start: Literal["zero", "rest"] = "zero") -> Floats:
-    """The nine signals of a whole recording.
+    """Return the nine signals of a whole recording.
 
     Args:
         raw: (6, n) samples at 50 Hz, n >= 1.
         start: "zero" is how the published features were made: everything before and after the
-            recording is zero. "rest" is how live signals start: the first sample has been there
-            for ever, so nothing has to settle.
+            recording is zero. "rest" is how live signals start: as if the first sample had always
+            been there, so nothing has to settle.
 
     Returns:
         (9, n)

@@ -18,10 +18,10 @@ from streamer.labels.labelling import Labeller
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers
 from streamer.settings import Settings
-from streamer.stream.batch import Batch
 from streamer.stream.partition import Outcome, PartitionWindows
 from streamer.stream.position import Position, ReplayStart
 from streamer.stream.rebuilt import Rebuilt
+from streamer.stream.samples import Samples
 from streamer.stream.windows import ENOUGH_WINDOWS, ClosedWindows, Window
 
 
@@ -81,9 +81,9 @@ def merge_small_parts(parts: list[ClosedWindows]) -> Iterator[Floats]:
         yield np.concatenate(waiting)
 
 
-def batch_of(records: Records, decoded: Decoded, clock_us: int) -> Batch:
+def samples_of(records: Records, decoded: Decoded, clock_us: int) -> Samples:
     """A fetch as windows take it, after the partition clock ``clock_us``."""
-    return Batch.of(
+    return Samples.of(
         decoded.device_ids,
         decoded.device,
         decoded.time_us,
@@ -128,11 +128,11 @@ class Stages:
             records: the next ones, at least one.
             following: the record that comes after them.
         """
-        decoded, batch = self._decode(records)
+        decoded, samples = self._decode(records)
         self._limit.count(len(records), len(decoded.rejects))
         devices = self._windows.devices
         with self._metrics.stage("windows"):
-            outcome = self._windows.push(batch)
+            outcome = self._windows.push(samples)
         self._metrics.devices.inc(self._windows.devices - devices)
         rejects = [
             DeadLetter(records[reject.record], reject.reason, reject.detail)
@@ -194,10 +194,10 @@ class Stages:
             self._processed(following, 0)
         return self._featured(outcome, [], self._windows.clock_us // 1000)
 
-    def _decode(self, records: Records) -> tuple[Decoded, Batch]:
+    def _decode(self, records: Records) -> tuple[Decoded, Samples]:
         with self._metrics.stage("decode"):
             decoded = decode(records, int(self._settings.max_future_skew_s * 1e6))
-        return decoded, batch_of(records, decoded, self._windows.clock_us)
+        return decoded, samples_of(records, decoded, self._windows.clock_us)
 
     def _late(self, records: Records, decoded: Decoded, outcome: Outcome) -> list[DeadLetter]:
         record, samples = np.unique(decoded.record[outcome.late], return_counts=True)

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from streamer.arrays import Floats
-from streamer.compiled import IS_COMPILED, compiled_together
+from streamer.compiled import compiled_together
 from streamer.contracts.activities import is_movement, name_movement, split_movement
 
 STAY: Final = 0.8
@@ -68,14 +68,8 @@ class ForwardFilter:
         return belief
 
 
-def _uncompiled_step(moves: Floats, before: Floats, weights: Floats, belief: Floats) -> None:
-    # Added up one by one, as the compiled one does: neither a matrix product nor a plain sum is.
-    weighed = np.cumsum(before[:, None] * moves, axis=0)[-1] * weights
-    np.round(weighed / np.cumsum(weighed)[-1], DECIMALS, out=belief)
-
-
 @compiled_together
-def _compiled_step(moves: Floats, before: Floats, weights: Floats, belief: Floats) -> None:
+def _step(moves: Floats, before: Floats, weights: Floats, belief: Floats) -> None:
     total = 0.0
     for there in range(len(belief)):
         prior = 0.0
@@ -85,9 +79,6 @@ def _compiled_step(moves: Floats, before: Floats, weights: Floats, belief: Float
         total += belief[there]
     for there in range(len(belief)):
         belief[there] = np.rint(belief[there] / total * _SCALE) / _SCALE
-
-
-_step = _compiled_step if IS_COMPILED else _uncompiled_step
 
 
 @cache

@@ -1,7 +1,7 @@
-"""Compiles, or loads, everything that numba compiles, before there is anything to do.
+"""Loads, or compiles, all kernels before there is anything to do.
 
-At the first records of a worker it would cost half a minute, in which the worker does not answer
-its group. The result is kept on disk, so it is only ever the first start that takes long.
+Compiling them at the first records would cost a minute in which the worker does not answer its
+group. Kernels are kept on disk, so only the first start of a version takes that long.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from contextlib import suppress
 import numpy as np
 import structlog
 
-from streamer.compiled import IS_COMPILED
+from streamer import kernel_cache
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.features import UCI_HAR
@@ -27,16 +27,14 @@ from streamer.stream.position import Position
 
 log = structlog.get_logger(__name__)
 
-LONG_S = 3.0
-"""What takes longer was compiled."""
-
 _SECONDS = 5
 
 
 def warm_up() -> None:
-    """Take some seconds of one device through all of a partition's stages."""
-    if not IS_COMPILED:
-        return
+    """Take some seconds of one device through all of a partition's stages.
+
+    Logs how long it took if kernels had to be compiled, and a warning if they cannot be kept.
+    """
     begin_s = time.monotonic()
     for form, samples in ((Format.JSON, 1), (Format.JSON, 10), (Format.F32, 10)):
         stages = Stages(Settings(), Metrics(), Position(0, 0), RejectLimit(1, 1, lambda: 0.0))
@@ -44,8 +42,17 @@ def warm_up() -> None:
         computed = stages.compute(records, len(records))
         assert len(computed.windows) > 0
     ForwardFilter(("walking", "sitting")).after(None, np.ones(2))
-    if (took_s := time.monotonic() - begin_s) > LONG_S:
-        log.info("compiled for this machine, once", seconds=round(took_s, 1))
+    seconds = round(time.monotonic() - begin_s, 1)
+    if kernel_cache.not_kept:
+        log.warning(
+            "the kernels were compiled and cannot be kept, so that every start takes this long: "
+            "make one of these folders writable, or set NUMBA_CACHE_DIR to a folder that is",
+            seconds=seconds,
+            folders=[str(error) for error in kernel_cache.not_kept.values()],
+        )
+    elif kernel_cache.kept:
+        folders = sorted(map(str, kernel_cache.kept))
+        log.info("kernels were compiled; later starts load them", seconds=seconds, folders=folders)
 
 
 def _batch(form: Format, samples: int) -> bytes:

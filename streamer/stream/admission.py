@@ -18,9 +18,9 @@ from typing import Self
 import numpy as np
 
 from streamer.arrays import Bools, Floats, Ints
-from streamer.stream.batch import NEVER
 from streamer.stream.devices import RING, Columns
 from streamer.stream.rules import Rules
+from streamer.stream.samples import NEVER
 
 DUPLICATE_MEMORY = 128
 """Samples up to the watermark among which a repeated one is still told from a late one."""

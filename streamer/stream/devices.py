@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.arrays import Bools, Floats, Ints
-from streamer.features.chains import CHAINS, Chains
 from streamer.features.feature_set import FeatureSet
-from streamer.stream.batch import NEVER
+from streamer.features.filter_chains import CHAINS, Chains
 from streamer.stream.grid import phase_us
+from streamer.stream.samples import NEVER
 
 RING = 256
 """Raw samples kept for a device; a power of two. 7.7 s at the slowest rate a slot can have."""

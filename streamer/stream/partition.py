@@ -9,15 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamer.arrays import Ints
-from streamer.compiled import IS_COMPILED
 from streamer.features.feature_set import FeatureSet
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.admission import Admission, Arrivals, first_of_each
-from streamer.stream.batch import NEVER, Batch
 from streamer.stream.devices import RING, DeviceTable
-from streamer.stream.landing import Landing
-from streamer.stream.landing_compiled import CompiledLanding
 from streamer.stream.rules import Rules
+from streamer.stream.samples import NEVER, Samples
+from streamer.stream.windowing import Windowing
 from streamer.stream.windows import ClosedWindows
 
 
@@ -36,10 +34,6 @@ class Outcome:
     forgotten: list[str]
 
 
-LANDING: type[CompiledLanding] | type[Landing] = CompiledLanding if IS_COMPILED else Landing
-"""What lands admitted samples; both find the same windows."""
-
-
 class PartitionWindows:
     """Devices, their samples and their open windows, for one partition."""
 
@@ -47,7 +41,7 @@ class PartitionWindows:
         self._rules = rules
         self._table = DeviceTable(features)
         self._admission = Admission(rules)
-        self._landing = LANDING(rules, features, self._table)
+        self._windowing = Windowing(rules, features, self._table)
         self.clock_us = clock_us
         self.tally = Tally()
 
@@ -80,43 +74,43 @@ class PartitionWindows:
         lows = [self._table.cursor.low[placed].ravel(), self._admission.waiting.offset]
         return min((int(low.min()) for low in lows if len(low)), default=None)
 
-    def push(self, batch: Batch) -> Outcome:
+    def push(self, samples: Samples) -> Outcome:
         """Take in a fetch.
 
         Args:
-            batch: samples in the order of their records.
+            samples: in the order of their records.
 
         Returns:
             Windows closed by it, each device's in the order of its grid, and the late samples.
         """
-        arrivals, order = self._arrivals(batch)
+        arrivals, order = self._arrivals(samples)
         verdict = self._admission.admit(self._table.columns, arrivals)
         self.tally.late += int(verdict.late.sum())
         self.tally.duplicate += verdict.duplicates
-        windows = list(self._landing.land(verdict.admitted, self.tally))
+        windows = list(self._windowing.land(verdict.admitted, self.tally))
         self._await_new_lives(arrivals, verdict.admitted)
-        self.clock_us = batch.clock_after_us
+        self.clock_us = samples.clock_after_us
         left, forgotten = self._forget_idle()
         return Outcome(windows + left, np.sort(order[verdict.late]), forgotten)
 
     def flush(self) -> Outcome:
         """Let no sample wait any longer for its watermark; later ones before it are late."""
         rows = self._table.live()
-        windows = list(self._landing.land(self._admission.flush(rows), self.tally))
+        windows = list(self._windowing.land(self._admission.flush(rows), self.tally))
         columns = self._table.columns
         last_us = columns.time_us[rows, (columns.slots[rows] - 1) % RING]
         columns.newest_us[rows] = last_us + self._rules.watermark_lag_us
         return Outcome(windows, np.zeros(0, np.int64), [])
 
-    def _arrivals(self, batch: Batch) -> tuple[Arrivals, Ints]:
+    def _arrivals(self, samples: Samples) -> tuple[Arrivals, Ints]:
         """Sort a batch by device, and count the new lives that devices begin in it."""
-        present = np.flatnonzero(np.bincount(batch.device))
-        rows = np.empty(len(batch.device_ids), np.int64)
-        rows[present] = self._table.rows([batch.device_ids[i] for i in present.tolist()])
+        present = np.flatnonzero(np.bincount(samples.device))
+        rows = np.empty(len(samples.device_ids), np.int64)
+        rows[present] = self._table.rows([samples.device_ids[i] for i in present.tolist()])
         columns = self._table.columns
-        row = rows[batch.device]
+        row = rows[samples.device]
         order = np.argsort(row, kind="stable")
-        row, clock_us = row[order], batch.clock_us[order]
+        row, clock_us = row[order], samples.clock_us[order]
         first = np.flatnonzero(first_of_each(row))
         before = np.empty_like(clock_us)
         before[1:] = clock_us[:-1]
@@ -128,7 +122,7 @@ class PartitionWindows:
         last = np.append(first, len(row))[1:] - 1
         columns.clock_us[row[last]] = clock_us[last]
         arrivals = Arrivals(
-            row, life, batch.time_us[order], batch.values[order], batch.offset[order]
+            row, life, samples.time_us[order], samples.values[order], samples.offset[order]
         )
         return arrivals, order
 
@@ -148,7 +142,7 @@ class PartitionWindows:
         rows = live[self.clock_us - self._table.columns.clock_us[live] > self._rules.idle_us]
         if not len(rows):
             return [], []
-        windows = list(self._landing.land(self._admission.flush(rows), self.tally))
+        windows = list(self._windowing.land(self._admission.flush(rows), self.tally))
         self.tally.skip(Skip.IDLE, self._table.skip_open(rows))
         forgotten = self._table.ids(rows)
         self._table.forget(rows)

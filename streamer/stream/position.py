@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Self
 
-from streamer.stream.batch import NEVER
+from streamer.stream.samples import NEVER
 
 _VERSION = "v1"
 

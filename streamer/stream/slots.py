@@ -1,6 +1,6 @@
-"""Samples as they come, holes filled: the slots that windows and filters count in.
+"""Samples become slots: holes are filled, windows are opened, filter epochs begin. Compiled.
 
-A step of ``dt`` between two samples is ``max(1, round(dt / step))`` slots (halves up)::
+A step of ``dt`` between two samples is ``max(1, round(dt / step))`` slots, halves up::
 
     samples  0     20          60   83 ms
     slots    0     1     2     3    4        slot 2 is a filled hole at 40 ms
@@ -8,111 +8,96 @@ A step of ``dt`` between two samples is ``max(1, round(dt / step))`` slots (halv
 Nothing else is resampled, so a regular stream passes through untouched.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import IntEnum
+from typing import NamedTuple
 
-import numpy as np
-
-from streamer.arrays import Bools, Floats, Ints
-from streamer.stream.admission import Arrivals
-
-
-class Start(IntEnum):
-    """Whether a device starts anew at a slot, and why."""
-
-    NO = 0
-    GAP = 1
-    IDLE = 2
+from streamer.arrays import Floats, Ints
+from streamer.compiled import compiled_inline, compiled_together
+from streamer.features.filter_chains import CHAINS
+from streamer.stream.devices import NOT_DUE, OPEN, RING
+from streamer.stream.state import State
 
 
-@dataclass(frozen=True, slots=True)
-class Slots:
-    """Consecutive slots of devices, sorted by row.
-
-    Attributes:
-        row: (n,) device row.
-        start: (n,) a `Start`.
-        time_us: (n,) time, interpolated in holes.
-        values: (n, 6) sample, interpolated in holes.
-        real: (n,) false in holes.
-        offset: (n,) offset of the record; in holes, the smaller one of the records around.
-    """
+class Admitted(NamedTuple):
+    """The columns of `Arrivals`."""
 
     row: Ints
-    start: Ints
+    life: Ints
     time_us: Ints
     values: Floats
-    real: Bools
     offset: Ints
 
-    def __len__(self) -> int:
-        return len(self.row)
 
-    def __getitem__(self, index: Ints | slice) -> "Slots":
-        return Slots(
-            self.row[index],
-            self.start[index],
-            self.time_us[index],
-            self.values[index],
-            self.real[index],
-            self.offset[index],
-        )
+@compiled_inline
+def slots_of(dt_us: int, step_us: int) -> int:
+    """Return how many slots a step in time is worth, at least one."""
+    return (2 * dt_us + step_us) // (2 * step_us) if 2 * dt_us >= 3 * step_us else 1
 
 
-def steps(dt_us: Ints, step_us: int) -> Ints:
-    """Slots that a step in time is worth, at least one."""
-    return np.maximum(1, (2 * dt_us + step_us) // (2 * step_us))
+@compiled_together
+def start_anew(device: int, at_us: int, offset: int, state: State) -> None:
+    """Start a device anew: nothing before the slot that lands next matters."""
+    columns, cursor, limits = state.columns, state.cursor, state.limits
+    columns.closed[device] = columns.opened[device]
+    columns.base[device] = columns.slots[device]
+    columns.follows[device] = False
+    columns.last_offset[device] = offset
+    into_us = at_us - columns.phase_us[device]
+    hop = into_us // limits.hop_us
+    # A device that starts within a step of a hop's beginning has not missed any of it.
+    on_time = into_us - hop * limits.hop_us < limits.step_us
+    columns.hop[device] = hop - 1 if on_time else hop
+    cursor.filtered[device] = columns.slots[device]
+    cursor.restart[device] = NOT_DUE
+    for chain in range(CHAINS):
+        cursor.low[device, chain] = offset
 
 
-def fill_holes(samples: Slots, previous: Arrivals, step_us: int) -> Slots:
-    """Put linearly interpolated slots where samples are missing.
+@compiled_inline
+def land_slot(samples: Admitted, i: int, part: int, slots: int, state: State) -> bool:
+    """Land one of the slots that a sample is worth, of which the last is the sample itself.
 
-    Args:
-        samples: real samples only.
-        previous: (n,) the device's sample before each one; ignored at a start.
-        step_us: time from one slot to the next at the nominal rate.
+    Returns whether it opens a window.
     """
-    count = steps(samples.time_us - previous.time_us, step_us)
-    count[samples.start > 0] = 1
-    if bool((count == 1).all()):
-        return samples
-    of = np.repeat(np.arange(len(samples)), count)
-    total = count[of]
-    last = np.cumsum(count) - 1
-    part = np.arange(len(of)) - last[of] + total
-    filled = samples[of]
-    hole = part < total
-    part, total, of = part[hole], total[hole], of[hole]
-    before, after = previous[of], samples[of]
-    span_us = after.time_us - before.time_us
-    filled.time_us[hole] = before.time_us + span_us * part // total
-    filled.values[hole] = before.values + (after.values - before.values) * (part / total)[:, None]
-    filled.real[hole] = False
-    filled.offset[hole] = np.minimum(before.offset, after.offset)
-    return filled
+    columns, cursor = state.columns, state.cursor
+    device, at_us, offset = samples.row[i], samples.time_us[i], samples.offset[i]
+    slot = columns.slots[device]
+    before, here = (slot - part) % RING, slot % RING
+    if part < slots:
+        before_us = columns.time_us[device, before]
+        at_us = before_us + (at_us - before_us) * part // slots
+        offset = min(offset, columns.last_offset[device])
+    for channel in range(samples.values.shape[1]):
+        value = samples.values[i, channel]
+        if part < slots:
+            first = columns.values[device, before, channel]
+            value = first + (value - first) * (part / slots)
+        columns.values[device, here, channel] = value
+    columns.time_us[device, here] = at_us
+    columns.real[device, here] = part == slots
+    columns.slots[device] = slot + 1
+    low = min(offset, columns.last_offset[device])
+    columns.last_offset[device] = offset
+    for chain in range(CHAINS):
+        cursor.low[device, chain] = min(cursor.low[device, chain], offset)
+    if at_us - columns.phase_us[device] < (columns.hop[device] + 1) * state.limits.hop_us:
+        return False
+    _begin_hop(device, at_us, low, state)
+    return True
 
 
-def rounds(slots: Slots, limit: int) -> Iterator[Slots]:
-    """Cut into rounds of at most ``limit`` slots a device; a device starts anew only at a first.
-
-    Args:
-        slots: sorted by row.
-        limit: most slots of a device in a round.
-    """
-    if not len(slots):
-        return
-    new_row = np.ones(len(slots), np.bool_)
-    new_row[1:] = slots.row[1:] != slots.row[:-1]
-    run = np.flatnonzero(new_row | (slots.start > 0))
-    in_run = np.arange(len(slots)) - np.repeat(run, np.diff(run, append=len(slots)))
-    cuts = np.cumsum(in_run % limit == 0)
-    per_row = np.flatnonzero(new_row)
-    number = cuts - np.repeat(cuts[per_row], np.diff(per_row, append=len(slots)))
-    if not number.any():
-        yield slots
-        return
-    order = np.argsort(number, kind="stable")
-    ends = np.cumsum(np.bincount(number))
-    for begin, end in zip(np.append(0, ends[:-1]).tolist(), ends.tolist(), strict=True):
-        yield slots[order[begin:end]]
+@compiled_together
+def _begin_hop(device: int, at_us: int, low: int, state: State) -> None:
+    """Open a window at the last slot, the first one in its hop; it may begin an epoch too."""
+    columns, cursor, limits = state.columns, state.cursor, state.limits
+    slot = columns.slots[device] - 1
+    hop = (at_us - columns.phase_us[device]) // limits.hop_us
+    epoch = hop // limits.epoch_hops
+    if slot > columns.base[device] and epoch > columns.hop[device] // limits.epoch_hops:
+        cursor.restart[device] = slot
+        cursor.restart_chain[device] = epoch % CHAINS
+        cursor.low[device, epoch % CHAINS] = low
+    columns.hop[device] = hop
+    position = columns.opened[device] % OPEN
+    columns.window_slot[device, position] = slot
+    columns.window_hop[device, position] = hop
+    columns.opened[device] += 1

@@ -1,21 +1,18 @@
-"""Kernels are there before the first record, and without a place to keep them too."""
+"""Kernels are compiled or loaded before the first record."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from streamer.compiled import IS_COMPILED
+from streamer import kernel_cache
 from streamer.contracts import fast_json
-from streamer.features import kernels
+from streamer.features import compiled_features
 from streamer.kafka import record_batches
 from streamer.labels import smoothing
 from streamer.process.warm_up import warm_up
-from streamer.stream import landing_compiled
-
-pytestmark = pytest.mark.skipif(not IS_COMPILED, reason="numba is not installed")
+from streamer.stream import windowing
 
 
 def test_after_warming_up_every_entry_point_is_compiled() -> None:
@@ -23,25 +20,21 @@ def test_after_warming_up_every_entry_point_is_compiled() -> None:
     entries: list[Any] = [
         record_batches.scan,
         fast_json._read_all,
-        landing_compiled._land,
-        kernels._series_of,
-        kernels._in_time,
-        kernels._in_frequency,
-        smoothing._compiled_step,
+        windowing._land,
+        compiled_features._series_of,
+        compiled_features._in_time,
+        compiled_features._in_frequency,
+        smoothing._step,
     ]
     assert all(entry.signatures for entry in entries)
 
 
-def test_where_no_file_may_be_written_functions_are_compiled_all_the_same(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import numba.core.caching as caching\n"
-        "caching.CacheImpl._locator_classes = []\n"
-        "from streamer.compiled import compiled\n"
-        "@compiled\n"
-        "def twice(x):\n"
-        "    return 2 * x\n"
-        "assert twice(21) == 42\n"
-        "assert twice.signatures\n"
-    )
-    subprocess.run([sys.executable, str(script)], check=True)
+def test_a_warning_names_the_folders_in_which_kernels_cannot_be_kept(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    error = PermissionError(30, "Read-only file system", "/opt/kernels")
+    with patch.dict(kernel_cache.not_kept, {Path("/opt/kernels"): error}):
+        warm_up()
+    logged = "".join(capfd.readouterr())
+    assert "NUMBA_CACHE_DIR" in logged
+    assert "Read-only file system: '/opt/kernels'" in logged

@@ -8,20 +8,20 @@ from itertools import pairwise
 import numpy as np
 
 from streamer.features.feature_set import FeatureSet
-from streamer.stream.batch import NEVER, Batch
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
+from streamer.stream.samples import NEVER, Samples
 from streamer.stream.windows import ClosedWindows
 from tests.stream.reference import Record, ReferencePartition, Window
 
 
-def batch(records: Sequence[Record], clock_us: int) -> Batch:
+def batch(records: Sequence[Record], clock_us: int) -> Samples:
     """The columns of some records that come after a partition clock."""
     samples = [sample for record in records for sample in record.samples]
     sizes = [len(record.samples) for record in records]
     device_ids = list(dict.fromkeys(record.device_id for record in records))
     index = [device_ids.index(record.device_id) for record in records]
-    return Batch.of(
+    return Samples.of(
         device_ids,
         np.repeat(np.array(index, np.int64), sizes),
         np.array([sample.time_us for sample in samples], np.int64),

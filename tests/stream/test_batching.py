@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.stream.batch import NEVER, Batch
 from streamer.stream.grid import phase_us
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
+from streamer.stream.samples import NEVER, Samples
 from tests.stream.logs import (
     RULES,
     SHORT_EPOCHS,
@@ -144,7 +144,7 @@ def test_samples_of_one_batch_have_the_partition_clock_of_their_records() -> Non
     # record    0     1 (rejected)   2     3
     # stamp     5     9              7     12
     # clock     5     9              9     12
-    batch = Batch.of(
+    batch = Samples.of(
         ["a"],
         np.zeros(4, np.int64),
         np.arange(4),

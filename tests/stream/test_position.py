@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.stream.batch import NEVER
 from streamer.stream.position import Position, ReplayStart
+from streamer.stream.samples import NEVER
 
 OFFSETS = st.integers(0, 2**62)
 

@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.stream.grid import phase_us
-from streamer.stream.landing import ROUND
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
 from tests.stream.logs import RULES, SHORT_EPOCHS, SIZES, START_US, STEP_US, logs, samples
@@ -45,20 +44,16 @@ def test_a_worker_that_crashes_and_crashes_again_goes_on_as_if_it_never_had(
 
 
 @pytest.mark.parametrize("hole", [2, 4])
-@pytest.mark.parametrize("before_round", [0, 1, 2, 3])
+@pytest.mark.parametrize("before_epoch", [0, 1, 2, 3])
 def test_a_chain_that_starts_within_a_hole_needs_the_sample_before_the_hole(
-    before_round: int, hole: int
+    before_epoch: int, hole: int
 ) -> None:
-    # With NumPy a batch is worked on in rounds of 120 slots; here an epoch begins where a round
-    # does, and samples are missing there:
-    #
-    # round            1   |   2
-    # epoch            e-1 |   e
-    # slots    0  ...  119 | 120  121  122
-    #          *  ...   .  |  .    .    *       * sample  . filling
+    # epoch                e-1 |   e
+    # slots    0  ...  118 119 | 120  121  122
+    #          *  ...   *   .  |  .    .    *       * sample  . filling
     epoch_us = START_US - START_US % EPOCH_US + EPOCH_US + phase_us("a", SHORT_EPOCHS.hop_us)
-    times = [epoch_us + 1_000 + slot * STEP_US for slot in range(-ROUND, 800)]
-    del times[ROUND - before_round : ROUND - before_round + hole]
+    times = [epoch_us + 1_000 + slot * STEP_US for slot in range(-120, 800)]
+    del times[120 - before_epoch : 120 - before_epoch + hole]
     log = [Record(i, each.time_us, "a", (each,)) for i, each in enumerate(samples(times))]
     crash = next(i for i, each in enumerate(times) if each > epoch_us + EPOCH_US + 2 * STEP_US)
 

@@ -14,7 +14,7 @@ from streamer.stream.accounting import Skip
 from streamer.stream.grid import phase_us
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
-from streamer.stream.slots import steps
+from streamer.stream.slots import slots_of
 from tests.stream.logs import (
     RULES,
     SHORT_EPOCHS,
@@ -123,7 +123,7 @@ def test_a_gap_longer_than_max_gap_restarts_the_device(
 def test_a_step_in_time_is_worth_its_rounded_number_of_slots_and_at_least_one(
     dt_us: int, slots: int
 ) -> None:
-    assert steps(np.array([dt_us]), STEP_US).tolist() == [slots]
+    assert slots_of(dt_us, STEP_US) == slots
 
 
 def test_holes_are_filled_linearly_and_lower_the_coverage() -> None:

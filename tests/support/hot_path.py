@@ -13,7 +13,7 @@ import numpy as np
 from streamer.contracts.decode import decode
 from streamer.contracts.records import Records
 from streamer.features import UCI_HAR
-from streamer.flow.stages import batch_of, compute_features
+from streamer.flow.stages import compute_features, samples_of
 from streamer.settings import Settings
 from streamer.stream.partition import PartitionWindows
 from streamer.testing import readings
@@ -38,7 +38,7 @@ def run(log: list[Records], begin: Around, end: Around) -> None:
     """Decode, window, filter and extract, each for the whole log."""
     windows = PartitionWindows(Settings().rules, UCI_HAR)
     begin("decode")
-    batches = [batch_of(records, decode(records, 1_000_000), 0) for records in log]
+    batches = [samples_of(records, decode(records, 1_000_000), 0) for records in log]
     end("decode")
     begin("windows")
     closed = [part for each in batches for part in windows.push(each).windows]

@@ -1,4 +1,4 @@
-"""One fetch of one partition, column by column."""
+"""The samples of one fetch of one partition, column by column."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -12,7 +12,7 @@ NEVER = np.iinfo(np.int64).min // 2
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Samples:
     """Samples in the order of their records.
 
     Attributes:

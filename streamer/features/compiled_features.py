@@ -15,6 +15,7 @@ from streamer.arrays import Complexes, Floats, Ints
 from streamer.compiled import compiled
 from streamer.features import columnwise
 from streamer.features.series import SERIES
+from streamer.features.sorting_network import quantile_network
 from streamer.features.spectra import (
     BANDS,
     BIASED_KURTOSIS,
@@ -50,7 +51,7 @@ def in_time(series: Floats, axes: int) -> InTime:
         np.empty((n, count, ORDER)),
         np.empty((n, axes // 3, 3)),
     )
-    _in_time(series, _network(length), _gains(length), *found)
+    _in_time(series, quantile_network(length), _gains(length), *found)
     return found
 
 
@@ -60,42 +61,8 @@ def in_frequency(transform: Complexes) -> InFrequency:
     found = InFrequency(
         np.empty((n, _STATISTICS, count)), np.empty((n, _SHAPE, count)), np.empty((n, count, BANDS))
     )
-    _in_frequency(transform, _network(length), _gains(length), *found)
+    _in_frequency(transform, quantile_network(length), _gains(length), *found)
     return found
-
-
-@cache
-def _network(length: int) -> Ints:
-    """Exchanges that bring extremes and quartiles into their places.
-
-    Batcher's merge exchange (Knuth, "The Art of Computer Programming", 5.2.2, algorithm M) without
-    the exchanges on which these do not depend.
-
-    Returns:
-        (exchanges, 3): row i is exchanged with row j if that is less, and so are the rows after
-        them, as many in all as the third number says.
-    """
-    layers = []
-    p = length // 2
-    while p:
-        q, r, d = length // 2, 0, p
-        while d:
-            layers.append([(i, i + d) for i in range(length - d) if i & p == r])
-            d, q, r = max(0, q - p), q // 2, p
-        p //= 2
-    quarter = length // 4
-    needed = {0, quarter - 1, quarter, 3 * quarter - 1, 3 * quarter, length - 1}
-    runs: list[list[int]] = []
-    for layer in reversed(layers):
-        layer_runs: list[list[int]] = []
-        for i, j in [pair for pair in layer if not needed.isdisjoint(pair)]:
-            needed |= {i, j}
-            if layer_runs and sum(layer_runs[-1][::2]) == i:
-                layer_runs[-1][2] += 1
-            else:
-                layer_runs.append([i, j, 1])
-        runs = layer_runs + runs
-    return np.array(runs, np.int64)
 
 
 @cache

@@ -1,7 +1,20 @@
-"""Both chains of a device advanced in place, compiled: to the bit what `filters.advance` gives.
+"""Two chains of filters a device, advanced in place by compiled code as samples come.
 
-The channels of both chains stand side by side as columns and time runs down. Every column goes
-through SciPy's very operations in SciPy's order.
+Each chain is the filters of `streamer.features.filters`, to the bit.
+
+**Why two.** A recursive filter never forgets, so the filters start anew, at rest, at every epoch of
+a device's grid: nothing depends on a past older than two epochs. A window whose nominal end lies in
+epoch e takes its signals from the chain that started with epoch e - 1, which is therefore warm::
+
+    epoch    |    e-2    |    e-1    |     e     |
+    chain 0  |===========*===========|           |    * starts anew, at rest
+    chain 1              |===========*===========|
+    windows ending here  | chain 1   | chain 0   |
+
+The chain of epoch e lives in half ``e % 2`` of its device's rows; both start where a device starts.
+
+**How they are advanced.** The channels of both chains stand side by side as columns and time runs
+down. Every column goes through SciPy's operations in SciPy's order.
 """
 
 from typing import Final, NamedTuple, Self
@@ -10,19 +23,35 @@ import numpy as np
 
 from streamer.arrays import Floats
 from streamer.compiled import compiled_together
-from streamer.features.chains import CHAINS, Chains
-from streamer.features.filters import CHANNELS, RESTS, SECTIONS
+from streamer.features.coefficients import AT_REST, CHANNELS, SECTIONS, SIGNALS, STATE_SIZE
 
+CHAINS: Final = 2
 _AXES: Final = 3
 _HALF: Final = _AXES * CHAINS
 """Columns of the acceleration, which stand before those of the gyroscope."""
 
 
+class Chains(NamedTuple):
+    """Filter states and the newest signals, one row a device.
+
+    Attributes:
+        state: (rows, 2, STATE_SIZE).
+        history: (rows, 2, 9, length + 1) signals of the newest slots filtered.
+    """
+
+    state: Floats
+    history: Floats
+
+    @classmethod
+    def empty(cls, length: int) -> Self:
+        """Return no rows yet; a window has ``length`` samples and needs one more for the jerk."""
+        return cls(np.zeros((0, CHAINS, STATE_SIZE)), np.zeros((0, CHAINS, SIGNALS, length + 1)))
+
+
 class Filters(NamedTuple):
     """Sections (s, 6) of each filter, and the state (s, 2) of one that has seen nothing but ones.
 
-    Handed over at each call: as constants they would stay in the compiled code that is kept,
-    whatever a later SciPy finds.
+    They are handed over at each call: compiled code handles arrays that are arguments faster.
     """
 
     noise: Floats
@@ -34,12 +63,12 @@ class Filters(NamedTuple):
 
     @classmethod
     def all(cls) -> Self:
-        """The filters of `streamer.features.filters`."""
-        return cls(*SECTIONS, *RESTS)
+        """Return the filters of `streamer.features.coefficients`."""
+        return cls(*SECTIONS, *AT_REST)
 
 
 class Bench(NamedTuple):
-    """Where the samples of one device are filtered.
+    """Work space in which the samples of one device are filtered.
 
     Attributes:
         samples: (longest, 12) median-filtered; acceleration x y z of chain 0 and of chain 1, then
@@ -67,7 +96,7 @@ class Bench(NamedTuple):
 
 
 @compiled_together
-def lay(bench: Bench, t: int, channel: int, value: float) -> None:
+def put_sample(bench: Bench, t: int, channel: int, value: float) -> None:
     """Put a sample on the bench, for each chain."""
     column = channel // _AXES * _HALF + channel % _AXES
     for chain in range(CHAINS):
@@ -75,7 +104,7 @@ def lay(bench: Bench, t: int, channel: int, value: float) -> None:
 
 
 @compiled_together
-def restart(chains: Chains, row: int, chain: int, bench: Bench, filters: Filters) -> None:
+def restart_chain(chains: Chains, row: int, chain: int, bench: Bench, filters: Filters) -> None:
     """Start one chain of a device at rest, as if the bench's first sample had always been there."""
     at = 0
     for kind in range(2):
@@ -99,7 +128,7 @@ def _rest(state: Floats, row: int, chain: int, at: int, level: float, at_rest: F
 
 
 @compiled_together
-def advance(chains: Chains, row: int, n: int, bench: Bench, filters: Filters) -> None:
+def advance_chains(chains: Chains, row: int, n: int, bench: Bench, filters: Filters) -> None:
     """Filter a device's next n samples, which lie on the bench, with both chains."""
     _through(bench.samples, n, 0, 2 * _HALF, filters.noise, chains.state, row, 0, bench)
     for t in range(n):

@@ -1,0 +1,133 @@
+"""Windows that have all they need are closed: what is in them, and which get no prediction."""
+
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from streamer.arrays import Bools, Floats, Ints
+from streamer.compiled import compiled_inline, compiled_together
+from streamer.features.filter_chains import CHAINS
+from streamer.stream.accounting import Skip, Tally
+from streamer.stream.devices import OPEN, RING, DeviceTable
+from streamer.stream.filter_slots import filter_up_to
+from streamer.stream.state import State
+from streamer.stream.windows import RATE_TOLERANCE, ClosedWindows
+
+_COUNTS = 7
+OPENED, CLOSED, UNSETTLED, GAP, IDLE, RATE, COVERAGE = range(_COUNTS)
+"""Places of what is counted in `Room.counts`."""
+
+
+class Room(NamedTuple):
+    """Room for closed windows, see `ClosedWindows`, and for counts."""
+
+    row: Ints
+    start_us: Ints
+    coverage: Floats
+    settled: Bools
+    follows: Bools
+    signals: Floats
+    counts: Ints
+
+    @classmethod
+    def of(cls, windows: int, signals: tuple[int, ...]) -> Self:
+        """Return room for some windows of signals of this shape, (9, length + 1)."""
+        return cls(
+            np.empty(windows, np.int64),
+            np.empty(windows, np.int64),
+            np.empty(windows),
+            np.empty(windows, np.bool_),
+            np.empty(windows, np.bool_),
+            np.empty((windows, *signals)),
+            np.zeros(_COUNTS, np.int64),
+        )
+
+    def windows(self, n: int, table: DeviceTable) -> ClosedWindows:
+        """Return the first n of them."""
+        return ClosedWindows(
+            table.ids(self.row[:n]),
+            self.start_us[:n],
+            self.coverage[:n],
+            self.settled[:n],
+            self.follows[:n],
+            self.signals[:n],
+        )
+
+    def add_to(self, tally: Tally) -> None:
+        """Add the counts to a tally."""
+        counts: list[int] = self.counts.tolist()
+        tally.opened += counts[OPENED]
+        tally.closed += counts[CLOSED]
+        tally.unsettled += counts[UNSETTLED]
+        tally.skip(Skip.GAP, counts[GAP])
+        tally.skip(Skip.IDLE, counts[IDLE])
+        tally.skip(Skip.SAMPLING_RATE, counts[RATE])
+        tally.skip(Skip.COVERAGE, counts[COVERAGE])
+
+
+@compiled_inline
+def is_complete(device: int, state: State) -> bool:
+    """Return whether the oldest window has all it needs: two slots after its last one."""
+    columns = state.columns
+    slot = columns.window_slot[device, columns.closed[device] % OPEN]
+    complete = slot + state.limits.length + 1
+    return bool(
+        columns.closed[device] < columns.opened[device] and complete < columns.slots[device]
+    )
+
+
+@compiled_together
+def close_oldest(device: int, n: int, state: State, room: Room) -> int:
+    """Close the oldest window, whose signals are then the newest ones filtered.
+
+    If it is to be predicted it takes place n in the room. Returns the place of the next one.
+    """
+    columns, cursor, limits = state.columns, state.cursor, state.limits
+    position = columns.closed[device] % OPEN
+    slot = columns.window_slot[device, position]
+    filter_up_to(device, slot + limits.length + 1, state)
+    columns.closed[device] += 1
+
+    coverage = _coverage(device, slot, state)
+    off_rate = _is_off_rate(device, slot, state)
+    good = not off_rate and coverage >= limits.min_coverage
+    follows = columns.follows[device]
+    columns.follows[device] = good
+    if not good:
+        room.counts[RATE if off_rate else COVERAGE] += 1
+        return n
+
+    hop = columns.window_hop[device, position]
+    # The window's nominal end is two hops on; its signals come from the epoch before that one.
+    chain = ((hop + limits.hops) // limits.epoch_hops - 1) % CHAINS
+    start_us = columns.phase_us[device] + hop * limits.hop_us
+    settled = start_us - cursor.start_us[device, chain] >= limits.settled_us
+    room.row[n] = device
+    room.start_us[n] = start_us
+    room.coverage[n] = coverage
+    room.settled[n] = settled
+    room.follows[n] = follows
+    room.counts[CLOSED] += 1
+    room.counts[UNSETTLED] += not settled
+    for signal in range(room.signals.shape[1]):
+        for t in range(room.signals.shape[2]):
+            room.signals[n, signal, t] = state.chains.history[device, chain, signal, t]
+    return n + 1
+
+
+@compiled_together
+def _coverage(device: int, slot: int, state: State) -> float:
+    """Return the share of a window's slots that are samples, not filled holes."""
+    real = 0
+    for i in range(slot, slot + state.limits.length):
+        real += state.columns.real[device, i % RING]
+    return real / state.limits.length
+
+
+@compiled_together
+def _is_off_rate(device: int, slot: int, state: State) -> bool:
+    time_us, limits = state.columns.time_us, state.limits
+    nominal_us = (limits.length - 1) * limits.step_us
+    last_us = time_us[device, (slot + limits.length - 1) % RING]
+    span_us = last_us - time_us[device, slot % RING]
+    return bool(abs(span_us - nominal_us) * RATE_TOLERANCE > nominal_us)
