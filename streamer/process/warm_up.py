@@ -45,8 +45,8 @@ def warm_up() -> None:
     seconds = round(time.monotonic() - begin_s, 1)
     if kernel_cache.not_kept:
         log.warning(
-            "the kernels were compiled and cannot be kept, so that every start takes this long: "
-            "make one of these folders writable, or set NUMBA_CACHE_DIR to a folder that is",
+            "kernels were compiled and cannot be kept, so that every start takes this long: make "
+            "one of these folders writable, or set NUMBA_CACHE_DIR to a folder that is",
             seconds=seconds,
             folders=[str(error) for error in kernel_cache.not_kept.values()],
         )
