@@ -15,6 +15,7 @@ from prometheus_client.context_managers import Timer
 from streamer import __version__
 from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import Decoded
+from streamer.printable import printable
 from streamer.stream.accounting import Tally
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -345,10 +346,12 @@ class Metrics:
         if events:
             self._event_s = self._clock()
         for activity, count in Counts(event.activity for event in events).items():
-            self.events.labels(activity).inc(count)
+            self.events.labels(printable(activity)).inc(count)
         asked = Counts((event.predictor, event.model) for event in events if event.model)
         for (predictor, model), count in asked.items():
-            self.predictions.labels(predictor, f"{model.id} {model.version}").inc(count)
+            self.predictions.labels(
+                printable(predictor), printable(f"{model.id} {model.version}")
+            ).inc(count)
 
 
 def documentation() -> str:

@@ -15,6 +15,8 @@ PACKAGE = Path(streamer.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
     "errors",
+    "printable",
+    "terminal",
     "arrays",
     "kernel_cache",
     "compiled",

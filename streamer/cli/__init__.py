@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from streamer import __version__
-from streamer.errors import StreamerError
+from streamer.cli.failures import describe, report, report_bug
 
 COMMANDS = {
     "demo": "Broker, endpoint, worker and devices, then the live table.",
@@ -56,10 +56,16 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except StreamerError as error:
-            raise click.ClickException(str(error)) from error
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
         except KeyboardInterrupt:
             ctx.exit(130)
+        except Exception as error:
+            if words := describe(error):
+                report(words)
+            elif not report_bug(error):
+                raise
+            ctx.exit(1)
 
 
 @click.group(cls=_Commands)

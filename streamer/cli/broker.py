@@ -10,6 +10,7 @@ from streamer.localkafka.broker import LocalKafka
 from streamer.localkafka.jars import KAFKA_VERSION, fetch
 from streamer.process import log
 from streamer.settings import Settings
+from streamer.terminal import echo
 
 
 @click.command()
@@ -36,12 +37,12 @@ def broker(
     log.configure(settings)
     if fetch_only:
         fetch()
-        click.echo(f"Kafka {KAFKA_VERSION} is on this machine")
+        echo(f"Kafka {KAFKA_VERSION} is on this machine")
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with LocalKafka(int(cluster), port, data_dir) as kafka:
-            click.echo(f"Kafka {KAFKA_VERSION} is ready at {kafka.bootstrap_servers}")
+            echo(f"Kafka {KAFKA_VERSION} is ready at {kafka.bootstrap_servers}")
             kafka.wait()
     except KeyboardInterrupt:
-        click.echo("Kafka has stopped")
+        echo("Kafka has stopped")

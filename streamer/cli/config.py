@@ -1,12 +1,12 @@
 """`streamer config`: what the settings are, and where each came from."""
 
 import click
-import rich
 from rich.table import Table
 from rich.text import Text
 
 from streamer.cli.options import settings_options
 from streamer.settings import Settings, as_toml, origins
+from streamer.terminal import echo, terminal
 
 
 @click.group()
@@ -21,7 +21,7 @@ def config() -> None:
 def show(ctx: click.Context, settings: Settings, toml: bool) -> None:
     """Every setting, its value (secrets hidden) and where it came from."""
     if toml:
-        click.echo(as_toml(settings), nl=False)
+        echo(as_toml(settings), newline=False)
         return
     given = {name: ctx.params[name] for name in Settings.model_fields}
     flags = {name: value for name, value in given.items() if value is not None}
@@ -33,11 +33,11 @@ def show(ctx: click.Context, settings: Settings, toml: bool) -> None:
     for name, value in settings:
         shown = "" if value is None else str(value)
         table.add_row(name, Text(shown), Text(came_from[name]))
-    rich.print(table)
+    terminal().print(table)
 
 
 @config.command()
 @settings_options()
 def check(settings: Settings) -> None:  # noqa: ARG001 - loading them is the check
     """Check the settings without running anything."""
-    click.echo("The settings are fine.")
+    echo("The settings are fine.")

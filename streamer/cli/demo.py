@@ -1,10 +1,10 @@
 """`streamer demo`: everything on one machine."""
 
 import click
-from rich.console import Console
 
 from streamer.cli.options import settings_options
 from streamer.settings import Settings
+from streamer.terminal import terminal
 from streamer.tools.demo import show_demo
 
 
@@ -15,4 +15,4 @@ from streamer.tools.demo import show_demo
 @settings_options("http_host", "http_port")
 def demo(settings: Settings, devices: int) -> None:
     """Start a broker, a worker and simulated devices, and show the live table until Ctrl-C."""
-    show_demo(settings, devices, Console())
+    show_demo(settings, devices, terminal())

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 
 from streamer.cli.options import settings_options
 from streamer.process import log
 from streamer.settings import Settings
+from streamer.terminal import echo, terminal
 from streamer.tools import dead_letters
 from streamer.tools.dead_letters import LetterId, Selection
 from streamer.tools.letter_formats import (
@@ -48,9 +48,9 @@ def list_letters(settings: Settings, reasons: tuple[str, ...], as_machine: bool)
     log.configure(settings)
     found = asyncio.run(dead_letters.survey(settings, Selection(reasons)))
     if as_machine:
-        click.echo(msgspec.json.encode([msgspec.to_builtins(group) for group in found.groups()]))
+        echo(msgspec.json.encode([msgspec.to_builtins(group) for group in found.groups()]))
     else:
-        Console().print(survey_table(found))
+        terminal().print(survey_table(found))
 
 
 @dlq.command()
@@ -76,9 +76,9 @@ def show(
     chosen = asyncio.run(dead_letters.select(settings, selection, None if output else limit))
     if output:
         export_letters(output, chosen)
-        click.echo(f"{output}: {len(chosen)} letters; correct them, then `streamer dlq replay`")
+        echo(f"{output}: {len(chosen)} letters; correct them, then `streamer dlq replay`")
     else:
-        click.echo("\n\n".join(letter_text(letter) for letter in chosen) or "no such letters")
+        echo("\n\n".join(letter_text(letter) for letter in chosen) or "no such letters")
 
 
 @dlq.command()
@@ -103,10 +103,10 @@ def replay(settings: Settings, **chosen: Any) -> None:
     selection = Selection(chosen["reasons"], ids=chosen["letters"] or None)
     corrections = import_corrections(chosen["corrected"]) if chosen["corrected"] else None
     waiting = asyncio.run(dead_letters.letters_to_replay(settings, selection, corrections))
-    click.echo(f"{len(waiting)} letters to put back")
+    echo(f"{len(waiting)} letters to put back")
     if chosen["dry_run"] or not waiting:
         return
     if not chosen["yes"]:
         click.confirm("Put them back?", abort=True)
     asyncio.run(dead_letters.put_back(settings, waiting))
-    click.echo(f"put back {len(waiting)} letters")
+    echo(f"put back {len(waiting)} letters")

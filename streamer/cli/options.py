@@ -8,8 +8,9 @@ from typing import Any, Literal, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
+from streamer.errors import SettingsError
 from streamer.settings import Settings
-from streamer.settings.sources import CONFIG_VARIABLE
+from streamer.settings.sources import CONFIG_VARIABLE, raw_value
 
 Command = Callable[..., Any]
 
@@ -26,7 +27,7 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
         def with_settings(config: Path | None, **given: Any) -> Any:
             flags = {name: given.pop(name) for name in chosen}
             flags = {name: value for name, value in flags.items() if value is not None}
-            return command(settings=Settings.load(flags, config), **given)
+            return command(settings=_load(flags, config), **given)
 
         wrapped: Command = with_settings
         for name in reversed(chosen):
@@ -39,6 +40,18 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
         )(wrapped)
 
     return decorate
+
+
+def _load(flags: dict[str, Any], config: Path | None) -> Settings:
+    try:
+        return Settings.load(flags, config)
+    except SettingsError:
+        # The complaint itself goes where the log lines were to go.
+        if raw_value(Settings, "log_format", flags, config) == "json":
+            from streamer.process import log  # noqa: PLC0415 - no other command needs it
+
+            log.configure_format("json")
+        raise
 
 
 def _flag(name: str, field: FieldInfo) -> Callable[[Command], Command]:

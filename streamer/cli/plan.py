@@ -1,10 +1,10 @@
 """`streamer plan`: how much of everything a number of devices needs."""
 
 import click
-import rich
 from rich.table import Table
 
 from streamer.contracts.readings import Format
+from streamer.terminal import echo, terminal
 from streamer.tools.plan import make_plan
 
 
@@ -46,5 +46,5 @@ def plan(devices: int, rate: float, batch: int, form: str, replicas: int, retent
         ("or SageMaker calls a second", f"{found.sagemaker_calls_s:,.0f}"),
     ):
         table.add_row(name, value)
-    rich.print(table)
-    rich.print(f"First to break: {found.breaks_first}.")
+    terminal().print(table)
+    echo(f"First to break: {found.breaks_first}.")

@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from streamer.cli.options import settings_options
 from streamer.cli.publishing import sending_options
@@ -12,6 +11,7 @@ from streamer.devices.replay import replay as publish_recordings
 from streamer.devices.sending import Sending
 from streamer.process import log
 from streamer.settings import Settings
+from streamer.terminal import echo, terminal
 
 
 @click.command()
@@ -40,8 +40,8 @@ def replay(settings: Settings, raw_dir: Path, sending: Sending, only: str, loop:
     Ctrl-C ends in order: what is counted as sent has arrived.
     """
     log.configure(settings)
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     sent = asyncio.run(
         publish_recordings(settings, raw_dir, sending, only=only, loop=loop, console=console)
     )
-    click.echo(f"sent {sent}")
+    echo(f"sent {sent}")

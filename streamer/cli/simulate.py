@@ -4,7 +4,6 @@ import asyncio
 import math
 
 import click
-from rich.console import Console
 
 from streamer.cli.options import settings_options
 from streamer.cli.publishing import sending_options
@@ -13,6 +12,7 @@ from streamer.devices.sending import Sending
 from streamer.devices.simulate import simulate as publish_people
 from streamer.process import log
 from streamer.settings import Settings
+from streamer.terminal import echo, terminal
 
 _SHARE = click.FloatRange(0, 1)
 
@@ -78,7 +78,7 @@ def simulate(
             duration_s=duration,
             seed=seed,
             faults=SensorFaults(jitter, gap, late, duplicate, bad),
-            console=Console(stderr=True),
+            console=terminal(stderr=True),
         )
     )
-    click.echo(f"sent {simulated}")
+    echo(f"sent {simulated}")

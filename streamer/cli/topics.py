@@ -3,11 +3,14 @@
 import asyncio
 
 import click
+from rich.text import Text
 
 from streamer.cli.options import settings_options
 from streamer.kafka import topics as kafka_topics
+from streamer.printable import printable
 from streamer.process import log
 from streamer.settings import Settings
+from streamer.terminal import echo, terminal
 
 _PATIENCE_S = 10.0
 _COLOURS = {"error": "red", "warning": "yellow"}
@@ -32,9 +35,9 @@ def create(settings: Settings) -> None:
     log.configure(settings)
     created = asyncio.run(kafka_topics.ensure(settings, _PATIENCE_S))
     for name in created:
-        click.echo(f"created {name}")
+        echo(f"created {name}")
     if not created:
-        click.echo("all topics are there already")
+        echo("all topics are there already")
 
 
 @topics.command()
@@ -55,8 +58,9 @@ def check(ctx: click.Context, settings: Settings) -> None:
     log.configure(settings)
     findings = asyncio.run(kafka_topics.check(settings, _PATIENCE_S))
     for found in findings:
-        severity = click.style(found.severity, fg=_COLOURS[found.severity], bold=True)
-        click.echo(f"{severity}  {found.topic}: {found.problem}\n  remedy: {found.remedy}")
+        severity = Text(found.severity, style=f"bold {_COLOURS[found.severity]}")
+        words = printable(f"  {found.topic}: {found.problem}\n  remedy: {found.remedy}", keep="\n")
+        terminal().print(severity + Text(words), soft_wrap=True)
     if not findings:
-        click.echo("the topics are fine")
+        echo("the topics are fine")
     ctx.exit(int(any(found.severity == "error" for found in findings)))

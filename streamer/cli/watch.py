@@ -4,11 +4,11 @@ import asyncio
 from contextlib import suppress
 
 import click
-from rich.console import Console
 
 from streamer.cli.options import settings_options
 from streamer.process import log
 from streamer.settings import Settings
+from streamer.terminal import terminal
 from streamer.tools.watch import watch as watch_events
 
 
@@ -25,4 +25,4 @@ def watch(settings: Settings, from_beginning: bool) -> None:
     """
     log.configure(settings)
     with suppress(KeyboardInterrupt):
-        asyncio.run(watch_events(settings, Console(), from_beginning=from_beginning))
+        asyncio.run(watch_events(settings, terminal(), from_beginning=from_beginning))

@@ -1,57 +1,69 @@
-"""Logging: lines for people, or JSON, on standard error."""
+"""Logging: lines for people, or one JSON object a line, on standard error."""
 
+import io
 import logging
 import sys
+import textwrap
 import time
+from collections.abc import MutableMapping
+from typing import Any, TextIO
 
 import stamina
 import structlog
+from structlog.typing import ExcInfo, Processor, WrappedLogger
 
+from streamer.printable import printable
 from streamer.settings import Settings
 
 REPEAT_S = 10.0
-"""How often a library may say the same thing."""
+"""Time within which a line of a library is logged once."""
+
+LEVELS = logging.getLevelNamesMapping()
 
 
-class _Seldom(logging.Filter):
-    """Lets a library say the same only so often: without a broker aiokafka says it all the time."""
+class _OncePerInterval(logging.Filter):
+    """Drops lines that a library repeats: without a broker aiokafka logs the same all the time."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._said_s: dict[tuple[str, int, str], float] = {}
+        self._logged_s: dict[tuple[str, int, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.startswith("streamer"):
             return True
         key = record.name, record.levelno, str(record.msg)
         now_s = time.monotonic()
-        if now_s - self._said_s.get(key, -REPEAT_S) < REPEAT_S:
+        if now_s - self._logged_s.get(key, -REPEAT_S) < REPEAT_S:
             return False
-        self._said_s[key] = now_s
+        self._logged_s[key] = now_s
         return True
 
 
 def configure(settings: Settings) -> None:
-    """Set up structlog, and send what libraries log the same way, from warnings on."""
-    # We say ourselves that we try again and why; stamina's own line would be a second one.
+    """Set up logging as the settings say; libraries are heard from warnings on."""
+    configure_format(settings.log_format, settings.log_level)
+
+
+def configure_format(log_format: str, log_level: str = "info") -> None:
+    """Set up logging with a format and a level; for when the settings could not be loaded."""
+    # We log each retry and its reason; stamina's own line would be a second one.
     stamina.instrumentation.set_on_retry_hooks(())
-    shared: list[structlog.typing.Processor] = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Tracebacks without local variables: those may hold a password.
-    renderers: list[structlog.typing.Processor] = (
+    # Tracebacks have no values of local variables: those may hold a password.
+    renderers: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-        if settings.log_format == "json"
+        if log_format == "json"
         else [
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
-                exception_formatter=structlog.dev.plain_traceback,
+                colors=sys.stderr.isatty(), exception_formatter=_print_traceback
             )
         ]
     )
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    level = LEVELS[log_level.upper()]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -62,11 +74,42 @@ def configure(settings: Settings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _make_printable,
+                *renderers,
+            ],
         )
     )
-    handler.addFilter(_Seldom())
+    handler.addFilter(_OncePerInterval())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(level, logging.WARNING))
     logging.getLogger("streamer").setLevel(logging.DEBUG)
+    global _is_json  # noqa: PLW0603 - logging is configured once for the process
+    _is_json = log_format == "json"
+
+
+_is_json = False
+
+
+def is_json() -> bool:
+    """Whether logging is set up, and its lines are JSON objects."""
+    return _is_json
+
+
+def _make_printable(
+    _logger: WrappedLogger, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Escape what records bring into the words and values of a line."""
+    for name, value in line.items():
+        if isinstance(value, str):
+            line[name] = printable(value)
+    return line
+
+
+def _print_traceback(output: TextIO, error: ExcInfo) -> None:
+    """Write a traceback, indented: the message of an exception may quote a record, line by line."""
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, error)
+    output.write(textwrap.indent(printable(text.getvalue(), keep="\n"), "  "))

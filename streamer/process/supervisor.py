@@ -231,7 +231,8 @@ def _main_of_child(number: int, settings: Settings, until_end: bool, port: Conne
     try:
         run_to_completion(_run_in_child(settings, until_end, port))
     except StreamerError as error:
-        sys.exit(f"Error: worker {number}: {error}")
+        log.error(str(error))
+        sys.exit(1)
 
 
 async def _run_in_child(settings: Settings, until_end: bool, port: Connection) -> None:

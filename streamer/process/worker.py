@@ -21,6 +21,8 @@ from streamer.process.http import WorkerPages, serve_pages
 from streamer.process.memory import collect_garbage_rarely, keep_freed_memory
 from streamer.process.warm_up import warm_up_in_thread
 from streamer.settings import Settings
+from streamer.settings.service_links import links_named_like
+from streamer.settings.sources import ENV_PREFIX
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +60,7 @@ async def run_worker(
         dlq_topic=settings.dlq_topic,
         brokers=settings.bootstrap_servers,
     )
+    warn_of_service_links()
     async with (
         open_predictor(settings, metrics, health.endpoint) as ask,
         serve_pages(settings, WorkerPages(metrics, health)) as port,
@@ -90,6 +93,16 @@ async def _prepare_topics(settings: Settings) -> None:
     if errors := [found for found in findings if found.severity == "error"]:
         raise TopicError(
             "\n".join(f"{found.topic}: {found.problem}; {found.remedy}" for found in errors)
+        )
+
+
+def warn_of_service_links() -> None:
+    """Say which settings Kubernetes has set for a Service that is named like them."""
+    for variable in links_named_like(set(Settings.model_fields), ENV_PREFIX):
+        log.warning(
+            "ignored a variable that Kubernetes has set for a Service and that is also a setting",
+            variable=variable,
+            remedy="rename the Service, or set enableServiceLinks: false in the pod",
         )
 
 

@@ -27,7 +27,13 @@ from pydantic_settings import (
 
 from streamer.contracts.activities import check_activity_names
 from streamer.errors import SettingsError
-from streamer.settings.sources import ENV_PREFIX, complaint, contradiction, places, read_sources
+from streamer.settings.sources import (
+    ENV_PREFIX,
+    complaint,
+    contradiction,
+    find_places,
+    read_sources,
+)
 from streamer.stream.rules import Rules
 
 Name = Annotated[str, Field(min_length=1)]
@@ -293,11 +299,11 @@ class Settings(BaseSettings):
         """
         sources = read_sources(cls, flags or {}, config)
         values = {name: value for source in reversed(sources) for name, value in source.values}
-        complaints = [line for source in sources for line in source.unknown]
+        complaints = [line for source in sources for line in source.complaints]
         try:
             settings = cls.model_validate(values)
         except ValidationError as error:
-            where = places(sources)
+            where = find_places(sources)
             complaints += [complaint(cls, problem, where) for problem in error.errors()]
             raise SettingsError("\n".join(complaints)) from None
         if complaints:
@@ -332,7 +338,7 @@ def origins(flags: Mapping[str, Any] | None = None, config: Path | None = None) 
     Raises:
         SettingsError: as `Settings.load`.
     """
-    found = places(read_sources(Settings, flags or {}, config))
+    found = find_places(read_sources(Settings, flags or {}, config))
     return {name: found.get(name, "default") for name in Settings.model_fields}
 
 

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from streamer.errors import SettingsError
+from streamer.settings.service_links import is_service_link
 
 ENV_PREFIX = "STREAMER_"
 CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
@@ -26,44 +27,80 @@ _OTHER_VARIABLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """The values of one source, and what to call each of them in a message."""
+class SettingSource:
+    """The values that one place gives, and how a message names the place."""
 
     values: list[tuple[str, Any]]
-    naming: Callable[[str], str]
-    unknown: Sequence[str] = ()
-    """A line for each name in it that is no setting."""
+    """Names of settings and their values, not checked yet."""
+    describe: Callable[[str], str]
+    """Names the place of a setting, such as `environment STREAMER_MODEL`."""
+    complaints: Sequence[str] = ()
+    """A line for each name that is not a setting."""
 
 
 def read_sources(
     model: type[BaseSettings], flags: Mapping[str, Any], config: Path | None
-) -> list[Source]:
-    """Flags, environment, file: what comes first wins."""
+) -> list[SettingSource]:
+    """Read flags, environment and file, in the order in which they win.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
     path = config or (Path(name) if (name := os.environ.get(CONFIG_VARIABLE)) else None)
-    variables = {name.lower(): name for name in os.environ if name.upper().startswith(ENV_PREFIX)}
-    known = {f"{ENV_PREFIX}{name}".lower() for name in model.model_fields} | _OTHER_VARIABLES
-    file = _read(path) if path else {}
+    file = _read_file(path) if path else {}
     return [
-        Source(list(flags.items()), lambda name: f"flag --{name.replace('_', '-')}"),
-        Source(
-            list(EnvSettingsSource(model)().items()),
-            lambda name: f"environment {ENV_PREFIX}{name.upper()}",
-            _unknown(variables, known, "environment"),
-        ),
-        Source(
+        SettingSource(list(flags.items()), lambda name: f"flag --{name.replace('_', '-')}"),
+        _read_environment(model),
+        SettingSource(
             [(name, value) for name, value in file.items() if name in model.model_fields],
             lambda _: f"file {path}",
-            _unknown({name: name for name in file}, set(model.model_fields), f"file {path}"),
+            _find_unknown({name: name for name in file}, set(model.model_fields), f"file {path}"),
         ),
     ]
 
 
-def places(sources: list[Source]) -> dict[str, str]:
-    """Where each setting's value comes from, of those that are not defaults."""
-    return {name: source.naming(name) for source in reversed(sources) for name, _ in source.values}
+def _read_environment(model: type[BaseSettings]) -> SettingSource:
+    links = {name for name, value in os.environ.items() if is_service_link(name, value)}
+    variables = {
+        name.lower(): name
+        for name in os.environ
+        if name.upper().startswith(ENV_PREFIX) and name not in links
+    }
+    known = {f"{ENV_PREFIX}{name}".lower() for name in model.model_fields} | _OTHER_VARIABLES
+    return SettingSource(
+        [
+            (name, value)
+            for name, value in EnvSettingsSource(model)().items()
+            if f"{ENV_PREFIX}{name.upper()}" not in links
+        ],
+        lambda name: f"environment {ENV_PREFIX}{name.upper()}",
+        _find_unknown(variables, known, "environment"),
+    )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def find_places(sources: list[SettingSource]) -> dict[str, str]:
+    """Name the place of each setting's value; settings with their default are left out."""
+    return {
+        name: source.describe(name) for source in reversed(sources) for name, _ in source.values
+    }
+
+
+def raw_value(
+    model: type[BaseSettings], setting: str, flags: Mapping[str, Any], config: Path | None
+) -> Any:
+    """Return the value of one setting, unchecked, when loading all of them has failed.
+
+    None when no place gives it, or when the file cannot be read.
+    """
+    try:
+        sources = read_sources(model, flags, config)
+    except SettingsError:
+        sources = [SettingSource(list(flags.items()), str), _read_environment(model)]
+    found = [value for source in sources for name, value in source.values if name == setting]
+    return found[0] if found else None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -72,8 +109,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"the settings file {path} is not TOML: {error}") from None
 
 
-def _unknown(found: Mapping[str, str], known: set[str], where: str) -> list[str]:
-    """Complain of misspelt names: a setting that is silently ignored is worse than an error."""
+def _find_unknown(found: Mapping[str, str], known: set[str], where: str) -> list[str]:
+    """Complain about names that are no settings: a misspelt one must not be ignored."""
     lines = []
     for name, as_written in found.items():
         if name in known:
@@ -86,12 +123,12 @@ def _unknown(found: Mapping[str, str], known: set[str], where: str) -> list[str]
 
 
 def contradiction(message: str, *settings: str) -> PydanticCustomError:
-    """An error of several settings together; tells which."""
+    """Make an error about several settings together, which names them."""
     return PydanticCustomError("contradiction", "{message}", {"message": message, "of": settings})
 
 
 def complaint(model: type[BaseSettings], problem: ErrorDetails, where: Mapping[str, str]) -> str:
-    """One line about what is wrong: which setting, where it stands, what it should be."""
+    """Write one line about a wrong value: which setting, where it is, what it should be."""
     message = problem["msg"]
     if problem["type"] == "contradiction":
         names = problem["ctx"]["of"]

@@ -2,15 +2,16 @@
 
 import base64
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 from rich.table import Table
+from rich.text import Text
 
 from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Format
 from streamer.datasets.atomic_files import atomic_file
 from streamer.errors import DataError
+from streamer.printable import printable, utc_time
 from streamer.tools.dead_letters import Correction, Headers, Letter, LetterId, Survey
 
 _SHOWN_BYTES = 2000
@@ -39,21 +40,26 @@ def survey_table(found: Survey) -> Table:
     for group in found.groups():
         counts = map(str, (group.letters, group.put_back, group.keys))
         table.add_row(
-            group.reason, *counts, _time(group.first_ms), _time(group.last_ms), group.example
+            Text(printable(group.reason)),
+            *counts,
+            utc_time(group.first_ms),
+            utc_time(group.last_ms),
+            Text(printable(group.example)),
         )
     return table
 
 
 def letter_text(letter: Letter) -> str:
-    """Write a letter so that a person can read it, whatever bytes it has."""
+    """Write a letter for people; whatever bytes it has, it is five lines of printable text."""
     headers = ", ".join(f"{name}={value!r}" for name, value in letter.headers)
-    return (
-        f"{letter.id}  {_time(letter.timestamp_ms)}  {letter.reason}: {letter.detail}\n"
-        f"  from     {letter.topic} {letter.origin}\n"
-        f"  key      {letter.key!r:.300}\n"
-        f"  headers  {headers or '-'}\n"
-        f"  value    {_readable(letter)}"
+    lines = (
+        f"{letter.id}  {utc_time(letter.timestamp_ms)}  {letter.reason}: {letter.detail}",
+        f"  from     {letter.topic} {letter.origin}",
+        f"  key      {letter.key!r:.300}",
+        f"  headers  {headers or '-'}",
+        f"  value    {_readable(letter)}",
     )
+    return "\n".join(map(printable, lines))
 
 
 def export_letters(path: Path, letters: Sequence[Letter]) -> None:
@@ -123,7 +129,3 @@ def _readable(letter: Letter) -> str:
         text = letter.value[: _SHOWN_BYTES // 2].hex(" ")
     rest = len(letter.value) - _SHOWN_BYTES
     return text + (f" ... {rest:,} bytes more" if rest > 0 else "")
-
-
-def _time(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from rich.text import Text
 from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import ActivityEvent
 from streamer.kafka.reader import open_reader
+from streamer.printable import printable, utc_time
 from streamer.settings import Settings
 from streamer.tools.board import Board, Device
 from streamer.tools.drift_status import DriftStatus
@@ -78,13 +79,13 @@ async def _lines(news: AsyncIterator[News], console: Console, drift_status: Drif
             drift = drift_status.words
             lines.append(drift or "no metrics any more")
         for text in lines:
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
+            console.print(Text(printable(text)), soft_wrap=True)
 
 
 def line(event: ActivityEvent) -> str:
     """Write an event as one line: when, who, what, how sure."""
-    return (
-        f"{_clock(event.window_start)} {event.device_id} {event.activity} "
+    return printable(
+        f"{utc_time(event.window_start)} {event.device_id} {event.activity} "
         f"{_percent(event.confidence)}"
     )
 
@@ -94,9 +95,10 @@ def table(board: Board, now_s: float, rows: int, trouble: str, drift: str = "") 
     shown = sorted(board.devices)[:rows]
     hidden = len(board.devices) - len(shown)
     more = f"and {hidden} more" if hidden else ""
+    words = printable(trouble or "; ".join(filter(None, (more, drift))))
     result = Table(
         title=f"{len(board.devices)} devices, {board.rate(now_s):.1f} events/s",
-        caption=trouble or "; ".join(filter(None, (more, drift))) or None,
+        caption=Text(words) if words else None,
         caption_style="bold red" if trouble else "dim",
     )
     result.add_column("device")
@@ -106,15 +108,15 @@ def table(board: Board, now_s: float, rows: int, trouble: str, drift: str = "") 
     result.add_column("for", justify="right")
     result.add_column("windows", justify="right")
     for name in shown:
-        result.add_row(Text(name), *_cells(board.devices[name]))
+        result.add_row(Text(printable(name)), *_cells(board.devices[name]))
     return result
 
 
 def _cells(device: Device) -> tuple[str | Text, ...]:
     return (
-        Text(device.activity, style=_COLOURS.get(device.activity, _OTHER_COLOUR)),
+        Text(printable(device.activity), style=_COLOURS.get(device.activity, _OTHER_COLOUR)),
         _percent(device.confidence),
-        _clock(device.since_ms),
+        utc_time(device.since_ms),
         str(timedelta(seconds=device.duration_ms // 1000)),
         str(device.windows),
     )
@@ -122,7 +124,3 @@ def _cells(device: Device) -> tuple[str | Text, ...]:
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.0%}"
-
-
-def _clock(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

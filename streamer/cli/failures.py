@@ -1,0 +1,47 @@
+"""How a command ends that fails: with one line or one JSON object, and never with a traceback."""
+
+import sys
+
+from streamer.errors import StreamerError
+from streamer.printable import printable
+
+
+def describe(error: BaseException) -> str | None:
+    """Say what has failed, for errors that are not bugs of ours; None for all others."""
+    if isinstance(error, BaseExceptionGroup):
+        words = [describe(part) for part in error.exceptions]
+        return None if None in words else "; ".join(dict.fromkeys(map(str, words)))
+    if isinstance(error, StreamerError):
+        return str(error)
+    # Whoever has not imported the client cannot have got an error from it.
+    client = sys.modules.get("aiokafka.errors")
+    if client is not None and isinstance(error, client.KafkaError):
+        details = str(error).removeprefix(type(error).__name__).lstrip(": ")
+        return (
+            f"Kafka does not do what was asked: {type(error).__name__}"
+            f"{f' ({details})' if details else ''}; check the brokers, the login and the rights "
+            "of this user"
+        )
+    return None
+
+
+def report(words: str) -> None:
+    """Print the last words of a command to standard error, as a log line where logs are JSON."""
+    log = sys.modules.get("streamer.process.log")
+    if log is not None and log.is_json():
+        import structlog  # noqa: PLC0415 - `--help` needs no logging
+
+        structlog.get_logger("streamer").error(words)
+    else:
+        print(f"Error: {printable(words, keep=chr(10))}", file=sys.stderr)
+
+
+def report_bug(error: BaseException) -> bool:
+    """Log an error that is a bug, with its traceback, where logs are JSON; whether it was."""
+    log = sys.modules.get("streamer.process.log")
+    if log is None or not log.is_json():
+        return False
+    import structlog  # noqa: PLC0415 - `--help` needs no logging
+
+    structlog.get_logger("streamer").error("this is a bug of streamer", exc_info=error)
+    return True

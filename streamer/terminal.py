@@ -1,0 +1,36 @@
+"""The only way to print: what comes from records, files and servers cannot act on the terminal."""
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from streamer.printable import printable
+
+
+class _Terminal(Console):
+    """A console for which text is text: no markup, no emoji codes, no control characters."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make text out of what is printed, and of the cells, titles and captions of tables."""
+        options |= {"markup": False, "emoji": False, "highlight": False}
+        return super().render_str(printable(text, keep="\n"), **options)
+
+
+def terminal(*, stderr: bool = False) -> Console:
+    """Return a console on standard output or standard error.
+
+    Strings given to it are shown as they are, with what `printable` escapes escaped. Styled text
+    is made with `rich.text.Text`, from a string that was made printable.
+    """
+    return _Terminal(stderr=stderr, highlight=False)
+
+
+def echo(text: str | bytes, *, err: bool = False, newline: bool = True) -> None:
+    """Print a line, or several, to standard output or standard error.
+
+    JSON means the same after it: what is escaped is escaped as in JSON.
+    """
+    words = text if isinstance(text, str) else text.decode()
+    click.echo(printable(words, keep="\n"), err=err, nl=newline)

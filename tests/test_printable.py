@@ -1,0 +1,187 @@
+"""Whatever comes from records is shown as text, wherever it is shown."""
+
+import io
+import json
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable
+
+import click
+import msgspec
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import generate_latest
+from rich.console import Console, RenderableType
+
+from streamer.cli import main
+from streamer.contracts.events import ActivityEvent
+from streamer.errors import DataError
+from streamer.metrics import Metrics
+from streamer.printable import printable, utc_time
+from streamer.terminal import echo, terminal
+from streamer.tools.board import Board
+from streamer.tools.dead_letters import Letter, LetterId, Survey
+from streamer.tools.letter_formats import letter_text, survey_table
+from streamer.tools.watch import line, table
+from tests.support.events import WALK
+
+HOSTILE = [
+    "gym[/]band",
+    "lab[red]7",
+    "[link=https://example.org]phone[/link]",
+    ":smile:",
+    "\x1b[2J\x1b]0;owned\x07",
+    "\x9b31mred",
+    "phone\r\nERROR forged line",
+    "\u202egpj.phone",
+    "\u2066a\u2069\u200b\ufeff",
+    "line\u2028separator",
+    "nul\x00",
+]
+DANGEROUS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def is_safe(text: str) -> bool:
+    """Whether a terminal shows this text and does nothing else."""
+    return all(unicodedata.category(each) not in DANGEROUS for each in text.replace("\n", ""))
+
+
+def event(text: str) -> ActivityEvent:
+    return msgspec.structs.replace(WALK, device_id=text, activity=text)
+
+
+def letter(text: str) -> Letter:
+    raw = text.encode()
+    headers = [(text, raw), ("content-type", None)]
+    return Letter(LetterId(0, 7), 0, raw, raw, headers, text, LetterId(0, 1), text, text)
+
+
+def render(shown: RenderableType, console: Console) -> str:
+    with console.capture() as capture:
+        console.print(shown)
+    return capture.get()
+
+
+def plain_console() -> Console:
+    return Console(width=300, file=io.StringIO(), color_system=None)
+
+
+def watch_table(text: str) -> str:
+    board = Board()
+    board.update([event(text)], now_s=0)
+    return render(table(board, 0, 10, ""), plain_console())
+
+
+def watch_trouble(text: str) -> str:
+    return render(table(Board(), 0, 10, text), plain_console())
+
+
+def watch_drift(text: str) -> str:
+    return render(table(Board(), 0, 10, "", text), plain_console())
+
+
+def dead_letter_table(text: str) -> str:
+    survey = Survey()
+    survey.letters.append(letter(text))
+    return render(survey_table(survey), plain_console())
+
+
+def error_line(text: str) -> str:
+    @click.command()
+    def fail() -> None:
+        raise DataError(text)
+
+    original = type(main).get_command
+    type(main).get_command = lambda *_: fail  # type: ignore[method-assign]
+    try:
+        return CliRunner().invoke(main, ["dlq"]).output
+    finally:
+        type(main).get_command = original  # type: ignore[method-assign]
+
+
+def echoed(text: str) -> str:
+    @click.command()
+    def say() -> None:
+        echo(text)
+
+    return CliRunner().invoke(say).output
+
+
+def printed(text: str) -> str:
+    return render(text, terminal())
+
+
+def exposition(text: str) -> str:
+    metrics = Metrics()
+    metrics.count_events([event(text)])
+    return generate_latest(metrics.registry).decode()
+
+
+PRINTERS: list[Callable[[str], str]] = [
+    lambda text: line(event(text)),
+    watch_table,
+    watch_trouble,
+    watch_drift,
+    dead_letter_table,
+    lambda text: letter_text(letter(text)),
+    error_line,
+    echoed,
+    printed,
+    exposition,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("show", PRINTERS)
+def test_no_printer_lets_text_act_on_the_terminal(show: Callable[[str], str], text: str) -> None:
+    shown = show(text)
+    assert is_safe(shown), ascii(shown)
+    if "\n" not in text:
+        assert printable(text) in shown.replace("\\\\", "\\")
+
+
+LOGGING = """
+import sys
+import logging
+import structlog
+from streamer.process import log
+from streamer.settings import Settings
+
+log.configure(Settings.load({"log_format": sys.argv[1]}))
+for text in sys.argv[2:]:
+    text = text.encode().decode("unicode_escape")
+    for each in (structlog.get_logger("streamer.test"), logging.getLogger("aiokafka.test")):
+        try:
+            raise ValueError(text)
+        except ValueError:
+            each.exception("failed with " + text)
+    structlog.get_logger("streamer.test").info("seen", device=text, several=[text])
+"""
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_no_log_line_lets_text_act_on_the_terminal(form: str) -> None:
+    texts = [text.encode("unicode_escape").decode() for text in HOSTILE]
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGING, form, *texts], capture_output=True, text=True, check=True
+    )
+    assert is_safe(done.stderr)
+    forged = [each for each in done.stderr.splitlines() if each.startswith("ERROR forged")]
+    assert forged == []
+
+
+@given(st.text())
+def test_printable_text_is_safe_unambiguous_in_json_and_done_once(text: str) -> None:
+    shown = printable(text)
+    assert is_safe(shown)
+    assert printable(shown) == shown
+    as_json = json.dumps(text, ensure_ascii=False)
+    assert json.loads(printable(as_json)) == text
+
+
+@pytest.mark.parametrize("time_ms", [-(10**18), -1, 0, 10**18, 2**63 - 1])
+def test_any_time_can_be_shown(time_ms: int) -> None:
+    assert utc_time(time_ms)
