@@ -55,3 +55,11 @@ def har_dir() -> Path:
         "set STREAMER_HAR_DIR to the unpacked download of the UCI repository's data set "
         "'Smartphone-Based Recognition of Human Activities and Postural Transitions'"
     )
+
+
+@pytest.fixture(scope="session")
+def devices_dir() -> Path:
+    """Folder of public recordings of other devices, each in the form of its source."""
+    if folder := os.environ.get("STREAMER_DEVICES_DIR"):
+        return Path(folder)
+    pytest.skip("set STREAMER_DEVICES_DIR to a folder of public recordings, see CONTRIBUTING.md")

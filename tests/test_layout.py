@@ -23,6 +23,7 @@ ROOMS = (
     "features",
     "stream",
     "contracts",
+    "profiles",
     "settings",
     "metrics",
     "health",
