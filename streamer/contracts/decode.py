@@ -15,9 +15,14 @@ from streamer.contracts import f32
 from streamer.contracts.fast_json import FastReadings, read_fast
 from streamer.contracts.parse import Reading, parse
 from streamer.contracts.readings import (
+    ACC,
+    BOTH_SENSORS,
+    GYRO,
     LARGEST_ACCELERATION,
     LARGEST_ROTATION,
     LATEST_TIMESTAMP_MS,
+    SECONDS_SINCE_2001,
+    SECONDS_UNTIL_2100,
     Axes,
     Decoded,
     Reject,
@@ -28,6 +33,7 @@ from streamer.contracts.readings import (
 from streamer.contracts.records import KEY, KEY_END, Records
 
 _CHANNELS = ("acc x", "acc y", "acc z", "gyro x", "gyro y", "gyro z")
+_NO_SENSOR = (0.0, 0.0, 0.0)
 _LIMITS = np.array([LARGEST_ACCELERATION] * 3 + [LARGEST_ROTATION] * 3)
 
 
@@ -40,9 +46,12 @@ class _Readings:
     """(r,) Index into `device_ids`."""
     device_ids: list[str]
     count: Ints
+    sensors: Ints
+    """(r,) `ACC`, `GYRO` or both."""
     timestamp: Floats
     interval_ms: Floats
     values: Floats
+    """(s, 6) with 0 in the columns of a sensor that is missing."""
 
 
 def decode(records: Records, max_future_skew_us: int) -> Decoded:
@@ -59,6 +68,30 @@ def decode(records: Records, max_future_skew_us: int) -> Decoded:
     """
     readings, rejects = _read(records)
     return _check(records, readings, rejects, max_future_skew_us)
+
+
+def reject_partial(decoded: Decoded) -> Decoded:
+    """Reject the records that have samples of one sensor only."""
+    if decoded.complete:
+        return decoded
+    partial = np.bincount(decoded.record, decoded.sensors != BOTH_SENSORS) > 0
+    good = ~partial[decoded.record]
+    samples = np.bincount(decoded.record)
+    rejects = [
+        Reject(i, RejectReason.SCHEMA, "it needs both `acc` and `gyro`", int(samples[i]))
+        for i in np.flatnonzero(partial).tolist()
+    ]
+    kept, device = np.unique(decoded.device[good], return_inverse=True)
+    return Decoded(
+        record=decoded.record[good],
+        device=device,
+        device_ids=[decoded.device_ids[i] for i in kept.tolist()],
+        time_us=decoded.time_us[good],
+        values=decoded.values[good],
+        sensors=decoded.sensors[good],
+        complete=True,
+        rejects=sorted([*decoded.rejects, *rejects], key=lambda reject: reject.record),
+    )
 
 
 def _read(records: Records) -> tuple[_Readings, list[Reject]]:
@@ -87,6 +120,7 @@ def _of_fast(records: Records, fast: FastReadings) -> _Readings:
         device_of_first[fast.key],
         [records.buffer[begin:end].decode("ascii") for begin, end in ends],
         fast.count,
+        fast.sensors,
         fast.timestamp,
         fast.interval_ms,
         fast.values,
@@ -102,6 +136,7 @@ def _of_parsed(parsed: list[int], readings: list[Reading]) -> _Readings:
         np.array(device, np.int64),
         list(device_of),
         count,
+        np.array([_sensors(reading) for reading in readings], np.int64),
         np.array([reading.timestamp for reading in readings], np.float64),
         np.array([reading.interval_ms for reading in readings], np.float64),
         _values(readings, count),
@@ -122,6 +157,7 @@ def _merged(one: _Readings, other: _Readings) -> _Readings:
         device[order],
         list(device_of),
         count[order],
+        np.concatenate([one.sensors, other.sensors])[order],
         np.concatenate([one.timestamp, other.timestamp])[order],
         np.concatenate([one.interval_ms, other.interval_ms])[order],
         np.concatenate([one.values, other.values])[samples],
@@ -139,6 +175,7 @@ def _check(
     start = np.cumsum(count) - count
 
     sane = (timestamp >= 0) & (timestamp <= LATEST_TIMESTAMP_MS)
+    sane &= (timestamp < SECONDS_SINCE_2001) | (timestamp > SECONDS_UNTIL_2100)
     first_us = np.rint(np.where(sane, timestamp, 0) * 1000).astype(np.int64)
     last_us = first_us + np.rint((count - 1) * interval_us).astype(np.int64)
     ahead_us = last_us - kafka_us
@@ -152,13 +189,13 @@ def _check(
     for i in np.flatnonzero(~good).tolist():
         if not sane[i]:
             reason = RejectReason.TIMESTAMP
-            detail = f"timestamp {timestamp[i]} is not within 0 and {LATEST_TIMESTAMP_MS:.0f} ms"
+            detail = describe_timestamp(float(timestamp[i]))
         elif not plausible[i]:
             reason = RejectReason.VALUE
-            detail = _implausible(values[start[i] : start[i] + count[i]])
+            detail = describe_values(values[start[i] : start[i] + count[i]])
         else:
             reason = RejectReason.FUTURE
-            detail = f"{ahead_us[i] / 1e6:.3f} s ahead of Kafka's clock"
+            detail = describe_future(float(ahead_us[i]))
         rejects.append(Reject(int(readings.record[i]), reason, detail, int(count[i])))
     rejects.sort(key=lambda reject: reject.record)
 
@@ -173,6 +210,7 @@ def _only(readings: _Readings, good: Bools) -> _Readings:
         readings.device[good],
         readings.device_ids,
         readings.count[good],
+        readings.sensors[good],
         readings.timestamp[good],
         readings.interval_ms[good],
         readings.values[np.repeat(good, readings.count)],
@@ -189,12 +227,19 @@ def _decoded(readings: _Readings, first_us: Ints, rejects: list[Reject]) -> Deco
     by_appearance = np.argsort(first)[: np.count_nonzero(first < len(count))]
     rank = np.empty(len(first), np.intp)
     rank[by_appearance] = np.arange(len(by_appearance))
+    sensors = np.repeat(readings.sensors.astype(np.uint8), count)
+    complete = readings.sensors.min(initial=BOTH_SENSORS) == BOTH_SENSORS
+    if not complete:
+        readings.values[sensors == GYRO, :3] = np.nan
+        readings.values[sensors == ACC, 3:] = np.nan
     return Decoded(
         record=np.repeat(readings.record, count),
         device=np.repeat(rank[device], count),
         device_ids=[readings.device_ids[i] for i in by_appearance.tolist()],
         time_us=np.repeat(first_us, count) + later_us,
         values=readings.values,
+        sensors=sensors,
+        complete=bool(complete),
         rejects=rejects,
     )
 
@@ -206,11 +251,11 @@ def _values(readings: list[Reading], count: Ints) -> Floats:
     blocks: list[bytes] = []
     for reading in readings:
         if isinstance(reading, Sample):
-            acc.append(reading.acc)
-            gyro.append(reading.gyro)
+            acc.append(reading.acc or _NO_SENSOR)
+            gyro.append(reading.gyro or _NO_SENSOR)
         elif isinstance(reading, SampleBatch):
-            acc.extend(reading.acc)
-            gyro.extend(reading.gyro)
+            acc.extend(reading.acc or [_NO_SENSOR] * reading.count)
+            gyro.extend(reading.gyro or [_NO_SENSOR] * reading.count)
         else:
             blocks.append(reading.samples)
     is_block = np.array([type(reading) is f32.Block for reading in readings], dtype=np.bool_)
@@ -223,11 +268,35 @@ def _values(readings: list[Reading], count: Ints) -> Floats:
     return values
 
 
+def _sensors(reading: Reading) -> int:
+    if isinstance(reading, f32.Block):
+        return BOTH_SENSORS
+    return (ACC if reading.acc else 0) | (GYRO if reading.gyro else 0)
+
+
 def _rows(axes: list[Axes]) -> Floats:
     return np.fromiter(chain.from_iterable(axes), np.float64, 3 * len(axes)).reshape(-1, 3)
 
 
-def _implausible(values: Floats) -> str:
+def describe_timestamp(timestamp_ms: float) -> str:
+    """Say what is wrong with a timestamp; names the unit that it has by its size."""
+    for unit, scale in (("seconds", 1.0), ("microseconds", 1e6), ("nanoseconds", 1e9)):
+        if SECONDS_SINCE_2001 <= timestamp_ms / scale <= SECONDS_UNTIL_2100:
+            right_ms = timestamp_ms / scale * 1000
+            return (
+                f"timestamp {timestamp_ms:.15g} looks like {unit} since the epoch; "
+                f"send milliseconds, such as {right_ms:.15g}"
+            )
+    return f"timestamp {timestamp_ms} is not within 0 and {LATEST_TIMESTAMP_MS:.0f} ms"
+
+
+def describe_future(ahead_us: float) -> str:
+    """Say that a record has a sample from the future."""
+    return f"{ahead_us / 1e6:.3f} s ahead of Kafka's clock"
+
+
+def describe_values(values: Floats) -> str:
+    """Say which of the samples (n, 6) of a record is the first one beyond the limits."""
     sample, channel = np.argwhere(~(np.abs(values) <= _LIMITS))[0]
     limit = _LIMITS[channel]
     return (

@@ -13,7 +13,14 @@ from streamer.arrays import Bytes, Floats, Ints, Words
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.contracts.decimals import NOT_FAST, POWERS, read_number
 from streamer.contracts.fast_f32 import is_block, read_block
-from streamer.contracts.readings import LARGEST_BATCH, LONGEST_DEVICE_ID, LONGEST_INTERVAL_MS
+from streamer.contracts.readings import (
+    ACC,
+    BOTH_SENSORS,
+    GYRO,
+    LARGEST_BATCH,
+    LONGEST_DEVICE_ID,
+    LONGEST_INTERVAL_MS,
+)
 from streamer.contracts.records import HEADERS, HEADERS_END, KEY, KEY_END, VALUE, VALUE_END, Records
 
 _SHORTEST_SAMPLE = len("[0,0,0],[0,0,0],")
@@ -26,8 +33,9 @@ _NAMES = tuple(
     for name in (b'"timestamp"', b'"interval_ms"', b'"device_id"', b'"acc"', b'"gyro"')
 )
 _TIMESTAMP, _INTERVAL, _DEVICE_ID, _ACC, _GYRO = range(len(_NAMES))
-_FIELDS_OF_SAMPLE = 1 << _TIMESTAMP | 1 << _DEVICE_ID | 1 << _ACC | 1 << _GYRO
+_FIELDS_OF_SAMPLE = 1 << _TIMESTAMP | 1 << _DEVICE_ID
 _FIELDS_OF_BATCH = _FIELDS_OF_SAMPLE | 1 << _INTERVAL
+assert (1 << _ACC, 1 << _GYRO) == (ACC << _ACC, GYRO << _ACC), "sensors are bits of the fields"
 _NO_LIST = 0
 """Length that stands for a triple in the place of a list of triples."""
 
@@ -40,14 +48,16 @@ class FastReadings:
         record: (r,) index of each reading's record.
         key: (r,) index of the first record with the same key.
         count: (r,) samples.
+        sensors: (r,) sensors that the samples have, `ACC`, `GYRO` or both.
         timestamp: (r,) milliseconds since the epoch, of the first sample.
         interval_ms: (r,) between samples; 0 for a single sample.
-        values: (s, 6).
+        values: (s, 6); 0 in the columns of a sensor that is missing.
     """
 
     record: Ints
     key: Ints
     count: Ints
+    sensors: Ints
     timestamp: Floats
     interval_ms: Floats
     values: Floats
@@ -56,16 +66,16 @@ class FastReadings:
 def read_fast(records: Records) -> FastReadings:
     """Return the readings that this reader can read; the other records are missing."""
     n = len(records)
-    integers = np.empty((3, n), np.int64)
+    integers = np.empty((4, n), np.int64)
     times = np.empty((2, n))
     values = np.empty((len(records.buffer) // _SHORTEST_SAMPLE + 1, 6))
     # A power of two, at least twice as many places as keys: a look-up takes one or two steps.
     places = np.full(2 << n.bit_length(), -1, np.int64)
     buffer = np.frombuffer(records.buffer, np.uint8)
     found, samples = _read_all(buffer, records.table, POWERS, integers, times, values, places)
-    record, key, count = integers[:, :found]
+    record, key, count, sensors = integers[:, :found]
     timestamp, interval_ms = times[:, :found]
-    return FastReadings(record, key, count, timestamp, interval_ms, values[:samples])
+    return FastReadings(record, key, count, sensors, timestamp, interval_ms, values[:samples])
 
 
 @compiled_together
@@ -84,18 +94,23 @@ def _read_all(
     for row in range(len(table)):
         if not _is_plain(buffer, table[row, KEY], table[row, KEY_END]):
             continue
-        # One byte says that there are no headers.
-        if table[row, HEADERS_END] - table[row, HEADERS] == 1:
-            count = _read_one(buffer, table, row, powers, times, readings, values, samples)
-        elif is_block(buffer, table[row, HEADERS], table[row, HEADERS_END]):
+        headers, headers_end = table[row, HEADERS], table[row, HEADERS_END]
+        if headers_end - headers == 1 and buffer[headers] == 0:
+            count, sensors = _read_one(buffer, table, row, powers, times, readings, values, samples)
+        elif is_block(buffer, headers, headers_end):
             begin, end = table[row, VALUE], table[row, VALUE_END]
             count = read_block(buffer, begin, end, times, readings, values, samples)
+            sensors = BOTH_SENSORS
         else:
             continue
         if count > 0:
             integers[0, readings] = row
             integers[1, readings] = _first_with_key(buffer, table, row, places)
             integers[2, readings] = count
+            integers[3, readings] = sensors
+            if sensors != BOTH_SENSORS:
+                column = 3 if sensors == ACC else 0
+                values[samples : samples + count, column : column + 3] = 0
             readings += 1
             samples += count
     return readings, samples
@@ -111,12 +126,12 @@ def _read_one(
     reading: int,
     values: Floats,
     sample: int,
-) -> int:
-    """Read one record; returns its number of samples, or `NOT_FAST`."""
+) -> tuple[int, int]:
+    """Read one record; returns its number of samples, or `NOT_FAST`, and their sensors."""
     end = table[row, VALUE_END]
     at = _skip(buffer, table[row, VALUE], end)
     if at >= end or buffer[at] != _OPEN:
-        return NOT_FAST
+        return NOT_FAST, 0
     times[_INTERVAL, reading] = 0
     seen = 0
     length = NOT_FAST
@@ -125,7 +140,7 @@ def _read_one(
         field = _field(buffer, at)
         at = _after_colon(buffer, at, end)
         if at == NOT_FAST or seen & (1 << field):
-            return NOT_FAST
+            return NOT_FAST, 0
         seen |= 1 << field
         if field in (_TIMESTAMP, _INTERVAL):
             at, times[field, reading] = read_number(buffer, at, end, powers)
@@ -135,21 +150,22 @@ def _read_one(
             column = 0 if field == _ACC else 3
             at, list_length = _read_axes(buffer, at, end, powers, values, sample, column)
             if length not in (NOT_FAST, list_length):
-                return NOT_FAST
+                return NOT_FAST, 0
             length = list_length
         else:
-            return NOT_FAST
+            return NOT_FAST, 0
         if at == NOT_FAST:
-            return NOT_FAST
+            return NOT_FAST, 0
         at = _skip(buffer, at, end)
     if at >= end or buffer[at] != _CLOSE or _skip(buffer, at + 1, end) != end:
-        return NOT_FAST
-    return _count(seen, length, times[_INTERVAL, reading])
+        return NOT_FAST, 0
+    return _count(seen, length, times[_INTERVAL, reading]), seen >> _ACC
 
 
 @compiled_together
 def _count(seen: int, length: int, interval_ms: float) -> int:
     """Return the number of samples, from the fields seen and the length of the lists."""
+    seen &= _FIELDS_OF_BATCH
     if seen == _FIELDS_OF_SAMPLE and length == _NO_LIST:
         return 1
     if seen == _FIELDS_OF_BATCH and 1 <= length <= LARGEST_BATCH:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import msgspec
+from msgspec import UNSET
 
 from streamer.contracts import f32
 from streamer.contracts.readings import (
@@ -31,12 +32,12 @@ _DECODERS = {
 
 
 def parse(
-    records: Iterable[tuple[int, bytes | None, bytes | None, Headers]],
+    records: Iterable[tuple[int, bytes | None, bytes | None, Headers | None]],
 ) -> tuple[list[int], list[Reading], list[Reject]]:
     """Parse records one by one.
 
     Args:
-        records: index, key, value and headers of each.
+        records: index, key, value and headers of each; None for malformed headers.
 
     Returns:
         The index of each well-formed record, what it holds, and a reject for every other one.
@@ -74,11 +75,13 @@ class _DeviceIds(dict[bytes | None, str]):
 
 
 def _parse(
-    key: bytes | None, value: bytes | None, headers: Headers, device_ids: _DeviceIds
+    key: bytes | None, value: bytes | None, headers: Headers | None, device_ids: _DeviceIds
 ) -> Reading:
     if value is None:
         raise Rejection(RejectReason.TOMBSTONE, "the record has no value")
     device_id = device_ids[key]
+    if headers is None:
+        raise Rejection(RejectReason.MALFORMED, "the headers are not in Kafka's encoding")
     form = _format(headers) if headers else Format.JSON
     if form is Format.F32:
         return f32.unpack(device_id, value)
@@ -88,11 +91,12 @@ def _parse(
         reading = decode_sample(value)
     except msgspec.ValidationError as not_a_sample:
         try:
-            reading = _with_equal_lengths(decode_batch(value))
+            reading = decode_batch(value)
         except msgspec.ValidationError as not_a_batch:
             raise Rejection(
                 RejectReason.SCHEMA, f"not a sample: {not_a_sample}; not a batch: {not_a_batch}"
             ) from None
+    _check_sensors(reading)
     if reading.device_id != device_id:
         raise Rejection(
             RejectReason.KEY,
@@ -102,13 +106,14 @@ def _parse(
     return reading
 
 
-def _with_equal_lengths(batch: SampleBatch) -> SampleBatch:
-    acc, gyro = len(batch.acc), len(batch.gyro)
-    if acc != gyro:
+def _check_sensors(reading: Sample | SampleBatch) -> None:
+    acc, gyro = reading.acc, reading.gyro
+    if acc is UNSET and gyro is UNSET:
+        raise Rejection(RejectReason.SCHEMA, "neither `acc` nor `gyro` is there")
+    if acc is not UNSET and gyro is not UNSET and len(acc) != len(gyro):
         raise Rejection(
-            RejectReason.SCHEMA, f"{acc} samples of acc, {gyro} of gyro", max(acc, gyro)
+            RejectReason.SCHEMA, f"{len(acc)} samples of acc, {len(gyro)} of gyro", reading.count
         )
-    return batch
 
 
 def _format(headers: Headers) -> Format:

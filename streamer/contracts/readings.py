@@ -12,8 +12,9 @@ from typing import Annotated, ClassVar, Protocol
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import UNSET, UnsetType
 
-from streamer.arrays import Floats, Ints
+from streamer.arrays import Bytes, Floats, Ints
 
 LARGEST_BATCH = 10_000
 """Largest number of samples in one record."""
@@ -23,6 +24,11 @@ LONGEST_INTERVAL_MS = 60_000.0
 
 LATEST_TIMESTAMP_MS = 253_402_300_799_999.0
 """The end of the year 9999; a larger number is a time in another unit."""
+
+SECONDS_SINCE_2001 = 1e9
+SECONDS_UNTIL_2100 = 4.1e9
+"""A number between these, or 10**6 or 10**9 times as large, is a time of these years in seconds,
+microseconds or nanoseconds. In milliseconds it would be a day of January or February 1970."""
 
 LONGEST_DEVICE_ID = 255
 """Bytes of UTF-8."""
@@ -77,6 +83,12 @@ class Record(Protocol):
 
 
 Axes = tuple[float, float, float]
+Rows = Annotated[list[Axes], msgspec.Meta(min_length=1, max_length=LARGEST_BATCH)]
+
+ACC = 1
+GYRO = 2
+BOTH_SENSORS = ACC | GYRO
+"""Bits that say which sensors a sample has."""
 
 
 class Sample(msgspec.Struct, gc=False):
@@ -85,9 +97,9 @@ class Sample(msgspec.Struct, gc=False):
     device_id: str
     timestamp: float
     """Milliseconds since the epoch."""
-    acc: Axes
+    acc: Axes | UnsetType = UNSET
     """Total acceleration in g, gravity included."""
-    gyro: Axes
+    gyro: Axes | UnsetType = UNSET
     """Rotation in rad/s."""
 
     interval_ms: ClassVar[float] = 0.0
@@ -100,13 +112,13 @@ class SampleBatch(msgspec.Struct, gc=False):
     device_id: str
     timestamp: float
     interval_ms: Annotated[float, msgspec.Meta(gt=0, le=LONGEST_INTERVAL_MS)]
-    acc: Annotated[list[Axes], msgspec.Meta(min_length=1, max_length=LARGEST_BATCH)]
-    gyro: Annotated[list[Axes], msgspec.Meta(min_length=1, max_length=LARGEST_BATCH)]
+    acc: Rows | UnsetType = UNSET
+    gyro: Rows | UnsetType = UNSET
 
     @property
     def count(self) -> int:
-        """Samples in the batch; the caller has checked that acc and gyro have the same length."""
-        return len(self.acc)
+        """Number of samples: the length of the longer one of acc and gyro."""
+        return max(len(self.acc or ()), len(self.gyro or ()))
 
 
 class RejectReason(StrEnum):
@@ -159,7 +171,12 @@ class Decoded:
     time_us: Ints
     """(s,) Microseconds since the epoch."""
     values: Floats
-    """(s, 6) Acceleration x y z in g, rotation x y z in rad/s; finite and plausible."""
+    """(s, 6) Acceleration x y z in g, rotation x y z in rad/s; finite and within the limits. The
+    columns of a sensor that a sample does not have are NaN."""
+    sensors: Bytes
+    """(s,) `ACC`, `GYRO` or both: the sensors that each sample has."""
+    complete: bool
+    """Whether every sample has both sensors."""
     rejects: list[Reject]
     """The records that have no samples here, in their order."""
 

@@ -16,6 +16,11 @@ OFFSET, TIMESTAMP, KEY, KEY_END, VALUE, VALUE_END, HEADERS, HEADERS_END = range(
 
 COLUMNS = 8
 
+_VARINT_BITS = 70
+
+_NO_HEADERS = b"\0"
+"""Headers in Kafka's encoding when there are none."""
+
 
 @dataclass(frozen=True, slots=True)
 class OneRecord:
@@ -65,20 +70,22 @@ class Records(Sequence[Record]):
         return OneRecord(
             key=self.buffer[key:key_end] if key <= key_end else None,
             value=self.buffer[value:value_end] if value <= value_end else None,
-            headers=_headers(self.buffer[headers:end]),
+            headers=read_headers(self.buffer[headers:end])[0],
             timestamp=timestamp,
             offset=offset,
         )
 
-    def contents(self) -> Iterator[tuple[bytes | None, bytes | None, Headers]]:
-        """Yield key, value and headers of each record; faster than indexing one by one."""
+    def contents(self) -> Iterator[tuple[bytes | None, bytes | None, Headers | None]]:
+        """Yield key, value and headers of each record; faster than indexing one by one.
+
+        The headers are None if they are not in Kafka's encoding.
+        """
         buffer = self.buffer
         for key, key_end, value, value_end, headers, end in self.table[:, KEY:].tolist():
             yield (
                 buffer[key:key_end] if key <= key_end else None,
                 buffer[value:value_end] if value <= value_end else None,
-                # A record without headers has one byte here.
-                _headers(buffer[headers:end]) if end - headers > 1 else [],
+                _well_formed(buffer[headers:end]),
             )
 
     def since(self, offset: int) -> "Records":
@@ -116,17 +123,44 @@ class Records(Sequence[Record]):
         return cls(b"".join(part.buffer for part in parts), table)
 
 
-def _headers(encoded: bytes) -> Headers:
-    count, at = _varint(encoded, 0)
-    headers = []
-    for _ in range(count):
-        length, at = _varint(encoded, at)
-        name = encoded[at : at + length].decode()
-        length, at = _varint(encoded, at + length)
-        value = encoded[at : at + length] if length >= 0 else None
-        at += max(length, 0)
-        headers.append((name, value))
-    return headers
+def _well_formed(encoded: bytes) -> Headers | None:
+    if encoded == _NO_HEADERS:
+        return []
+    headers, is_well_formed = read_headers(encoded)
+    return headers if is_well_formed else None
+
+
+def read_headers(encoded: bytes) -> tuple[Headers, bool]:
+    r"""Read headers in Kafka's encoding.
+
+    Bytes of a name that are not UTF-8 are written as `\xNN`: Kafka does not check names, and its
+    clients cannot write such a name again.
+
+    Returns:
+        The headers, and whether they are well-formed. If not, those before the fault.
+    """
+    headers: Headers = []
+    try:
+        count, at = _varint(encoded, 0)
+        for _ in range(count):
+            name, at = _read_bytes(encoded, at)
+            value, at = _read_bytes(encoded, at)
+            if name is None:
+                return headers, False
+            headers.append((name.decode(errors="backslashreplace"), value))
+    except IndexError:
+        return headers, False
+    return headers, count >= 0 and at == len(encoded)
+
+
+def _read_bytes(encoded: bytes, at: int) -> tuple[bytes | None, int]:
+    """Return the bytes whose length is at an index, None for a negative one, and where they end."""
+    length, at = _varint(encoded, at)
+    if length < 0:
+        return None, at
+    if at + length > len(encoded):
+        raise IndexError
+    return encoded[at : at + length], at + length
 
 
 def encode_headers(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
@@ -142,13 +176,14 @@ def encode_headers(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
 def _varint(buffer: bytes, at: int) -> tuple[int, int]:
     """Return the number in Kafka's zigzag encoding at an index, and the index after it."""
     raw = shift = 0
-    while True:
+    while shift < _VARINT_BITS:
         byte = buffer[at]
         at += 1
         raw |= (byte & 0x7F) << shift
         if byte < 0x80:
             return (raw >> 1) ^ -(raw & 1), at
         shift += 7
+    raise IndexError
 
 
 def _zigzag(number: int) -> bytes:

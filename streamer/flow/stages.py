@@ -7,7 +7,7 @@ import numpy as np
 
 from streamer.arrays import Floats
 from streamer.contracts.dead_letters import REFUSED, make_window_letter
-from streamer.contracts.decode import decode
+from streamer.contracts.decode import decode, reject_partial
 from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import Decoded, Record
 from streamer.contracts.records import Records
@@ -197,6 +197,7 @@ class Stages:
     def _decode(self, records: Records) -> tuple[Decoded, Samples]:
         with self._metrics.stage("decode"):
             decoded = decode(records, int(self._settings.max_future_skew_s * 1e6))
+            decoded = reject_partial(decoded)
         return decoded, samples_of(records, decoded, self._windows.clock_us)
 
     def _late(self, records: Records, decoded: Decoded, outcome: Outcome) -> list[DeadLetter]:

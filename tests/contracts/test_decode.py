@@ -3,10 +3,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from streamer.contracts.readings import Decoded, Format, Reject, RejectReason
+from streamer.contracts import decode as decoding
+from streamer.contracts.dead_letters import make_dead_letter_headers
+from streamer.contracts.decode import reject_partial
+from streamer.contracts.readings import ACC, GYRO, Decoded, Format, Reject, RejectReason
+from streamer.contracts.records import Records, encode_headers
 from tests.support.records import (
     NOW_MS,
     SKEW_US,
@@ -65,11 +69,14 @@ def _check(decoded: Decoded, mixed: list[Good | Bad]) -> None:
     assert decoded.device_ids == list(dict.fromkeys(devices))
     values = np.concatenate([np.empty((0, 6)), *(one.values for _, one in goods)])
     np.testing.assert_array_equal(decoded.values, values)
+    has_acc, has_gyro = ~np.isnan(values[:, 0]), ~np.isnan(values[:, 3])
+    assert decoded.sensors.tolist() == (ACC * has_acc + GYRO * has_gyro).tolist()
+    assert decoded.complete == (has_acc & has_gyro).all()
 
 
 def test_no_records_give_no_samples_in_the_same_types() -> None:
     empty, full = decode([], SKEW_US), decode([as_json(fields())], SKEW_US)
-    for name in ("record", "device", "time_us", "values"):
+    for name in ("record", "device", "time_us", "values", "sensors"):
         assert getattr(empty, name).dtype == getattr(full, name).dtype
         assert getattr(empty, name).shape == (0, *getattr(full, name).shape[1:])
 
@@ -157,3 +164,66 @@ def test_a_signalling_nan_in_a_block_is_refused_like_any_other() -> None:
     assert one.value is not None
     spoilt = one.value[:-4] + bytes.fromhex("0100a07f")
     assert _reason(ARecord(b"phone-17", spoilt, one.headers)) is RejectReason.VALUE
+
+
+@pytest.mark.parametrize(
+    ("factor", "unit"), [(1e-3, "seconds"), (1e3, "microseconds"), (1e6, "nanoseconds")]
+)
+def test_a_timestamp_in_another_unit_is_rejected_with_the_name_of_the_unit(
+    factor: float, unit: str
+) -> None:
+    (reject,) = decode([as_json(fields(timestamp=NOW_MS * factor))], SKEW_US).rejects
+    assert reject.reason is RejectReason.TIMESTAMP
+    assert f"looks like {unit}" in reject.detail
+    assert reject.detail.endswith(f"send milliseconds, such as {NOW_MS}")
+
+
+@given(st.lists(good() | bad, max_size=8))
+def test_readings_of_one_sensor_can_be_rejected_and_the_others_stay(
+    mixed: list[Good | Bad],
+) -> None:
+    decoded = decode([one.record for one in mixed], SKEW_US)
+    whole = reject_partial(decoded)
+    partial = [
+        i for i, one in enumerate(mixed) if isinstance(one, Good) and np.isnan(one.values).any()
+    ]
+    rejected = [reject.record for reject in decoded.rejects]
+    assert [reject.record for reject in whole.rejects] == sorted(rejected + partial)
+    kept = ~np.isin(decoded.record, partial)
+    np.testing.assert_array_equal(whole.values, decoded.values[kept])
+    devices = [decoded.device_ids[i] for i in decoded.device[kept]]
+    assert [whole.device_ids[i] for i in whole.device] == devices
+    assert set(whole.device_ids) == set(devices)
+
+
+def with_raw_headers(encoded: bytes) -> Records:
+    """A good record whose headers are these bytes."""
+    records = Records.of([as_json(fields())])
+    begin = len(records.buffer)
+    table = records.table.copy()
+    table[:, -2:] = begin, begin + len(encoded)
+    return Records(records.buffer + encoded, table)
+
+
+@settings(max_examples=500)
+@given(st.binary(max_size=12))
+@example(b"")
+@example(b"\x01")
+@example(b"\x02")
+@example(b"\x04\x02a\x01")
+@example(b"\x02\x01\x01")
+@example(b"\xff" * 12)
+def test_bytes_that_are_not_headers_are_rejected_like_any_other_fault(encoded: bytes) -> None:
+    records = with_raw_headers(encoded)
+    decoded = decoding.decode(records, SKEW_US)
+    reasons = [reject.reason for reject in decoded.rejects]
+    assert reasons in ([], [RejectReason.MALFORMED], [RejectReason.CONTENT_TYPE])
+    for reject in decoded.rejects:
+        make_dead_letter_headers(records[reject.record], "t", 0, reject.reason, reject.detail)
+
+
+def test_a_header_name_that_is_not_utf8_harms_neither_the_reading_nor_its_dead_letter() -> None:
+    records = with_raw_headers(b"\x02\x06a\xffb\x02v")
+    assert decoding.decode(records, SKEW_US).rejects == []
+    assert list(records[0].headers) == [("a\\xffb", b"v")]
+    assert encode_headers(records[0].headers)

@@ -90,6 +90,8 @@ def damaged(draw: st.DrawFn) -> ARecord:
     one = dict(data, acc=[0.5, -1e-3, 2], gyro=[1.0, 0.25, 1e2])
     del one["interval_ms"]
     template = draw(st.sampled_from([dict(data), one, dict(draw(st.permutations(data)))]))
+    if missing := draw(st.sampled_from(["", "acc", "gyro"])):
+        template = {name: value for name, value in template.items() if name != missing}
     text = bytearray(json.dumps(template).encode())
     for _ in range(draw(st.integers(0, 2))):
         begin = draw(st.integers(0, len(text)))
@@ -116,5 +118,11 @@ def test_with_and_without_it_the_same_comes_out(
 
 
 def plain(decoded: Decoded) -> list[object]:
-    columns = (decoded.record, decoded.device, decoded.time_us, decoded.values.view(np.int64))
+    columns = (
+        decoded.record,
+        decoded.device,
+        decoded.time_us,
+        decoded.values.view(np.int64),
+        decoded.sensors,
+    )
     return [decoded.device_ids, decoded.rejects, *(column.tolist() for column in columns)]

@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from msgspec import UNSET, UnsetType
 
 from streamer.contracts.readings import (
     LARGEST_ACCELERATION,
@@ -30,7 +31,20 @@ ANY_SKEW_US = 10**18
 _junk: st.SearchStrategy[object] = st.sampled_from(
     [None, True, "1", "", [], {}, [[]], [1], [None] * 3, {"x": 1}]
 )
-_times = st.sampled_from([0, NOW_MS, LATEST_TIMESTAMP_MS, LATEST_TIMESTAMP_MS + 1, -0.5, 1e300])
+_times = st.sampled_from(
+    [
+        0,
+        NOW_MS,
+        NOW_MS / 1000,
+        1e9 - 1,
+        4.1e9,
+        4.1e9 + 1,
+        LATEST_TIMESTAMP_MS,
+        LATEST_TIMESTAMP_MS + 1,
+        -0.5,
+        1e300,
+    ]
+)
 _intervals = st.sampled_from(
     [20, 16.7, LONGEST_INTERVAL_MS, LONGEST_INTERVAL_MS + 1, 0, -1, 5e-324]
 )
@@ -103,6 +117,9 @@ def test_the_schema_is_one_and_its_examples_are_readings() -> None:
     for reading in SCHEMA["examples"]:
         VALIDATOR.validate(reading)
         assert _accepted(reading, json.dumps(reading).encode())
+
+
+st.register_type_strategy(UnsetType, st.just(UNSET))
 
 
 @given(st.from_type(Sample) | st.from_type(SampleBatch))

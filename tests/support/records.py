@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from streamer.arrays import Floats
 from streamer.contracts import decode as decoding
 from streamer.contracts.encode import encode
-from streamer.contracts.readings import CONTENT_TYPES, Decoded, Format, Record, RejectReason
+from streamer.contracts.readings import (
+    CONTENT_TYPE,
+    CONTENT_TYPES,
+    SECONDS_SINCE_2001,
+    SECONDS_UNTIL_2100,
+    Decoded,
+    Format,
+    Record,
+    RejectReason,
+)
 from streamer.contracts.records import Records
 
 NOW_MS = 1_763_906_400_000
@@ -46,6 +55,7 @@ class Good:
     device_id: str
     time_us: list[int]
     values: Floats
+    """NaN in the columns of a sensor that is missing."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,14 @@ def record(
 ) -> ARecord:
     key, value, headers = encode(device_id, timestamp_ms, interval_ms, np.array(samples), form)
     return ARecord(key, value, tuple(headers))
+
+
+def without(whole: ARecord, sensor: str, form: Format) -> ARecord:
+    """The same record in JSON or MessagePack with the samples of the other sensor only."""
+    coding = msgspec.json if form is Format.JSON else msgspec.msgpack
+    reading = coding.decode(whole.value or b"")
+    del reading[sensor]
+    return replace(whole, value=coding.encode(reading))
 
 
 def fields(**changes: object) -> dict[str, object]:
@@ -94,7 +112,17 @@ formats = st.sampled_from(Format)
 device_ids = st.text(
     st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60
 ) | st.sampled_from(["phone-17", "watch/2", "手机"])
-timestamps = st.integers(0, NOW_MS) | st.floats(0, NOW_MS)
+timestamps = (st.integers(0, NOW_MS) | st.floats(0, NOW_MS)).filter(
+    lambda timestamp: not SECONDS_SINCE_2001 <= timestamp <= SECONDS_UNTIL_2100
+)
+headers_of_others = st.lists(
+    st.tuples(
+        st.text(max_size=5).filter(lambda name: name != CONTENT_TYPE)
+        | st.sampled_from(["Content-Type", "content-type ", "streamer-reason", "\x00"]),
+        st.none() | st.binary(max_size=5),
+    ),
+    max_size=3,
+).map(tuple)
 intervals = st.sampled_from([20, 20.0, 10, 1000 / 60, 0.5]) | st.floats(1e-3, 29)
 
 
@@ -111,6 +139,10 @@ def good(draw: st.DrawFn) -> Good:
     accepted = record(device_id, timestamp, interval, values, form)
     if form is Format.F32:
         values = values.astype("<f4").astype(float)
+    elif missing := draw(st.sampled_from(["", "", "acc", "gyro"])):
+        accepted = without(accepted, missing, form)
+        values[:, : 3 if missing == "acc" else 6][:, 0 if missing == "acc" else 3 :] = np.nan
+    accepted = replace(accepted, headers=(*draw(headers_of_others), *accepted.headers))
     step_us = (interval or 0.0) * 1000
     return Good(
         accepted,
@@ -200,7 +232,10 @@ bad: st.SearchStrategy[Bad] = st.one_of(
     st.builds(lambda name, value: fields(**{name: value}), _names, _nonsense).flatmap(
         _typed(RejectReason.SCHEMA, RejectReason.KEY)
     ),
-    _names.map(lambda name: {k: v for k, v in fields().items() if k != name}).flatmap(
+    st.sampled_from(["device_id", "timestamp", "interval_ms"])
+    .map(lambda name: {k: v for k, v in fields().items() if k != name})
+    .flatmap(_typed(RejectReason.SCHEMA)),
+    st.just({k: v for k, v in fields().items() if k not in ("acc", "gyro")}).flatmap(
         _typed(RejectReason.SCHEMA)
     ),
     st.builds(lambda acc: fields(acc=acc), _rows).flatmap(_typed(RejectReason.SCHEMA)),
@@ -219,7 +254,9 @@ bad: st.SearchStrategy[Bad] = st.one_of(
     st.builds(_with_one_value, _not_a_number | _impossible, st.integers(0, 11))
     .map(lambda samples: as_f32(1, 2, NOW_MS, 20, samples))
     .map(_bad(RejectReason.VALUE)),
-    st.sampled_from([-1, -1e-9, -1e300, 1e300, 253402300800000, NOW_MS * 1000])
+    st.sampled_from(
+        [-1, -1e-9, -1e300, 1e300, 253402300800000, NOW_MS / 1000, NOW_MS * 1000, NOW_MS * 10**6]
+    )
     .map(lambda timestamp: fields(timestamp=timestamp))
     .flatmap(_typed(RejectReason.TIMESTAMP)),
     _not_a_number.map(lambda t: as_f32(1, 1, t, 0, [0.0] * 6)).map(_bad(RejectReason.TIMESTAMP)),
