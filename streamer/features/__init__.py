@@ -1,16 +1,30 @@
-"""The 561 features of the public UCI HAR data set, from raw samples. Pure: no I/O, no clock.
+"""Features of windows, from raw samples. Pure: no I/O, no clock.
 
 | step | stated plainly | compiled, to the bit the same |
 |---|---|---|
 | samples to signals | `filters` (SciPy) | `filter_chains` |
 | signals to features | `series`, `statistics`, `spectra` (NumPy) | `compiled_features` |
+| signals into the frame of gravity | `turning` (NumPy) | `turning_compiled` |
 
-`extract` uses the compiled features, `extract_plain` the plain ones; `scale` brings features to the
-published scale.
+`compute_features` computes a feature set as models take it. There are two: the 561 features of the
+public UCI HAR data set on the published scale (`extract`, or plainly `extract_plain`, then
+`scale`), and the same in the frame of gravity (`gravity`).
 """
 
 from streamer.features.extract import extract, extract_plain
-from streamer.features.feature_set import NAMES, UCI_HAR, FeatureSet
+from streamer.features.feature_set import GRAVITY_FRAME, NAMES, UCI_HAR, FeatureSet
+from streamer.features.feature_sets import compute_features, find_feature_set
 from streamer.features.scale import scale, unscale
 
-__all__ = ["NAMES", "UCI_HAR", "FeatureSet", "extract", "extract_plain", "scale", "unscale"]
+__all__ = [
+    "GRAVITY_FRAME",
+    "NAMES",
+    "UCI_HAR",
+    "FeatureSet",
+    "compute_features",
+    "extract",
+    "extract_plain",
+    "find_feature_set",
+    "scale",
+    "unscale",
+]

@@ -1,7 +1,7 @@
-"""What a feature set is, and the 561 features of the public UCI HAR data set by name."""
+"""What a feature set is; the features of both sets by name."""
 
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import chain, combinations_with_replacement
 from typing import Final
 
 
@@ -18,6 +18,7 @@ class FeatureSet:
         epoch_hops: the filters start anew after this many hops, so that nothing depends on
             samples older than two such epochs.
         settled_us: how long the filters have to run before their start is forgotten.
+        names: of the features, in their order.
     """
 
     name: str
@@ -28,6 +29,7 @@ class FeatureSet:
     lookahead: int
     epoch_hops: int
     settled_us: int
+    names: tuple[str, ...]
 
     @property
     def step_us(self) -> int:
@@ -44,17 +46,6 @@ class FeatureSet:
         """Time that a window covers."""
         return self.length * self.step_us
 
-
-UCI_HAR: Final = FeatureSet(
-    name="uci-har",
-    version="1",
-    rate_hz=50,
-    length=128,
-    hop=64,
-    lookahead=2,
-    epoch_hops=32,
-    settled_us=38_000_000,
-)
 
 _AXES = ("X", "Y", "Z")
 _STATISTICS = ("mean", "std", "mad", "max", "min", "sma", "energy", "iqr", "entropy")
@@ -144,3 +135,28 @@ NAMES: Final[tuple[str, ...]] = tuple(
     )
 )
 """The published names in the published order; duplicates are as published."""
+
+UCI_HAR: Final = FeatureSet(
+    name="uci-har",
+    version="1",
+    rate_hz=50,
+    length=128,
+    hop=64,
+    lookahead=2,
+    epoch_hops=32,
+    settled_us=38_000_000,
+    names=NAMES,
+)
+"""The features of the public data set."""
+
+DIRECTIONS: Final = tuple(
+    "".join(axes) for degree in (3, 4) for axes in combinations_with_replacement("xyz", degree)
+)
+"""Products of components of gravity's direction: all polynomials up to the fourth degree there."""
+
+GRAVITY_FRAME: Final = replace(
+    UCI_HAR,
+    name="uci-har-gravity",
+    names=(*NAMES, *(f"gravityDirection-{axes}" for axes in DIRECTIONS)),
+)
+"""The same in the frame of gravity, and how the phone lies in it: see `gravity`."""

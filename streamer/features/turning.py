@@ -11,14 +11,14 @@ import numpy as np
 
 from streamer.arrays import Floats
 from streamer.errors import ShapeError
+from streamer.features.coefficients import SIGNALS
 from streamer.features.feature_set import UCI_HAR
-from streamer.features.filters import SIGNALS
 
 LENGTH: Final = UCI_HAR.length
 """Samples that decide how a window is turned."""
 
 
-def turned(signals: Floats) -> Floats:
+def turn(signals: Floats) -> Floats:
     """Turn windows so that gravity is +x and the principal horizontal body acceleration is y.
 
     Args:
@@ -30,8 +30,8 @@ def turned(signals: Floats) -> Floats:
     Raises:
         ShapeError: the array has another shape or type.
     """
-    checked(signals)
-    up_x, up_y, up_z = up(signals).T
+    check(signals)
+    up_x, up_y, up_z = find_up(signals).T
     # Two directions across, without a singularity: T. Duff et al., "Building an Orthonormal Basis,
     # Revisited", Journal of Computer Graphics Techniques 6 (2017).
     side = np.copysign(1.0, up_x)
@@ -63,7 +63,7 @@ def turned(signals: Floats) -> Floats:
     return result
 
 
-def up(signals: Floats) -> Floats:
+def find_up(signals: Floats) -> Floats:
     """The unit vectors (n, 3) of the windows' mean gravity; +x where there is none."""
     means = np.stack([_total(signals[:, 3 + i, :LENGTH].T) for i in range(3)], axis=1) / LENGTH
     x, y, z = means.T
@@ -74,7 +74,7 @@ def up(signals: Floats) -> Floats:
     return units
 
 
-def checked(signals: Floats) -> None:
+def check(signals: Floats) -> None:
     """See that an array has windows of signals.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What `turning.turned` computes, compiled: the same numbers, to the bit."""
+"""What `turning.turn` computes, compiled: the same numbers, to the bit."""
 
 import math
 
@@ -9,16 +9,16 @@ from streamer.compiled import compiled
 from streamer.features import turning
 
 
-def turned(signals: Floats) -> Floats:
-    """Compute what `turning.turned` does."""
-    turning.checked(signals)
+def turn(signals: Floats) -> Floats:
+    """Compute what `turning.turn` does."""
+    turning.check(signals)
     result = np.empty(signals.shape)
-    _turn(np.ascontiguousarray(signals), turning.up(signals), result)
+    _turn_each(np.ascontiguousarray(signals), turning.find_up(signals), result)
     return result
 
 
 @compiled
-def _turn(signals: Floats, up: Floats, result: Floats) -> None:
+def _turn_each(signals: Floats, up: Floats, result: Floats) -> None:
     length = signals.shape[2] - 1
     a, b = np.empty(length), np.empty(length)
     axes = np.empty((3, 3))

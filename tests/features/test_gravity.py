@@ -1,5 +1,7 @@
 """Features in the frame of gravity: what turning keeps, what it fixes, what no longer matters."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -7,15 +9,14 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from streamer.arrays import Floats
-from streamer.compiled import IS_COMPILED
 from streamer.errors import ShapeError
-from streamer.features import NAMES, extract
-from streamer.features.gravity import LOGARITHMS, OWN_ANGLES, SMALLEST, extract_in_gravity_frame
-from streamer.features.turning import turned
+from streamer.features import NAMES, extract, turning_compiled
+from streamer.features.feature_set import DIRECTIONS, GRAVITY_FRAME
+from streamer.features.gravity import CONSTANT, LOGARITHMS, SMALLEST, extract_in_gravity_frame
+from streamer.features.turning import turn
 from tests.features.test_extract import KINDS
 
 SEEDS = st.integers(0, 2**32 - 1)
-LEVEL = [NAMES.index(f"tGravityAcc-mean()-{axis}") for axis in "YZ"]
 
 
 def windows(n: int, seed: int) -> Floats:
@@ -45,7 +46,7 @@ def lying(signals: Floats, rng: np.random.Generator) -> Floats:
 def test_gravity_points_along_x_and_the_horizontal_body_acceleration_mostly_along_y(
     seed: int,
 ) -> None:
-    [signals] = turned(walking(seed)[None])
+    [signals] = turn(walking(seed)[None])
     body, gravity = signals[:3, :128], signals[3:6, :128]
     assert gravity.mean(axis=1)[0] > 0
     np.testing.assert_allclose(gravity.mean(axis=1)[1:], 0, atol=1e-12)
@@ -60,7 +61,7 @@ def test_gravity_points_along_x_and_the_horizontal_body_acceleration_mostly_alon
 def test_turning_is_a_rotation(seed: int) -> None:
     signals = windows(1, seed)[0] if seed % 2 else walking(seed)
     assume((np.linalg.svd(signals[:3], compute_uv=False) > 1e-6).all())
-    [found] = turned(signals[None])
+    [found] = turn(signals[None])
     rotation = found[:3] @ np.linalg.pinv(signals[:3])
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-6)
     assert np.linalg.det(rotation) == pytest.approx(1)
@@ -70,40 +71,43 @@ def test_turning_is_a_rotation(seed: int) -> None:
 
 @settings(deadline=None)
 @given(SEEDS)
-def test_features_but_the_own_angles_are_the_same_however_the_phone_lies(seed: int) -> None:
+def test_features_but_gravitys_direction_are_the_same_however_the_phone_lies(seed: int) -> None:
     before = walking(seed)
     after = lying(before, np.random.default_rng(seed + 1))
     first, second = extract_in_gravity_frame(np.stack([before, after]))
-    others = [
-        i
-        for i, name in enumerate(NAMES)
-        # Which one of two bins is the higher, and which grey level a value has, is a matter of
-        # rounding. Where little is left to predict, so is the prediction.
-        if i not in OWN_ANGLES and "maxInds" not in name and "entropy" not in name
-        and "tGravityAcc-arCoeff" not in name
-    ]  # fmt: skip
-    np.testing.assert_allclose(first[others], second[others], rtol=1e-5, atol=1e-5)
+    # Which one of two bins is the higher, and which grey level a value has, is a matter of
+    # rounding. Where little is left to predict, so is the prediction.
+    rounded = re.compile(r"maxInds|entropy|tGravityAcc-arCoeff")
+    same = [i for i, name in enumerate(NAMES) if not rounded.search(name)]
+    np.testing.assert_allclose(first[same], second[same], rtol=1e-5, atol=1e-5)
 
 
 @settings(deadline=None)
 @given(SEEDS)
-def test_the_own_angles_are_those_of_the_phone_as_it_lies(seed: int) -> None:
-    signals = walking(seed)[None]
-    wanted = extract(signals)[:, OWN_ANGLES]
-    np.testing.assert_allclose(extract_in_gravity_frame(signals)[:, OWN_ANGLES], wanted, atol=1e-7)
+def test_the_last_columns_are_products_of_gravitys_direction_in_the_phones_own_axes(
+    seed: int,
+) -> None:
+    signals = walking(seed)
+    gravity = signals[3:6, :128].mean(axis=1)
+    x, y, z = gravity / np.linalg.norm(gravity)
+    [features] = extract_in_gravity_frame(signals[None])
+    found = dict(zip(DIRECTIONS, features[len(NAMES) :], strict=True))
+    assert found["xyz"] == pytest.approx(x * y * z, abs=1e-12)
+    assert found["xxzz"] == pytest.approx(x * x * z * z, abs=1e-12)
+    assert found["zzz"] == pytest.approx(z**3, abs=1e-12)
 
 
 @settings(deadline=None)
 @given(SEEDS)
 def test_all_other_columns_are_the_features_of_the_turned_window(seed: int) -> None:
     signals = windows(3, seed)
-    wanted, found = extract(turned(signals)), extract_in_gravity_frame(signals)
-    same = np.setdiff1d(np.arange(len(NAMES)), [*LOGARITHMS, *OWN_ANGLES, *LEVEL])
+    wanted, found = extract(turn(signals)), extract_in_gravity_frame(signals)
+    same = np.setdiff1d(np.arange(len(NAMES)), [*LOGARITHMS, *CONSTANT])
     assert found[:, same].tobytes() == wanted[:, same].tobytes()
     np.testing.assert_allclose(
         np.exp(found[:, LOGARITHMS]), np.maximum(wanted[:, LOGARITHMS], 0) + SMALLEST, rtol=1e-9
     )
-    assert (found[:, LEVEL] == 0).all()
+    assert (found[:, CONSTANT] == 0).all()
 
 
 def test_a_gain_adds_the_same_to_every_logarithm_of_an_energy() -> None:
@@ -122,22 +126,22 @@ def test_features_of_a_window_do_not_depend_on_the_windows_beside_it(n: int, see
     assert together[row].tobytes() == extract_in_gravity_frame(signals[row : row + 1]).tobytes()
 
 
-@pytest.mark.skipif(not IS_COMPILED, reason="numba is not installed")
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 9), SEEDS)
 def test_compiled_turning_gives_the_bits_of_numpy(n: int, seed: int) -> None:
-    from streamer.features import turning_compiled
 
     signals = windows(n, seed)
     signals[signals == 0] = -0.0
-    assert turning_compiled.turned(signals).tobytes() == turned(signals).tobytes()
+    assert turning_compiled.turn(signals).tobytes() == turn(signals).tobytes()
 
 
 def test_a_window_without_gravity_or_movement_has_finite_features() -> None:
-    assert np.isfinite(extract_in_gravity_frame(np.zeros((2, 9, 129)))).all()
+    features = extract_in_gravity_frame(np.zeros((2, 9, 129)))
+    assert features.shape == (2, len(GRAVITY_FRAME.names))
+    assert np.isfinite(features).all()
 
 
 @pytest.mark.parametrize("shape", [(9, 129), (1, 6, 129), (1, 9, 128)])
 def test_turning_refuses_other_shapes(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match="windows of shape"):
-        turned(np.zeros(shape))
+        turn(np.zeros(shape))
