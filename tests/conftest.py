@@ -20,6 +20,13 @@ class MakeSettings(Protocol):
     def __call__(self, **overrides: Any) -> Settings: ...
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a broker, so that a run can leave them out."""
+    for item in items:
+        if "kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker("kafka")
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[LocalKafka]:
     """One broker for all tests, started when the first one asks for it."""

@@ -18,7 +18,7 @@ from streamer.datasets.feature_statistics import (
 )
 from streamer.datasets.feature_table import FeatureTable
 from streamer.reports.statistics_report import describe_correlation, statistics_as_page
-from tests.reports.test_html_page import read
+from tests.support.html import read
 from tests.support.tables import table_of, write_published
 
 

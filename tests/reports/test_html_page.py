@@ -1,11 +1,9 @@
 import importlib.util
 import re
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
 
 from streamer.errors import DataError
 from streamer.reports.html_page import (
@@ -20,37 +18,9 @@ from streamer.reports.html_page import (
     styled,
     svg,
 )
+from tests.support.html import read
 
-VOID = {"meta", "link"}
-
-
-class Reader(HTMLParser):
-    """Collects the texts of a page, and sees that every element is closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.texts: list[str] = []
-        self.tags: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data.strip())
-
-
-def read(page: str) -> Reader:
-    reader = Reader()
-    reader.feed(page)
-    reader.close()
-    assert reader.open == []
-    return reader
+Figure = pytest.importorskip("matplotlib.figure").Figure
 
 
 def drawn(name: str = "one") -> str:
