@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+CORE   := .venv-core
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help warm demo test check format chaos soak faults bench bench-peers docs lock clean
+.PHONY: help warm demo test test-core check format chaos soak faults bench bench-peers docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +29,15 @@ demo: warm ## A broker, an endpoint, a worker and simulated devices, then the li
 
 test: check warm ## Lint, types and every test, on a real Kafka of its own
 	$(BIN)/python -m pytest
+
+test-core: $(CORE)/.installed ## The tests that need no broker, with no optional package installed
+	$(CORE)/bin/python -m pytest -m 'not slow and not kafka' --ignore tests/test_cost.py
+
+$(CORE)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(CORE)
+	PIP_CONSTRAINT=constraints.txt $(CORE)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[local,dev]'
+	@touch $@
 
 check: $(STAMP) ## Lint, formatting and strict types
 	$(BIN)/ruff check .
@@ -76,4 +86,4 @@ lock: $(STAMP) ## Refresh constraints.txt from pyproject.toml
 	  --no-header --no-annotate --no-emit-index-url --quiet --output-file constraints.txt
 
 clean: ## Remove the environment and all caches of this folder
-	rm -rf $(VENV) streamer/__pycache__/kernels .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CORE) streamer/__pycache__/kernels .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
