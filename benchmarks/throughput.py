@@ -31,7 +31,7 @@ from streamer.kafka import topics
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
-from tests.support.fleet import fleet
+from tests.support.fleet import ENDED_WELL, fleet
 
 PARTITIONS = 4
 HOP = 64
@@ -170,7 +170,7 @@ def samples_per_second(settings: Settings, case: Case) -> float:
             if case.pinned:
                 psutil.Process(running.running[name].pid).cpu_affinity([core])
         for name in names:
-            if running.wait(name) != 0:
+            if running.wait(name) not in ENDED_WELL:
                 raise click.ClickException(running.text(name))
     return steady_rate(asyncio.run(event_times_ms(settings)))
 

@@ -39,6 +39,7 @@ class Health:
     Attributes:
         clock: seconds that never go backwards.
         connected: the consumer group has been joined.
+        was_connected: it has been joined at least once.
         answered_s: when Kafka has answered last, by `clock`; the start when it never has.
         lags: the lag of each assigned partition.
         recovering: partitions whose state is still being rebuilt from the log.
@@ -50,6 +51,7 @@ class Health:
 
     clock: Callable[[], float]
     connected: bool = False
+    was_connected: bool = False
     answered_s: float = 0.0
     lags: dict[int, Lag] = field(default_factory=dict)
     recovering: set[int] = field(default_factory=set)
@@ -74,6 +76,7 @@ class Health:
     def answered(self) -> None:
         """Note that Kafka has answered a question just now."""
         self.answered_s = self.clock()
+        self.was_connected |= self.connected
 
     def progress(self) -> None:
         """Note that records went through, or that there are none."""

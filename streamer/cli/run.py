@@ -4,7 +4,6 @@ import click
 
 from streamer.cli.options import settings_options
 from streamer.process.event_loop import run_to_completion
-from streamer.process.supervisor import supervise
 from streamer.process.worker import run_worker
 from streamer.settings import Settings
 
@@ -14,21 +13,28 @@ from streamer.settings import Settings
 @click.option(
     "--until-end",
     is_flag=True,
-    help="Stop after what is in the topic now: for tests, backfills and evaluation.",
+    help="Stop after the records that are in the topic now: for tests, backfills and evaluation.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Processes, started again when they end; they share the partitions and one port.",
+    help="Number of processes. They share the partitions and one port, and are kept running.",
 )
-def run(settings: Settings, until_end: bool, workers: int) -> None:
-    """Read readings, publish activity events.
+@click.pass_context
+def run(ctx: click.Context, settings: Settings, until_end: bool, workers: int) -> None:
+    """Read readings and publish activity events.
 
-    Ctrl-C or SIGTERM commits what is on its way and ends; a second Ctrl-C ends at once.
+    SIGTERM or Ctrl-C commits what is in progress and ends the worker; a second Ctrl-C ends it at
+    once. The exit code is 0 in the end, 3 when records were read and no event came of them, 1 when
+    an operator must act.
     """
     if workers == 1:
-        run_to_completion(run_worker(settings, until_end=until_end))
+        summary = run_to_completion(run_worker(settings, until_end=until_end))
     else:
-        run_to_completion(supervise(settings, workers, until_end=until_end))
+        # Only the supervisor needs what it imports.
+        from streamer.process.supervisor import supervise  # noqa: PLC0415
+
+        summary = run_to_completion(supervise(settings, workers, until_end=until_end))
+    ctx.exit(summary.exit_code(until_end=until_end))

@@ -1,7 +1,7 @@
 """Several workers on one machine: processes that are kept running, and one HTTP port for all.
 
-The workers are members of one consumer group like any others, so nothing is shared between them;
-the supervisor only keeps them running and shows their metrics together, with a label `worker`.
+The workers are members of one consumer group and share nothing. The supervisor starts them,
+replaces those that end or hang, and serves their metrics on one page, with a label `worker`.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
@@ -26,75 +27,118 @@ from streamer.errors import StreamerError
 from streamer.process import log as logging
 from streamer.process.event_loop import run_to_completion
 from streamer.process.http import serve_pages
-from streamer.process.worker import handle_signals, run_worker
+from streamer.process.summary import Summary
+from streamer.process.worker import announce, handle_signals, run_worker
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-"""Before a worker is started again; longer each time that it ends soon."""
+"""Pause before a worker is started again; longer each time that it has ended soon."""
 
 SOON_S = 60.0
-"""A worker that ran for so long has ended by accident and not because it cannot run."""
+"""A worker that has run for this long has ended by accident, and not because it cannot run."""
 
 MOST_FAILURES = 5
-"""In a row, of one worker; then something must be put right first."""
+"""Failures of one worker in a row after which the supervisor gives up."""
 
-ANSWER_S = 3.0
-"""How long a worker may take to say how it is."""
+ANSWER_S = 1.0
+"""Time in which a worker has to say how it is; health checks wait for two seconds."""
+
+METRICS_S = 3.0
+"""Time in which a worker has to give its metrics."""
+
+POLL_S = 2.0
+"""Pause between two questions to a worker whether it is alive."""
+
+HANG_S = 30.0
+"""Silence after which a worker is killed and replaced. Its group has given its partitions away."""
+
+START_S = 300.0
+"""The same for a worker that has not served its pages yet."""
+
+END_S = 15.0
+"""Time in which a worker has to commit and leave its group when it is told to end."""
+
+HUNG_END_S = 3.0
+"""The same for a worker that does not answer any more."""
 
 _spawn = multiprocessing.get_context("spawn")
 
 
-async def supervise(settings: Settings, workers: int, *, until_end: bool = False) -> None:
+async def supervise(settings: Settings, workers: int, *, until_end: bool = False) -> Summary:
     """Keep workers running until the end or a signal.
 
     Args:
-        settings: of each of them, but for the port, which is the supervisor's.
+        settings: those of each worker, except for the port, which is the supervisor's.
         workers: how many.
-        until_end: each ends when the group is through with what was in the topic.
+        until_end: each worker ends when the group has processed what was in the topic.
+
+    Returns:
+        What the workers have done together, without those that were killed.
 
     Raises:
-        StreamerError: a worker ends again and again.
+        StreamerError: a worker has failed again and again.
     """
     logging.configure(settings)
     stopping = asyncio.Event()
     handle_signals(stopping)
-    members = [WorkerProcess(number, settings, until_end=until_end) for number in range(workers)]
-    async with (
-        ClientSession(timeout=ClientTimeout(ANSWER_S)) as session,
-        serve_pages(settings, FleetPages(session, members)) as port,
-    ):
-        url = f"http://{settings.http_host}:{port}/metrics"
-        log.info("supervising", workers=workers, metrics=url)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for member in members:
-                    tasks.create_task(member.keep_running(stopping))
-        except* StreamerError as errors:
-            raise errors.exceptions[0] from None
+    announce(settings)
+    async with ClientSession() as session:
+        members = [
+            WorkerProcess(number, settings, session, until_end=until_end)
+            for number in range(workers)
+        ]
+        async with serve_pages(settings, FleetPages(members)) as port:
+            url = f"http://{settings.http_host}:{port}/metrics"
+            log.info("supervising", workers=workers, metrics=url)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    for member in members:
+                        tasks.create_task(member.keep_running(stopping))
+            except* StreamerError as errors:
+                raise errors.exceptions[0] from None
+    summary = sum((member.summary for member in members), Summary())
+    summary.write_log()
     log.info("all workers have ended")
+    return summary
 
 
 class WorkerProcess:
-    """One worker, in whichever process it runs just now."""
+    """One worker: a process, and after it has ended the process that replaces it."""
 
-    def __init__(self, number: int, settings: Settings, *, until_end: bool) -> None:
+    def __init__(
+        self, number: int, settings: Settings, session: ClientSession, *, until_end: bool
+    ) -> None:
         self.number = number
         name = settings.instance_id and f"{settings.instance_id}-{number}"
         self._settings = settings.model_copy(
             update={"http_host": "127.0.0.1", "http_port": 0, "instance_id": name}
         )
+        self._session = session
         self._until_end = until_end
-        self.port: int | None = None
-        """Of its own HTTP; None while it starts."""
+        self._port: int | None = None
+        self.summary = Summary()
+        """What its processes have done, as far as they could say so."""
+
+    async def page(self, name: str, patience_s: float) -> str:
+        """Return one of its pages; empty when it does not answer in time."""
+        if self._port is None:
+            return ""
+        try:
+            async with self._session.get(
+                f"http://127.0.0.1:{self._port}/{name}", timeout=ClientTimeout(patience_s)
+            ) as answer:
+                return await answer.text()
+        except (ClientError, TimeoutError, OSError):
+            return ""
 
     async def keep_running(self, stopping: asyncio.Event) -> None:
-        """Start it, and again when it ends before its time.
+        """Start the process, and start it again when it fails.
 
         Raises:
-            StreamerError: it does so again and again.
+            StreamerError: it has failed again and again.
         """
         failures = 0
         while not stopping.is_set():
@@ -103,88 +147,133 @@ class WorkerProcess:
             if code == 0:
                 return
             if stopping.is_set():
-                log.warning("a worker did not end well", worker=self.number, code=code)
+                # A signal to all processes of a group reaches a worker twice.
+                if code != -signal.SIGTERM:
+                    log.warning("a worker did not end in order", worker=self.number, code=code)
                 return
             failures = failures + 1 if time.monotonic() - began_s < SOON_S else 1
             if failures == MOST_FAILURES:
                 raise StreamerError(
                     f"worker {self.number} has ended {failures} times in a row, with code {code}; "
-                    "what it has logged says why"
+                    "its log lines say why"
                 )
             pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (failures - 1))
             log.warning("a worker has ended", worker=self.number, code=code, pause_s=pause_s)
-            pause = asyncio.create_task(stopping.wait())
-            await asyncio.wait({pause}, timeout=pause_s)
-            pause.cancel()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), pause_s)
 
     async def _run(self, stopping: asyncio.Event) -> int:
-        """Run it once; its exit code."""
+        """Run the process once; return its exit code."""
         ours, theirs = _spawn.Pipe(duplex=False)
         process = _spawn.Process(
             target=_main_of_child, args=(self.number, self._settings, self._until_end, theirs)
         )
         process.start()
         theirs.close()
-        try:
-            return await self._watch(process, ours, stopping)
-        finally:
-            self.port = None
-            ours.close()
-            if process.is_alive():
-                process.terminate()
-                process.join()
-            process.close()
-
-    async def _watch(self, process: SpawnProcess, ours: Connection, stopping: asyncio.Event) -> int:
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
-
-        def hear() -> None:
-            # It says its port, and nothing else; what comes at its end is the end of the pipe.
-            loop.remove_reader(ours.fileno())
-            if process.is_alive() and ours.poll():
-                self.port = ours.recv()
-
         loop.add_reader(process.sentinel, ended.set)
-        loop.add_reader(ours.fileno(), hear)
-        waits = [asyncio.create_task(event.wait()) for event in (ended, stopping)]
+        loop.add_reader(ours.fileno(), self._hear, ours)
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if not ended.is_set():
-                process.terminate()
-                await ended.wait()
+            await self._watch(process, ended, stopping)
         finally:
+            await self._end(process, ended)
             loop.remove_reader(process.sentinel)
-            loop.remove_reader(ours.fileno())
-            for wait in waits:
-                wait.cancel()
-        process.join()
-        return process.exitcode or 0
+            while self._hear(ours):
+                pass
+            self._port = None
+            process.join()
+            code = process.exitcode
+            ours.close()
+            process.close()
+        return code or 0
+
+    def _hear(self, ours: Connection) -> bool:
+        """Take what the process sends: its port when it serves, its summary when it ends."""
+        try:
+            message = ours.recv() if ours.poll() else None
+        except (EOFError, OSError):
+            message = None
+        match message:
+            case int():
+                self._port = message
+            case Summary():
+                self.summary += message
+            case _:
+                asyncio.get_running_loop().remove_reader(ours.fileno())
+        return message is not None
+
+    async def _watch(
+        self, process: SpawnProcess, ended: asyncio.Event, stopping: asyncio.Event
+    ) -> None:
+        """Return when the process has ended, hangs, or is to stop."""
+        stop = asyncio.create_task(stopping.wait())
+        end = asyncio.create_task(ended.wait())
+        answered_s, has_served = time.monotonic(), False
+        try:
+            while True:
+                done, _ = await asyncio.wait(
+                    {stop, end}, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                if done:
+                    return
+                if await self.page("healthz", ANSWER_S):
+                    answered_s, has_served = time.monotonic(), True
+                silent_s = time.monotonic() - answered_s
+                if silent_s > (HANG_S if has_served else START_S) and not end.done():
+                    log.error(
+                        "a worker does not answer: it is killed and replaced",
+                        worker=self.number,
+                        silent_s=round(silent_s),
+                    )
+                    process.kill()
+                    await end
+                    return
+        finally:
+            stop.cancel()
+            end.cancel()
+
+    async def _end(self, process: SpawnProcess, ended: asyncio.Event) -> None:
+        """Tell the process to end; kill it when it does not."""
+        if ended.is_set():
+            return
+        process.terminate()
+        answers = await self.page("healthz", ANSWER_S)
+        patience_s = END_S if answers or self._port is None else HUNG_END_S
+        try:
+            await asyncio.wait_for(ended.wait(), patience_s)
+        except TimeoutError:
+            log.error(
+                "a worker does not end: it is killed; the next one repeats what was uncommitted",
+                worker=self.number,
+                waited_s=patience_s,
+            )
+            process.kill()
+            await ended.wait()
 
 
 class FleetPages:
-    """The workers' pages, put together."""
+    """The pages of all workers, put together."""
 
-    def __init__(self, session: ClientSession, members: Sequence[WorkerProcess]) -> None:
-        self._session = session
+    def __init__(self, members: Sequence[WorkerProcess]) -> None:
         self._members = members
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
-        """All metrics of those that answer, each with its worker's number."""
+        """Return all metrics of those that answer, each with the number of its worker."""
         registry = CollectorRegistry()
-        registry.register(_MergedMetrics(await self._pages("metrics")))
+        registry.register(_MergedMetrics(await self._pages("metrics", METRICS_S)))
         encode, content_type = choose_encoder(accept)
         return encode(registry), content_type
 
     async def trouble(self) -> str | None:
-        """What the workers have."""
-        return await self._said("healthz", "trouble")
+        """Return the workers' troubles."""
+        return await self._join("healthz", "trouble")
 
     async def why_not_ready(self) -> str | None:
-        """What the workers lack."""
-        return await self._said("readyz", "reason")
+        """Return the workers' reasons for not being ready."""
+        return await self._join("readyz", "reason")
 
-    async def _said(self, page: str, field: str) -> str | None:
-        answers = await self._pages(page)
+    async def _join(self, page: str, field: str) -> str | None:
+        answers = await self._pages(page, ANSWER_S)
         said = [
             f"worker {number}: {json.loads(answer)[field] if answer else 'does not answer'}"
             for number, answer in enumerate(answers)
@@ -192,22 +281,13 @@ class FleetPages:
         ]
         return "; ".join(said) or None
 
-    async def _pages(self, page: str) -> list[str]:
+    async def _pages(self, name: str, patience_s: float) -> list[str]:
         """A page of each worker; empty when it does not answer."""
-        return await asyncio.gather(*(self._page(member, page) for member in self._members))
-
-    async def _page(self, member: WorkerProcess, page: str) -> str:
-        if member.port is None:
-            return ""
-        try:
-            async with self._session.get(f"http://127.0.0.1:{member.port}/{page}") as answer:
-                return await answer.text()
-        except (ClientError, TimeoutError):
-            return ""
+        return await asyncio.gather(*(member.page(name, patience_s) for member in self._members))
 
 
 class _MergedMetrics(Collector):
-    """Metrics of several pages, told apart by a label."""
+    """Metrics of several pages, distinguished by a label."""
 
     def __init__(self, pages: Sequence[str]) -> None:
         self._pages = pages
@@ -225,23 +305,26 @@ class _MergedMetrics(Collector):
         yield from families.values()
 
 
-def _main_of_child(number: int, settings: Settings, until_end: bool, port: Connection) -> None:
-    """What a worker's process does."""
+def _main_of_child(number: int, settings: Settings, until_end: bool, pipe: Connection) -> None:
+    """Run a worker in this process, and send its summary."""
     structlog.contextvars.bind_contextvars(worker=number)
     try:
-        run_to_completion(_run_in_child(settings, until_end, port))
+        summary = run_to_completion(_run_in_child(settings, until_end, pipe))
     except StreamerError as error:
         log.error(str(error))
         sys.exit(1)
+    # Nobody reads it if the supervisor was killed.
+    with suppress(OSError):
+        pipe.send(summary)
 
 
-async def _run_in_child(settings: Settings, until_end: bool, port: Connection) -> None:
+async def _run_in_child(settings: Settings, until_end: bool, pipe: Connection) -> Summary:
     loop, supervisor = asyncio.get_running_loop(), multiprocessing.parent_process()
     assert supervisor is not None
 
-    def orphaned() -> None:
+    def end_with_supervisor() -> None:
         loop.remove_reader(supervisor.sentinel)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    loop.add_reader(supervisor.sentinel, orphaned)
-    await run_worker(settings, until_end=until_end, on_port=port.send)
+    loop.add_reader(supervisor.sentinel, end_with_supervisor)
+    return await run_worker(settings, until_end=until_end, on_port=pipe.send)

@@ -19,6 +19,7 @@ from streamer.predict.factory import open_predictor
 from streamer.process import log as logging
 from streamer.process.http import WorkerPages, serve_pages
 from streamer.process.memory import collect_garbage_rarely, keep_freed_memory
+from streamer.process.summary import Summary
 from streamer.process.warm_up import warm_up_in_thread
 from streamer.settings import Settings
 from streamer.settings.service_links import links_named_like
@@ -32,25 +33,49 @@ async def run_worker(
     *,
     until_end: bool = False,
     on_port: Callable[[int], None] = lambda _: None,
-) -> None:
-    """Work until the end, a signal, or an error that trying again does not cure.
+) -> Summary:
+    """Work until the end, a signal, or an error that a retry does not cure.
 
     Args:
         settings: all of them.
-        until_end: end when the group is through with what was in the topic.
-        on_port: is told the port on which metrics are served.
+        until_end: end when the group has processed what was in the topic at the start.
+        on_port: is called with the port on which metrics are served.
+
+    Returns:
+        What was done; it is logged too, also when an error is raised.
 
     Raises:
-        StreamerError: something must be put right first.
+        StreamerError: an operator must act first.
     """
     logging.configure(settings)
     keep_freed_memory()
     collect_garbage_rarely()
     stopping = asyncio.Event()
     handle_signals(stopping)
+    announce(settings)
     metrics, health = Metrics(), Health(time.monotonic)
     ProcessCollector(registry=metrics.registry)
     health.show_in(metrics)
+    try:
+        async with (
+            open_predictor(settings, metrics, health.endpoint) as ask,
+            serve_pages(settings, WorkerPages(metrics, health)) as port,
+        ):
+            on_port(port)
+            await run_until_stopped(stopping, warm_up_in_thread())
+            log.info("working", metrics=f"http://{settings.http_host}:{port}/metrics")
+            await run_until_stopped(stopping, _prepare_topics(settings))
+            await GroupMember(settings, metrics, health, ask, stopping, until_end=until_end).run()
+    finally:
+        summary = Summary.of(metrics)
+        if health.was_connected:
+            summary.write_log()
+    log.info("done")
+    return summary
+
+
+def announce(settings: Settings) -> None:
+    """Log which program starts, and for which group and topics."""
     log.info(
         "starting",
         version=__version__,
@@ -60,31 +85,26 @@ async def run_worker(
         dlq_topic=settings.dlq_topic,
         brokers=settings.bootstrap_servers,
     )
-    warn_of_service_links()
-    async with (
-        open_predictor(settings, metrics, health.endpoint) as ask,
-        serve_pages(settings, WorkerPages(metrics, health)) as port,
-    ):
-        on_port(port)
-        await run_until_stopped(stopping, warm_up_in_thread())
-        log.info("working", metrics=f"http://{settings.http_host}:{port}/metrics")
-        await run_until_stopped(stopping, _prepare_topics(settings))
-        await GroupMember(settings, metrics, health, ask, stopping, until_end=until_end).run()
-    log.info("done")
+    for variable in links_named_like(set(Settings.model_fields), ENV_PREFIX):
+        log.warning(
+            "ignored a variable that Kubernetes has set for a Service and that is also a setting",
+            variable=variable,
+            remedy="rename the Service, or set enableServiceLinks: false in the pod",
+        )
 
 
 async def _prepare_topics(settings: Settings) -> None:
-    """Create what is missing; refuse to work with what would lose data, and warn of the rest.
+    """Create missing topics, warn of unsuitable ones, and refuse those that would lose data.
 
     Raises:
-        TopicError: topics are set up so that data would be lost.
+        TopicError: a topic is set up so that data would be lost.
     """
     for name in await topics.ensure(settings):
         log.info("created topic", topic=name)
     try:
         findings = await topics.check(settings)
     except KafkaError as error:
-        # A worker may well not be allowed to read configurations.
+        # A worker is often not allowed to read the configuration of topics.
         log.warning("cannot check the topics", error=str(error))
         return
     for found in findings:
@@ -96,22 +116,12 @@ async def _prepare_topics(settings: Settings) -> None:
         )
 
 
-def warn_of_service_links() -> None:
-    """Say which settings Kubernetes has set for a Service that is named like them."""
-    for variable in links_named_like(set(Settings.model_fields), ENV_PREFIX):
-        log.warning(
-            "ignored a variable that Kubernetes has set for a Service and that is also a setting",
-            variable=variable,
-            remedy="rename the Service, or set enableServiceLinks: false in the pod",
-        )
-
-
 def handle_signals(stopping: asyncio.Event) -> None:
-    """The first Ctrl-C or SIGTERM drains, a second Ctrl-C ends the process as it stands."""
+    """Let SIGTERM or Ctrl-C set the event, and a second Ctrl-C end the process at once."""
     loop = asyncio.get_running_loop()
 
     def drain() -> None:
-        log.info("stopping: committing what is on its way; Ctrl-C again to end at once")
+        log.info("stopping: committing what is in progress; Ctrl-C again ends at once")
         loop.add_signal_handler(signal.SIGINT, os._exit, 130)
         stopping.set()
 

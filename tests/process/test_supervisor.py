@@ -5,6 +5,9 @@ import json
 import os
 import re
 import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -92,12 +95,63 @@ def test_a_worker_that_cannot_run_ends_them_all_with_its_error(tmp_path: Path) -
 
 def test_workers_do_not_outlive_their_supervisor(tmp_path: Path) -> None:
     supervisor = Process(tmp_path / "log", "run", "--workers", "2", *NOWHERE)
-    until(lambda: supervisor.said.count("working") == 2)
+    until(lambda: supervisor.said.count(" working ") == 2)
     workers = workers_of(supervisor)
     assert len(workers) == 2
     os.kill(supervisor.process.pid, signal.SIGKILL)
     supervisor.process.wait()
     assert psutil.wait_procs(workers, timeout=20)[1] == []
+
+
+IMPATIENT = """
+from streamer.process import supervisor
+supervisor.POLL_S, supervisor.HANG_S, supervisor.FIRST_PAUSE_S = 0.2, 4.0, 0.1
+"""
+
+
+@contextmanager
+def two_workers_without_a_broker(tmp_path: Path) -> Iterator[Process]:
+    supervisor = Process(tmp_path / "log", "run", "--workers", "2", *NOWHERE, before=IMPATIENT)
+    try:
+        until(lambda: supervisor.said.count(" working ") == 2)
+        yield supervisor
+    finally:
+        workers = workers_of(supervisor) if supervisor.process.poll() is None else []
+        supervisor.process.kill()
+        supervisor.process.wait()
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
+
+
+# worker 0   |-- works --| frozen ................. | killed     | another one works --|
+# health                 | answers within 2 s, says who does not |
+def test_a_worker_that_hangs_is_killed_and_replaced_and_health_answers_in_time(
+    tmp_path: Path,
+) -> None:
+    with two_workers_without_a_broker(tmp_path) as supervisor:
+        victim = workers_of(supervisor)[0]
+        victim.suspend()
+        begin_s = time.monotonic()
+        status, page = supervisor.get("/healthz")
+        took_s = time.monotonic() - begin_s
+        assert (status, "does not answer" in page) == (200, True)
+        assert took_s < 2
+        supervisor.until_it_says("a worker does not answer: it is killed and replaced")
+        until(lambda: supervisor.said.count(" working ") == 3)
+        workers = workers_of(supervisor)
+        assert len(workers) == 2
+        assert victim.pid not in {worker.pid for worker in workers}
+
+
+def test_sigterm_ends_the_supervisor_though_a_worker_hangs(tmp_path: Path) -> None:
+    with two_workers_without_a_broker(tmp_path) as supervisor:
+        workers = workers_of(supervisor)
+        workers[1].suspend()
+        supervisor.process.send_signal(signal.SIGTERM)
+        supervisor.ends(0, 10)
+        assert "a worker does not end: it is killed" in supervisor.said
+        assert psutil.wait_procs(workers, timeout=1)[1] == []
 
 
 TOLERANT = ["--max-reject-share", "1"]

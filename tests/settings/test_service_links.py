@@ -63,9 +63,10 @@ def test_a_port_is_still_a_setting_and_a_misspelt_name_still_an_error(
 def test_the_worker_says_that_it_ignores_the_variable() -> None:
     script = (
         "from streamer.process import log\n"
-        "from streamer.process.worker import warn_of_service_links\n"
+        "from streamer.settings import Settings\n"
+        "from streamer.process.worker import announce\n"
         "log.configure_format('json')\n"
-        "warn_of_service_links()\n"
+        "announce(Settings())\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -74,6 +75,7 @@ def test_the_worker_says_that_it_ignores_the_variable() -> None:
         check=True,
         env={"PYTHONPATH": ":".join(sys.path), **link("STREAMER_HTTP")},
     )
-    [line] = [json.loads(each) for each in done.stderr.splitlines()]
+    [first, line] = [json.loads(each) for each in done.stderr.splitlines()]
+    assert first["readings_topic"] == "sensor-readings"
     assert line["variable"] == "STREAMER_HTTP_PORT"
     assert "enableServiceLinks" in line["remedy"]

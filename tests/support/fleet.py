@@ -9,9 +9,14 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from streamer.process.summary import NOTHING_CAME
 from streamer.settings import Settings
 
 PATIENCE_S = 180.0
+
+
+ENDED_WELL = {0, NOTHING_CAME}
+"""Exit codes of a worker that has ended in order; it may have read records that gave no event."""
 
 
 class Fleet:
@@ -65,7 +70,7 @@ class Fleet:
             until(partial(self._is_working, name))
             self.running[name].send_signal(signal.SIGTERM)
         for name in names:
-            assert self.running[name].wait(PATIENCE_S) == 0, self.text(name)
+            assert self.running[name].wait(PATIENCE_S) in ENDED_WELL, self.text(name)
             del self.running[name]
 
     def wait(self, name: str) -> int:
@@ -78,7 +83,7 @@ class Fleet:
     def run_to_end(self, *flags: str) -> None:
         """A worker that takes in what there is and ends."""
         self.start("last", "--until-end", *flags)
-        assert self.wait("last") == 0, self.text("last")
+        assert self.wait("last") in ENDED_WELL, self.text("last")
 
     def log(self, name: str) -> Path:
         """The file to which a worker writes."""

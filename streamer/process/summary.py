@@ -1,0 +1,170 @@
+"""What a worker has done, said when it ends: fates of records, samples and windows, and advice."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Final, NamedTuple
+
+import structlog
+from prometheus_client import metrics as prometheus
+
+from streamer.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+NOTHING_CAME: Final = 3
+"""Exit code of a worker that has read records and published no event."""
+
+NOTICEABLE: Final = 0.05
+"""Share of windows, or of samples, from which on a fate is worth a look."""
+
+DRIFTED: Final = 0.25
+"""Stability index from which on a distribution has changed much."""
+
+_SKIPPED = {
+    "gap": "devices stop or lose samples for longer than max_gap_ms",
+    "idle": "devices stop sending before a window is complete",
+    "coverage": "devices lose samples: fewer than min_coverage of a window's samples were there",
+    "sampling_rate": "devices do not sample at the rate of the feature set",
+}
+_NOT_SKIPPED = {"predicted", "moved"}
+
+
+class Advice(NamedTuple):
+    """Something to look at."""
+
+    problem: str
+    remedy: str
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts of one worker, or of several together."""
+
+    records: int = 0
+    """Records read, without those of recoveries."""
+    rejects: Counter[str] = field(default_factory=Counter)
+    """Records rejected, by reason."""
+    samples: Counter[str] = field(default_factory=Counter)
+    """Samples by fate."""
+    windows: Counter[str] = field(default_factory=Counter)
+    """Windows by fate, those still open included."""
+    answers: Counter[str] = field(default_factory=Counter)
+    """Windows by what the predictor has answered."""
+    events: Counter[str] = field(default_factory=Counter)
+    """Events by activity."""
+    drifted: Counter[str] = field(default_factory=Counter)
+    """Stability indices above `DRIFTED`, in hundredths, by what has changed."""
+
+    @classmethod
+    def of(cls, metrics: Metrics) -> "Summary":
+        """Read the counts from a worker's metrics."""
+        windows = _by_label(metrics.windows)
+        windows["open"] = _value(metrics.windows_open)
+        samples = _by_label(metrics.samples)
+        samples["waiting"] = _value(metrics.samples_waiting)
+        drift = _values(metrics.drift)
+        return cls(
+            records=_value(metrics.records),
+            rejects=_by_label(metrics.rejects),
+            samples=+samples,
+            windows=+windows,
+            answers=_by_label(metrics.answers),
+            events=_by_label(metrics.events),
+            drifted=Counter({name: round(100 * x) for name, x in drift if x > DRIFTED}),
+        )
+
+    def __add__(self, other: "Summary") -> "Summary":
+        """Put two workers' counts together."""
+        return Summary(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """Windows that ended without a prediction, by reason."""
+        return Counter(
+            {name: n for name, n in self.windows.items() if name not in {*_NOT_SKIPPED, "open"}}
+        )
+
+    def exit_code(self, *, until_end: bool) -> int:
+        """Return `NOTHING_CAME` when records were read and no event came of them, otherwise 0.
+
+        For a worker that was stopped, windows that are still open are no failure: the next worker
+        closes them. Something must have ended without an event.
+        """
+        if self.events.total() or not self.records:
+            return 0
+        lost = self.rejects.total() + self.skipped.total() + self.samples["late"]
+        return NOTHING_CAME if until_end or lost else 0
+
+    def advice(self) -> Iterator[Advice]:
+        """Tell what an operator should look at; nothing when all is well."""
+        if self.records and not self.events.total():
+            yield Advice(
+                "records were read and no event was published",
+                "look at the fates of samples and windows; a window needs 2.6 s of both sensors",
+            )
+        if self.rejects:
+            yield Advice(
+                f"{self.rejects.total()} records were rejected ({_words(self.rejects)})",
+                "`streamer dlq list` shows them and why",
+            )
+        ended = self.windows.total() - self.windows["open"] - self.windows["moved"]
+        for reason, count in self.skipped.items():
+            if count > NOTICEABLE * ended:
+                yield Advice(
+                    f"{count} of {ended} windows were skipped: {reason}",
+                    _SKIPPED.get(reason, "docs/devices.md says what devices have to send"),
+                )
+        if self.samples["late"] > NOTICEABLE * self.samples.total():
+            yield Advice(
+                f"{self.samples['late']} of {self.samples.total()} samples came too late",
+                "raise allowed_lateness_ms, or look for devices whose clock goes back",
+            )
+        for outcome in ("refused", "unavailable"):
+            if count := self.answers[outcome]:
+                yield Advice(
+                    f"the predictor has answered {outcome} for {count} windows",
+                    "look at the endpoint; the log has its words",
+                )
+        if self.drifted:
+            indices = {name: index / 100 for name, index in self.drifted.most_common(5)}
+            yield Advice(
+                f"windows differ from the training data: {indices}",
+                "docs/models.md says how to train with recordings of the people that you have",
+            )
+
+    def write_log(self) -> None:
+        """Log the counts, a line for each kind, and a warning for each advice."""
+        log.info("summary of records", read=self.records, rejected=dict(self.rejects))
+        log.info("summary of samples", **_total(self.samples))
+        log.info("summary of windows", **_total(self.windows))
+        log.info("summary of events", **_total(self.events))
+        for problem, remedy in self.advice():
+            log.warning(problem, remedy=remedy)
+
+
+def _total(counts: Counter[str]) -> dict[str, object]:
+    return {"total": counts.total(), "of_which": dict(counts.most_common())}
+
+
+def _words(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
+
+
+def _values(metric: prometheus.MetricWrapperBase) -> list[tuple[str, float]]:
+    """The values of a metric and their first label, without the times when they were created."""
+    return [
+        (next(iter(sample.labels.values()), ""), sample.value)
+        for family in metric.collect()
+        for sample in family.samples
+        if not sample.name.endswith("_created") and not math.isnan(sample.value)
+    ]
+
+
+def _value(metric: prometheus.MetricWrapperBase) -> int:
+    return int(sum(value for _, value in _values(metric)))
+
+
+def _by_label(metric: prometheus.MetricWrapperBase) -> Counter[str]:
+    return +Counter({label: int(value) for label, value in _values(metric)})

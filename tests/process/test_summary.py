@@ -1,0 +1,81 @@
+"""What is said when a worker ends, and with which exit code it does."""
+
+from collections import Counter
+
+import pytest
+
+from streamer.metrics import Metrics
+from streamer.process.summary import NOTHING_CAME, Summary
+from streamer.stream.accounting import Skip, Tally
+from tests.support.events import WALK
+
+
+def problems(summary: Summary) -> list[str]:
+    return [advice.problem for advice in summary.advice()]
+
+
+def test_a_summary_has_the_fates_of_all_that_was_counted() -> None:
+    metrics = Metrics()
+    metrics.records.inc(50)
+    metrics.rejects.labels("malformed").inc(2)
+    skipped = Counter({Skip.GAP: 4})
+    tally = Tally(used=900, late=20, duplicate=10, opened=30, closed=20, skipped=skipped)
+    metrics.count_tally(tally, received=1000)
+    metrics.count_events([WALK, WALK])
+    summary = Summary.of(metrics)
+    assert summary.records == 50
+    assert summary.rejects == {"malformed": 2}
+    assert summary.samples == {"used": 900, "late": 20, "duplicate": 10, "waiting": 70}
+    assert summary.windows == {"predicted": 20, "gap": 4, "open": 6}
+    assert summary.events == {"walking": 2}
+    assert (summary + summary).windows == {"predicted": 40, "gap": 8, "open": 12}
+
+
+@pytest.mark.parametrize(
+    ("summary", "stopped", "at_the_end"),
+    [
+        (Summary(), 0, 0),
+        (Summary(records=9, events=Counter(walking=1)), 0, 0),
+        (Summary(records=9, rejects=Counter(schema=9)), NOTHING_CAME, NOTHING_CAME),
+        (Summary(records=9, windows=Counter(sampling_rate=3)), NOTHING_CAME, NOTHING_CAME),
+        (Summary(records=9, samples=Counter(late=900)), NOTHING_CAME, NOTHING_CAME),
+        (Summary(records=9, windows=Counter(open=3)), 0, NOTHING_CAME),
+    ],
+)
+def test_records_without_any_event_have_an_exit_code_of_their_own(
+    summary: Summary, stopped: int, at_the_end: int
+) -> None:
+    assert summary.exit_code(until_end=False) == stopped
+    assert summary.exit_code(until_end=True) == at_the_end
+
+
+def test_when_all_is_well_there_is_nothing_to_look_at() -> None:
+    summary = Summary(
+        records=99,
+        samples=Counter(used=9900, late=100),
+        windows=Counter(predicted=100, open=4, gap=2),
+        answers=Counter(endpoint=100),
+        events=Counter(walking=100),
+    )
+    assert problems(summary) == []
+
+
+def test_each_fate_that_is_frequent_is_something_to_look_at() -> None:
+    summary = Summary(
+        records=100,
+        rejects=Counter(schema=7, key=1),
+        samples=Counter(used=50, late=50),
+        windows=Counter(sampling_rate=10, invented=10, predicted=10, open=5),
+        answers=Counter(refused=3),
+        drifted=Counter({"labels": 31}),
+    )
+    assert problems(summary) == [
+        "records were read and no event was published",
+        "8 records were rejected (schema 7, key 1)",
+        "10 of 30 windows were skipped: sampling_rate",
+        "10 of 30 windows were skipped: invented",
+        "50 of 100 samples came too late",
+        "the predictor has answered refused for 3 windows",
+        "windows differ from the training data: {'labels': 0.31}",
+    ]
+    assert all(advice.remedy for advice in summary.advice())
