@@ -131,7 +131,7 @@ async def windows_per_second(flags: dict[str, str], seconds: float) -> float:
 
 
 async def answered(ask: Ask, rows: Floats) -> None:
-    assert (await ask(rows)).everything is not None
+    assert (await ask(rows)).complete is not None
 
 
 @contextlib.asynccontextmanager

@@ -167,9 +167,9 @@ class Metrics:
 
         self.answers = counter(
             "answers",
-            "Windows by what the predictor has answered: the source of the answer, refused (a dead"
-            " letter) or unavailable (an event without a label). When refused or unavailable ones"
-            " grow, look at the endpoint.",
+            "Windows by the answer: local (a predictor in the process), endpoint, fallback, refused"
+            " (a dead letter) or unavailable (an event without a label). When fallback, refused or"
+            " unavailable ones grow, look at the endpoint.",
             "outcome",
         )
         self.drift = gauge(
@@ -209,7 +209,8 @@ class Metrics:
         )
         self.endpoint_concurrency = gauge(
             "endpoint_concurrency_limit",
-            "Calls of the endpoint that may run at the same time. It falls when calls fail.",
+            "Calls of the endpoint that may run at the same time; below 1 there are pauses between"
+            " calls. It falls when the endpoint throttles.",
         )
         self.endpoint_running = gauge("endpoint_calls_running", "Calls of the endpoint that run.")
         self.endpoint_open = gauge(

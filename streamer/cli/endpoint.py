@@ -5,7 +5,7 @@ import asyncio
 import click
 
 from streamer.cli.options import settings_options
-from streamer.endpoint.endpoint_faults import EndpointFault
+from streamer.endpoint.endpoint_faults import EXAMPLES, EndpointFault
 from streamer.endpoint.served_model import load_served_model
 from streamer.endpoint.server import serve
 from streamer.process import log
@@ -22,14 +22,13 @@ from streamer.settings import Settings
     "faults",
     multiple=True,
     metavar="FAULT",
-    help="What goes wrong: latency=200ms:10%, error=503:5%, throttle=200/s, hang:1%, half-open:1%,"
-    " wrong-answer:1%, down=30s/5m. Also while it runs: PUT a JSON list of them to /faults.",
+    help=f"Inject a fault: {EXAMPLES}. While the server runs, PUT a JSON list of them to /faults.",
 )
 @settings_options("model", "endpoint_labels", "log_level", "log_format")
 def endpoint(settings: Settings, host: str, port: int, faults: tuple[str, ...]) -> None:
-    """Serve a model as Amazon ML and SageMaker do, until Ctrl-C or SIGTERM.
+    """Serve a model with the protocols of Amazon ML and SageMaker until Ctrl-C or SIGTERM.
 
-    The AWS SDK calls it when AWS_ENDPOINT_URL names its address. Signatures are not checked.
+    Set AWS_ENDPOINT_URL to its address to call it with the AWS SDK. Signatures are not checked.
     """
     log.configure(settings)
     parsed = [EndpointFault.parse(fault) for fault in faults]

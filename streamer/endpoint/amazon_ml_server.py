@@ -1,7 +1,7 @@
-"""The part of Amazon ML's protocol that predictions need.
+"""The server's side of Amazon ML's protocol, as far as predictions need it.
 
-`POST /` with the operation in a header, as the SDK's service model `machinelearning` has it.
-Signatures are not checked.
+Requests are `POST /` with the operation in a header, as in the service model `machinelearning` of
+the AWS SDK. Signatures are not checked.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,20 +11,23 @@ import msgspec
 import numpy as np
 from aiohttp import web
 
+from streamer.arrays import Floats
 from streamer.datasets.feature_table import VARIABLES
-from streamer.endpoint.endpoint_faults import EndpointFaults, InjectedError, QuotaExceededError
+from streamer.endpoint.endpoint_faults import (
+    EndpointFaults,
+    InjectedAnswerError,
+    InjectedError,
+    QuotaExceededError,
+)
 from streamer.endpoint.served_model import BadInputError, ServedModel, keep_activities
+from streamer.predict.quotas import AMAZON_ML_CALLS_PER_S, AMAZON_ML_RECORD_BYTES
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 TARGET = "AmazonML_20141212."
-QUOTA = 200.0
-"""Predictions a second of an endpoint."""
-LARGEST_RECORD = 100_000
-"""Bytes."""
 
 
 class AmazonMLError(Exception):
-    """An answer that is an error, by the service's name for it."""
+    """An error answer, with the name that the service gives the error."""
 
     def __init__(self, kind: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -43,13 +46,15 @@ class AmazonMLServer:
             "Predict": self._predict,
         }
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         try:
             answer = await self._answer(request)
             status = 200
         except AmazonMLError as error:
             answer, status = {"__type": error.kind, "message": str(error)}, error.status
+        except InjectedAnswerError as injected:
+            return injected.answer
         return web.Response(
             body=msgspec.json.encode(answer), status=status, content_type=CONTENT_TYPE
         )
@@ -70,37 +75,36 @@ class AmazonMLServer:
         return await self._operations[operation](request, question)
 
     async def _get_model(self, request: web.Request, question: dict[str, Any]) -> Any:
-        self._same_model(question)
-        about = self._about(request)
-        about["EndpointInfo"]["CreatedAt"] = about["CreatedAt"]
-        return about
+        self._check_model(question)
+        description = self._describe(request)
+        description["EndpointInfo"]["CreatedAt"] = description["CreatedAt"]
+        return description
 
     async def _describe_models(self, request: web.Request, question: dict[str, Any]) -> Any:
         if "FilterVariable" in question:
             raise AmazonMLError("InvalidInputException", "FilterVariable is not supported here")
-        return {"Results": [self._about(request)]}
+        return {"Results": [self._describe(request)]}
 
     async def _predict(self, request: web.Request, question: dict[str, Any]) -> Any:
-        self._same_model(question)
+        self._check_model(question)
         record = question.get("Record")
         if not isinstance(record, dict):
             raise AmazonMLError("InvalidInputException", "Record is missing")
         try:
-            await self._faults.inject(request, QUOTA)
+            await self._faults.inject(request, AMAZON_ML_CALLS_PER_S)
+            prediction = keep_activities(
+                await self._served.score(_read_record(record)), self._served.labels
+            )
         except QuotaExceededError:
             raise AmazonMLError(
-                "LimitExceededException", "more predictions a second than the endpoint allows"
+                "LimitExceededException", "more predictions per second than the endpoint allows"
             ) from None
         except InjectedError as error:
             raise AmazonMLError("InternalServerException", str(error), error.status) from None
-        try:
-            prediction = keep_activities(
-                await self._served.score(_row(record)), self._served.labels
-            )
         except BadInputError as error:
             raise AmazonMLError("InvalidInputException", str(error)) from None
         prediction = self._faults.corrupt(prediction)
-        [scores] = prediction.scores.tolist()
+        [scores] = np.nan_to_num(prediction.scores, nan=-1).tolist()
         labels = prediction.model.labels
         return {
             "Prediction": {
@@ -110,14 +114,14 @@ class AmazonMLServer:
             }
         }
 
-    def _same_model(self, question: dict[str, Any]) -> None:
+    def _check_model(self, question: dict[str, Any]) -> None:
         if (wanted := question.get("MLModelId")) != self._served.id:
             raise AmazonMLError(
                 "ResourceNotFoundException",
                 f"no model {wanted!r} here; there is {self._served.id!r}",
             )
 
-    def _about(self, request: web.Request) -> dict[str, Any]:
+    def _describe(self, request: web.Request) -> dict[str, Any]:
         changed = self._served.changed.timestamp()
         return {
             "MLModelId": self._served.id,
@@ -130,14 +134,15 @@ class AmazonMLServer:
             "EndpointInfo": {
                 "EndpointStatus": "READY",
                 "EndpointUrl": f"{request.scheme}://{request.host}",
-                "PeakRequestsPerSecond": int(QUOTA),
+                "PeakRequestsPerSecond": AMAZON_ML_CALLS_PER_S,
             },
         }
 
 
-def _row(record: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The features of a record, by name; (1, 561)."""
-    if sum(len(name) + len(str(value)) for name, value in record.items()) > LARGEST_RECORD:
+def _read_record(record: dict[str, Any]) -> Floats:
+    """Return the features (1, 561) of a record."""
+    size = sum(len(name) + len(str(value)) for name, value in record.items())
+    if size > AMAZON_ML_RECORD_BYTES:
         raise AmazonMLError("InvalidInputException", "a record may have 100 KB")
     if missing := [name for name in VARIABLES if name not in record]:
         raise BadInputError(f"{len(missing)} variables are missing, such as {missing[0]}")

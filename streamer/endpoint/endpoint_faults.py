@@ -1,16 +1,21 @@
-"""Faults on demand: what endpoints do on bad days.
+"""Faults that the server injects on demand, to test what calls it.
 
-| fault | what happens to predictions |
+| fault | effect on predictions |
 |---|---|
-| `latency=200ms:10%` | one in ten is answered so much later |
+| `latency=200ms:10%` | one in ten is answered 200 ms later |
 | `error=503:5%` | one in twenty fails with this status |
-| `throttle=200/s` | more than so many in any second are refused |
+| `throttle=200/s` | more than 200 in any second are throttled |
+| `refuse:1%` | one in a hundred is refused as invalid input |
 | `hang:1%` | one in a hundred is never answered |
 | `half-open:1%` | one in a hundred gets the beginning of an answer and never the rest |
-| `wrong-answer:1%` | one in a hundred gets an answer to another question |
-| `down=30s/5m` | for the first 30 s of every 5 minutes connections are cut; `down` alone for good |
+| `drip:1%` | one in a hundred is answered byte by byte, four bytes per second |
+| `reset:1%` | one in a hundred has its connection cut in the middle of the answer |
+| `page:1%` | one in a hundred gets a page of HTML with status 200, as from a proxy |
+| `redirect:1%` | one in a hundred is redirected to another address |
+| `wrong-answer:1%` | one in a hundred gets an answer that does not fit its question |
+| `down=30s/5m` | connections are cut for the first 30 s of every 5 minutes; `down` alone: always |
 
-Without a share it is all of them.
+Without a share a fault affects all predictions.
 """
 
 import asyncio
@@ -21,164 +26,195 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from aiohttp import web
 
+from streamer.endpoint.served_model import BadInputError
 from streamer.errors import SettingsError
 from streamer.predict.predictor import Prediction
 
+EXAMPLES = (
+    "latency=200ms:10%, error=503:5%, throttle=200/s, refuse:1%, hang:1%, half-open:1%, drip:1%, "
+    "reset:1%, page:1%, redirect:1%, wrong-answer:1%, down=30s/5m"
+)
+
 _SPEC = re.compile(
-    r"(?P<kind>latency|error|throttle|hang|half-open|wrong-answer|down)"
-    r"(?:=(?P<value>[^:]+))?(?::(?P<share>\d+(?:\.\d+)?)%)?"
+    r"(?P<kind>latency|error|throttle|refuse|hang|half-open|drip|reset|page|redirect|wrong-answer"
+    r"|down)(?:=(?P<value>[^:]+))?(?::(?P<share>\d+(?:\.\d+)?)%)?"
 )
 _TIME = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
-FOR_EVER = float("inf")
+ALWAYS = float("inf")
+DRIP_S = 0.25
 
 
 class QuotaExceededError(Exception):
-    """More was asked than is allowed."""
+    """There are more calls than the quota allows."""
 
 
 class InjectedError(Exception):
-    """The server fails, with this HTTP status."""
+    """The call is to fail with this HTTP status."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"injected fault: status {status}")
         self.status = status
 
 
+class InjectedAnswerError(Exception):
+    """The call is to get this answer instead of a prediction."""
+
+    def __init__(self, answer: web.StreamResponse) -> None:
+        super().__init__("injected fault: another answer")
+        self.answer = answer
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointFault:
-    """One of them, as it was asked for.
+    """One fault.
 
     Attributes:
-        kind: which.
-        text: as it was written.
-        share: of the predictions that it strikes, 0 to 1.
-        amount: seconds, status, calls a second or seconds down.
-        period_s: how often it is down.
+        kind: the first word of the table above.
+        text: the fault as it was written.
+        share: share of the predictions that it affects, 0 to 1.
+        amount: seconds of `latency`, status of `error`, calls per second of `throttle`, or seconds
+            of `down`.
+        period_s: time after which `down` begins again.
     """
 
     kind: str
     text: str
     share: float = 1.0
     amount: float = 0.0
-    period_s: float = FOR_EVER
+    period_s: float = ALWAYS
 
     @classmethod
     def parse(cls, text: str) -> "EndpointFault":
-        """Read what the table above shows.
+        """Read a fault as the table above writes it.
 
         Raises:
-            SettingsError: it is none of that.
+            SettingsError: the text is not a fault.
         """
         found = _SPEC.fullmatch(text.strip())
         try:
             if found is None:
-                raise ValueError("it is none of the known faults")
+                raise ValueError("unknown fault")
             kind, value = found["kind"], found["value"]
             fault = cls(kind, text.strip(), float(found["share"] or 100) / 100)
             if kind in {"throttle", "down"} and found["share"]:
                 raise ValueError(f"{kind} has no share")
             match kind:
                 case "latency":
-                    return replace(fault, amount=_seconds(value))
+                    return replace(fault, amount=_parse_seconds(value))
                 case "error":
-                    return replace(fault, amount=_status(value))
+                    return replace(fault, amount=_parse_status(value))
                 case "throttle":
                     return replace(fault, amount=float((value or "").removesuffix("/s")))
                 case "down" if value:
                     length, _, period = value.partition("/")
-                    period_s = _seconds(period) if period else FOR_EVER
-                    return replace(fault, amount=_seconds(length), period_s=period_s)
+                    period_s = _parse_seconds(period) if period else ALWAYS
+                    return replace(fault, amount=_parse_seconds(length), period_s=period_s)
                 case "down":
-                    return replace(fault, amount=FOR_EVER)
+                    return replace(fault, amount=ALWAYS)
                 case _ if value:
                     raise ValueError(f"{kind} takes no value")
                 case _:
                     return fault
         except ValueError as error:
-            raise SettingsError(
-                f"no fault {text!r}: {error}; such as latency=200ms:10%, error=503:5%, "
-                "throttle=200/s, hang:1%, half-open:1%, wrong-answer:1%, down=30s/5m"
-            ) from None
+            raise SettingsError(f"no fault {text!r}: {error}; such as {EXAMPLES}") from None
 
 
 class EndpointFaults:
-    """Those in force; they may be changed while the server runs."""
+    """The active faults; they may be replaced while the server runs."""
 
     def __init__(
         self, faults: Sequence[EndpointFault] = (), clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._clock = clock
-        self._chance = random.Random(0)  # noqa: S311 - no secret
+        self._random = random.Random(0)  # noqa: S311 - no secret
         self._within_a_second: deque[float] = deque()
         self.set(faults)
 
     def set(self, faults: Sequence[EndpointFault]) -> None:
-        """Replace all of them; what is periodic begins now."""
+        """Replace all faults; periods begin now."""
         self.faults = list(faults)
         self._since_s = self._clock()
 
     @property
     def down(self) -> bool:
-        """Whether connections are cut just now."""
+        """Whether connections are cut now."""
         since_s = self._clock() - self._since_s
         return any(
-            (since_s % fault.period_s if fault.period_s < FOR_EVER else since_s) < fault.amount
+            (since_s % fault.period_s if fault.period_s < ALWAYS else since_s) < fault.amount
             for fault in self.faults
             if fault.kind == "down"
         )
 
     async def inject(self, request: web.Request, quota: float | None) -> None:
-        """Do to a prediction what is due.
+        """Apply the faults that are due to a prediction.
 
         Args:
-            request: the one.
-            quota: predictions a second that the real service allows, unless there is a `throttle`.
+            request: the request for the prediction.
+            quota: predictions per second that the real service allows; `throttle` replaces it.
 
         Raises:
-            QuotaExceededError: it is one too many.
-            InjectedError: it is to fail.
+            QuotaExceededError: there are too many calls.
+            InjectedError: the call is to fail.
+            InjectedAnswerError: the call is to get another answer.
+            BadInputError: the call is to be refused.
         """
         limits = [fault.amount for fault in self.faults if fault.kind == "throttle"]
         if limits or quota:
-            self._count(min(limits) if limits else quota or FOR_EVER)
-        for fault in self._due():
-            match fault.kind:
-                case "latency":
-                    await asyncio.sleep(fault.amount)
-                case "error":
-                    raise InjectedError(int(fault.amount))
-                case "hang":
-                    await asyncio.Event().wait()
-                case "half-open":
-                    answer = web.StreamResponse(headers={"Content-Length": "1000"})
-                    await answer.prepare(request)
-                    await answer.write(b'{"Prediction": ')
-                    await asyncio.Event().wait()
+            self._count(min(limits) if limits else quota or ALWAYS)
+        for fault in self.faults:
+            if fault.kind not in {"throttle", "down", "wrong-answer"} and self._is_due(fault):
+                await self._inject(fault, request)
+
+    async def _inject(self, fault: EndpointFault, request: web.Request) -> None:
+        match fault.kind:
+            case "latency":
+                await asyncio.sleep(fault.amount)
+            case "error":
+                raise InjectedError(int(fault.amount))
+            case "refuse":
+                raise BadInputError("injected fault: refused")
+            case "page":
+                page = "<html><body><h1>Welcome</h1></body></html>"
+                raise InjectedAnswerError(web.Response(text=page, content_type="text/html"))
+            case "redirect":
+                location = {"Location": "http://127.0.0.1:9/elsewhere"}
+                raise InjectedAnswerError(web.Response(status=302, headers=location))
+            case "hang":
+                await asyncio.Event().wait()
+            case "half-open" | "drip" | "reset":
+                answer = web.StreamResponse(headers={"Content-Length": "1000"})
+                await answer.prepare(request)
+                await answer.write(b'{"Prediction": ')
+                if fault.kind == "reset":
+                    assert request.transport is not None
+                    request.transport.abort()
+                while fault.kind == "drip":
+                    await asyncio.sleep(DRIP_S)
+                    await answer.write(b" ")
+                await asyncio.Event().wait()
 
     def corrupt(self, prediction: Prediction) -> Prediction:
-        """Answer another question, if a `wrong-answer` is due."""
-        if not any(self._hits(fault) for fault in self.faults if fault.kind == "wrong-answer"):
+        """Return a prediction that does not fit its question, if a `wrong-answer` is due."""
+        if not any(self._is_due(fault) for fault in self.faults if fault.kind == "wrong-answer"):
             return prediction
         card, scores = prediction.model, prediction.scores
+        other_classes = replace(card, labels=card.labels[::-1], activities=("?",) * scores.shape[1])
         wrong = [
-            Prediction(scores[:-1], card),
             Prediction(scores + 7, card),
-            Prediction(
-                scores, replace(card, labels=card.labels[::-1], activities=("?",) * scores.shape[1])
-            ),
+            Prediction(np.full_like(scores, np.nan), card),
+            Prediction(scores[:-1], card),
+            Prediction(scores, other_classes),
         ]
-        return self._chance.choice(wrong if len(scores) > 1 else wrong[1:2])
+        # A single window is Amazon ML's; its answer has no rows and names no activities.
+        return self._random.choice(wrong if len(scores) > 1 else wrong[:2])
 
-    def _due(self) -> list[EndpointFault]:
-        kinds = {"latency", "error", "hang", "half-open"}
-        return [fault for fault in self.faults if fault.kind in kinds and self._hits(fault)]
-
-    def _hits(self, fault: EndpointFault) -> bool:
-        return self._chance.random() < fault.share
+    def _is_due(self, fault: EndpointFault) -> bool:
+        return self._random.random() < fault.share
 
     def _count(self, limit: float) -> None:
         recent, now_s = self._within_a_second, self._clock()
@@ -189,14 +225,14 @@ class EndpointFaults:
         recent.append(now_s)
 
 
-def _seconds(text: str | None) -> float:
+def _parse_seconds(text: str | None) -> float:
     found = _TIME.fullmatch(text or "")
     if found is None:
         raise ValueError(f"{text!r} is no time, such as 200ms, 30s or 5m")
     return float(found["number"]) * _UNITS[found["unit"]]
 
 
-def _status(text: str | None) -> int:
+def _parse_status(text: str | None) -> int:
     if text is None or not text.isdecimal() or not 400 <= int(text) <= 599:
         raise ValueError(f"{text!r} is no HTTP status of an error")
     return int(text)

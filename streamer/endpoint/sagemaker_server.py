@@ -1,7 +1,7 @@
-"""SageMaker's protocols: its runtime's, and the one it speaks with a container.
+"""The server's side of SageMaker's protocols.
 
-`POST /endpoints/NAME/invocations` is what its runtime offers to clients; `GET /ping` and
-`POST /invocations` is what it wants from a container. Signatures are not checked.
+Clients of its runtime send `POST /endpoints/NAME/invocations`. SageMaker itself sends `GET /ping`
+and `POST /invocations` to a container. Signatures are not checked.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,12 @@ from aiohttp import web
 from numpy.lib import format as npy
 
 from streamer.arrays import Floats
-from streamer.endpoint.endpoint_faults import EndpointFaults, InjectedError, QuotaExceededError
+from streamer.endpoint.endpoint_faults import (
+    EndpointFaults,
+    InjectedAnswerError,
+    InjectedError,
+    QuotaExceededError,
+)
 from streamer.endpoint.served_model import BadInputError, ServedModel
 from streamer.predict.predictor import Prediction
 from streamer.predict.sagemaker_formats import CSV, JSON, JSON_LINES, NPY, Scores
@@ -23,35 +28,37 @@ _encoder = msgspec.json.Encoder()
 
 
 class SageMakerServer:
-    """Answers invocations, as the runtime or as a container."""
+    """Answers invocations, as the runtime or as a container does."""
 
     def __init__(self, served: ServedModel, faults: EndpointFaults) -> None:
         self._served = served
         self._faults = faults
 
     async def ping(self, _: web.Request) -> web.Response:
-        """Say that the container works."""
+        """Answer the health check of SageMaker."""
         return web.Response(text="\n")
 
-    async def invoke_container(self, request: web.Request) -> web.Response:
-        """Answer SageMaker itself; its runtime turns errors into its own."""
+    async def invoke_container(self, request: web.Request) -> web.StreamResponse:
+        """Answer SageMaker; its runtime translates the errors for clients."""
         try:
-            return await self._invoked(request)
+            return await self._invoke(request)
         except QuotaExceededError:
-            return _failed(429, "more than this container takes")
+            return _failed(429, "more calls than this container accepts")
         except InjectedError as error:
             return _failed(error.status, str(error))
         except BadInputError as error:
             return _failed(400, str(error))
+        except InjectedAnswerError as injected:
+            return injected.answer
 
-    async def invoke_endpoint(self, request: web.Request) -> web.Response:
+    async def invoke_endpoint(self, request: web.Request) -> web.StreamResponse:
         """Answer a client of the runtime."""
         name = request.match_info["name"]
         if name != self._served.id:
             message = f"Endpoint {name} not found; there is {self._served.id!r}"
             return _error(400, "ValidationError", message)
         try:
-            answer = await self._invoked(request)
+            answer = await self._invoke(request)
             answer.headers["x-Amzn-Invoked-Production-Variant"] = "AllTraffic"
         except QuotaExceededError:
             return _error(400, "ThrottlingException", "Rate exceeded")
@@ -60,25 +67,27 @@ class SageMakerServer:
             return _error(error.status, kind or "InternalDependencyException", str(error))
         except BadInputError as error:
             return _error(424, "ModelError", str(error), OriginalStatusCode=400)
+        except InjectedAnswerError as injected:
+            return injected.answer
         return answer
 
-    async def _invoked(self, request: web.Request) -> web.Response:
+    async def _invoke(self, request: web.Request) -> web.Response:
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             raise BadInputError("the request has more than 6 MiB") from None
         await self._faults.inject(request, None)
-        features = _read(body, request.content_type)
+        features = read_windows(body, request.content_type)
         prediction = self._faults.corrupt(await self._served.score(features))
-        content_type, write = _answer_as(request.headers.get("Accept", JSON))
-        return web.Response(body=write(prediction), content_type=content_type)
+        content_type, encode = _choose_encoder(request.headers.get("Accept", JSON))
+        return web.Response(body=encode(prediction), content_type=content_type)
 
 
-def _read(body: bytes, content_type: str) -> Floats:
-    """Windows (n, features) of a request.
+def read_windows(body: bytes, content_type: str) -> Floats:
+    """Return the windows (n, features) of a request.
 
     Raises:
-        BadInputError: it has something else.
+        BadInputError: the body has something else.
     """
     try:
         match content_type:
@@ -97,38 +106,38 @@ def _read(body: bytes, content_type: str) -> Floats:
                     f"no content type {content_type}; there are {CSV}, {JSON}, {JSON_LINES}, {NPY}"
                 )
     except (ValueError, TypeError, KeyError, msgspec.DecodeError) as error:
-        raise BadInputError(f"the body is no {content_type} of windows: {error}") from None
+        raise BadInputError(f"the body is not {content_type} with windows: {error}") from None
 
 
 def _read_csv(body: bytes) -> Floats:
     lines = body.split()
     try:
-        # Most CSV is JSON but for the brackets, and JSON is read ten times as fast.
+        # Most CSV is JSON without brackets, and the JSON decoder is ten times as fast.
         rows = _decoder.decode(b"[[" + b"],[".join(lines) + b"]]")
     except msgspec.DecodeError:
         rows = [line.decode().split(",") for line in lines]
     return np.array(rows, np.float64)
 
 
-def _answer_as(accept: str) -> tuple[str, Callable[[Prediction], bytes]]:
-    """How an answer is written: JSON unless something else is asked for alone."""
-    writers = {CSV: _as_csv, NPY: _as_npy}
+def _choose_encoder(accept: str) -> tuple[str, Callable[[Prediction], bytes]]:
+    """Return content type and encoder of the answer: JSON unless CSV or NPY is asked for."""
+    writers = {CSV: _encode_csv, NPY: _encode_npy}
     wanted = accept.partition(";")[0].strip()
-    return (wanted, writers[wanted]) if wanted in writers else (JSON, _as_json)
+    return (wanted, writers[wanted]) if wanted in writers else (JSON, _encode_json)
 
 
-def _as_json(prediction: Prediction) -> bytes:
+def _encode_json(prediction: Prediction) -> bytes:
     card = prediction.model
     labels, activities = list(card.labels), list(card.activities)
     scores = prediction.scores.tolist()
     return _encoder.encode(Scores(card.id, card.version, labels, activities, scores))
 
 
-def _as_csv(prediction: Prediction) -> bytes:
+def _encode_csv(prediction: Prediction) -> bytes:
     return "\n".join(",".join(map(repr, row)) for row in prediction.scores.tolist()).encode()
 
 
-def _as_npy(prediction: Prediction) -> bytes:
+def _encode_npy(prediction: Prediction) -> bytes:
     body = BytesIO()
     np.save(body, prediction.scores, allow_pickle=False)
     return body.getvalue()

@@ -1,4 +1,4 @@
-"""The model that the server has, and what of it each protocol shows."""
+"""The model that the server serves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ from streamer.predict.predictor import Prediction, Predictor
 
 
 class BadInputError(Exception):
-    """What was asked cannot be answered; says which part of it."""
+    """A request has invalid windows; the message says which part of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model with a name and an age."""
+    """A model, its id and the time of its last change."""
 
     id: str
     predictor: Predictor
     labels: Mapping[str, str]
-    """What Amazon ML's clients know activities as; the article's has numbers."""
+    """Label of each activity over Amazon ML's protocol."""
     changed: datetime
     bytes: int
 
@@ -38,26 +38,26 @@ class ServedModel:
         """Score windows (n, 561) on the published scale.
 
         Raises:
-            BadInputError: a row has other than finite numbers, or not so many.
+            BadInputError: a row has another length, or numbers that are not finite.
         """
         if features.ndim != 2 or features.shape[1] != len(NAMES):
             raise BadInputError(
-                f"rows of {len(NAMES)} features are expected, not an array of {features.shape}"
+                f"expected rows of {len(NAMES)} features, not an array of shape {features.shape}"
             )
         bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
         if len(bad):
             column = int(np.flatnonzero(~np.isfinite(features[bad[0]]))[0])
-            raise BadInputError(f"row {bad[0]}: {VARIABLES[column]} is no finite number")
+            raise BadInputError(f"row {bad[0]}: {VARIABLES[column]} is not a finite number")
         return await self.predictor.predict(features)
 
 
 def load_served_model(path: Path | None, activities: Mapping[str, str]) -> ServedModel:
-    """Load a model, the shipped one when no path is given.
+    """Load a model; without a path the shipped one.
 
     Args:
-        path: an ``.npz`` of ours, or an ``.onnx``.
-        activities: by label: the classes of an ONNX model in the order of its scores, and what
-            Amazon ML's clients know activities as.
+        path: a model file, ``.npz`` or ``.onnx``.
+        activities: activity of each label: the classes of an ONNX model in the order of its
+            scores, and the labels that Amazon ML's protocol gives activities.
 
     Raises:
         ModelError: the file cannot be used.
@@ -77,10 +77,10 @@ def load_served_model(path: Path | None, activities: Mapping[str, str]) -> Serve
 
 
 def find_mounted_model(folder: Path) -> Path | None:
-    """The model in SageMaker's folder for it; None when it is empty or not there.
+    """Return the model file in SageMaker's folder for models; None if there is none.
 
     Raises:
-        ModelError: there are several.
+        ModelError: the folder has several model files.
     """
     found = sorted([*folder.glob("*.npz"), *folder.glob("*.onnx")])
     if len(found) > 1:
@@ -89,11 +89,11 @@ def find_mounted_model(folder: Path) -> Path | None:
 
 
 def keep_activities(prediction: Prediction, labels: Mapping[str, str]) -> Prediction:
-    """Scores of the classes that are activities; those of the movements between are left out.
+    """Return scores of the activities only, without the movements between them.
 
     Args:
-        prediction: of all classes.
-        labels: what to call activities; others keep the model's own names.
+        prediction: scores of all classes.
+        labels: label of each activity; other activities keep the label of the model.
     """
     card = prediction.model
     chosen = [i for i, activity in enumerate(card.activities) if not is_movement(activity)]

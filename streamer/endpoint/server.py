@@ -1,4 +1,4 @@
-"""The server: both protocols, metrics and faults on one port."""
+"""The prediction server: both protocols, metrics and faults on one port."""
 
 import asyncio
 import signal
@@ -16,27 +16,25 @@ from streamer.endpoint.endpoint_faults import EndpointFault, EndpointFaults
 from streamer.endpoint.sagemaker_server import SageMakerServer
 from streamer.endpoint.served_model import ServedModel
 from streamer.errors import SettingsError
+from streamer.predict.quotas import SAGEMAKER_REQUEST_BYTES
 
 log = structlog.get_logger(__name__)
-
-LARGEST_REQUEST = 6 * 1024 * 1024
-"""Bytes: the smaller of the limits that SageMaker has had."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(served: ServedModel, faults: EndpointFaults) -> web.Application:
-    """Everything that the server answers."""
+    """Make the application that answers all requests."""
     amazon_ml, sagemaker = AmazonMLServer(served, faults), SageMakerServer(served, faults)
     registry = CollectorRegistry()
     requests = Counter(
-        "streamer_endpoint_requests", "Requests, by path and status.", ("path", "status"),
+        "streamer_endpoint_requests", "Requests by path and status.", ("path", "status"),
         registry=registry,
     )  # fmt: skip
-    seconds = Histogram("streamer_endpoint_seconds", "Time of a request.", registry=registry)
+    seconds = Histogram("streamer_endpoint_seconds", "Duration of requests.", registry=registry)
 
     @web.middleware
-    async def measured(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
         if faults.down and request.path not in {"/faults", "/metrics"}:
             assert request.transport is not None
             request.transport.abort()
@@ -60,10 +58,10 @@ def make_app(served: ServedModel, faults: EndpointFaults) -> web.Application:
             faults.set([EndpointFault.parse(text) for text in wanted])
         except (msgspec.DecodeError, SettingsError) as error:
             return web.json_response({"error": str(error)}, status=400)
-        log.info("faults", now=[fault.text for fault in faults.faults])
+        log.info("faults replaced", faults=[fault.text for fault in faults.faults])
         return await show_faults(request)
 
-    app = web.Application(client_max_size=LARGEST_REQUEST, middlewares=[measured])
+    app = web.Application(client_max_size=SAGEMAKER_REQUEST_BYTES, middlewares=[measure])
     app.add_routes(
         [
             web.post("/", amazon_ml.handle),
@@ -82,12 +80,12 @@ def make_app(served: ServedModel, faults: EndpointFaults) -> web.Application:
 async def open_server(
     served: ServedModel, host: str, port: int, faults: Sequence[EndpointFault] = ()
 ) -> AsyncIterator[str]:
-    """Answer while the context is open; gives the server's address.
+    """Serve predictions while the context is open; yields the address of the server.
 
     Raises:
-        SettingsError: the address cannot be used.
+        SettingsError: the server cannot listen at the address.
     """
-    # What hangs ends when its client goes away.
+    # A request that hangs ends when its client disconnects.
     runner = web.AppRunner(
         make_app(served, EndpointFaults(faults)),
         access_log=None,
@@ -117,7 +115,7 @@ async def serve(served: ServedModel, host: str, port: int, faults: Sequence[Endp
         asyncio.get_running_loop().add_signal_handler(each, stopping.set)
     async with open_server(served, host, port, faults) as address:
         log.info(
-            "answering",
+            "serving predictions",
             address=address,
             model=served.id,
             faults=[fault.text for fault in faults],

@@ -113,7 +113,7 @@ async def predict_windows(computed: Computed, ask: Ask, metrics: Metrics) -> Pre
 def count_answers(answers: Answers, metrics: Metrics) -> None:
     """Count what became of windows that were asked about."""
     for scored in answers.scored:
-        metrics.answers.labels(scored.source).inc(len(scored.rows))
+        metrics.answers.labels(scored.origin).inc(len(scored.rows))
         for share in scored.prediction.scores.max(axis=1, initial=0).tolist():
             metrics.confidence.observe(share)
     metrics.answers.labels("refused").inc(len(answers.refused))

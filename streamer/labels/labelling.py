@@ -22,12 +22,19 @@ from streamer.labels.beliefs import Beliefs, LastBelief
 from streamer.labels.decision import Decision, decide
 from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.smoothing import DECIMALS
-from streamer.predict.answers import Answers, Scored
+from streamer.predict.answers import Answers, Origin, Scored
 from streamer.predict.predictor import Prediction
 from streamer.stream.windows import Window
 
 _FEATURE_SET = FeatureSetVersion(UCI_HAR.name, UCI_HAR.version)
 _LENGTH_MS = UCI_HAR.length_us // 1000
+
+_SOURCES = {
+    Origin.LOCAL: PredictionSource.ENDPOINT,
+    Origin.ENDPOINT: PredictionSource.ENDPOINT,
+    Origin.FALLBACK: PredictionSource.FALLBACK,
+}
+"""The contract of events calls the configured predictor `endpoint`, wherever it runs."""
 
 NOBODY = "none"
 """The predictor of an event for which no model could be asked."""
@@ -104,7 +111,7 @@ class Labeller:
                 posterior=dict(zip(card.labels, belief, strict=True)) if belief else {},
                 model=model,
                 predictor=scored.predictor,
-                source=scored.source,
+                source=_SOURCES[scored.origin],
                 coverage=round(window.coverage, DECIMALS),
                 feature_set=_FEATURE_SET,
                 settled=window.settled,

@@ -18,9 +18,6 @@ from streamer.predict.endpoint_protocol import (
 )
 from streamer.predict.predictor import Prediction
 
-QUOTA = 200.0
-"""Calls a second that an endpoint takes, unless AWS has raised it."""
-
 NOT_MOUNTED = "PredictorNotMountedException"
 
 

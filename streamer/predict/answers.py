@@ -1,15 +1,26 @@
-"""What became of windows that a model was asked about, row by row."""
+"""The results of asking a model about windows, row by row."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 
 from streamer.arrays import Floats, Ints
-from streamer.contracts.events import PredictionSource
 from streamer.errors import ModelError
 from streamer.predict.endpoint_protocol import InvalidAnswerError, check_prediction
 from streamer.predict.predictor import Prediction, Predictor
+
+
+class Origin(StrEnum):
+    """Which of a worker's predictors has scored a window."""
+
+    LOCAL = "local"
+    """The configured one, in the process of the worker."""
+    ENDPOINT = "endpoint"
+    """The configured one, behind an endpoint."""
+    FALLBACK = "fallback"
+    """The one in the process, because the endpoint did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,39 +28,39 @@ class Scored:
     """Windows that one model has scored.
 
     Attributes:
-        rows: (k,) which of the windows asked about, ascending.
+        rows: (k,) positions of the windows in the question, ascending.
         prediction: their scores, in the order of ``rows``.
-        predictor: the kind of predictor that was asked.
-        source: whether that was the one the worker is set up with.
+        predictor: the kind of predictor, as events name it.
+        origin: which predictor of the worker it was.
     """
 
     rows: Ints
     prediction: Prediction
     predictor: str
-    source: PredictionSource = PredictionSource.ENDPOINT
+    origin: Origin
 
-    def part(self, start: int, stop: int) -> "Scored":
-        """Those of the windows from ``start`` to ``stop``, counted from ``start``."""
+    def slice(self, start: int, stop: int) -> "Scored":
+        """Return the windows from ``start`` to ``stop``, with positions relative to ``start``."""
         first, last = np.searchsorted(self.rows, (start, stop))
         scores = self.prediction.scores[first:last]
         prediction = Prediction(scores, self.prediction.model)
-        return Scored(self.rows[first:last] - start, prediction, self.predictor, self.source)
+        return Scored(self.rows[first:last] - start, prediction, self.predictor, self.origin)
 
-    def moved(self, by: int) -> "Scored":
-        """The same windows, counted from elsewhere."""
-        return Scored(self.rows + by, self.prediction, self.predictor, self.source)
+    def shift(self, by: int) -> "Scored":
+        """Return the same windows at positions that are larger by ``by``."""
+        return Scored(self.rows + by, self.prediction, self.predictor, self.origin)
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What became of each of ``count`` windows.
+    """The results for ``count`` windows.
 
     Attributes:
-        count: how many were asked about.
-        scored: those with scores.
-        refused: by row, what the endpoint said of a window that it does not take.
+        count: number of windows in the question.
+        scored: windows with scores.
+        refused: words of the endpoint for each window that it refuses, by position.
 
-    Of windows that are in neither, nobody could be asked.
+    A window that is in neither is unavailable: no model has answered.
     """
 
     count: int
@@ -57,56 +68,51 @@ class Answers:
     refused: Mapping[int, str] = field(default_factory=dict)
 
     @property
-    def everything(self) -> Scored | None:
-        """The one answer that there is when a single model has scored all windows."""
+    def complete(self) -> Scored | None:
+        """The only entry of ``scored`` if it has all windows; otherwise None."""
         if len(self.scored) == 1 and len(self.scored[0].rows) == self.count:
             return self.scored[0]
         return None
 
     @property
     def unavailable(self) -> list[int]:
-        """The rows that nobody could be asked about, ascending."""
+        """Positions of the windows that no model has answered, ascending."""
         settled = {row for each in self.scored for row in each.rows.tolist()} | self.refused.keys()
         return sorted(set(range(self.count)) - settled)
 
-    def part(self, start: int, stop: int) -> "Answers":
-        """Those about the windows from ``start`` to ``stop``."""
+    def slice(self, start: int, stop: int) -> "Answers":
+        """Return the results for the windows from ``start`` to ``stop``."""
         refused = {row - start: why for row, why in self.refused.items() if start <= row < stop}
-        scored = [part for each in self.scored if len((part := each.part(start, stop)).rows)]
+        scored = [part for each in self.scored if len((part := each.slice(start, stop)).rows)]
         return Answers(stop - start, scored, refused)
 
     @classmethod
-    def joined(cls, parts: Sequence["Answers"]) -> "Answers":
-        """Answers about windows one part after the other."""
+    def concatenate(cls, parts: Sequence["Answers"]) -> "Answers":
+        """Join the results for consecutive parts of a question."""
         begins = np.cumsum([0, *(part.count for part in parts)]).tolist()
         places = list(zip(begins[:-1], parts, strict=True))
         return cls(
             begins[-1],
-            [each.moved(begin) for begin, part in places for each in part.scored],
+            [each.shift(begin) for begin, part in places for each in part.scored],
             {begin + row: why for begin, part in places for row, why in part.refused.items()},
         )
 
     @classmethod
-    def all(
-        cls,
-        prediction: Prediction,
-        predictor: str,
-        source: PredictionSource = PredictionSource.ENDPOINT,
-    ) -> "Answers":
-        """Every window is scored."""
+    def from_prediction(cls, prediction: Prediction, predictor: str, origin: Origin) -> "Answers":
+        """Make the results of a prediction for all windows."""
         count = len(prediction.scores)
-        return cls(count, [Scored(np.arange(count), prediction, predictor, source)])
+        return cls(count, [Scored(np.arange(count), prediction, predictor, origin)])
 
 
 Ask = Callable[[Floats], Awaitable[Answers]]
-"""Asks about windows, (n, features) on the published scale; n may be 0."""
+"""Asks a model about windows, (n, features) on the published scale; n may be 0."""
 
 
 def make_ask(predictor: Predictor) -> Ask:
-    """Ask a predictor that always answers, and answers at once.
+    """Make a function that asks a predictor in the process.
 
-    What it asks raises a `ModelError` when the answer does not fit the question: no window would
-    go better.
+    The function raises a `ModelError` when an answer does not fit the question: the predictor
+    would fail for every window.
     """
 
     async def ask(features: Floats) -> Answers:
@@ -118,6 +124,6 @@ def make_ask(predictor: Predictor) -> Ask:
                 f"the predictor {predictor.name} with the model {prediction.model.id} cannot be "
                 f"used: {error}"
             ) from None
-        return Answers.all(prediction, predictor.name)
+        return Answers.from_prediction(prediction, predictor.name, Origin.LOCAL)
 
     return ask

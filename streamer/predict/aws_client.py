@@ -1,4 +1,4 @@
-"""The AWS SDK as we use it, and what its errors mean for a call."""
+"""Opens clients of the AWS SDK, and classifies its errors."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,14 +26,20 @@ _THROTTLES = {
     "ThrottlingException",
     "TooManyRequestsException",
 }
-_NO_CREDENTIALS = (
-    exceptions.NoCredentialsError,
-    exceptions.PartialCredentialsError,
-    exceptions.CredentialRetrievalError,
-    exceptions.TokenRetrievalError,
-)
+_NO_CREDENTIALS = (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)
+_INVALID_CREDENTIALS = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
 _REFUSALS = {"InvalidInputException", "ValidationError", "ValidationException"}
-_PASSING = {
+_TEMPORARY = {
     "InternalDependencyException",
     "InternalFailure",
     "InternalServerException",
@@ -45,23 +51,23 @@ _PASSING = {
 
 @asynccontextmanager
 async def open_client(service: str, connections: int, timeout_s: float) -> AsyncIterator[Any]:
-    """Open a client of the SDK; region, credentials and address come from its standard chain.
+    """Open a client; region, credentials and address come from the standard chain of the SDK.
 
     Args:
-        service: the SDK's name for it.
-        connections: calls at once. More would wait for a connection, and nothing bounds that.
-        timeout_s: for connecting, and for each part of an answer.
+        service: name of the service in the SDK.
+        connections: most calls at once. Further calls would wait for a connection without limit.
+        timeout_s: limit for connecting, and for each part of an answer.
 
     Raises:
         SettingsError: the standard chain lacks something.
     """
     config = AioConfig(
-        # Retries are ours alone. One means one: `max_attempts` would still send two.
+        # We retry ourselves. `max_attempts: 1` would still send two requests.
         retries={"total_max_attempts": 1, "mode": "standard"},
         max_pool_connections=connections,
         connect_timeout=timeout_s,
         read_timeout=timeout_s,
-        # Costs as much as signing and sending; what we send we have made.
+        # Validation costs as much as signing and sending, and our requests are valid.
         parameter_validation=False,
         user_agent=f"streamer/{__version__}",
     )
@@ -77,25 +83,29 @@ async def open_client(service: str, connections: int, timeout_s: float) -> Async
 
 
 def classify_error(error: Exception) -> CallError | EndpointError:
-    """Sort an error of the SDK: may the call be tried again, or the window never, or nothing?"""
+    """Translate an error of the SDK into one that says what to do: repeat, give up, or stop."""
     if isinstance(error, exceptions.ClientError):
-        return _answered(error)
+        return _classify_answer(error)
     if isinstance(error, _NO_CREDENTIALS):
         return EndpointError(
             f"no AWS credentials: {error}; the SDK takes them from AWS_PROFILE, "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role of the machine"
         )
-    # Timeouts, connections refused and cut off, answers that are no HTTP.
-    return RetryableError(f"{type(error).__name__}: {error}")
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, exceptions.SSLError):
+        text += "; AWS_CA_BUNDLE names the file of certificates to trust"
+    # The others: timeouts, connections refused and cut, answers that are not HTTP, credentials
+    # that cannot be renewed now.
+    return RetryableError(text)
 
 
-def _answered(error: exceptions.ClientError) -> CallError | EndpointError:
+def _classify_answer(error: exceptions.ClientError) -> CallError | EndpointError:
     answer = error.response
     code = str(answer.get("Error", {}).get("Code") or "")
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
     message = answer.get("Error", {}).get("Message")
     text = f"{code}: {message}"
-    # SageMaker has been seen to throttle with a 400 that says nothing.
+    # SageMaker has been seen to throttle with status 400 and no message.
     if code in _THROTTLES or status == 429 or (status == 400 and not message):
         return ThrottledError(text)
     if code == "ModelError":
@@ -105,9 +115,17 @@ def _answered(error: exceptions.ClientError) -> CallError | EndpointError:
         return RetryableError(text) if original >= 500 else RefusedError(text)
     if code in _REFUSALS and "not found" not in text:
         return RefusedError(text)
-    if code in _PASSING or status >= 500:
+    if code in _TEMPORARY or status >= 500:
         return RetryableError(text)
+    if code.isdecimal() or not code:
+        # The SDK shows the status if an answer has no code, and each answer of AWS has one.
+        return RetryableError(f"HTTP status {text}; the answer is not from AWS but from a proxy")
+    if code in _INVALID_CREDENTIALS:
+        return EndpointError(
+            f"AWS does not accept these credentials: {text}; renew them, and check that the clock "
+            "of this machine is right"
+        )
     return EndpointError(
-        f"{error.operation_name} is not allowed or not possible: {text}; see that the endpoint's "
-        "name, the region and the permissions of these AWS credentials are right"
+        f"{error.operation_name} is not allowed or not possible: {text}; check the name of the "
+        "endpoint, the region and the permissions of these AWS credentials"
     )

@@ -1,9 +1,9 @@
-"""Asks an endpoint about windows, and copes with whatever it does.
+"""Calls a prediction endpoint for the windows of a worker until it answers.
 
-    question -> batch -> [ breaker -> concurrency -> pace -> call ] -> check -> answers
-                              ^ again, with jitter, until the deadline
+    windows -> batch -> [ concurrency limit -> circuit breaker -> rate limit -> call ] -> answers
+                          ^ again after a failure, with jitter, until the deadline
 
-What is tried again and what is not, only this module decides: the SDK's own retries are off.
+Only this module decides which calls are repeated: the retries of the AWS SDK are off.
 """
 
 import asyncio
@@ -16,9 +16,8 @@ import stamina
 import structlog
 
 from streamer.arrays import Floats
-from streamer.contracts.events import PredictionSource
 from streamer.metrics import Metrics
-from streamer.predict.answers import Answers, Ask
+from streamer.predict.answers import Answers, Ask, Origin
 from streamer.predict.circuit_breaker import CircuitBreaker, CircuitOpenError
 from streamer.predict.concurrency_limit import ConcurrencyLimit
 from streamer.predict.endpoint_protocol import (
@@ -26,12 +25,14 @@ from streamer.predict.endpoint_protocol import (
     CallTimeoutError,
     Endpoint,
     RefusedError,
+    RefusesEverythingError,
     RetryableError,
 )
 from streamer.predict.hedge import Hedge
 from streamer.predict.micro_batches import MicroBatcher
 from streamer.predict.predictor import Prediction, Predictor
 from streamer.predict.rate_limit import RateLimiter
+from streamer.predict.stopwatch import Stopwatch
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,14 @@ JITTER_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """How an endpoint is called; the settings of the same names explain them."""
+    """How an endpoint is called; the settings of the same names explain the options.
+
+    Attributes:
+        rate: most calls per second; None without a quota.
+        hold: wait for the endpoint without limit.
+        fallback: predicts while the endpoint does not answer; with neither a fallback nor `hold`
+            the windows are unavailable.
+    """
 
     batch_wait_s: float
     max_concurrency: int
@@ -51,81 +59,107 @@ class CallOptions:
     deadline_s: float
     hedge: bool
     hold: bool
-    """Wait for the endpoint however long it takes."""
     fallback: Predictor | None
-    """Asked while the endpoint cannot be; without one those windows get no label."""
 
 
 class EndpointCaller:
-    """The windows of a worker on their way to an endpoint, and back in the order they came."""
+    """Predicts windows with an endpoint; all partitions of a worker share one caller.
+
+    Args:
+        endpoint: the endpoint, which makes single calls.
+        options: how to call it.
+        reference: (1, features), a valid window. If the endpoint refuses this one too, it refuses
+            everything, and the fault is not in the windows.
+        metrics: counts the calls.
+        on_trouble: is called with the reason when the endpoint does not answer, and with None
+            when it answers again.
+    """
 
     def __init__(
         self,
         endpoint: Endpoint,
-        terms: CallOptions,
+        options: CallOptions,
+        reference: Floats,
         metrics: Metrics,
         on_trouble: Callable[[str | None], None],
     ) -> None:
         self._endpoint = endpoint
-        self._terms = terms
+        self._options = options
+        self._reference = reference
         self._metrics = metrics
         self._on_trouble = on_trouble
-        self._troubled = False
+        self._in_trouble = False
+        self._held_batches = 0
         self._breaker = CircuitBreaker(time.monotonic)
-        self._concurrency = ConcurrencyLimit(terms.max_concurrency, time.monotonic)
-        self._pace = RateLimiter(terms.rate) if terms.rate else None
-        self._hedge = Hedge(metrics.endpoint_hedges.inc) if terms.hedge else None
+        self._concurrency = ConcurrencyLimit(options.max_concurrency, time.monotonic)
+        self._rate = RateLimiter(options.rate) if options.rate else None
+        self._hedge = Hedge(self._prepare_second_call) if options.hedge else None
         self.ask: Ask = MicroBatcher(
-            self._batch,
+            self._answer,
             endpoint.most_windows,
-            terms.batch_wait_s,
+            options.batch_wait_s,
             lambda: self._concurrency.just_throttled,
         ).ask
         metrics.endpoint_concurrency.set_function(lambda: self._concurrency.limit)
         metrics.endpoint_running.set_function(lambda: self._concurrency.running)
         metrics.endpoint_open.set_function(lambda: self._breaker.open)
 
-    async def _batch(self, features: Floats) -> Answers:
-        """Answer a batch; when the endpoint refuses it, find out because of which windows."""
+    async def _answer(self, features: Floats) -> Answers:
+        """Answer a batch. If the endpoint refuses it, halve it to find the refused windows."""
         try:
-            prediction = await self._persistently(features)
+            prediction = await self._predict(features)
         except RefusedError as error:
             if len(features) == 1:
                 return Answers(1, refused={0: str(error)})
             middle = len(features) // 2
-            halves = self._batch(features[:middle]), self._batch(features[middle:])
-            return Answers.joined(await asyncio.gather(*halves))
+            halves = self._answer(features[:middle]), self._answer(features[middle:])
+            return Answers.concatenate(await asyncio.gather(*halves))
         except CallError:
-            return await self._without_it(features)
-        self._went(None)
-        return Answers.all(prediction, self._endpoint.name)
+            return await self._answer_without_endpoint(features)
+        return Answers.from_prediction(prediction, self._endpoint.name, Origin.ENDPOINT)
 
-    async def _without_it(self, features: Floats) -> Answers:
-        if (fallback := self._terms.fallback) is None:
+    async def _answer_without_endpoint(self, features: Floats) -> Answers:
+        if (fallback := self._options.fallback) is None:
             return Answers(len(features))
         prediction = await fallback.predict(features)
-        return Answers.all(prediction, fallback.name, PredictionSource.FALLBACK)
+        return Answers.from_prediction(prediction, fallback.name, Origin.FALLBACK)
 
-    async def _persistently(self, features: Floats) -> Prediction:
-        """Try until the deadline, or as long as it takes."""
-        while True:
-            tried = self._until_answered(features)
-            try:
-                async with asyncio.timeout(self._terms.deadline_s):
-                    return await tried
-            except TimeoutError:
-                error: RetryableError = CallTimeoutError(
-                    f"no answer within {self._terms.deadline_s:g} s"
-                )
-            except CircuitOpenError as open_error:
-                error = open_error
-            self._went(f"the endpoint does not answer: {error}")
-            if not self._terms.hold:
-                raise error
+    async def _predict(self, features: Floats) -> Prediction:
+        """Call until the endpoint answers; without `hold` until the deadline only."""
+        held = False
+        try:
+            while True:
+                try:
+                    prediction = await self._try_until_deadline(features)
+                    break
+                except RetryableError as error:
+                    self._report_trouble(f"the endpoint does not answer: {error}")
+                    if not self._options.hold:
+                        raise
+                    self._held_batches += not held
+                    held = True
+        finally:
+            self._held_batches -= held
+        self._report_answer()
+        return prediction
 
-    async def _until_answered(self, features: Floats) -> Prediction:
+    async def _try_until_deadline(self, features: Floats) -> Prediction:
+        """Call again after retryable errors, until the windows have been tried for too long.
+
+        Calls and the pauses after them count. Time in the queue does not: it says nothing about
+        the endpoint.
+        """
+        tried = Stopwatch(time.monotonic)
+
+        def is_worth_a_retry(error: Exception) -> bool:
+            return (
+                isinstance(error, RetryableError)
+                and not isinstance(error, CircuitOpenError)
+                and tried.elapsed_s < self._options.deadline_s
+            )
+
         async for attempt in stamina.retry_context(
-            on=_worth_a_retry,
+            on=is_worth_a_retry,
             attempts=None,
             timeout=None,
             wait_initial=FIRST_RETRY_S,
@@ -135,35 +169,71 @@ class EndpointCaller:
             with attempt:
                 if attempt.num > 1:
                     self._metrics.endpoint_retries.inc()
-                return await self._attempt(features)
-        raise AssertionError("retrying has ended without an answer")
+                return await self._call_when_admitted(features, tried)
+        raise AssertionError("the retries have ended without an answer")
 
-    async def _attempt(self, features: Floats) -> Prediction:
-        """One try, two when it is hedged."""
-        call = partial(self._call, features)
-        async with self._breaker.call(patient=self._terms.hold), self._concurrency:
-            prediction = await (self._hedge.call(call) if self._hedge else call())
-            self._concurrency.succeeded()
-        return prediction
+    async def _call_when_admitted(self, features: Floats, tried: Stopwatch) -> Prediction:
+        """Wait until a call may start, then call."""
+        hold = self._options.hold
+        if not hold:
+            # Without a queue: a slot may be taken by a probe that hangs.
+            self._breaker.check()
+        tried.stop()
+        async with self._concurrency:
+            tried.start()
+            patience_s = self._options.deadline_s - tried.elapsed_s if hold else 0.0
+            async with self._breaker.call(patience_s=patience_s):
+                tried.stop()
+                await self._wait_for_rate()
+                tried.start()
+                return await self._call(features)
 
     async def _call(self, features: Floats) -> Prediction:
-        """One call, timed and counted."""
-        if self._pace is not None:
-            await self._pace.acquire()
+        """Call once, or twice with hedging.
+
+        A refusal is believed only if the endpoint does not refuse everything.
+        """
+        call = partial(self._call_and_count, features)
+        try:
+            return await (self._hedge.call(call) if self._hedge else call())
+        except RefusedError as refusal:
+            if await self._accepts_reference():
+                raise
+            error = RefusesEverythingError(
+                f"it refuses every window, even a typical one of the training data: {refusal}; "
+                "put the endpoint right, or the settings with which it is called"
+            )
+            self._report_trouble(f"the endpoint does not answer: {error}")
+            raise error from refusal
+
+    async def _prepare_second_call(self) -> None:
+        self._metrics.endpoint_hedges.inc()
+        await self._wait_for_rate()
+
+    async def _accepts_reference(self) -> bool:
+        await self._wait_for_rate()
+        try:
+            await self._call_and_count(self._reference)
+        except RefusedError:
+            return False
+        return True
+
+    async def _call_and_count(self, features: Floats) -> Prediction:
+        """Call once within the time limit; measure and count the call."""
+        timeout_s = min(self._options.attempt_timeout_s, self._options.deadline_s)
         outcome, began_s = "cancelled", time.monotonic()
         try:
-            async with asyncio.timeout(self._terms.attempt_timeout_s):
+            async with asyncio.timeout(timeout_s):
                 prediction = await self._endpoint.score(features)
             outcome = "answered"
+            self._concurrency.count_answer(began_s)
         except TimeoutError:
             outcome = CallTimeoutError.outcome
-            raise CallTimeoutError(
-                f"a call took over {self._terms.attempt_timeout_s:g} s"
-            ) from None
+            raise CallTimeoutError(f"a call has taken longer than {timeout_s:g} s") from None
         except RetryableError as error:
             outcome = error.outcome
             if outcome == "throttled":
-                self._concurrency.throttled()
+                self._concurrency.count_throttle(began_s)
             raise
         except RefusedError:
             outcome = "refused"
@@ -172,17 +242,19 @@ class EndpointCaller:
             self._metrics.count_call(outcome, len(features), time.monotonic() - began_s)
         return prediction
 
-    def _went(self, trouble: str | None) -> None:
-        """Say how it goes when that is news."""
-        if not (trouble or self._troubled):
-            return
-        if trouble and not self._troubled:
-            log.warning("prediction endpoint", trouble=trouble)
-        elif not trouble:
-            log.info("prediction endpoint answers again")
-        self._troubled = bool(trouble)
+    async def _wait_for_rate(self) -> None:
+        if self._rate is not None:
+            await self._rate.acquire()
+
+    def _report_trouble(self, trouble: str) -> None:
+        if not self._in_trouble:
+            log.warning("the prediction endpoint does not answer", trouble=trouble)
+        self._in_trouble = True
         self._on_trouble(trouble)
 
-
-def _worth_a_retry(error: Exception) -> bool:
-    return isinstance(error, RetryableError) and not isinstance(error, CircuitOpenError)
+    def _report_answer(self) -> None:
+        """Say that the endpoint answers again, if no batch is held any more."""
+        if self._in_trouble and not self._held_batches:
+            log.info("the prediction endpoint answers again")
+            self._in_trouble = False
+            self._on_trouble(None)

@@ -1,4 +1,4 @@
-"""What endpoints have in common: what is asked of one, and the ways in which it fails."""
+"""The interface of an endpoint, the errors of its calls, and the check of its answers."""
 
 from typing import Protocol
 
@@ -10,12 +10,12 @@ from streamer.predict.predictor import Prediction
 
 
 class Endpoint(Protocol):
-    """A model behind a network, called as it is: no retries, no patience."""
+    """A model behind a network. It makes single calls, without retries."""
 
     name: str
     """The kind of predictor, as events name it."""
     most_windows: int
-    """How many windows a call may have."""
+    """Largest number of windows in a call."""
 
     async def score(self, features: Floats) -> Prediction:
         """Call once.
@@ -24,8 +24,8 @@ class Endpoint(Protocol):
             features: (n, features) on the published scale, n from 1 to ``most_windows``.
 
         Raises:
-            CallError: and which kind of it says what may be done.
-            EndpointError: nothing may be done before somebody puts something right.
+            CallError: the call has failed; the class of the error says whether to repeat it.
+            EndpointError: no call can succeed before an operator corrects the set-up.
         """
 
 
@@ -34,42 +34,50 @@ class CallError(Exception):
 
 
 class RefusedError(CallError):
-    """The endpoint does not take one of the windows; asking again would not help."""
+    """The endpoint does not accept one of the windows; a repeated call would fail too."""
 
 
 class RetryableError(CallError):
-    """It may well go better another time."""
+    """The call has failed for a reason that may pass."""
 
     outcome = "error"
+    """Label of the metric that counts calls."""
 
 
 class ThrottledError(RetryableError):
-    """The endpoint is asked too much."""
+    """The endpoint has refused the call because there are too many."""
 
     outcome = "throttled"
 
 
 class CallTimeoutError(RetryableError):
-    """No answer in time."""
+    """The call has taken too long."""
 
     outcome = "timeout"
 
 
 class InvalidAnswerError(RetryableError):
-    """What came back is no answer to what was asked."""
+    """The answer does not fit the question."""
 
     outcome = "wrong_answer"
 
 
+class RefusesEverythingError(RetryableError):
+    """The endpoint refuses valid windows: the fault is in its set-up, or in ours."""
+
+
 def check_prediction(scores: Floats, model: ModelIdentity, windows: int) -> Prediction:
-    """Trust an answer only when it fits the question.
+    """Return the scores as a prediction if they fit the question.
 
     Raises:
-        InvalidAnswerError: it has other rows or classes, or numbers that are no probabilities.
+        InvalidAnswerError: the number of rows or classes is wrong, or scores are not probabilities.
     """
     expected = (windows, len(model.labels))
     if scores.shape != expected:
-        raise InvalidAnswerError(f"scores of shape {scores.shape} came back, expected {expected}")
+        raise InvalidAnswerError(
+            f"an answer has scores of shape {scores.shape}, expected {expected} (windows, classes);"
+            " the setting endpoint_labels names the classes of an endpoint that does not"
+        )
     if not np.isfinite(scores).all() or (scores < 0).any() or (scores > 1 + 1e-6).any():
-        raise InvalidAnswerError("scores came back that are no probabilities")
+        raise InvalidAnswerError("an answer has scores that are not probabilities")
     return Prediction(scores, model)

@@ -1,97 +1,134 @@
-"""The predictor that the settings ask for."""
+"""Opens the predictor that the settings name.
+
+A worker that predicts in its process imports neither the AWS SDK nor the code that calls endpoints:
+they take a second to import.
+"""
 
 import inspect
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 
+from streamer.arrays import Floats
 from streamer.errors import SettingsError
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.predict.amazon_ml_client import QUOTA, open_amazon_ml
 from streamer.predict.answers import Ask, make_ask
 from streamer.predict.drift import Drift, watch_drift
-from streamer.predict.endpoint_caller import CallOptions, EndpointCaller
+from streamer.predict.endpoint_protocol import Endpoint
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.onnx_predictor import OnnxPredictor
 from streamer.predict.predictor import Predictor
-from streamer.predict.sagemaker_client import open_sagemaker
 from streamer.settings import Settings
+
+ReportTrouble = Callable[[str | None], None]
+"""Takes the reason why the endpoint does not answer, or None when it answers again."""
 
 
 @asynccontextmanager
 async def open_predictor(
-    settings: Settings, metrics: Metrics, on_trouble: Callable[[str | None], None]
+    settings: Settings, metrics: Metrics, on_trouble: ReportTrouble
 ) -> AsyncIterator[Ask]:
-    """Open the way to the model; everything that can be checked beforehand is.
+    """Open the predictor; check everything that can be checked before the first window.
 
-    What is asked and answered is compared with the training profile of the model file, or of the
-    shipped model where there is none.
+    Drift detection compares the windows with the training data of the model file, or of the shipped
+    model if the predictor has no model file.
 
     Args:
-        settings: a worker's.
-        metrics: of the calls.
-        on_trouble: is told when the endpoint does not answer, and None when it does again.
+        settings: the settings of the worker.
+        metrics: counts the calls.
+        on_trouble: is told about trouble of the endpoint.
 
     Raises:
-        SettingsError: there is no such predictor, or it lacks a setting.
-        ModelError: its file cannot be used.
-        EndpointError: there is no such endpoint, or it refuses us.
+        SettingsError: there is no such predictor, or a setting is missing.
+        ModelError: the model file cannot be used.
+        EndpointError: there is no such endpoint, or access to it is denied.
     """
-    ours = settings.predictor in {"local", "amazon-ml", "sagemaker"}
-    model = artifact.load((ours and settings.model) or artifact.SHIPPED)
+    has_model_file = settings.predictor in {"local", "amazon-ml", "sagemaker"}
+    model = artifact.load((has_model_file and settings.model) or artifact.SHIPPED)
     drift = Drift(model.profile, model.signature)
-    async with _opened(settings, metrics, on_trouble, LocalPredictor(model)) as ask:
+    async with _open(settings, metrics, on_trouble, model) as ask:
         yield watch_drift(ask, drift, metrics)
 
 
 @asynccontextmanager
-async def _opened(
-    settings: Settings,
-    metrics: Metrics,
-    on_trouble: Callable[[str | None], None],
-    local: LocalPredictor,
+async def _open(
+    settings: Settings, metrics: Metrics, on_trouble: ReportTrouble, model: artifact.Model
 ) -> AsyncIterator[Ask]:
-    # A hedged call takes a second connection.
-    connections = settings.max_concurrency * (1 + settings.hedge)
     match settings.predictor:
         case "local":
-            yield make_ask(local)
+            yield make_ask(LocalPredictor(model))
         case "onnx":
             assert settings.model is not None
             yield make_ask(OnnxPredictor(settings.model, settings.activities))
-        case "amazon-ml":
-            assert settings.endpoint is not None
-            async with open_amazon_ml(
-                settings.endpoint,
-                settings.endpoint_variable,
-                settings.activities,
-                connections,
-                settings.attempt_timeout_s,
-            ) as endpoint:
-                terms = _terms(settings, local, settings.max_rate or QUOTA)
-                yield EndpointCaller(endpoint, terms, metrics, on_trouble).ask
-        case "sagemaker":
-            assert settings.endpoint is not None
-            async with open_sagemaker(
-                settings.endpoint,
-                settings.endpoint_format,
-                settings.activities,
-                settings.batch_windows,
-                connections,
-                settings.attempt_timeout_s,
-            ) as runtime:
-                terms = _terms(settings, local, settings.max_rate)
-                yield EndpointCaller(runtime, terms, metrics, on_trouble).ask
+        case "amazon-ml" | "sagemaker":
+            async with _open_endpoint(settings, metrics, on_trouble, model) as ask:
+                yield ask
         case path:
             yield make_ask(import_predictor(path, settings))
 
 
+@asynccontextmanager
+async def _open_endpoint(
+    settings: Settings, metrics: Metrics, on_trouble: ReportTrouble, model: artifact.Model
+) -> AsyncIterator[Ask]:
+    from streamer.predict.amazon_ml_client import open_amazon_ml  # noqa: PLC0415 - slow to import
+    from streamer.predict.endpoint_caller import (  # noqa: PLC0415 - slow to import
+        CallOptions,
+        EndpointCaller,
+    )
+    from streamer.predict.quotas import AMAZON_ML_CALLS_PER_S  # noqa: PLC0415 - with the others
+    from streamer.predict.sagemaker_client import open_sagemaker  # noqa: PLC0415 - slow to import
+
+    assert settings.endpoint is not None
+    opened: AbstractAsyncContextManager[Endpoint]
+    # With hedging a call may take a second connection.
+    connections = settings.max_concurrency * (1 + settings.hedge)
+    rate = settings.max_rate
+    if settings.predictor == "amazon-ml":
+        rate = rate or AMAZON_ML_CALLS_PER_S
+        opened = open_amazon_ml(
+            settings.endpoint,
+            settings.endpoint_variable,
+            settings.activities,
+            connections,
+            settings.attempt_timeout_s,
+        )
+    else:
+        opened = open_sagemaker(
+            settings.endpoint,
+            settings.endpoint_format,
+            settings.activities,
+            settings.batch_windows,
+            connections,
+            settings.attempt_timeout_s,
+        )
+    options = CallOptions(
+        batch_wait_s=settings.batch_wait_ms / 1000,
+        max_concurrency=settings.max_concurrency,
+        rate=rate,
+        attempt_timeout_s=settings.attempt_timeout_s,
+        deadline_s=settings.predict_deadline_s,
+        hedge=settings.hedge,
+        hold=settings.when_down == "hold",
+        fallback=LocalPredictor(model) if settings.when_down == "fallback" else None,
+    )
+    async with opened as endpoint:
+        reference = _median_window(model)
+        yield EndpointCaller(endpoint, options, reference, metrics, on_trouble).ask
+
+
+def _median_window(model: artifact.Model) -> Floats:
+    """Return the medians (1, features) of the features of the training windows."""
+    deciles = model.profile.deciles
+    return deciles[:, deciles.shape[1] // 2][None]
+
+
 def import_predictor(path: str, settings: Settings) -> Predictor:
-    """Make a user's own predictor, ``package.module:Class``, called with the settings.
+    """Make a predictor of the user's class, ``package.module:Class``, from the settings.
 
     Raises:
-        SettingsError: there is no such thing, or it is no predictor.
+        SettingsError: there is no such class, or it is not a predictor.
     """
     module, _, name = path.partition(":")
     try:
@@ -104,16 +141,3 @@ def import_predictor(path: str, settings: Settings) -> Predictor:
             "docs/testing.md has an example"
         )
     return made
-
-
-def _terms(settings: Settings, local: LocalPredictor, rate: float | None) -> CallOptions:
-    return CallOptions(
-        batch_wait_s=settings.batch_wait_ms / 1000,
-        max_concurrency=settings.max_concurrency,
-        rate=rate,
-        attempt_timeout_s=settings.attempt_timeout_s,
-        deadline_s=settings.predict_deadline_s,
-        hedge=settings.hedge,
-        hold=settings.when_down == "hold",
-        fallback=local if settings.when_down == "fallback" else None,
-    )

@@ -1,4 +1,4 @@
-"""A second try for calls that take longer than nearly all others (Dean and Barroso, 2013)."""
+"""Hedging: a second call when the first one is slower than most (Dean and Barroso, 2013)."""
 
 import asyncio
 from collections import deque
@@ -9,45 +9,52 @@ from typing import TypeVar
 Answer = TypeVar("Answer")
 
 REMEMBERED = 200
-"""Calls whose time is known."""
+"""Number of latest calls whose durations are known."""
 
 FEWEST = 20
-"""Calls before anything is called slow."""
+"""Number of known durations before any call counts as slow."""
 
 
 class Hedge:
-    """Calls again what has not answered by the 95th percentile of the calls before."""
+    """Repeats a call that takes longer than the 95th percentile of the latest calls.
 
-    def __init__(self, on_hedge: Callable[[], None]) -> None:
-        self._on_hedge = on_hedge
+    Args:
+        before_second: is awaited before each second call.
+    """
+
+    def __init__(self, before_second: Callable[[], Awaitable[None]]) -> None:
+        self._before_second = before_second
         self._seconds: deque[float] = deque(maxlen=REMEMBERED)
 
     async def call(self, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Try once, perhaps twice; the first answer counts.
+        """Call once, or twice at the same time; return the first answer, cancel the other call.
 
         Raises:
-            Exception: what the last of the tries raised, when none succeeded.
+            Exception: all calls have failed; this is the error of the last one.
         """
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        tries = {asyncio.ensure_future(attempt())}
+        calls = {asyncio.ensure_future(attempt())}
         try:
-            done, _ = await asyncio.wait(tries, timeout=self._slow_s())
+            done, pending = await asyncio.wait(calls, timeout=self._slow_s())
             if not done:
-                self._on_hedge()
-                tries.add(asyncio.ensure_future(attempt()))
-            pending = set(tries)
-            while pending:
+                pending = {*calls, asyncio.ensure_future(self._call_second(attempt))}
+                calls |= pending
+            while True:
+                # Calls may end in the same tick: an answer counts more than a failure.
+                if answers := [each for each in done if each.exception() is None]:
+                    self._seconds.append(loop.time() - began_s)
+                    return answers[0].result()
+                if not pending:
+                    return done.pop().result()
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for each in done:
-                    if each.exception() is None or not pending:
-                        answer = each.result()
-                        self._seconds.append(loop.time() - began_s)
-                        return answer
-            raise AssertionError("the last try has neither succeeded nor failed")
         finally:
-            for each in tries:
+            for each in calls:
                 each.cancel()
+
+    async def _call_second(self, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+        await self._before_second()
+        return await attempt()
 
     def _slow_s(self) -> float | None:
         if len(self._seconds) < FEWEST:

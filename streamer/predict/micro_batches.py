@@ -1,4 +1,4 @@
-"""Windows of many questions in one call, by size and deadline."""
+"""Collects windows of several questions into one call, up to a size or a time."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from streamer.arrays import Floats
 from streamer.predict.answers import Answers, Ask
 
 LOOK_AGAIN_S = 0.02
-"""How soon a batch that is due asks again whether calls are still to be spared."""
+"""Time after which a batch that was put off checks again whether it may go."""
 
 
 @dataclass(slots=True)
-class _Pending:
-    """A batch that is not full yet, and who waits for which part of it."""
+class _OpenBatch:
+    """A batch that is not full yet; ``waiting`` has one future for each of its ``parts``."""
 
     parts: list[Floats] = field(default_factory=list)
     waiting: list[asyncio.Future[Answers]] = field(default_factory=list)
@@ -24,11 +24,17 @@ class _Pending:
 
 
 class MicroBatcher:
-    """Puts small questions together, and takes large ones apart.
+    """Joins small questions into batches and splits large questions.
 
-    A batch goes when it is full or when its first window has waited long enough, unless calls are
-    to be spared: fewer and larger ones then get as many windows through. It is called off when
-    nobody waits for it any more.
+    A batch goes when it is full, or when its first window has waited for ``wait_s``. While
+    ``is_throttled`` returns True, a batch that is not full waits for more windows, so that fewer
+    calls carry as many windows. A batch is cancelled when all who asked are gone.
+
+    Args:
+        call: makes the call for a batch, (n, features) with n from 1 to ``most_windows``.
+        most_windows: size of a full batch.
+        wait_s: longest time that a window waits for others.
+        is_throttled: whether the endpoint throttles now.
     """
 
     def __init__(
@@ -36,61 +42,61 @@ class MicroBatcher:
         call: Ask,
         most_windows: int,
         wait_s: float,
-        sparing: Callable[[], bool] = lambda: False,
+        is_throttled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._call = call
         self._most = most_windows
         self._wait_s = wait_s
-        self._sparing = sparing
-        self._pending = _Pending()
+        self._is_throttled = is_throttled
+        self._open = _OpenBatch()
 
     async def ask(self, features: Floats) -> Answers:
-        """Ask about windows (n, features); what comes back is in their order.
+        """Ask about windows (n, features); the answers are in the order of the windows.
 
         Raises:
-            Exception: what the call raised.
+            Exception: the error that the call has raised.
         """
         parts = [features[i : i + self._most] for i in range(0, len(features), self._most)]
         answers = [self._add(part) for part in parts]
         try:
-            return Answers.joined(await asyncio.gather(*answers))
+            return Answers.concatenate(await asyncio.gather(*answers))
         finally:
             for answer in answers:
                 answer.cancel()
 
     def _add(self, part: Floats) -> asyncio.Future[Answers]:
-        if self._pending.windows + len(part) > self._most:
-            self._go()
-        pending, loop = self._pending, asyncio.get_running_loop()
+        if self._open.windows + len(part) > self._most:
+            self._send()
+        batch, loop = self._open, asyncio.get_running_loop()
         answer: asyncio.Future[Answers] = loop.create_future()
-        pending.parts.append(part)
-        pending.waiting.append(answer)
-        pending.windows += len(part)
-        if pending.windows == self._most:
-            self._go()
-        elif pending.timer is None:
-            pending.timer = loop.call_later(self._wait_s, self._due)
+        batch.parts.append(part)
+        batch.waiting.append(answer)
+        batch.windows += len(part)
+        if batch.windows == self._most:
+            self._send()
+        elif batch.timer is None:
+            batch.timer = loop.call_later(self._wait_s, self._send_unless_throttled)
         return answer
 
-    def _due(self) -> None:
-        if self._sparing():
+    def _send_unless_throttled(self) -> None:
+        if self._is_throttled():
             loop = asyncio.get_running_loop()
-            self._pending.timer = loop.call_later(LOOK_AGAIN_S, self._due)
+            self._open.timer = loop.call_later(LOOK_AGAIN_S, self._send_unless_throttled)
         else:
-            self._go()
+            self._send()
 
-    def _go(self) -> None:
-        batch, self._pending = self._pending, _Pending()
+    def _send(self) -> None:
+        batch, self._open = self._open, _OpenBatch()
         if batch.timer is not None:
             batch.timer.cancel()
         call = asyncio.ensure_future(self._call(np.concatenate(batch.parts)))
         sizes = [len(part) for part in batch.parts]
 
-        def called_off(_: asyncio.Future[Answers]) -> None:
+        def cancel_if_nobody_waits(_: asyncio.Future[Answers]) -> None:
             if all(waiting.done() for waiting in batch.waiting):
                 call.cancel()
 
-        def answered(call: asyncio.Future[Answers]) -> None:
+        def distribute(call: asyncio.Future[Answers]) -> None:
             begin = 0
             for size, waiting in zip(sizes, batch.waiting, strict=True):
                 if not waiting.done():
@@ -99,9 +105,9 @@ class MicroBatcher:
                     elif error := call.exception():
                         waiting.set_exception(error)
                     else:
-                        waiting.set_result(call.result().part(begin, begin + size))
+                        waiting.set_result(call.result().slice(begin, begin + size))
                 begin += size
 
         for waiting in batch.waiting:
-            waiting.add_done_callback(called_off)
-        call.add_done_callback(answered)
+            waiting.add_done_callback(cancel_if_nobody_waits)
+        call.add_done_callback(distribute)

@@ -158,10 +158,11 @@ class Settings(BaseSettings):
     predict_deadline_s: PositiveFloat = Field(
         10,
         allow_inf_nan=False,
-        description="How long a window may be tried before `when_down` says what happens.",
+        description="How long a window may be tried before `when_down` says what happens; its"
+        " time in the queue does not count.",
     )
     hedge: bool = Field(
-        False, description="Call a second time when the first takes longer than 95 of 100 do."
+        False, description="Call a second time when the first takes longer than 95 of 100 calls."
     )
     when_down: Literal["hold", "fallback", "unavailable"] = Field(
         "hold",

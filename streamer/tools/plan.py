@@ -12,6 +12,7 @@ import numpy as np
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.features import UCI_HAR
+from streamer.predict.quotas import AMAZON_ML_ACCOUNT_CALLS_PER_S, AMAZON_ML_CALLS_PER_S
 
 US_PER_SAMPLE = {Format.JSON: 1.3, Format.MSGPACK: 1.8, Format.F32: 1.2}
 """A worker's time for a sample in a large batch of one of thousands of live devices: what a worker
@@ -39,10 +40,6 @@ RECORD_OVERHEAD = 12
 """Bytes of Kafka's, beside key and value."""
 
 PARTITIONS_A_BROKER = 4000
-
-AMAZON_ML_QUOTA = 200
-AMAZON_ML_MOST = 10_000
-"""Predictions a second: of an endpoint, and of an account."""
 
 CALL_WINDOWS = 64
 """In a call of SageMaker."""
@@ -106,7 +103,7 @@ def make_plan(
         worker_memory_mb=WORKER_MB + devices / workers * DEVICE_KB / 1000,
         brokers=brokers,
         storage_gb=(readings_mb_s + events_mb_s) * 3600 * retention_h * replicas / 1000,
-        amazon_ml_endpoints=ceil(windows_s / AMAZON_ML_QUOTA),
+        amazon_ml_endpoints=ceil(windows_s / AMAZON_ML_CALLS_PER_S),
         sagemaker_calls_s=windows_s / CALL_WINDOWS,
         breaks_first=_breaks_first(windows_s, batch, partitions, brokers),
     )
@@ -116,9 +113,9 @@ def _breaks_first(windows_s: float, batch: int, partitions: int, brokers: int) -
     """What to look at before anything else."""
     if partitions > PARTITIONS_A_BROKER * brokers:
         return f"Kafka: {partitions:,} partitions are too many for {brokers:,} brokers"
-    if windows_s > AMAZON_ML_MOST:
+    if windows_s > AMAZON_ML_ACCOUNT_CALLS_PER_S:
         return "Amazon ML: an account has 10,000 predictions a second; use SageMaker or `local`"
-    if windows_s > AMAZON_ML_QUOTA:
+    if windows_s > AMAZON_ML_CALLS_PER_S:
         return "Amazon ML: an endpoint has 200 predictions a second; `sagemaker` and `local` fit"
     if batch == 1:
         return "the brokers: single samples are many records; batches cost a fraction"

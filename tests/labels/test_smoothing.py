@@ -24,7 +24,7 @@ from streamer.labels.smoothing import (
     transitions,
 )
 from streamer.model.identity import ModelIdentity
-from streamer.predict.answers import Answers, Scored
+from streamer.predict.answers import Answers, Origin, Scored
 from streamer.predict.predictor import Prediction
 from streamer.stream.windows import Window
 
@@ -55,7 +55,8 @@ def windows(device_id: str, hops: Sequence[int]) -> list[Window]:
 
 
 def answered(activities: Sequence[str], scores: Sequence[Sequence[float]]) -> Answers:
-    return Answers.all(Prediction(np.array(scores, np.float64), card(activities)), "local")
+    prediction = Prediction(np.array(scores, np.float64), card(activities))
+    return Answers.from_prediction(prediction, "local", Origin.LOCAL)
 
 
 def labelled(
@@ -193,7 +194,7 @@ def test_windows_without_an_answer_or_refused_are_no_memory() -> None:
     labels, walking = Labeller(LabelPolicy()), sure(SIX, "walking")
     [only] = labels.label(windows("a", [0]), answered(SIX, [walking]))
     whole = answered(SIX, [walking])
-    part = Scored(np.array([2]), whole.scored[0].prediction, "local")
+    part = Scored(np.array([2]), whole.scored[0].prediction, "local", Origin.LOCAL)
     events = labels.label(windows("a", [1, 2, 3]), Answers(3, [part], {0: "poison"}))
     assert [event.window_start for event in events] == [1000 + 2 * HOP_MS, 1000 + 3 * HOP_MS]
     assert events[0].reason is Reason.UNAVAILABLE

@@ -1,21 +1,28 @@
 """Rate limit, concurrency limit, circuit breaker and hedge, each alone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
+from streamer.predict import circuit_breaker
 from streamer.predict.circuit_breaker import (
     FAILURES,
     FIRST_PAUSE_S,
-    LONGEST_PAUSE_S,
     CircuitBreaker,
     CircuitOpenError,
 )
-from streamer.predict.concurrency_limit import DEAF_S, FIRST, ConcurrencyLimit
+from streamer.predict.concurrency_limit import (
+    FIRST,
+    JUST_S,
+    LONGEST_PAUSE_S,
+    ConcurrencyLimit,
+)
 from streamer.predict.endpoint_protocol import RefusedError, RetryableError, ThrottledError
 from streamer.predict.hedge import FEWEST, Hedge
-from streamer.predict.rate_limit import DEBT_S, RateLimiter
+from streamer.predict.rate_limit import CATCH_UP_S, RateLimiter
+
+CALL_S = 0.005
 
 
 class Clock:
@@ -40,7 +47,7 @@ async def test_turns_come_one_by_one_at_the_rate_and_never_in_a_burst() -> None:
     await asyncio.gather(*(take() for _ in range(60)))
 
     for run in (times[:quiet], times[quiet:]):
-        assert (len(run) - 2) / (run[-1] - run[0] + DEBT_S) < 200
+        assert (len(run) - 2) / (run[-1] - run[0] + CATCH_UP_S) < 200
 
 
 async def test_no_second_has_more_turns_than_the_quota_even_after_the_loop_was_busy() -> None:
@@ -68,21 +75,57 @@ async def test_concurrency_grows_while_all_goes_well_and_halves_for_throttles() 
     assert concurrency.limit == FIRST
     for _ in range(200):
         entered = [await _enter(concurrency) for _ in range(int(concurrency.limit))]
-        concurrency.succeeded()
+        concurrency.count_answer(clock.now)
         for leave in entered:
             await leave()
     assert concurrency.limit == 16
 
-    concurrency.throttled()
-    concurrency.throttled()
+    # Both calls were in progress at the same time.
+    began_s = clock.now
+    clock.now += CALL_S
+    concurrency.count_throttle(began_s)
+    concurrency.count_throttle(began_s)
     assert concurrency.limit == 8
-    clock.now += DEAF_S
-    concurrency.throttled()
-    assert concurrency.limit == 4
-    for _ in range(10):
-        clock.now += DEAF_S
-        concurrency.throttled()
-    assert concurrency.limit == 1
+    for limit in (4, 2, 1):
+        concurrency.count_throttle(clock.now)
+        assert concurrency.limit == limit
+
+
+@pytest.mark.parametrize("quota", [1, 2, 5, 20, 100])
+def test_calls_come_hardly_faster_than_a_quota_that_nobody_has_told(quota: int) -> None:
+    #   endpoint   throttles what is more than its quota in any second
+    #   calls      one after the other, for two minutes, as soon as the limit allows
+    clock = Clock()
+    concurrency = ConcurrencyLimit(1, clock)
+    answered_s: list[float] = []
+    calls = 0
+    while clock.now < 220:
+        clock.now += concurrency.pause_s
+        began_s = clock.now
+        clock.now += CALL_S
+        calls += 1
+        if sum(began_s - 1 < each for each in answered_s[-quota:]) < quota:
+            answered_s.append(began_s)
+            concurrency.count_answer(began_s)
+        else:
+            concurrency.count_throttle(began_s)
+    assert calls < 1.4 * len(answered_s)
+    assert len(answered_s) > 0.6 * quota * 120
+
+
+def test_after_a_time_in_which_everything_was_throttled_calls_soon_come_as_before() -> None:
+    #   throttles, pauses up to 4 s | answers, pauses halve
+    clock = Clock()
+    concurrency = ConcurrencyLimit(1, clock)
+    for _ in range(30):
+        clock.now += concurrency.pause_s
+        concurrency.count_throttle(clock.now)
+    assert concurrency.pause_s == pytest.approx(LONGEST_PAUSE_S, rel=0.01)
+    began_s = clock.now
+    while concurrency.limit < 1:
+        clock.now += concurrency.pause_s
+        concurrency.count_answer(clock.now)
+    assert clock.now - began_s < 3 * LONGEST_PAUSE_S
 
 
 async def _enter(concurrency: ConcurrencyLimit) -> Callable[[], Awaitable[None]]:
@@ -94,9 +137,9 @@ def test_a_throttle_is_heeded_for_a_while() -> None:
     clock = Clock()
     concurrency = ConcurrencyLimit(8, clock)
     heard = [concurrency.just_throttled]
-    concurrency.throttled()
+    concurrency.count_throttle(clock.now)
     heard.append(concurrency.just_throttled)
-    clock.now += DEAF_S
+    clock.now += JUST_S
     heard.append(concurrency.just_throttled)
     assert heard == [False, True, False]
 
@@ -125,8 +168,8 @@ async def test_no_more_calls_than_allowed_run_at_once_even_if_some_are_cancelled
     assert concurrency.running == 0
 
 
-async def outcome(breaker: CircuitBreaker, error: Exception | None, patient: bool = False) -> None:
-    async with breaker.call(patient=patient):
+async def outcome(breaker: CircuitBreaker, error: Exception | None) -> None:
+    async with breaker.call(patience_s=0):
         if error:
             raise error
 
@@ -173,7 +216,7 @@ async def test_probes_do_not_keep_time_with_an_endpoint_that_fails_in_a_rhythm()
     breaker = await opened(clock)
     for _ in range(200):
         clock.now = breaker._again_s
-        down = clock.now % LONGEST_PAUSE_S < 1
+        down = clock.now % circuit_breaker.LONGEST_PAUSE_S < 1
         if not down:
             await outcome(breaker, None)
             break
@@ -190,7 +233,7 @@ async def test_only_one_call_probes_and_the_others_follow_when_it_succeeds() -> 
 
     async def call() -> None:
         nonlocal inside, most
-        async with breaker.call(patient=True):
+        async with breaker.call(patience_s=60):
             inside += 1
             most = max(most, inside)
             await release.wait()
@@ -209,7 +252,7 @@ async def test_a_cancelled_probe_leaves_the_place_to_another() -> None:
     breaker = await opened(clock)
     clock.now += FIRST_PAUSE_S
     with pytest.raises(asyncio.CancelledError):
-        async with breaker.call(patient=True):
+        async with breaker.call(patience_s=60):
             raise asyncio.CancelledError
     assert breaker.open
     await outcome(breaker, None)
@@ -227,7 +270,11 @@ async def test_an_endpoint_that_refuses_is_there(error: Exception) -> None:
 
 async def test_a_call_slower_than_nearly_all_is_made_again_and_the_first_answer_counts() -> None:
     hedged: list[None] = []
-    hedge = Hedge(lambda: hedged.append(None))
+
+    async def count_hedge() -> None:
+        hedged.append(None)
+
+    hedge = Hedge(count_hedge)
 
     async def quick() -> str:
         await asyncio.sleep(0.001)
@@ -256,7 +303,7 @@ async def test_a_call_slower_than_nearly_all_is_made_again_and_the_first_answer_
 
 
 async def test_a_hedged_call_fails_only_when_both_have_failed() -> None:
-    hedge = Hedge(lambda: None)
+    hedge = Hedge(do_nothing)
     hedge._seconds.extend([0.0] * FEWEST)
     tries: list[int] = []
 
@@ -268,3 +315,27 @@ async def test_a_hedged_call_fails_only_when_both_have_failed() -> None:
     with pytest.raises(RetryableError):
         await hedge.call(failing)
     assert len(tries) == 2
+
+
+async def do_nothing() -> None:
+    pass
+
+
+async def test_of_two_calls_that_end_in_the_same_tick_the_answer_counts() -> None:
+    #   first    |-------------- fails
+    #   second      |----------- answers
+    for _ in range(200):
+        hedge, both = Hedge(do_nothing), asyncio.Event()
+        hedge._seconds.extend([0.0] * FEWEST)
+        outcomes = iter([True, False])
+
+        async def call(outcomes: Iterator[bool] = outcomes, both: asyncio.Event = both) -> str:
+            fails = next(outcomes)
+            if not fails:
+                asyncio.get_running_loop().call_soon(both.set)
+            await both.wait()
+            if fails:
+                raise RetryableError("cut off")
+            return "answer"
+
+        assert await hedge.call(call) == "answer"

@@ -11,7 +11,7 @@ from streamer.features import NAMES
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.model.identity import ModelIdentity
-from streamer.predict.answers import Answers, make_ask
+from streamer.predict.answers import Answers, Origin, make_ask
 from streamer.predict.drift import (
     CONFIDENCE,
     ENOUGH,
@@ -82,7 +82,9 @@ def test_another_mix_of_labels_drifts_and_the_usual_one_does_not() -> None:
     usual = np.repeat(np.eye(classes), counts, axis=0)
     for scores, drifts in ((usual, False), (np.eye(classes)[[0]].repeat(4000, axis=0), True)):
         drift = Drift(MODEL.profile, MODEL.signature)
-        answers = Answers.all(Prediction(scores, MODEL.signature), "local")
+        answers = Answers.from_prediction(
+            Prediction(scores, MODEL.signature), "local", Origin.LOCAL
+        )
         drift.see(np.zeros((len(scores), 561)), answers)
         assert (drift.indices()[LABELS] > 0.25) == drifts
 
@@ -90,7 +92,9 @@ def test_another_mix_of_labels_drifts_and_the_usual_one_does_not() -> None:
 def test_labels_of_another_model_are_not_compared() -> None:
     drift = Drift(MODEL.profile, MODEL.signature)
     other = ModelIdentity("other", "1", ("a", "b"), ("rowing", "resting"))
-    answers = Answers.all(Prediction(np.eye(2).repeat(1000, axis=0), other), "mine")
+    answers = Answers.from_prediction(
+        Prediction(np.eye(2).repeat(1000, axis=0), other), "mine", Origin.LOCAL
+    )
     drift.see(usual_features(2000), answers)
     assert np.isnan(drift.indices()[LABELS])
 

@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.arrays import Floats
-from streamer.contracts.events import PredictionSource
 from streamer.errors import EndpointError
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.model.identity import ModelIdentity
-from streamer.predict.answers import Answers
+from streamer.predict.answers import Answers, Origin
 from streamer.predict.endpoint_caller import CallOptions, EndpointCaller
 from streamer.predict.endpoint_protocol import RefusedError, RetryableError, ThrottledError
 from streamer.predict.local_predictor import LocalPredictor
@@ -60,7 +59,7 @@ def remote(
     endpoint: Scripted, terms: CallOptions = TERMS, on_trouble: Callable[[str | None], None] = print
 ) -> tuple[EndpointCaller, Metrics]:
     metrics = Metrics()
-    return EndpointCaller(endpoint, terms, metrics, on_trouble), metrics
+    return EndpointCaller(endpoint, terms, windows(0.5), metrics, on_trouble), metrics
 
 
 def windows(*first: float) -> Floats:
@@ -78,8 +77,8 @@ async def test_what_may_go_better_another_time_is_tried_again_until_it_does() ->
     endpoint = Scripted(*script)
     asked, metrics = remote(endpoint)
     answers = await asked.ask(windows(0.5))
-    assert answers.everything is not None
-    assert answers.everything.prediction.model is CARD
+    assert answers.complete is not None
+    assert answers.complete.prediction.model is CARD
     assert endpoint.calls == 4
     assert count(metrics, "endpoint_retries") == 3
     assert count(metrics, "endpoint_calls", outcome="throttled") == 1
@@ -107,11 +106,11 @@ def test_refused_windows_are_found_and_all_others_have_their_scores(good: list[b
     assert not answers.unavailable
 
 
-async def test_refusals_are_not_tried_again() -> None:
+async def test_a_refused_window_is_not_tried_again_if_the_endpoint_accepts_another_one() -> None:
     endpoint = Scripted()
     asked, _ = remote(endpoint)
-    await asked.ask(windows(-1))
-    assert endpoint.calls == 1
+    assert list((await asked.ask(windows(-1))).refused) == [0]
+    assert endpoint.calls == 2
 
 
 async def test_what_somebody_must_put_right_is_raised_at_once() -> None:
@@ -134,7 +133,7 @@ async def test_hold_waits_however_long_and_says_so_meanwhile() -> None:
             assert "does not answer" in (await trouble.get() or "")
         assert not question.done()
         endpoint.ever = None
-        assert (await question).everything is not None
+        assert (await question).complete is not None
     while not trouble.empty():
         last = trouble.get_nowait()
     assert last is None
@@ -150,9 +149,9 @@ async def test_while_the_endpoint_is_down_the_fallback_answers_and_soon_without_
     second = await asked.ask(windows(0.5))
     assert endpoint.calls == calls
     for answers in (first, second):
-        assert answers.everything is not None
-        assert answers.everything.source is PredictionSource.FALLBACK
-        assert answers.everything.predictor == "local"
+        assert answers.complete is not None
+        assert answers.complete.origin is Origin.FALLBACK
+        assert answers.complete.predictor == "local"
 
 
 async def test_without_a_fallback_those_windows_are_unavailable_and_only_those() -> None:

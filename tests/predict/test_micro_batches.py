@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streamer.arrays import Floats
 from streamer.model.identity import ModelIdentity
-from streamer.predict.answers import Answers, Scored
+from streamer.predict.answers import Answers, Origin, Scored
 from streamer.predict.micro_batches import MicroBatcher
 from streamer.predict.predictor import Prediction
 
@@ -27,7 +27,11 @@ class Echo:
         await asyncio.sleep(0)
         first = features[:, 0]
         rows = np.flatnonzero(first > 0)
-        scored = [Scored(rows, Prediction(np.column_stack([first[rows]] * 2), CARD), "echo")]
+        scored = [
+            Scored(
+                rows, Prediction(np.column_stack([first[rows]] * 2), CARD), "echo", Origin.ENDPOINT
+            )
+        ]
         return Answers(
             len(features), scored, {int(row): "negative" for row in np.flatnonzero(first < 0)}
         )
@@ -92,11 +96,11 @@ async def test_while_calls_are_to_be_spared_a_batch_waits_and_grows() -> None:
     #   late                |-- asks -------|   one call for both
     echo, due, spared = Echo(), asyncio.Event(), True
 
-    def sparing() -> bool:
+    def is_throttled() -> bool:
         due.set()
         return spared
 
-    batches = MicroBatcher(echo, 8, 0, sparing)
+    batches = MicroBatcher(echo, 8, 0, is_throttled)
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(batches.ask(np.ones((1, 1))))
         await due.wait()

@@ -9,7 +9,6 @@ from typing import Any
 
 import aiohttp
 import boto3
-import msgspec
 import numpy as np
 import pytest
 from botocore.config import Config
@@ -20,7 +19,7 @@ from hypothesis.extra import numpy as hnp
 
 from streamer.arrays import Floats
 from streamer.datasets.feature_table import VARIABLES
-from streamer.endpoint.sagemaker_server import _read
+from streamer.endpoint.sagemaker_server import read_windows
 from streamer.endpoint.served_model import find_mounted_model, keep_activities
 from streamer.errors import EndpointError, ModelError, SettingsError
 from streamer.metrics import Metrics
@@ -39,7 +38,7 @@ from streamer.predict.factory import open_predictor
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.sagemaker_client import open_sagemaker
 from streamer.settings import Settings
-from tests.support.endpoint import Serve
+from tests.support.endpoint import Serve, set_faults
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "you_are_walking.py"
 LABELS = Settings().activities
@@ -115,7 +114,7 @@ async def test_an_answer_has_what_amazon_ml_gives(serve: Serve, features: Floats
         ({"MLModelId": "nobody"}, "ResourceNotFoundException", "there is 'har'"),
         ({"Record": {"Var001": "1"}}, "InvalidInputException", "560 variables are missing"),
         ({"Record": {"Var003": "one"}}, "InvalidInputException", "Var003 is no number"),
-        ({"Record": {"Var003": "nan"}}, "InvalidInputException", "Var003 is no finite number"),
+        ({"Record": {"Var003": "nan"}}, "InvalidInputException", "Var003 is not a finite number"),
         ({"Record": {"more": "x" * 100_000}}, "InvalidInputException", "100 KB"),
     ],
 )
@@ -175,7 +174,7 @@ async def test_a_poison_window_is_refused_with_the_endpoints_words(
     async with serve(), open_predictor(settings, Metrics(), print) as ask:
         answers = await ask(poisoned)
     assert list(answers.refused) == [17]
-    assert "Var004 is no finite number" in answers.refused[17]
+    assert "Var004 is not a finite number" in answers.refused[17]
     others = [row for row in range(40) if row != 17]
     assert (scores_of(answers)[others] == (await local(features[:40]))[others]).all()
 
@@ -224,15 +223,6 @@ async def _once(address: str, predictor: str, features: Floats, fault: str) -> N
             await endpoint.score(features)
         finally:
             await set_faults(address)
-
-
-async def set_faults(address: str, *faults: str) -> None:
-    body = msgspec.json.encode(faults)
-    async with (
-        aiohttp.ClientSession() as session,
-        session.put(f"{address}/faults", data=body) as answer,
-    ):
-        assert answer.status == 200, await answer.text()
 
 
 async def test_names_that_are_wrong_stop_the_worker_and_say_so(
@@ -297,7 +287,7 @@ rows = hnp.arrays(
 @given(rows)
 def test_features_survive_every_format_to_the_last_bit(features: Floats) -> None:
     for form, content_type in sagemaker_formats.CONTENT_TYPES.items():
-        read = _read(sagemaker_formats.encode(features, form), content_type)
+        read = read_windows(sagemaker_formats.encode(features, form), content_type)
         assert read.tobytes() == features.tobytes()
 
 

@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
+import aiohttp
+import msgspec
 import numpy as np
 import pytest
 
@@ -37,3 +39,13 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
 @pytest.fixture(scope="session")
 def features() -> Floats:
     return np.random.default_rng(1).uniform(-1, 1, (150, 561))
+
+
+async def set_faults(address: str, *faults: str) -> None:
+    """Replace the faults of a running server."""
+    body = msgspec.json.encode(faults)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.put(f"{address}/faults", data=body) as answer,
+    ):
+        assert answer.status == 200, await answer.text()

@@ -1,0 +1,262 @@
+"""Endpoints that fail in unusual ways, through the AWS SDK and our own prediction server."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from streamer.arrays import Floats
+from streamer.errors import EndpointError
+from streamer.metrics import Metrics
+from streamer.predict.answers import Answers, Ask
+from streamer.predict.aws_client import classify_error
+from streamer.predict.endpoint_protocol import CallError, RefusedError, RetryableError
+from streamer.predict.factory import open_predictor
+from streamer.settings import Settings
+from tests.support.endpoint import Serve, set_faults
+
+BOTH = pytest.mark.parametrize("predictor", ["amazon-ml", "sagemaker"])
+
+
+@asynccontextmanager
+async def opened(
+    predictor: str,
+    metrics: Metrics,
+    on_trouble: Callable[[str | None], None] = print,
+    **flags: Any,
+) -> AsyncIterator[Ask]:
+    chosen = {"predictor": predictor, "endpoint": "har", "endpoint_format": "csv"}
+    settings = Settings.load(chosen | {"batch_wait_ms": 1} | flags)
+    async with open_predictor(settings, metrics, on_trouble) as ask:
+        yield ask
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    return metrics.registry.get_sample_value(f"streamer_{name}", labels) or 0.0
+
+
+def calls(metrics: Metrics) -> float:
+    return value(metrics, "endpoint_call_seconds_count")
+
+
+@BOTH
+async def test_windows_wait_while_the_endpoint_refuses_everything_and_none_is_given_up(
+    serve: Serve, features: Floats, predictor: str
+) -> None:
+    #   endpoint   | refuses everything ................ | mended
+    #   windows    | asked | trouble, with its words ... | answered
+    troubles: asyncio.Queue[str | None] = asyncio.Queue()
+    async with (
+        asyncio.timeout(60),
+        serve("refuse") as address,
+        opened(predictor, Metrics(), troubles.put_nowait, predict_deadline_s=60) as ask,
+    ):
+        question = asyncio.ensure_future(ask(features[:3]))
+        trouble = await troubles.get()
+        assert trouble is not None
+        assert "refuses every window" in trouble
+        assert "injected fault: refused" in trouble
+        assert not question.done()
+        await set_faults(address)
+        answers = await question
+        while await troubles.get() is not None:
+            pass
+    assert (answers.refused, answers.unavailable) == ({}, [])
+
+
+@BOTH
+async def test_without_hold_windows_are_unavailable_while_everything_is_refused(
+    serve: Serve, features: Floats, predictor: str
+) -> None:
+    flags: dict[str, Any] = {"when_down": "unavailable", "predict_deadline_s": 0.3}
+    async with serve("refuse"), opened(predictor, Metrics(), **flags) as ask:
+        answers = await ask(features[:3])
+    assert (answers.refused, answers.unavailable) == ({}, [0, 1, 2])
+
+
+@BOTH
+async def test_a_single_poison_window_is_refused_though_no_other_window_was_ever_answered(
+    serve: Serve, features: Floats, predictor: str
+) -> None:
+    poisoned = features[:1].copy()
+    poisoned[0, 3] = np.nan
+    async with asyncio.timeout(30), serve(), opened(predictor, Metrics()) as ask:
+        answers = await ask(poisoned)
+    assert "Var004" in answers.refused[0]
+
+
+async def test_windows_that_wait_for_their_turn_are_not_unanswered(
+    serve: Serve, features: Floats
+) -> None:
+    #   quota      200 calls per second
+    #   windows    400, so the last one waits for two seconds
+    #   deadline   half a second
+    metrics = Metrics()
+    troubles: list[str | None] = []
+    flags: dict[str, Any] = {"when_down": "unavailable", "predict_deadline_s": 0.5}
+    async with serve(), opened("amazon-ml", metrics, troubles.append, **flags) as ask:
+        answers = await ask(np.tile(features[:1], (400, 1)))
+    assert answers.unavailable == []
+    assert troubles == []
+
+
+async def test_an_endpoint_that_hangs_opens_the_breaker_though_the_deadline_is_shorter_than_a_call(
+    serve: Serve, features: Floats
+) -> None:
+    metrics = Metrics()
+    flags: dict[str, Any] = {
+        "when_down": "unavailable",
+        "predict_deadline_s": 0.05,
+        "attempt_timeout_s": 10,
+    }
+    async with asyncio.timeout(30), serve("hang"), opened("sagemaker", metrics, **flags) as ask:
+        for _ in range(10):
+            assert (await ask(features[:1])).unavailable == [0]
+        assert value(metrics, "endpoint_breaker_open") == 1
+    assert calls(metrics) < 8
+
+
+async def test_an_endpoint_with_a_small_quota_gets_little_more_calls_than_it_answers(
+    serve: Serve, features: Floats
+) -> None:
+    metrics = Metrics()
+    async with (
+        asyncio.timeout(60),
+        serve("throttle=5/s"),
+        opened("sagemaker", metrics, batch_windows=1) as ask,
+    ):
+        answers = await ask(features[:30])
+    assert answers.unavailable == []
+    throttled = value(metrics, "endpoint_calls_total", outcome="throttled")
+    answered = value(metrics, "endpoint_calls_total", outcome="answered")
+    assert answered == 30
+    # It takes some throttles to find the quota; after that one in eight calls.
+    assert throttled < 20, throttled
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("page", ""),
+        ("redirect", "Could not connect"),
+        ("reset", ""),
+        ("drip", "longer than"),
+        ("half-open", "longer than"),
+        ("wrong-answer", ""),
+    ],
+)
+async def test_windows_wait_for_an_endpoint_that_does_not_make_sense(
+    serve: Serve, features: Floats, predictor: str, fault: str, words: str
+) -> None:
+    troubles: asyncio.Queue[str | None] = asyncio.Queue()
+    flags = {"predict_deadline_s": 0.5, "attempt_timeout_s": 0.6}
+    async with (
+        asyncio.timeout(60),
+        serve() as address,
+        opened(predictor, Metrics(), troubles.put_nowait, **flags) as ask,
+    ):
+        await set_faults(address, fault)
+        question = asyncio.ensure_future(ask(features[:5]))
+        trouble = await troubles.get()
+        assert trouble is not None
+        assert words in trouble
+        assert not question.done()
+        await set_faults(address)
+        answers = await question
+    assert answers.complete is not None or predictor == "amazon-ml"
+    assert (answers.refused, answers.unavailable) == ({}, [])
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate that nobody trusts, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "untrusted.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+async def test_a_certificate_that_is_not_trusted_is_named(
+    serve: Serve, features: Floats, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    troubles: asyncio.Queue[str | None] = asyncio.Queue()
+    flags: dict[str, Any] = {"when_down": "unavailable", "predict_deadline_s": 0.2}
+    async with serve():
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{port}")
+        async with server, opened("sagemaker", Metrics(), troubles.put_nowait, **flags) as ask:
+            answers: Answers = await ask(features[:1])
+    assert answers.unavailable == [0]
+    trouble = await troubles.get()
+    assert trouble is not None
+    assert "AWS_CA_BUNDLE" in trouble
+
+
+def client_error(code: str, message: str, status: int) -> ClientError:
+    answer = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(answer, "InvokeEndpoint")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (client_error("ExpiredTokenException", "expired", 403), EndpointError, "credentials"),
+        (client_error("UnrecognizedClientException", "bad", 403), EndpointError, "credentials"),
+        (client_error("AccessDeniedException", "no", 403), EndpointError, "permissions"),
+        (
+            client_error("InvalidSignatureException", "Signature expired", 403),
+            EndpointError,
+            "clock",
+        ),
+        (client_error("302", "Found", 302), RetryableError, "302"),
+        (client_error("404", "Not Found", 404), RetryableError, "404"),
+        (client_error("ValidationError", "a name lacks", 400), RefusedError, "a name lacks"),
+        (client_error("ValidationError", "Endpoint x not found", 400), EndpointError, "not found"),
+        (CredentialRetrievalError(provider="role", error_msg="503"), RetryableError, "503"),
+        (NoCredentialsError(), EndpointError, "AWS_PROFILE"),
+    ],
+    ids=str,
+)
+def test_errors_of_the_sdk_say_whether_to_wait_or_to_stop(
+    error: Exception, kind: type[CallError | EndpointError], words: str
+) -> None:
+    found = classify_error(error)
+    assert isinstance(found, kind)
+    assert words in str(found)
