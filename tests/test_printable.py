@@ -85,7 +85,7 @@ def watch_drift(text: str) -> str:
 
 def dead_letter_table(text: str) -> str:
     survey = Survey()
-    survey.letters.append(letter(text))
+    survey.add(letter(text))
     return render(survey_table(survey), plain_console())
 
 

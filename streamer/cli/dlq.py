@@ -19,6 +19,7 @@ from streamer.tools.letter_formats import (
     letter_text,
     survey_table,
 )
+from streamer.tools.letter_replay import find_waiting, put_back
 
 _KAFKA = ("bootstrap_servers", "readings_topic", "dlq_topic", "log_level", "log_format")
 
@@ -31,12 +32,12 @@ def _ids(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list
 
 
 _letters = click.argument("letters", nargs=-1, callback=_ids, metavar="[PARTITION:OFFSET]...")
-_reason = click.option("--reason", "reasons", multiple=True, help="Only letters of this reason.")
+_reason = click.option("--reason", "reasons", multiple=True, help="Only letters with this reason.")
 
 
 @click.group
 def dlq() -> None:
-    """Look at the dead letters, records that could not be used, and put them back."""
+    """Look at dead letters, which are rejected records, and put them back."""
 
 
 @dlq.command("list")
@@ -57,11 +58,11 @@ def list_letters(settings: Settings, reasons: tuple[str, ...], as_machine: bool)
 @settings_options(*_KAFKA)
 @_letters
 @_reason
-@click.option("--limit", default=10, show_default=True, help="At most so many, the newest.")
+@click.option("--limit", default=10, show_default=True, help="Show at most this many, the newest.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write them to a file, a JSON object a line, to be corrected and replayed.",
+    help="Write all of them to a file, one JSON object a line, to be corrected and replayed.",
 )
 def show(
     settings: Settings,
@@ -73,11 +74,11 @@ def show(
     """Show dead letters whole: where from, why, key, headers, value."""
     log.configure(settings)
     selection = Selection(reasons, ids=letters or None)
-    chosen = asyncio.run(dead_letters.select(settings, selection, None if output else limit))
     if output:
-        export_letters(output, chosen)
-        echo(f"{output}: {len(chosen)} letters; correct them, then `streamer dlq replay`")
+        count = asyncio.run(export_letters(output, dead_letters.select(settings, selection)))
+        echo(f"{output}: {count} letters; correct them, then `streamer dlq replay`")
     else:
+        chosen = asyncio.run(dead_letters.newest(settings, selection, limit))
         echo("\n\n".join(letter_text(letter) for letter in chosen) or "no such letters")
 
 
@@ -89,24 +90,25 @@ def show(
     "--from",
     "corrected",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Put back what this file says: what `show --output` has written, corrected.",
+    help="Put back the letters of this file: what `show --output` has written, corrected.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be put back.")
+@click.option("--dry-run", is_flag=True, help="Only say how many would be put back.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def replay(settings: Settings, **chosen: Any) -> None:
-    """Put dead letters back into the topic they came from, each of them once.
+    """Put dead letters back into the partition they came from, each of them once.
 
-    Unchanged, or corrected with --from. What was put back before is left out. Old readings may come
-    too late to count: a device that went on since has left them behind.
+    They go back unchanged, or corrected with --from. Letters that were put back before are left
+    out. A reading counts as late if its device has sent newer readings since.
     """
     log.configure(settings)
     selection = Selection(chosen["reasons"], ids=chosen["letters"] or None)
     corrections = import_corrections(chosen["corrected"]) if chosen["corrected"] else None
-    waiting = asyncio.run(dead_letters.letters_to_replay(settings, selection, corrections))
-    echo(f"{len(waiting)} letters to put back")
-    if chosen["dry_run"] or not waiting:
+    waiting = asyncio.run(find_waiting(settings, selection, corrections))
+    echo(f"{waiting.count} letters to put back")
+    if waiting.cut:
+        echo(f"{waiting.cut} more were too large to be kept whole and cannot go back")
+    if chosen["dry_run"] or not waiting.count:
         return
     if not chosen["yes"]:
         click.confirm("Put them back?", abort=True)
-    asyncio.run(dead_letters.put_back(settings, waiting))
-    echo(f"put back {len(waiting)} letters")
+    echo(f"put back {asyncio.run(put_back(settings, waiting, corrections))} letters")

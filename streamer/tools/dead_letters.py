@@ -1,20 +1,23 @@
 """What is in the dead-letter topic: letters, and receipts for those that were put back.
 
-A receipt is written behind its letter, into the same partition and in the same transaction as the
+A receipt is written after its letter, into the same partition and in the same transaction as the
 reading that goes back. So it is exact which letters still wait, whatever was chosen, interrupted or
-run twice; and as Kafka deletes the oldest records first, no receipt goes before its letter.
+run twice; and as Kafka deletes the oldest records first, no receipt is deleted before its letter.
+
+The topic may be large: it is read as a stream. What is kept in memory is a byte for each letter,
+and the letters that are shown.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+import heapq
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka import ConsumerRecord
 
 from streamer.contracts import dead_letters as names
 from streamer.errors import DataError
-from streamer.kafka.client import client_options, connect
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.settings import Settings
 
@@ -24,6 +27,11 @@ RECEIPT = "streamer-replayed"
 """On a receipt: the offset of the letter, which is in the same partition. Decimal digits."""
 
 PATIENCE_S = 10.0
+
+_MOST_DIGITS: Final = 20
+
+MOST_KEYS: Final = 100_000
+"""Different keys of a reason that are told apart; more count as so many."""
 
 _OURS = {
     names.ORIGIN_TOPIC,
@@ -68,7 +76,7 @@ class Letter:
     key: bytes | None
     value: bytes | None
     headers: Headers
-    """Without those that say where and why."""
+    """Those of the record, without ours."""
     topic: str
     """Where it was read from."""
     origin: LetterId
@@ -78,7 +86,7 @@ class Letter:
 
     @classmethod
     def of(cls, record: "ConsumerRecord[bytes | None, bytes | None]") -> "Letter | None":
-        """The letter that a record is, if it is one."""
+        """Return the letter that a record of the topic is; None for another record."""
         said = {name: value or b"" for name, value in record.headers if name in _OURS}
         try:
             place = said[names.ORIGIN_PARTITION] + b":" + said[names.ORIGIN_OFFSET]
@@ -99,12 +107,12 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which letters are meant: those that fit everything that is given."""
+    """Which letters are meant: those that fulfil every condition that is given."""
 
     reasons: Collection[str] = ()
-    """Any of these; when empty, any at all."""
+    """Any of these reasons; any reason when empty."""
     ids: Collection[LetterId] | None = None
-    """None for all."""
+    """These letters; None for all."""
 
     def __contains__(self, letter: Letter) -> bool:
         return (not self.reasons or letter.reason in self.reasons) and (
@@ -112,143 +120,165 @@ class Selection:
         )
 
 
-class Group(msgspec.Struct, frozen=True):
+class Marks:
+    """A byte for each offset of each partition, from the first one that is set."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[int, tuple[int, bytearray]] = {}
+
+    def __getitem__(self, letter: LetterId) -> int:
+        first, marks = self._bytes.get(letter.partition, (0, bytearray()))
+        at = letter.offset - first
+        return marks[at] if 0 <= at < len(marks) else 0
+
+    def __setitem__(self, letter: LetterId, mark: int) -> None:
+        first, marks = self._bytes.setdefault(letter.partition, (letter.offset, bytearray()))
+        at = letter.offset - first
+        if at >= len(marks):
+            marks.extend(bytes(at + 1 - len(marks)))
+        marks[at] = mark
+
+
+class Group(msgspec.Struct):
     """Letters of one reason."""
 
     reason: str
-    letters: int
-    put_back: int
-    keys: int
-    first_ms: int
-    last_ms: int
-    example: str
+    letters: int = 0
+    put_back: int = 0
+    keys: int = 0
+    """Different keys; `MOST_KEYS` stands for that many and more."""
+    first_ms: int = 0
+    last_ms: int = 0
+    example: str = ""
+    """Detail of the letter that was read last."""
+
+
+_OTHER_REASONS: Final = "(other reasons)"
+_MOST_REASONS: Final = 200
 
 
 @dataclass(slots=True)
 class Survey:
-    """The letters of a selection, and which of them were put back."""
+    """The letters of a selection, counted, and how many of them were put back."""
 
-    letters: list[Letter] = field(default_factory=list)
-    put_back: set[LetterId] = field(default_factory=set)
+    _groups: dict[str, Group] = field(default_factory=dict)
+    _keys: dict[str, set[int]] = field(default_factory=dict)
+    _numbers: Marks = field(default_factory=Marks)
     foreign: int = 0
     """Records that are neither letters nor receipts: somebody else's."""
 
+    @property
+    def letters(self) -> int:
+        """How many letters there are."""
+        return sum(group.letters for group in self._groups.values())
+
+    def add(self, letter: Letter) -> None:
+        """Count a letter."""
+        known = letter.reason in self._groups or len(self._groups) < _MOST_REASONS
+        reason = letter.reason if known else _OTHER_REASONS
+        if reason not in self._groups:
+            self._groups[reason] = Group(reason, first_ms=letter.timestamp_ms)
+            self._keys[reason] = set()
+        group, keys = self._groups[reason], self._keys[reason]
+        group.letters += 1
+        if len(keys) < MOST_KEYS:
+            keys.add(hash(letter.key))
+            group.keys = len(keys)
+        group.first_ms = min(group.first_ms, letter.timestamp_ms)
+        group.last_ms = max(group.last_ms, letter.timestamp_ms)
+        group.example = letter.detail
+        self._numbers[letter.id] = 1 + list(self._groups).index(reason)
+
+    def add_receipt(self, letter: LetterId) -> None:
+        """Count a letter as put back; once, and only if it belongs to the selection."""
+        if number := self._numbers[letter]:
+            list(self._groups.values())[number - 1].put_back += 1
+            self._numbers[letter] = 0
+
     def groups(self) -> list[Group]:
-        """By reason, the most frequent first."""
-        by_reason: dict[str, list[Letter]] = {}
-        for letter in self.letters:
-            by_reason.setdefault(letter.reason, []).append(letter)
-        groups = [
-            Group(
-                reason,
-                letters=len(letters),
-                put_back=sum(letter.id in self.put_back for letter in letters),
-                keys=len({letter.key for letter in letters}),
-                first_ms=min(letter.timestamp_ms for letter in letters),
-                last_ms=max(letter.timestamp_ms for letter in letters),
-                example=letters[-1].detail,
-            )
-            for reason, letters in by_reason.items()
-        ]
-        return sorted(groups, key=lambda group: -group.letters)
+        """Return the groups, the most frequent reason first."""
+        return sorted(self._groups.values(), key=lambda group: -group.letters)
+
+
+async def read_topic(settings: Settings) -> AsyncIterator[Letter | LetterId | None]:
+    """Read the whole topic once, as it is now.
+
+    Yields:
+        A letter, the id of a letter that was put back, or None for a record of somebody else.
+
+    Raises:
+        TopicError: there is no such topic.
+        KafkaError: no broker answers.
+    """
+    async with open_reader(settings, settings.dlq_topic, "earliest", PATIENCE_S) as consumer:
+        async for record in read_to_end(consumer):
+            if letter := Letter.of(record):
+                yield letter
+                continue
+            receipt = dict(record.headers).get(RECEIPT) or b""
+            is_receipt = receipt.isdigit() and len(receipt) < _MOST_DIGITS
+            yield LetterId(record.partition, int(receipt)) if is_receipt else None
 
 
 async def survey(settings: Settings, selection: Selection) -> Survey:
-    """Read the whole topic once, as it is now.
+    """Count the letters of a selection.
+
+    Raises:
+        TopicError: there is no such topic.
+        KafkaError: no broker answers.
+    """
+    found = Survey()
+    async for item in read_topic(settings):
+        match item:
+            case Letter():
+                if item in selection:
+                    found.add(item)
+            case LetterId():
+                found.add_receipt(item)
+            case None:
+                found.foreign += 1
+    return found
+
+
+async def select(settings: Settings, selection: Selection) -> AsyncIterator[Letter]:
+    """Yield the letters of a selection, in the order of their partitions.
 
     Raises:
         TopicError: there is no such topic.
         KafkaError: no broker answers.
         DataError: a letter that is selected by its place is not there.
     """
-    found = Survey()
-    async with open_reader(settings, settings.dlq_topic, "earliest", PATIENCE_S) as consumer:
-        async for record in read_to_end(consumer):
-            receipt = dict(record.headers).get(RECEIPT) or b""
-            if letter := Letter.of(record):
-                if letter in selection:
-                    found.letters.append(letter)
-            elif receipt.isdigit():
-                found.put_back.add(LetterId(record.partition, int(receipt)))
-            else:
-                found.foreign += 1
-    if missing := set(selection.ids or ()) - {letter.id for letter in found.letters}:
+    missing = set(selection.ids or ())
+    async for item in read_topic(settings):
+        if isinstance(item, Letter) and item in selection:
+            missing.discard(item.id)
+            yield item
+    check_found(settings, missing)
+
+
+def check_found(settings: Settings, missing: Collection[LetterId]) -> None:
+    """Complain about letters that were selected by their place and are not there.
+
+    Raises:
+        DataError: there are some.
+    """
+    if missing:
         raise DataError(
             f"the topic {settings.dlq_topic} has no such dead letter at "
             f"{', '.join(map(str, sorted(missing)))}: it has expired, or has another reason; "
             "`streamer dlq show` has those that are there"
         )
-    return found
 
 
-async def select(settings: Settings, selection: Selection, limit: int | None) -> list[Letter]:
-    """Find letters, the newest last; at most so many of the newest."""
-    letters = (await survey(settings, selection)).letters
-    letters.sort(key=lambda letter: letter.timestamp_ms)
-    return letters[-limit:] if limit else letters
-
-
-class Correction(msgspec.Struct, frozen=True):
-    """What to put back for a letter."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-
-async def letters_to_replay(
-    settings: Settings,
-    selection: Selection,
-    corrections: Mapping[LetterId, Correction] | None = None,
-) -> list[Letter]:
-    """Find the letters that were not put back yet; corrected if there are corrections.
+async def newest(settings: Settings, selection: Selection, limit: int) -> list[Letter]:
+    """Find the newest letters of a selection, the newest last.
 
     Raises:
-        DataError: a correction is for a letter that is not there.
+        DataError: a letter that is selected by its place is not there.
     """
-    if corrections is not None:
-        selection = replace(selection, ids=list(corrections))
-    found = await survey(settings, selection)
-    letters = [
-        letter
-        for letter in found.letters
-        # A refused window is no reading: among readings it would only be refused again.
-        if letter.id not in found.put_back and letter.reason != names.REFUSED
-    ]
-    if corrections is None:
-        return letters
-    return [_corrected(letter, corrections[letter.id]) for letter in letters]
-
-
-def _corrected(letter: Letter, new: Correction) -> Letter:
-    return replace(letter, key=new.key, value=new.value, headers=new.headers)
-
-
-async def put_back(settings: Settings, letters: Sequence[Letter]) -> None:
-    """Write readings and receipts in one transaction: all of them, or none.
-
-    Raises:
-        KafkaError: no broker answers.
-    """
-
-    def make() -> AIOKafkaProducer:
-        # One name for all: of two that put back at once, the first is fenced and fails.
-        return AIOKafkaProducer(
-            **client_options(settings), transactional_id=f"{settings.dlq_topic}-replay"
-        )
-
-    async with connect(make, PATIENCE_S) as producer, producer.transaction():
-        for letter in letters:
-            place = f"{settings.dlq_topic}:{letter.id}".encode()
-            await producer.send(
-                letter.topic,
-                letter.value,
-                letter.key,
-                headers=[*letter.headers, (REPLAYED_FROM, place)],
-            )
-            await producer.send(
-                settings.dlq_topic,
-                key=letter.key or b"",
-                partition=letter.id.partition,
-                headers=[(RECEIPT, str(letter.id.offset).encode())],
-            )
+    kept: list[tuple[int, LetterId, Letter]] = []
+    async for letter in select(settings, selection):
+        heapq.heappush(kept, (letter.timestamp_ms, letter.id, letter))
+        if len(kept) > limit:
+            heapq.heappop(kept)
+    return [letter for _, _, letter in sorted(kept)]

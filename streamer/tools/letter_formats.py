@@ -1,7 +1,7 @@
 """Dead letters for people, and as lines of a file that people correct."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,8 @@ from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Format
 from streamer.datasets.atomic_files import atomic_file
 from streamer.errors import DataError
 from streamer.printable import printable, utc_time
-from streamer.tools.dead_letters import Correction, Headers, Letter, LetterId, Survey
+from streamer.tools.dead_letters import MOST_KEYS, Headers, Letter, LetterId, Survey
+from streamer.tools.letter_replay import Correction
 
 _SHOWN_BYTES = 2000
 
@@ -32,13 +33,14 @@ class _Line(msgspec.Struct):
 
 def survey_table(found: Survey) -> Table:
     """Lay out the groups of a survey."""
-    table = Table(title=f"{len(found.letters)} dead letters")
+    table = Table(title=f"{found.letters:,} dead letters")
     for name in ("reason", "letters", "put back", "keys", "first (UTC)", "last (UTC)", "such as"):
         table.add_column(
             name, justify="right" if name in {"letters", "put back", "keys"} else "left"
         )
     for group in found.groups():
-        counts = map(str, (group.letters, group.put_back, group.keys))
+        keys = f"{group.keys:,}{'+' if group.keys >= MOST_KEYS else ''}"
+        counts = (f"{group.letters:,}", f"{group.put_back:,}", keys)
         table.add_row(
             Text(printable(group.reason)),
             *counts,
@@ -62,15 +64,18 @@ def letter_text(letter: Letter) -> str:
     return "\n".join(map(printable, lines))
 
 
-def export_letters(path: Path, letters: Sequence[Letter]) -> None:
-    """Write letters to a file, one JSON object a line.
+async def export_letters(path: Path, letters: AsyncIterator[Letter]) -> int:
+    """Write letters to a file, one JSON object a line; return how many.
 
     Raises:
-        DataError: it cannot be written.
+        DataError: the file cannot be written.
     """
+    count = 0
     with atomic_file(path) as file:
-        for letter in letters:
+        async for letter in letters:
             file.write(msgspec.json.encode(_line(letter)) + b"\n")
+            count += 1
+    return count
 
 
 def import_corrections(path: Path) -> dict[LetterId, Correction]:

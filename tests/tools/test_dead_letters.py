@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner, Result
 
@@ -13,7 +16,8 @@ from streamer.contracts.records import OneRecord
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.settings import Settings
-from streamer.tools.dead_letters import RECEIPT, REPLAYED_FROM
+from streamer.tools import letter_replay
+from streamer.tools.dead_letters import RECEIPT, REPLAYED_FROM, Letter, LetterId, Survey
 from tests.conftest import MakeSettings
 
 REFUSED: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], str]] = [
@@ -97,6 +101,55 @@ async def test_letters_go_back_once_as_they_came(make_settings: MakeSettings) ->
     assert len(receipts) == 5
     groups = json.loads((await dlq(settings, "list", "--json")).output)
     assert sum(group["put_back"] for group in groups) == 5
+
+
+async def test_a_letter_goes_back_to_the_partition_it_came_from_whoever_chose_it(
+    make_settings: MakeSettings,
+) -> None:
+    """As the keys of another client's partitioner: ours would choose other partitions."""
+    settings = make_settings(partitions=4)
+    await topics.ensure(settings)
+    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
+        for partition in range(4):
+            record = OneRecord(b"phone", b"{", [], 0, 7)
+            said = make_dead_letter_headers(
+                record, settings.readings_topic, partition, "malformed", "no"
+            )
+            await producer.send_and_wait(settings.dlq_topic, b"{", b"phone", 0, headers=said)
+    done = await dlq(settings, "replay", "--yes")
+    assert done.output.endswith("put back 4 letters\n")
+    async with open_reader(settings, settings.readings_topic, "earliest", 10) as consumer:
+        partitions = [record.partition async for record in read_to_end(consumer)]
+    assert sorted(partitions) == [0, 1, 2, 3]
+
+
+async def test_many_letters_go_back_in_several_transactions_once(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(letter_replay, "TRANSACTION_LETTERS", 3)
+    settings = make_settings(partitions=1)
+    await refuse(settings)
+    assert (await dlq(settings, "replay", "--yes")).output.endswith("put back 5 letters\n")
+    assert (await dlq(settings, "replay", "--yes")).output == "0 letters to put back\n"
+    assert len(await readings(settings)) == 5
+
+
+def test_a_survey_of_many_letters_keeps_no_letter() -> None:
+    survey = Survey()
+    letter = Letter(LetterId(0, 0), 0, b"k", b"v" * 1000, [], "t", LetterId(0, 0), "late", "d")
+    tracemalloc.start()
+    for offset in range(50_000):
+        survey.add(
+            replace(letter, id=LetterId(offset % 8, offset), value=bytes(1000), key=b"%d" % offset)
+        )
+    for offset in range(0, 50_000, 2):
+        survey.add_receipt(LetterId(offset % 8, offset))
+        survey.add_receipt(LetterId(offset % 8, offset))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    [group] = survey.groups()
+    assert (group.letters, group.put_back, group.keys) == (50_000, 25_000, 50_000)
+    assert size < 200 * 50_000
 
 
 async def test_letters_go_back_corrected(make_settings: MakeSettings, tmp_path: Path) -> None:

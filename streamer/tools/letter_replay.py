@@ -1,0 +1,171 @@
+"""Puts dead letters back where they were read from, each of them once, with receipts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from streamer.contracts import dead_letters as names
+from streamer.errors import TopicError
+from streamer.kafka.client import client_options, connect
+from streamer.kafka.topics import admin_client, partition_counts
+from streamer.settings import Settings
+from streamer.tools.dead_letters import (
+    PATIENCE_S,
+    RECEIPT,
+    REPLAYED_FROM,
+    Headers,
+    Letter,
+    LetterId,
+    Marks,
+    Selection,
+    check_found,
+    read_topic,
+)
+
+TRANSACTION_LETTERS: Final = 1000
+TRANSACTION_BYTES: Final = 4 * 1024 * 1024
+"""Most letters, and bytes of values, that go back in one transaction with their receipts."""
+
+
+class Correction(msgspec.Struct, frozen=True):
+    """What to put back instead of a letter."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+Corrections = Mapping[LetterId, Correction]
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Letters that are to be put back; a byte for each."""
+
+    count: int = 0
+    cut: int = 0
+    """Letters that cannot go back, because only the beginning of their record was kept."""
+    _marks: Marks = field(default_factory=Marks)
+
+    def add(self, letter: Letter) -> None:
+        """Let a letter wait."""
+        self._marks[letter.id] = 1
+        self.count += 1
+
+    def remove(self, letter: LetterId) -> None:
+        """Take a letter out that was put back before."""
+        if self._marks[letter]:
+            self._marks[letter] = 0
+            self.count -= 1
+
+    def __contains__(self, letter: LetterId) -> bool:
+        return bool(self._marks[letter])
+
+
+async def find_waiting(
+    settings: Settings, selection: Selection, corrections: Corrections | None = None
+) -> Waiting:
+    """Find the letters that were not put back yet.
+
+    Args:
+        settings: where the topic is.
+        selection: which letters; with corrections, those that are corrected.
+        corrections: what to put back instead of them.
+
+    Raises:
+        DataError: a letter that is selected by its place, or by a correction, is not there.
+    """
+    if corrections is not None:
+        selection = replace(selection, ids=corrections.keys())
+    found, missing = Waiting(), set(selection.ids or ())
+    async for item in read_topic(settings):
+        if isinstance(item, LetterId):
+            found.remove(item)
+        elif item is not None and item in selection:
+            missing.discard(item.id)
+            # A refused window is no reading: among readings it would only be refused again.
+            if item.reason == names.REFUSED:
+                continue
+            if names.CUT in dict(item.headers) and corrections is None:
+                found.cut += 1
+            else:
+                found.add(item)
+    check_found(settings, missing)
+    return found
+
+
+async def put_back(
+    settings: Settings, waiting: Waiting, corrections: Corrections | None = None
+) -> int:
+    """Write readings and receipts, some letters in a transaction; return how many letters.
+
+    A letter goes back to the partition from which it came: another client's partitioner might
+    choose another one, and a device in two partitions is two devices. An interrupted run is
+    finished by the next one, because every letter and its receipt are in one transaction.
+
+    Raises:
+        TopicError: the partition of a letter does not exist.
+        KafkaError: no broker answers.
+    """
+
+    def make() -> AIOKafkaProducer:
+        # One name for all: of two that put back at once, the first is fenced and fails.
+        return AIOKafkaProducer(
+            **client_options(settings),
+            transactional_id=f"{settings.dlq_topic}-replay",
+            compression_type="zstd",
+            max_request_size=2 * TRANSACTION_BYTES,
+        )
+
+    async with admin_client(settings, PATIENCE_S) as admin:
+        partitions = await partition_counts(admin)
+    done, group, size = 0, list[Letter](), 0
+    async with connect(make, PATIENCE_S) as producer:
+        async for item in read_topic(settings):
+            if not isinstance(item, Letter) or item.id not in waiting:
+                continue
+            letter = item
+            if corrections is not None:
+                new = corrections[letter.id]
+                letter = replace(letter, key=new.key, value=new.value, headers=new.headers)
+            _check_partition(letter, partitions)
+            group.append(letter)
+            size += len(letter.value or b"")
+            if len(group) == TRANSACTION_LETTERS or size > TRANSACTION_BYTES:
+                await _send(settings, producer, group)
+                done, group, size = done + len(group), [], 0
+        if group:
+            await _send(settings, producer, group)
+    return done + len(group)
+
+
+def _check_partition(letter: Letter, partitions: Mapping[str, int]) -> None:
+    count = partitions.get(letter.topic, 0)
+    if letter.origin.partition >= count:
+        raise TopicError(
+            f"dead letter {letter.id} came from {letter.topic}[{letter.origin.partition}], and "
+            f"that topic has {count} partitions now; create the topic as it was, or publish the "
+            "reading again (`streamer dlq show --output` writes it)"
+        )
+
+
+async def _send(settings: Settings, producer: AIOKafkaProducer, letters: list[Letter]) -> None:
+    async with producer.transaction():
+        for letter in letters:
+            place = f"{settings.dlq_topic}:{letter.id}".encode()
+            await producer.send(
+                letter.topic,
+                letter.value,
+                letter.key,
+                partition=letter.origin.partition,
+                headers=[*letter.headers, (REPLAYED_FROM, place)],
+            )
+            await producer.send(
+                settings.dlq_topic,
+                key=letter.key or b"",
+                partition=letter.id.partition,
+                headers=[(RECEIPT, str(letter.id.offset).encode())],
+            )
