@@ -49,7 +49,7 @@ def read_feature_table(
 
 
 def _compute_from_recordings(raw_dir: Path, report: Callable[[int], None]) -> FeatureTable:
-    windows = cut_recordings(read_labelled_recordings(raw_dir), report=lambda _: report(1))
+    windows = cut_recordings(read_labelled_recordings(raw_dir), report=lambda *_: report(1))
     windows = windows.of(np.array([bool(t) and not is_movement(t) for t in windows.truths]))
     activities = order_classes(windows.truths.tolist())
     return FeatureTable(

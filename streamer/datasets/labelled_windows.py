@@ -1,7 +1,7 @@
 """Windows of recordings, cut as the worker cuts them, with the activity of each."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from zlib import crc32
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from streamer.arrays import Bools, Floats, Ints, Strings
 from streamer.contracts.activities import is_movement
+from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.datasets.recording import Recording, Segment
 from streamer.errors import DataError
 from streamer.features import NAMES, UCI_HAR, extract, scale
@@ -63,7 +64,7 @@ def cut_recordings(
     exclude_users: Collection[str] = (),
     make_copies: MakeCopies = lambda _, __: iter(()),
     seed: int = 0,
-    report: Callable[[str], None] = lambda _: None,
+    report: ReportProgress = ignore_progress,
 ) -> LabelledWindows:
     """Cut recordings and varied copies of them into windows.
 
@@ -75,25 +76,50 @@ def cut_recordings(
         exclude_users: the subjects to leave out.
         make_copies: makes the varied copies; by default there are none.
         seed: of the random offsets and variations.
-        report: called with a recording's name when that recording is done.
+        report: called when a recording is done.
 
     Raises:
         DataError: a user does not occur, or no user is left.
     """
-    parts, present = [], set()
-    for recording in recordings:
-        present.add(recording.subject)
-        if not _is_wanted(recording.subject, users, exclude_users):
-            continue
+    everything = list(recordings)
+    wanted = select_users([each.subject for each in everything], users, exclude_users)
+    stack = _WindowStack()
+    for done, i in enumerate(np.flatnonzero(wanted).tolist(), 1):
+        recording = everything[i]
         # A generator for each recording: its windows do not depend on which others are read.
         rng = np.random.default_rng([seed, crc32(recording.device_id.encode())])
-        parts.append(cut_recording(recording, int(rng.integers(UCI_HAR.hop))))
+        stack.append(cut_recording(recording, int(rng.integers(UCI_HAR.hop))))
         for copy, varied in enumerate(make_copies(recording, rng), 1):
             windows = cut_recording(varied, int(rng.integers(UCI_HAR.hop)), copy)
-            parts.append(windows.of(windows.truths != UNLABELLED))
-        report(recording.device_id)
-    select_users(list(present), users, exclude_users)
-    return LabelledWindows.joined(parts)
+            stack.append(windows.of(windows.truths != UNLABELLED))
+        report("windows of recordings", done, int(wanted.sum()))
+    return stack.join()
+
+
+class _WindowStack:
+    """Collects windows. Their features are in one array that grows in place.
+
+    Many small arrays would stay in the heap of the process after they were joined, which doubles
+    its memory for good.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[LabelledWindows] = []
+        self._features = np.empty((0, len(NAMES)))
+        self._count = 0
+
+    def append(self, windows: LabelledWindows) -> None:
+        end = self._count + len(windows)
+        if end > len(self._features):
+            self._features.resize((end + end // 8, len(NAMES)), refcheck=False)
+        self._features[self._count : end] = windows.features
+        self._count = end
+        self._parts.append(replace(windows, features=np.empty((0, len(NAMES)))))
+
+    def join(self) -> LabelledWindows:
+        """Return all windows; nothing can be appended afterwards."""
+        self._features.resize((self._count, len(NAMES)), refcheck=False)
+        return replace(LabelledWindows.joined(self._parts), features=self._features)
 
 
 def select_users(

@@ -1,10 +1,11 @@
 """Judges models, and ways to learn one, by the same windows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from streamer.datasets.class_names import order_classes
+from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.errors import DataError
 from streamer.model import artifact
 from streamer.model.artifact import Model
@@ -18,7 +19,7 @@ def judge_candidates(
     candidates: Sequence[str],
     source: Path,
     selection: dict[str, Any],
-    report: Callable[[str], None] = lambda _: None,
+    report: ReportProgress = ignore_progress,
 ) -> dict[str, Judgement]:
     """Judge each candidate by the recordings of a source.
 
@@ -27,7 +28,7 @@ def judge_candidates(
             files.
         source: as for `read_training_windows`.
         selection: the other arguments of `read_training_windows`, without `with_copies`.
-        report: called with a line about the progress.
+        report: called when a part of the work is done.
 
     Raises:
         DataError: the source is malformed, or has none of a model's activities.

@@ -5,13 +5,13 @@ features, of the classifiers, and of the varied copies. The logits of a window d
 else of its subject. The temperature of each node is fitted to the logits of the other folds.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from streamer.arrays import Floats, Ints, Strings
 from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, sort_naturally
+from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.errors import DataError
 from streamer.model.class_tree import ClassTree
 from streamer.training.linear_classifiers import (
@@ -58,7 +58,7 @@ def cross_validate(
     windows: LabelledWindows,
     activities: tuple[str, ...],
     algorithm: Algorithm,
-    report: Callable[[str], None] = lambda _: None,
+    report: ReportProgress = ignore_progress,
 ) -> HeldOutScores:
     """Score the windows of each subject by a model of the others.
 
@@ -77,15 +77,15 @@ def cross_validate(
     logits = np.empty((len(originals), division.rows))
     left_out = folds[is_original]
     for fold in range(int(folds.max()) + 1):
-        report(f"fold {fold + 1} of {folds.max() + 1}")
-        seen = windows.of((folds != fold) & (windows.truths != UNLABELLED))
-        if missing := set(activities) - set(seen.truths.tolist()):
+        seen = (folds != fold) & (windows.truths != UNLABELLED)
+        if missing := set(activities) - set(windows.truths[seen].tolist()):
             raise DataError(
                 f"when fold {fold + 1} is left out, no window is left of: "
                 f"{', '.join(sorted(missing))}; record each activity with several users"
             )
-        fitted = fit_classifiers(seen, activities, algorithm)
+        fitted = fit_classifiers(windows, seen, activities, algorithm)
         logits[left_out == fold] = fitted.logits(originals.features[left_out == fold])
+        report("cross-validation", fold + 1, int(folds.max()) + 1)
     classes = find_positions(originals.truths, activities)
     scores = np.empty((len(originals), len(activities)))
     for fold in range(int(folds.max()) + 1):

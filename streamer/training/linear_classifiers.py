@@ -10,7 +10,7 @@ from scipy.linalg import solve
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from streamer.arrays import Floats, Ints, Strings
+from streamer.arrays import Bools, Floats, Ints, Strings
 from streamer.datasets.labelled_windows import LabelledWindows
 from streamer.errors import ModelError
 from streamer.model.class_tree import ClassTree, Outcomes
@@ -20,6 +20,9 @@ CLIP = 5.0
 """Standardised features are clipped to this many standard deviations."""
 SHRINKAGE = 1e-4
 """Weight of a scaled identity matrix in a covariance."""
+
+_COLUMNS = 64
+"""Columns whose deviation is computed at once."""
 
 BETWEEN_PEOPLE = 0.5
 """Weight of the scatter between people within an outcome. It is reduced because there are so few
@@ -83,37 +86,50 @@ def divide_for(algorithm: Algorithm, activities: tuple[str, ...]) -> ClassTree:
 
 
 def fit_classifiers(
-    windows: LabelledWindows, activities: tuple[str, ...], algorithm: Algorithm
+    windows: LabelledWindows, rows: Bools, activities: tuple[str, ...], algorithm: Algorithm
 ) -> LinearClassifiers:
-    """Fit classifiers to windows. All windows are labelled, and every class occurs.
+    """Fit classifiers to the windows at these rows (mask of all windows).
+
+    All of these windows are labelled, and every class occurs among them. Memory: one copy of their
+    features, and one of those that belong to the largest node below the first.
 
     Raises:
         ModelError: scikit-learn is not installed.
     """
     division = divide_for(algorithm, activities)
-    classes = find_positions(windows.truths, activities)
+    classes, subjects = find_positions(windows.truths[rows], activities), windows.subjects[rows]
     with limit_to_one_thread():
-        mean, spread = windows.features.mean(axis=0), windows.features.std(axis=0)
+        x = windows.features[rows]
+        mean, spread = x.mean(axis=0), _compute_deviations(x)
         spread[spread == 0] = 1
-        x = windows.features - mean
+        x -= mean
         x /= spread
         np.clip(x, -CLIP, CLIP, out=x)
         parts = []
         for outcomes in division.nodes:
             which = find_outcomes(classes, outcomes)
-            rows = which >= 0
-            y = which[rows]
-            some = x if rows.all() else x[rows]
+            inside = which >= 0
+            y = which[inside]
+            some = x if inside.all() else x[inside]
             own, bias = (
                 _logistic(some, y)
                 if algorithm == "logistic"
-                else _discriminant(some, y, windows.subjects[rows])
+                else _discriminant(some, y, subjects[inside])
             )
             parts.append((own[:-1] - own[-1], bias[:-1] - bias[-1]))
     weights = np.concatenate([weights for weights, _ in parts]) / spread
     # Folded: w . (x - mean) / spread + b  =  (w / spread) . x + (b - (w / spread) . mean)
     bias = np.concatenate([bias for _, bias in parts]) - (weights * mean).sum(axis=1)
     return LinearClassifiers(division, mean - CLIP * spread, mean + CLIP * spread, weights, bias)
+
+
+def _compute_deviations(x: Floats) -> Floats:
+    """Return the standard deviation (features,) of each column, a few columns at a time.
+
+    The deviation of all columns at once would need another array as large as the features.
+    """
+    parts = [x[:, first : first + _COLUMNS].std(axis=0) for first in range(0, x.shape[1], _COLUMNS)]
+    return np.concatenate(parts)
 
 
 def find_positions(truths: Strings, activities: tuple[str, ...]) -> Ints:

@@ -1,12 +1,11 @@
 """Trains a model: calibrates and judges it on people left out, then fits it to all people."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from streamer.arrays import Floats, Ints
 from streamer.datasets.class_names import label_of_activity, order_classes
 from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, sort_naturally
+from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.errors import DataError
 from streamer.model.artifact import DECILES, Model
 from streamer.model.card import FEATURES, SHARES, Figures, ModelCard, Node, Training, Usual
@@ -33,7 +32,7 @@ def train(
     algorithm: Algorithm = "tree",
     data: str = "recordings",
     seed: int = 0,
-    report: Callable[[str], None] = lambda _: None,
+    report: ReportProgress = ignore_progress,
 ) -> Model:
     """Train a model. The same windows give the same model, byte for byte.
 
@@ -43,7 +42,7 @@ def train(
         algorithm: how to learn.
         data: description of the source of the windows, for the card.
         seed: with which the windows were cut and varied, for the card.
-        report: called with a line about the progress.
+        report: called when a part of the work is done.
 
     Raises:
         DataError: there is too little to learn from.
@@ -56,9 +55,9 @@ def train(
         )
     held_out = cross_validate(windows, activities, algorithm, report)
     judgement = judge(held_out.windows, held_out.activities, held_out.scores)
-    report("fitting to all users")
-    labelled = windows.of(windows.truths != UNLABELLED)
-    fitted = fit_classifiers(labelled, activities, algorithm)
+    is_labelled = windows.truths != UNLABELLED
+    fitted = fit_classifiers(windows, is_labelled, activities, algorithm)
+    report("fitting to all users", 1, 1)
     by_row = fitted.division.repeat_by_row(held_out.temperatures)
     originals = windows.of(windows.copies == 0)
     card = ModelCard(
@@ -76,7 +75,7 @@ def train(
             copies=int(windows.copies.max()),
             judged=summarize(judgement, held_out),
         ),
-        usual=_describe_usual(labelled, fitted, held_out),
+        usual=_describe_usual(originals, fitted, held_out),
     )
     return Model(
         card,
@@ -103,13 +102,15 @@ def summarize(judgement: Judgement, held_out: HeldOutScores) -> Figures:
 
 
 def _describe_usual(
-    labelled: LabelledWindows, fitted: LinearClassifiers, held_out: HeldOutScores
+    originals: LabelledWindows, fitted: LinearClassifiers, held_out: HeldOutScores
 ) -> Usual:
     """Return the profile with which the worker compares live windows."""
     best = np.bincount(held_out.scores.argmax(axis=1), minlength=len(held_out.activities))
     confidence, _ = np.histogram(held_out.scores.max(axis=1), SHARES, (0, 1))
     return Usual(
-        watched=_choose_watched(labelled.of(labelled.copies == 0), fitted, held_out.activities),
+        watched=_choose_watched(
+            originals.of(originals.truths != UNLABELLED), fitted, held_out.activities
+        ),
         mix=tuple((best / len(held_out.scores)).round(6).tolist()),
         confidence=tuple((confidence / len(held_out.scores)).round(6).tolist()),
     )

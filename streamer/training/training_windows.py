@@ -1,6 +1,6 @@
 """Reads labelled windows for training from recordings or from a table of features."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from streamer.datasets.csv_recordings import Columns, read_csv_recordings
 from streamer.datasets.feature_sources import read_feature_table
 from streamer.datasets.feature_table import FeatureTable, InvalidRecords
 from streamer.datasets.labelled_windows import LabelledWindows, cut_recordings, select_users
+from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.datasets.public_recordings import read_labelled_recordings
 from streamer.errors import DataError
 from streamer.training.variation import make_copies
@@ -24,7 +25,7 @@ def read_training_windows(
     exclude_users: Collection[str] = (),
     with_copies: bool = True,
     seed: int = 0,
-    report: Callable[[str], None] = lambda _: None,
+    report: ReportProgress = ignore_progress,
 ) -> tuple[LabelledWindows, str]:
     """Read recordings and cut them into windows, or read a table of features.
 
@@ -35,7 +36,7 @@ def read_training_windows(
         exclude_users: the subjects to leave out.
         with_copies: whether to add varied copies of each recording; a table has none.
         seed: of the random offsets of windows and of the variations.
-        report: called with a recording's name when that recording is done.
+        report: called when a recording is done.
 
     Returns:
         The windows, and what kind of source they are from.

@@ -112,15 +112,15 @@ def test_a_subject_is_in_one_fold() -> None:
 
 
 def test_progress_is_told(windows: LabelledWindows) -> None:
-    lines: list[str] = []
+    steps: list[tuple[str, int, int]] = []
 
-    train(windows, "invented", report=lines.append)
+    train(windows, "invented", report=lambda *step: steps.append(step))
 
-    assert lines == [
-        "fold 1 of 3",
-        "fold 2 of 3",
-        "fold 3 of 3",
-        "fitting to all users",
+    assert steps == [
+        ("cross-validation", 1, 3),
+        ("cross-validation", 2, 3),
+        ("cross-validation", 3, 3),
+        ("fitting to all users", 1, 1),
     ]
 
 
