@@ -69,12 +69,11 @@ def _read_place(place: Path, name: str, source: Path, layout: FileLayout) -> Ite
         values = dict(zip(keys, key, strict=True))
         if layout.acc.file not in part or not len(part[layout.acc.file].where(layout.acc.where)):
             continue  # a device that has only another sensor
-        device = values.get(layout.device) or from_path.get("device")
         yield _read_recording(
             part,
             place,
             name="_".join([name, *key]),
-            subject=values.get(layout.subject) or from_path.get("subject") or device or name,
+            subject=values.get(layout.subject) or from_path.get("subject") or "",
             label=from_path.get("label"),
             layout=layout,
         )
@@ -189,6 +188,7 @@ def _name_labels(
     labels: Iterator[tuple[str, int, int]], layout: LabelLayout
 ) -> Iterator[TimedLabel]:
     for text, start_us, end_us in labels:
-        if text not in layout.unlabelled:
+        known = text in layout.names if layout.only_named else text not in layout.unlabelled
+        if known:
             activity = activity_of_label(layout.names.get(str(text), str(text)))
             yield TimedLabel(activity, int(start_us), int(end_us))

@@ -20,7 +20,7 @@ class Recording:
 
     Attributes:
         device_id: the recording's name, under which it is replayed.
-        subject: who carries the device.
+        subject: who carries the device; empty when nobody knows.
         acc_gyro: (n, 6), acceleration x y z in g and rotation x y z in rad/s, at 50 Hz.
         segments: labelled parts in the order of time, without overlap; empty without labels.
     """

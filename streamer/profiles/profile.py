@@ -126,6 +126,8 @@ class LabelLayout(Section):
     """Column of `file` with the time at which a part ends."""
     names: dict[str, str] = {}
     """Labels that are to be called otherwise, such as `wlk = "WALKING"`."""
+    only_named: bool = False
+    """Whether samples with a label that is not in `names` count as unlabelled."""
     unlabelled: tuple[str, ...] = ("", "null")
     """Labels that mean that nothing is known."""
 
@@ -134,15 +136,15 @@ class FileLayout(Section):
     """How recordings lie in files."""
 
     pattern: str = "**/*.csv"
-    """Glob pattern of the files, relative to the folder; of no meaning with a file a sensor."""
+    """Glob pattern of the files, relative to the folder; unused when each sensor has a file."""
     name: Pattern = ""
-    """Regular expression that is searched in the path of a recording below the folder. Its named
-    groups `subject`, `device` and `label` say whose recording it is, of which device, and what was
-    done."""
+    """Regular expression that is searched in the path of a recording, which begins with the name
+    of the folder that is read. Its named groups `subject` and `label` say whose recording it is
+    and what was done."""
     separator: Literal["", ",", ";", "tab", "space"] = ""
-    """Between columns; found from the first lines when left out."""
+    """Separator of columns; found from the first lines when left out."""
     comment: str = ""
-    """Lines that begin so are skipped."""
+    """Lines that begin with this text are skipped."""
     columns: tuple[str, ...] = ()
     """Names of the columns of files without a header."""
     subject: str = ""

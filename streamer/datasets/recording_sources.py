@@ -1,0 +1,93 @@
+"""Recordings at 50 Hz from any source: the public layout, or files that a profile describes."""
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from itertools import pairwise
+from pathlib import Path
+
+from streamer.datasets.profiled_recordings import read_profiled_recordings
+from streamer.datasets.public_recordings import read_labelled_recordings, read_recordings
+from streamer.datasets.raw_recording import RawRecording
+from streamer.datasets.recording import Recording
+from streamer.datasets.regular_grid import LONGEST_GAP_US, find_spans, split_and_regularize
+from streamer.datasets.signal_checks import find_faults
+from streamer.errors import DataError
+from streamer.profiles.profile import FileLayout
+
+Note = Callable[[str], None]
+"""Called with a sentence about a recording that its user should know."""
+
+
+def has_public_layout(source: Path) -> bool:
+    """Whether a folder has recordings in the public layout with their labels."""
+    return source.is_dir() and (source / "labels.txt").exists()
+
+
+def read_for_learning(source: Path, layout: FileLayout | None, note: Note) -> list[Recording]:
+    """Read labelled recordings, to learn from or to judge by.
+
+    Args:
+        source: a folder in the public layout, or what the profile describes.
+        layout: the section `files` of a profile; None for the public layout.
+        note: called about gaps, and about recordings without labels.
+
+    Raises:
+        DataError: a recording is malformed, or its values cannot be in the units of the profile.
+    """
+    if layout is None:
+        return list(read_labelled_recordings(source))
+    found = []
+    for raw in read_profiled_recordings(source, layout):
+        if fault := next(find_faults(raw), None):
+            raise DataError(fault)
+        if not raw.labels:
+            note(f"{raw.name} has no labels that the profile knows; it is left out")
+            continue
+        found += _regularize(raw, note)
+    if not found:
+        raise DataError(f"{source} has no labelled recording that is long enough for a window")
+    return found
+
+
+def read_for_replay(
+    source: Path, layout: FileLayout | None, only: str, note: Note
+) -> list[Recording]:
+    """Read recordings to publish, with their labels where a profile knows them.
+
+    Args:
+        source: a folder in the public layout, or what the profile describes.
+        layout: the section `files` of a profile; None for the public layout.
+        only: glob pattern of the device ids to read.
+        note: called about gaps, and about values that cannot be in the units of the profile.
+
+    Raises:
+        DataError: there is no such recording, or one is malformed.
+    """
+    if layout is None:
+        return list(read_recordings(source, only))
+    found = []
+    for raw in read_profiled_recordings(source, layout):
+        parts = [part for part in _regularize(raw, note) if fnmatchcase(part.device_id, only)]
+        if parts:
+            for fault in find_faults(raw):
+                note(fault)
+        found += parts
+    if not found:
+        raise DataError(
+            f"no recording in {source} matches {only!r} and is long enough for a window"
+        )
+    return found
+
+
+def _regularize(raw: RawRecording, note: Note) -> list[Recording]:
+    spans, parts = list(find_spans(raw)), list(split_and_regularize(raw))
+    if len(spans) > 1:
+        longest_s = max(b[0] - a[1] for a, b in pairwise(spans)) / 1e6
+        note(
+            f"{raw.name} has {len(spans) - 1} gaps of more than {LONGEST_GAP_US // 1000} ms, the "
+            f"longest {longest_s:.1f} s; {len(parts)} parts between them are long enough for a "
+            "window"
+        )
+    elif not parts:
+        note(f"{raw.name} is shorter than a window; it is left out")
+    return parts
