@@ -18,6 +18,7 @@ import yaml
 
 from streamer.cli import main
 from streamer.contracts.events import ActivityEvent, decode_event
+from streamer.errors import SettingsError
 from streamer.health import Health
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader
@@ -168,7 +169,7 @@ async def test_worker_and_devices_as_composed_give_events(
 def test_every_metric_and_label_that_is_asked_for_exists(expression: str) -> None:
     names = metrics_in(expression)
     assert names <= set(SERIES) or "up{" in expression
-    labels = {"instance"}
+    labels = {"instance", "worker"}
     for name in names:
         labels |= {*SERIES[name].labels, *(["le"] if name.endswith("_bucket") else [])}
     asked = {
@@ -231,7 +232,20 @@ def test_promtool_finds_nothing_wrong(what: tuple[str, str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-async def healthy(port: int) -> bool:
+def test_alerts_fire_for_what_is_wrong_and_not_for_what_is_well() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not on the PATH")
+    done = subprocess.run(
+        [promtool, "test", "rules", str(ROOT / "tests" / "support" / "alerts_test.yml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def healthy(port: int | str) -> bool:
     """What the image's health check says of a worker at this port."""
     [written] = re.findall(r"^HEALTHCHECK .*CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
     python, *arguments = json.loads(written)
@@ -250,3 +264,11 @@ async def test_the_health_check_of_the_image_tells_whether_a_worker_answers() ->
     async with serve_pages(settings, WorkerPages(Metrics(), Health(lambda: 0.0))) as port:
         assert await healthy(port)
     assert not await healthy(port)
+
+
+async def test_the_health_check_ignores_a_port_that_kubernetes_has_set_for_a_service() -> None:
+    try:
+        async with serve_pages(Settings.load({}), WorkerPages(Metrics(), Health(lambda: 0.0))):
+            assert await healthy("tcp://10.96.17.4:9464")
+    except SettingsError:
+        pytest.skip("the default port is in use")

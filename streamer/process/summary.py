@@ -127,10 +127,10 @@ class Summary:
                     f"the predictor has answered {outcome} for {count} windows",
                     "look at the endpoint; the log has its words",
                 )
-        if self.drifted:
-            indices = {name: index / 100 for name, index in self.drifted.most_common(5)}
+        # Features and labels change with what people do; confidence does not.
+        if "confidence" in self.drifted:
             yield Advice(
-                f"windows differ from the training data: {indices}",
+                "the model is less sure of what it sees than in training",
                 "docs/models.md says how to train with recordings of the people that you have",
             )
 
@@ -140,6 +140,9 @@ class Summary:
         log.info("summary of samples", **_total(self.samples))
         log.info("summary of windows", **_total(self.windows))
         log.info("summary of events", **_total(self.events))
+        if self.drifted:
+            indices = {name: index / 100 for name, index in self.drifted.most_common()}
+            log.info("summary of drift", above_0_25=indices)
         for problem, remedy in self.advice():
             log.warning(problem, remedy=remedy)
 

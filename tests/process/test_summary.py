@@ -67,7 +67,7 @@ def test_each_fate_that_is_frequent_is_something_to_look_at() -> None:
         samples=Counter(used=50, late=50),
         windows=Counter(sampling_rate=10, invented=10, predicted=10, open=5),
         answers=Counter(refused=3),
-        drifted=Counter({"labels": 31}),
+        drifted=Counter({"labels": 90, "confidence": 31}),
     )
     assert problems(summary) == [
         "records were read and no event was published",
@@ -76,6 +76,6 @@ def test_each_fate_that_is_frequent_is_something_to_look_at() -> None:
         "10 of 30 windows were skipped: invented",
         "50 of 100 samples came too late",
         "the predictor has answered refused for 3 windows",
-        "windows differ from the training data: {'labels': 0.31}",
+        "the model is less sure of what it sees than in training",
     ]
     assert all(advice.remedy for advice in summary.advice())
