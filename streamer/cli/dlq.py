@@ -8,6 +8,9 @@ import click
 import msgspec
 
 from streamer.cli.options import settings_options
+from streamer.contracts.dead_letters import REFUSED
+from streamer.metrics import Metrics
+from streamer.predict.factory import open_predictor
 from streamer.process import log
 from streamer.settings import Settings
 from streamer.terminal import echo, terminal
@@ -20,6 +23,13 @@ from streamer.tools.letter_formats import (
     survey_table,
 )
 from streamer.tools.letter_replay import find_waiting, put_back
+from streamer.tools.window_replay import Outcome, find_refused, predict_refused
+
+_PREDICTION = (
+    *("predictor", "model", "endpoint", "endpoint_format", "endpoint_variable", "endpoint_labels"),
+    *("batch_windows", "batch_wait_ms", "max_concurrency", "max_rate", "attempt_timeout_s"),
+    *("predict_deadline_s", "when_down"),
+)
 
 _KAFKA = ("bootstrap_servers", "readings_topic", "dlq_topic", "log_level", "log_format")
 
@@ -98,8 +108,11 @@ def replay(settings: Settings, **chosen: Any) -> None:
     """Put dead letters back into the partition they came from, each of them once.
 
     They go back unchanged, or corrected with --from. Letters that were put back before are left
-    out. A reading counts as late if its device has sent newer readings since.
+    out. A reading counts as late if its device has sent newer readings since. Refused windows are
+    no readings: `streamer dlq predict` asks about them again.
     """
+    if REFUSED in chosen["reasons"]:
+        raise click.UsageError("refused windows are no readings; use `streamer dlq predict`")
     log.configure(settings)
     selection = Selection(chosen["reasons"], ids=chosen["letters"] or None)
     corrections = import_corrections(chosen["corrected"]) if chosen["corrected"] else None
@@ -112,3 +125,32 @@ def replay(settings: Settings, **chosen: Any) -> None:
     if not chosen["yes"]:
         click.confirm("Put them back?", abort=True)
     echo(f"put back {asyncio.run(put_back(settings, waiting, corrections))} letters")
+
+
+@dlq.command()
+@settings_options(*_KAFKA, "events_topic", "min_confidence", *_PREDICTION)
+@click.option("--dry-run", is_flag=True, help="Only show how many windows would be asked about.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+def predict(settings: Settings, dry_run: bool, yes: bool) -> None:
+    """Ask the predictor again about refused windows, and publish their events.
+
+    Each window gets one event, however often this command runs. Windows that are refused again stay
+    dead letters. Use the settings of the workers for the predictor.
+    """
+    log.configure(settings)
+    waiting = asyncio.run(find_refused(settings))
+    echo(f"{len(waiting)} refused windows")
+    if dry_run or not waiting:
+        return
+    if not yes:
+        click.confirm("Ask about them again, and publish their events?", abort=True)
+    outcome = asyncio.run(_predict(settings))
+    echo(
+        f"published {outcome.published} events; refused again: {outcome.refused}, "
+        f"no answer: {outcome.unavailable}, cannot be read: {outcome.unreadable}"
+    )
+
+
+async def _predict(settings: Settings) -> Outcome:
+    async with open_predictor(settings, Metrics(), lambda _: None) as ask:
+        return await predict_refused(settings, ask)

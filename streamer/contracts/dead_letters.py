@@ -6,9 +6,10 @@ window that the prediction endpoint refused is a dead letter too; its value is a
 
 import msgspec
 
-from streamer.contracts.events import window_id
 from streamer.contracts.readings import CONTENT_TYPE, Record
 from streamer.contracts.records import OneRecord
+from streamer.errors import DataError
+from streamer.features import NAMES
 
 ORIGIN_TOPIC = "streamer-origin-topic"
 ORIGIN_PARTITION = "streamer-origin-partition"
@@ -32,19 +33,41 @@ WINDOW = "application/x-streamer-window+json"
 
 
 class WindowLetter(msgspec.Struct, frozen=True):
-    """A window that the prediction endpoint refused, with the features that it received."""
+    """A window that the prediction endpoint refused: all that its event needs but the scores."""
 
     window_id: str
     device_id: str
     features: list[float]
     """On the published scale."""
+    window_start: int
+    """Nominal start, milliseconds since the epoch."""
+    coverage: float
+    settled: bool
 
 
-def make_window_letter(device_id: str, start_ms: int, features: list[float], offset: int) -> Record:
+def make_window_letter(letter: WindowLetter, offset: int) -> Record:
     """Return the record of a refused window; ``offset`` is the last record before it closed."""
-    letter = WindowLetter(window_id(device_id, start_ms), device_id, features)
     headers = [(CONTENT_TYPE, WINDOW.encode())]
-    return OneRecord(device_id.encode(), msgspec.json.encode(letter), headers, 0, offset)
+    return OneRecord(letter.device_id.encode(), msgspec.json.encode(letter), headers, 0, offset)
+
+
+def decode_window_letter(value: bytes | None) -> WindowLetter:
+    """Read the value of a letter that holds a window.
+
+    Raises:
+        DataError: the value is something else, of an older version that lacks a field, or has
+            other features.
+    """
+    try:
+        letter = _window_decoder.decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"not a refused window: {error}") from None
+    if len(letter.features) != len(NAMES):
+        raise DataError(f"a window with {len(letter.features)} features, not {len(NAMES)}")
+    return letter
+
+
+_window_decoder = msgspec.json.Decoder(WindowLetter)
 
 
 def make_dead_letter_headers(

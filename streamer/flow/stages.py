@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamer.arrays import Floats
-from streamer.contracts.dead_letters import REFUSED, make_window_letter
+from streamer.contracts.dead_letters import REFUSED, WindowLetter, make_window_letter
 from streamer.contracts.decode import decode, reject_partial
-from streamer.contracts.events import ActivityEvent
+from streamer.contracts.events import ActivityEvent, window_id
 from streamer.contracts.readings import Decoded, Record
 from streamer.contracts.records import Records
 from streamer.features import UCI_HAR, extract, scale
@@ -230,10 +230,12 @@ class Stages:
 def _refused(computed: Computed, row: int, words: str) -> DeadLetter:
     """A window that the endpoint does not take."""
     window = computed.windows[row]
-    record = make_window_letter(
+    letter = WindowLetter(
+        window_id(window.device_id, window.start_ms),
         window.device_id,
-        window.start_ms,
         computed.features[row].tolist(),
-        computed.position.next - 1,
+        window.start_ms,
+        window.coverage,
+        window.settled,
     )
-    return DeadLetter(record, REFUSED, words)
+    return DeadLetter(make_window_letter(letter, computed.position.next - 1), REFUSED, words)
