@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from streamer.cli.profile_option import print_note, profile_option
 from streamer.datasets.atomic_files import atomic_file
 from streamer.datasets.conversion import LABEL_STYLES, LabelStyle
 from streamer.datasets.conversion import convert as convert_table
@@ -19,6 +20,7 @@ from streamer.datasets.feature_table import MOST_INVALID, InvalidRecords
 from streamer.datasets.output_folder import interrupted_by_sigterm, output_folder
 from streamer.datasets.window_features import compute_window_features, read_window_list
 from streamer.features import scale
+from streamer.profiles.profile import FileLayout
 from streamer.reports import html_page, statistics_report
 
 Advance = Callable[[int], None]
@@ -50,7 +52,8 @@ def _source(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Stop when more records than this are invalid.",
     )
-    return click.argument("source", type=click.Path(exists=True, path_type=Path))(most(command))
+    source = click.argument("source", type=click.Path(exists=True, path_type=Path))
+    return source(profile_option(most(command)))
 
 
 @click.group
@@ -112,6 +115,7 @@ def features(raw_dir: Path, windows: Path, output: Path, scaled: bool) -> None:
 )
 def convert(
     source: Path,
+    layout: FileLayout | None,
     output: str,
     records_per_file: int | None,
     labels: LabelStyle,
@@ -121,7 +125,8 @@ def convert(
     """Convert SOURCE to CSV, label first, with a schema for Amazon ML.
 
     SOURCE is the published data set, a folder or its zip; or a folder RawData of recordings with
-    labels.txt, cut into windows as for training; or CSV files that were converted before.
+    labels.txt, or recordings of other devices (see --profile), cut into windows as for training;
+    or CSV files that were converted before.
 
     The output is there when all of it is, or not at all. In S3 region, credentials and address are
     those that the AWS SDK finds.
@@ -132,7 +137,9 @@ def convert(
         _bars() as bar,
         output_folder(output, bar("uploading", None)) as folder,
     ):
-        table = read_feature_table(source, invalid, report=bar("reading", None))
+        table = read_feature_table(
+            source, invalid, report=bar("reading", None), layout=layout, note=print_note
+        )
         files = convert_table(
             table, folder, records_per_file, labels, with_subject, bar("writing", len(table))
         )
@@ -156,7 +163,9 @@ def convert(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write a page of HTML with plots and all features.",
 )
-def statistics(source: Path, top: int, report: Path | None, max_invalid: int) -> None:
+def statistics(
+    source: Path, layout: FileLayout | None, top: int, report: Path | None, max_invalid: int
+) -> None:
     """Show what is in SOURCE before you train on it.
 
     Classes and their balance; of each feature the distribution, missing and invalid values, and
@@ -166,7 +175,14 @@ def statistics(source: Path, top: int, report: Path | None, max_invalid: int) ->
         html_page.require()
     invalid = InvalidRecords(max_invalid, _complain)
     with _bars() as bar:
-        table = read_feature_table(source, invalid, incomplete=True, report=bar("reading", None))
+        table = read_feature_table(
+            source,
+            invalid,
+            incomplete=True,
+            report=bar("reading", None),
+            layout=layout,
+            note=print_note,
+        )
     described = compute_statistics(table)
     Console().print(
         statistics_report.statistics_as_tables(described, table.names, invalid.count, top),

@@ -8,7 +8,10 @@ import msgspec
 from rich.console import Console
 
 from streamer.cli.options import settings_options
+from streamer.cli.profile_option import print_note, profile_option
+from streamer.datasets.recording_sources import read_segments
 from streamer.process import log
+from streamer.profiles.profile import FileLayout
 from streamer.reports.alignment_tables import alignment_as_json, alignment_as_tables
 from streamer.settings import Settings
 from streamer.tools.replayed_events import align_replayed
@@ -19,18 +22,19 @@ from streamer.tools.replayed_events import align_replayed
 @click.option(
     "--labels",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The labels.txt of the replayed recordings.",
+    type=click.Path(exists=True, path_type=Path),
+    help="The labels.txt of the replayed recordings, or with --profile the recordings.",
 )
+@profile_option
 @click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
-def evaluate(settings: Settings, labels: Path, as_machine: bool) -> None:
+def evaluate(settings: Settings, labels: Path, layout: FileLayout | None, as_machine: bool) -> None:
     """Compare published labels of replayed recordings with the true ones.
 
     Reads the events there are now. A window counts when it lies wholly within one labelled
     activity; a window published as unknown counts as wrong.
     """
     log.configure(settings)
-    alignment = asyncio.run(align_replayed(settings, labels))
+    alignment = asyncio.run(align_replayed(settings, read_segments(labels, layout, print_note)))
     if as_machine:
         click.echo(msgspec.json.encode(alignment_as_json(alignment)))
     else:

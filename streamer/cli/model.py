@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamer.datasets.csv_recordings import Columns
+from streamer.cli.profile_option import print_note, profile_option
 from streamer.datasets.progress import ReportProgress
 from streamer.model import artifact
 from streamer.reports.judgement_page import write_page
@@ -34,33 +34,14 @@ def _names(_: click.Context, __: click.Parameter, value: str) -> list[str]:
     return [name.strip() for name in value.split(",") if name.strip()]
 
 
-def _columns(_: click.Context, __: click.Parameter, value: str | None) -> Columns | None:
-    if value is None:
-        return None
-    try:
-        given = dict(pair.split("=", 1) for pair in value.split(",") if pair)
-        axes = {
-            name: tuple(given.pop(name).split("/")) for name in ("acc", "gyro") if name in given
-        }
-        if wrong := [name for name, columns in axes.items() if len(columns) != 3]:
-            raise click.BadParameter(f"{wrong[0]} needs three columns, such as {wrong[0]}=x/y/z")
-        if given.get("acc_unit", "g") not in ("g", "m/s2"):
-            raise click.BadParameter("acc_unit is g or m/s2")
-        return Columns(**axes, **given)  # type: ignore[arg-type]
-    except (ValueError, TypeError):
-        raise click.BadParameter(
-            f"{value!r} is not like acc=ax/ay/az,gyro=gx/gy/gz,label=what,time=t,subject=who,"
-            "acc_unit=m/s2, of which each may be left out"
-        ) from None
-
-
 def source_options(command: Command) -> Command:
     """Give a command the options that say which windows to take from its SOURCE."""
 
     @wraps(command)
     def with_source(**given: Any) -> Any:
-        names = ("columns", "users", "exclude_users", "seed")
-        return command(taking={name: given.pop(name) for name in names}, **given)
+        names = ("layout", "users", "exclude_users", "seed")
+        selection = {name: given.pop(name) for name in names}
+        return command(selection=selection | {"note": print_note}, **given)
 
     wrapped: Command = with_source
     for option in (
@@ -69,15 +50,7 @@ def source_options(command: Command) -> Command:
         ),
         click.option("--exclude-users", default="", callback=_names, help="Leave these out."),
         click.option("--users", default="", callback=_names, help="Take these, such as 1,3,5."),
-        click.option(
-            "--columns",
-            callback=_columns,
-            metavar="NAMES",
-            help="SOURCE has recordings as CSV files, with columns such as "
-            "acc=ax/ay/az,gyro=gx/gy/gz,label=activity,time=t,subject=who,acc_unit=m/s2; what you "
-            "leave out is acc_x/acc_y/acc_z, gyro_x/gyro_y/gyro_z, label, no time (50 Hz), a file "
-            "for each subject, g.",
-        ),
+        profile_option,
     ):
         wrapped = option(wrapped)
     return wrapped
@@ -133,17 +106,17 @@ def train(
     model_id: str,
     algorithm: Algorithm,
     data: str | None,
-    taking: dict[str, Any],
+    selection: dict[str, Any],
 ) -> None:
     """Learn from the recordings in SOURCE, and check on users left out.
 
-    SOURCE is the folder RawData of the public download (acc_*.txt, gyro_*.txt and labels.txt), a
-    folder of CSV recordings (see --columns), or features as `streamer dataset convert
+    SOURCE is the folder RawData of the public download (acc_*.txt, gyro_*.txt and labels.txt),
+    recordings of other devices (see --profile), or features as `streamer dataset convert
     --with-subject` writes them.
     """
     with _progress() as report:
-        windows, kind = read_training_windows(source, **taking, report=report)
-        trained = train_model(windows, model_id, algorithm, data or kind, taking["seed"], report)
+        windows, kind = read_training_windows(source, **selection, report=report)
+        trained = train_model(windows, model_id, algorithm, data or kind, selection["seed"], report)
     artifact.save(output, trained)
     Console().print(card_as_table(trained))
     click.echo(f"{output}: {trained.card.id} {trained.version}")
@@ -181,7 +154,7 @@ def evaluate(
     algorithm: Algorithm,
     page_path: Path | None,
     as_machine: bool,
-    taking: dict[str, Any],
+    selection: dict[str, Any],
 ) -> None:
     """Judge a model by the recordings in SOURCE, or with --cross-validate a way to learn.
 
@@ -191,10 +164,10 @@ def evaluate(
     with _progress() as report:
         if cross_validate:
             title = f"{ALGORITHMS[algorithm]}, cross-validated over users"
-            [judged] = judge_candidates([algorithm], source, taking, report).values()
+            [judged] = judge_candidates([algorithm], source, selection, report).values()
         else:
             title = f"{path.name}"
-            [judged] = judge_candidates([str(path)], source, taking, report).values()
+            [judged] = judge_candidates([str(path)], source, selection, report).values()
             if known := users_learned_from(artifact.load(path), judged):
                 click.echo(f"it has learned from these: users {', '.join(known)}", err=True)
     if page_path is not None:
@@ -211,7 +184,7 @@ def evaluate(
 @click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
 @source_options
 def compare(
-    source: Path, candidates: tuple[str, ...], as_machine: bool, taking: dict[str, Any]
+    source: Path, candidates: tuple[str, ...], as_machine: bool, selection: dict[str, Any]
 ) -> None:
     """Judge several models by the same windows of the recordings in SOURCE.
 
@@ -219,7 +192,7 @@ def compare(
     the same folds. Differences are to the first one.
     """
     with _progress() as report:
-        found = judge_candidates(candidates, source, taking, report)
+        found = judge_candidates(candidates, source, selection, report)
     for name, judged in found.items():
         if name not in ALGORITHMS and (
             known := users_learned_from(artifact.load(Path(name)), judged)

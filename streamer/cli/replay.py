@@ -6,16 +6,19 @@ from pathlib import Path
 import click
 
 from streamer.cli.options import settings_options
+from streamer.cli.profile_option import profile_option
 from streamer.cli.publishing import sending_options
 from streamer.devices.replay import replay as publish_recordings
 from streamer.devices.sending import Sending
 from streamer.process import log
+from streamer.profiles.profile import FileLayout
 from streamer.settings import Settings
 from streamer.terminal import echo, terminal
 
 
 @click.command()
-@click.argument("raw_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@profile_option
 @sending_options
 @click.option(
     "--only",
@@ -33,7 +36,14 @@ from streamer.terminal import echo, terminal
     "log_level",
     "log_format",
 )
-def replay(settings: Settings, raw_dir: Path, sending: Sending, only: str, loop: bool) -> None:
+def replay(
+    settings: Settings,
+    source: Path,
+    layout: FileLayout | None,
+    sending: Sending,
+    only: str,
+    loop: bool,
+) -> None:
     """Publish the recordings in RAW_DIR, each as a device such as exp01_user01.
 
     RAW_DIR is the folder RawData of the public data set, or any with files named like there.
@@ -42,6 +52,8 @@ def replay(settings: Settings, raw_dir: Path, sending: Sending, only: str, loop:
     log.configure(settings)
     console = terminal(stderr=True)
     sent = asyncio.run(
-        publish_recordings(settings, raw_dir, sending, only=only, loop=loop, console=console)
+        publish_recordings(
+            settings, source, sending, layout=layout, only=only, loop=loop, console=console
+        )
     )
     echo(f"sent {sent}")

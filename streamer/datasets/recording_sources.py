@@ -1,14 +1,18 @@
 """Recordings at 50 Hz from any source: the public layout, or files that a profile describes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 
 from streamer.datasets.profiled_recordings import read_profiled_recordings
-from streamer.datasets.public_recordings import read_labelled_recordings, read_recordings
+from streamer.datasets.public_recordings import (
+    read_labelled_recordings,
+    read_labels,
+    read_recordings,
+)
 from streamer.datasets.raw_recording import RawRecording
-from streamer.datasets.recording import Recording
+from streamer.datasets.recording import Recording, Segment
 from streamer.datasets.regular_grid import LONGEST_GAP_US, find_spans, split_and_regularize
 from streamer.datasets.signal_checks import find_faults
 from streamer.errors import DataError
@@ -49,6 +53,24 @@ def read_for_learning(source: Path, layout: FileLayout | None, note: Note) -> li
     return found
 
 
+def read_segments(
+    labels: Path, layout: FileLayout | None, note: Note
+) -> Mapping[str, Sequence[Segment]]:
+    """Read the labels of recordings, by the device ids under which they are replayed.
+
+    Args:
+        labels: ``labels.txt`` of the public layout, or what the profile describes.
+        layout: the section `files` of a profile; None for the public layout.
+        note: called about gaps.
+
+    Raises:
+        DataError: the labels are malformed.
+    """
+    if layout is None:
+        return read_labels(labels)
+    return {each.device_id: each.segments for each in read_for_replay(labels, layout, "*", note)}
+
+
 def read_for_replay(
     source: Path, layout: FileLayout | None, only: str, note: Note
 ) -> list[Recording]:
@@ -84,9 +106,9 @@ def _regularize(raw: RawRecording, note: Note) -> list[Recording]:
     if len(spans) > 1:
         longest_s = max(b[0] - a[1] for a, b in pairwise(spans)) / 1e6
         note(
-            f"{raw.name} has {len(spans) - 1} gaps of more than {LONGEST_GAP_US // 1000} ms, the "
-            f"longest {longest_s:.1f} s; {len(parts)} parts between them are long enough for a "
-            "window"
+            f"{raw.name}: gaps of more than {LONGEST_GAP_US // 1000} ms: {len(spans) - 1}, the "
+            f"longest {longest_s:.1f} s; parts between them that are long enough for a window: "
+            f"{len(parts)}"
         )
     elif not parts:
         note(f"{raw.name} is shorter than a window; it is left out")

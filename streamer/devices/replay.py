@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from streamer.contracts.encode import encode
-from streamer.datasets.public_recordings import read_recordings
 from streamer.datasets.recording import Recording
+from streamer.datasets.recording_sources import read_for_replay
 from streamer.devices.publisher import PATIENCE_S, OutgoingRecord, Sent, publish, until_interrupted
 from streamer.devices.sending import Sending
 from streamer.kafka import topics
+from streamer.profiles.profile import FileLayout
 from streamer.settings import Settings
 
 INTERVAL_MS = 20
@@ -87,19 +88,21 @@ class RecordedDevice:
 
 async def replay(
     settings: Settings,
-    raw_dir: Path,
+    source: Path,
     sending: Sending,
     *,
+    layout: FileLayout | None = None,
     only: str = "*",
     loop: bool = False,
     console: Console,
 ) -> Sent:
-    """Publish the recordings of a folder, until their end or Ctrl-C.
+    """Publish recordings, until their end or Ctrl-C.
 
     Args:
         settings: where to publish.
-        raw_dir: the folder of recordings.
+        source: a folder in the public layout, or the recordings that the layout describes.
         sending: how to publish.
+        layout: how the files of other devices are read; None for the public layout.
         only: glob pattern of the device ids to publish.
         loop: whether recordings repeat without end.
         console: shows the progress.
@@ -109,7 +112,7 @@ async def replay(
         KafkaError: no broker answers, or it does not accept what is sent.
     """
     with console.status("reading the recordings"):
-        recordings = list(read_recordings(raw_dir, only))
+        recordings = read_for_replay(source, layout, only, console.print)
     await topics.ensure(settings, PATIENCE_S)
     longest = max(len(recording.acc_gyro) for recording in recordings)
     timeline = sending.timeline(math.inf if loop else (longest - 1) * INTERVAL_MS)

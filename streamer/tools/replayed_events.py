@@ -1,12 +1,12 @@
 """Reads what was published of replayed recordings, and what was true, from Kafka and a file."""
 
 from collections import defaultdict
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from streamer.contracts.events import decode_event
-from streamer.datasets.public_recordings import read_labels
+from streamer.datasets.recording import Segment
 from streamer.devices.replay import REPLAY_HEADER
 from streamer.errors import DataError
 from streamer.kafka.reader import open_reader, read_to_end
@@ -16,14 +16,19 @@ from streamer.training.event_alignment import Alignment, PublishedLabel, Replaye
 _PATIENCE_S = 10
 
 
-async def align_replayed(settings: Settings, labels: Path) -> Alignment:
+async def align_replayed(
+    settings: Settings, segments: Mapping[str, Sequence[Segment]]
+) -> Alignment:
     """Put all events that are published by now beside the labels of the replayed recordings.
+
+    Args:
+        settings: where to read.
+        segments: the labels, by the device id of their recording.
 
     Raises:
         KafkaError: no broker answers, or a topic is missing.
-        DataError: the labels are malformed, or a topic holds something else.
+        DataError: a topic holds something else.
     """
-    segments = read_labels(labels)
     return align_events(await _events(settings), await _replays(settings), segments)
 
 

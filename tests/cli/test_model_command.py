@@ -8,11 +8,12 @@ from click.testing import CliRunner, Result
 from streamer.cli import main
 from streamer.datasets.class_names import label_of_activity, order_classes
 from streamer.datasets.conversion import convert
-from streamer.datasets.feature_table import FeatureTable
+from streamer.datasets.feature_table import FeatureTable, read_table
 from streamer.datasets.labelled_windows import UNLABELLED
 from streamer.datasets.public_recordings import read_labelled_recordings
 from streamer.model import artifact
 from streamer.training.train import train
+from tests.support.foreign_files import write_rows
 from tests.support.recordings import windows_of
 
 
@@ -129,33 +130,84 @@ def test_a_table_of_features_is_learned_from_too(raw_dir: Path, tmp_path: Path) 
     assert card.training.judged.smoothed_macro_f1 is None
 
 
-def test_recordings_of_ones_own_are_learned_from(raw_dir: Path, tmp_path: Path) -> None:
-    pytest.importorskip("sklearn")
+OWN = """
+[files]
+name = '(?P<subject>user[0-9])[.]csv$'
+[files.time]
+rate_hz = 50
+[files.acc]
+fields = ["acc x", "acc/y", "z"]
+unit = "UNIT"
+[files.gyro]
+fields = ["gyro_x", "gyro_y", "gyro_z"]
+unit = "rad/s"
+[files.label]
+field = "what"
+"""
+
+
+@pytest.fixture(scope="module")
+def own(raw_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recordings as CSV files with columns of other names; acceleration in m/s2."""
+    folder = tmp_path_factory.mktemp("own")
     for recording in read_labelled_recordings(raw_dir):
         labels = np.full(len(recording.acc_gyro), "", dtype="<U20")
         for segment in recording.segments:
             labels[segment.start0 : segment.end0] = f"my {segment.activity}"
-        rows = [
-            ",".join([*map(str, sample), label])
-            for sample, label in zip(recording.acc_gyro.tolist(), labels.tolist(), strict=True)
-        ]
-        header = "x,y,z,gyro_x,gyro_y,gyro_z,what"
-        (tmp_path / f"user{recording.subject}.csv").write_text("\n".join([header, *rows]) + "\n")
-    output = tmp_path / "mine.npz"
+        samples = recording.acc_gyro * ([9.80665] * 3 + [1] * 3)
+        header = "acc x,acc/y,z,gyro_x,gyro_y,gyro_z,what"
+        write_rows(folder / f"user{recording.subject}.csv", header, [*samples.T, labels])
+    (folder / "mine.toml").write_text(OWN.replace("UNIT", "m/s2"))
+    (folder / "wrong.toml").write_text(OWN.replace("UNIT", "g"))
+    nobody = OWN.replace("UNIT", "m/s2").replace("(?P<subject>user[0-9])", "user[0-9]")
+    (folder / "nobody.toml").write_text(nobody)
+    return folder
 
-    columns = ("--columns", "acc=x/y/z,label=what")
-    done = streamer_model("train", tmp_path, "--output", output, *columns, "--algorithm", "lda")
+
+def test_recordings_of_ones_own_are_learned_from_and_judged(own: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    output, profile = tmp_path / "mine.npz", ("--profile", own / "mine.toml")
+
+    done = streamer_model("train", own, "--output", output, *profile, "--algorithm", "lda")
+    judged = streamer_model("evaluate", own, "--model", output, *profile)
 
     assert done.exit_code == 0, done.output
     card = artifact.load(output).card
     assert card.training.subjects == ("user1", "user2", "user3")
     assert "my_walking" in card.activities
+    assert judged.exit_code == 0, judged.output
+    assert "it has learned from these: users user1, user2, user3" in judged.stderr
 
 
-@pytest.mark.parametrize("columns", ["acc=x/y", "nonsense", "colour=red", "acc_unit=feet"])
-def test_columns_that_cannot_be_meant_are_a_mistake_of_usage(
-    raw_dir: Path, tmp_path: Path, columns: str
+@pytest.mark.parametrize(
+    ("profile", "complaint"),
+    [
+        ("wrong.toml", "acceleration of user1 looks like m/s2 (9."),
+        ("nobody.toml", "nobody knows whose recordings are in"),
+        ("absent.toml", "absent.toml cannot be read"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_an_error_without_traceback(
+    own: Path, tmp_path: Path, profile: str, complaint: str
 ) -> None:
-    done = streamer_model("train", raw_dir, "--output", tmp_path / "m.npz", "--columns", columns)
+    done = streamer_model("train", own, "--output", tmp_path / "m.npz", "--profile", own / profile)
 
-    assert done.exit_code == 2
+    assert (done.exit_code, complaint in done.output) == (1, True), done.output
+    assert not (tmp_path / "m.npz").exists()
+
+
+def test_recordings_of_ones_own_are_described_and_converted(own: Path, tmp_path: Path) -> None:
+    arguments = [str(own), "--profile", str(own / "mine.toml")]
+    shown = CliRunner().invoke(main, ["dataset", "statistics", *arguments])
+    done = CliRunner().invoke(
+        main,
+        ["dataset", "convert", *arguments, "--output", str(tmp_path / "out"), "--with-subject"],
+    )
+
+    assert shown.exit_code == 0, shown.output
+    assert "MY_WALKING" in shown.output
+    assert "3 people" in shown.output
+    assert done.exit_code == 0, done.output
+    subjects = read_table(tmp_path / "out" / "data.csv").subjects
+    assert subjects is not None
+    assert set(subjects.tolist()) == {1, 2, 3}

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from rich.console import Console
 
 from streamer.contracts.events import ActivityEvent, encode_event, window_id
+from streamer.datasets.public_recordings import read_labels
 from streamer.devices.replay import replay
 from streamer.devices.sending import Sending
 from streamer.errors import DataError, TopicError
@@ -80,7 +81,7 @@ async def test_each_event_is_judged_by_the_replay_it_is_of(
     )
     await publish(settings, [event("exp01_user01", NOON_MS + 4000, sitting)], abort=True)
 
-    alignment = await align_replayed(settings, raw_dir / "labels.txt")
+    alignment = await align_replayed(settings, read_labels(raw_dir / "labels.txt"))
 
     assert sorted(alignment.pairs) == [(sitting, sitting), (walking, sitting), (walking, walking)]
     alignment.pairs.clear()
@@ -92,14 +93,14 @@ async def test_no_events_are_no_windows(make_settings: MakeSettings, raw_dir: Pa
     settings = make_settings()
     await topics.ensure(settings)
 
-    assert await align_replayed(settings, raw_dir / "labels.txt") == Alignment()
+    assert await align_replayed(settings, read_labels(raw_dir / "labels.txt")) == Alignment()
 
 
 async def test_without_topics_it_says_so(make_settings: MakeSettings, raw_dir: Path) -> None:
     settings = make_settings()
 
     with pytest.raises(TopicError, match=f"no topic {settings.events_topic}"):
-        await align_replayed(settings, raw_dir / "labels.txt")
+        await align_replayed(settings, read_labels(raw_dir / "labels.txt"))
 
 
 async def test_a_topic_of_something_else_is_refused(
@@ -110,7 +111,7 @@ async def test_a_topic_of_something_else_is_refused(
     await publish(settings, [b"hello"])
 
     with pytest.raises(DataError, match="not an activity event"):
-        await align_replayed(settings, raw_dir / "labels.txt")
+        await align_replayed(settings, read_labels(raw_dir / "labels.txt"))
 
 
 async def test_a_worker_recognizes_replayed_people_it_has_not_learned_from(

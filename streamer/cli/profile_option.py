@@ -1,0 +1,41 @@
+"""The option `--profile`: how the files of other devices are read."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from streamer.errors import SettingsError
+from streamer.profiles.profile import FileLayout, load_profile
+
+Command = Callable[..., Any]
+
+
+def load_layout(_: click.Context, __: click.Parameter, name: str | None) -> FileLayout | None:
+    """Return the section `files` of the profile with this name or path.
+
+    Raises:
+        SettingsError: there is no such profile, or it does not describe files.
+    """
+    if name is None:
+        return None
+    if (layout := load_profile(name).files) is None:
+        raise SettingsError(f"profile {name} describes records, not files: it has no [files]")
+    return layout
+
+
+def profile_option(command: Command) -> Command:
+    """Call a command with the files' layout, or None, as the keyword argument ``layout``."""
+    return click.option(
+        "--profile",
+        "layout",
+        callback=load_layout,
+        metavar="NAME|FILE",
+        help="How the files of SOURCE are read: a profile of the package, such as phyphox, or a "
+        ".toml file of your own. Not needed for the layout of the public data set.",
+    )(command)
+
+
+def print_note(text: str) -> None:
+    """Print what the user should know about a recording."""
+    click.echo(text, err=True)
