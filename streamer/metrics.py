@@ -118,6 +118,11 @@ class Metrics:
             " whose clock is wrong.",
             "outcome",
         )
+        self.device_restarts = counter(
+            "device_restarts",
+            "Devices that started anew because all their samples were late for some seconds. When"
+            " it grows, the log names devices whose clocks go back or are stamped ahead.",
+        )
         self.samples_waiting = gauge(
             "samples_waiting", "Samples that wait for the watermark of their device to pass."
         )
@@ -132,8 +137,8 @@ class Metrics:
         self.windows = counter(
             "windows",
             "Windows by fate: predicted, moved to another worker, or skipped with the reason gap,"
-            " idle, coverage or sampling_rate. When skipped ones grow, devices lose samples or do"
-            " not sample at the rate of the feature set.",
+            " idle, clock, coverage or sampling_rate. When skipped ones grow, devices lose samples"
+            " or do not sample at the rate of the feature set.",
             "outcome",
         )
         self.windows_open = gauge("windows_open", "Windows that wait for samples.")
@@ -300,6 +305,7 @@ class Metrics:
         self.samples.labels("used").inc(tally.used)
         self.samples.labels("late").inc(tally.late)
         self.samples.labels("duplicate").inc(tally.duplicate)
+        self.device_restarts.inc(tally.restarts)
         self.windows_opened.inc(tally.opened)
         self.windows.labels("predicted").inc(tally.closed)
         for reason, count in tally.skipped.items():

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import structlog
 
 from streamer.arrays import Floats
 from streamer.contracts.dead_letters import REFUSED, WindowLetter, make_window_letter
@@ -23,6 +24,11 @@ from streamer.stream.position import Position, ReplayStart
 from streamer.stream.rebuilt import Rebuilt
 from streamer.stream.samples import Samples
 from streamer.stream.windows import ENOUGH_WINDOWS, ClosedWindows, Window
+
+log = structlog.get_logger(__name__)
+
+MOST_NAMED = 10
+"""Devices that one line of the log names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,13 @@ class Stages:
         devices = self._windows.devices
         with self._metrics.stage("windows"):
             outcome = self._windows.push(samples)
+        if outcome.restarted:
+            log.warning(
+                "devices that sent nothing but late samples for some seconds start anew: their "
+                "clocks went back, or one of their samples was stamped ahead; set their clocks",
+                devices=outcome.restarted[:MOST_NAMED],
+                number=len(outcome.restarted),
+            )
         self._metrics.devices.inc(self._windows.devices - devices)
         rejects = [
             DeadLetter(records[reject.record], reject.reason, reject.detail)

@@ -25,6 +25,7 @@ DRIFTED: Final = 0.25
 _SKIPPED = {
     "gap": "devices stop or lose samples for longer than max_gap_ms",
     "idle": "devices stop sending before a window is complete",
+    "clock": "devices' clocks go back, or a sample was stamped ahead; the log names the devices",
     "coverage": "devices lose samples: fewer than min_coverage of a window's samples were there",
     "sampling_rate": "devices do not sample at the rate of the feature set",
 }

@@ -12,6 +12,8 @@ class Skip(StrEnum):
     """The device paused for longer than ``max_gap`` inside it."""
     IDLE = "idle"
     """The device fell silent for good inside it."""
+    CLOCK = "clock"
+    """The device's clock went back inside it, or had been ahead."""
     COVERAGE = "coverage"
     """Too few of its samples were really there."""
     SAMPLING_RATE = "sampling_rate"
@@ -31,6 +33,8 @@ class Tally:
     duplicate: int = 0
     opened: int = 0
     closed: int = 0
+    restarts: int = 0
+    """New lives of devices that had sent nothing but late samples for too long."""
     unsettled: int = 0
     """Closed ones whose filters were still warming up."""
     skipped: Counter[Skip] = field(default_factory=Counter)

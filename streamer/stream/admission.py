@@ -1,4 +1,4 @@
-"""Which samples count, and in which order: lives, the watermark, duplicates, reordering.
+"""Which samples count, and in which order: the watermark, duplicates, reordering.
 
 The watermark of a device is its newest sample time less the allowed lateness::
 
@@ -12,7 +12,7 @@ times. Either way a device's samples leave in strictly ascending order, and neit
 any verdict on an admitted sample depends on how records were cut into batches.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -21,6 +21,7 @@ from streamer.arrays import Bools, Floats, Ints
 from streamer.stream.devices import RING, Columns
 from streamer.stream.rules import Rules
 from streamer.stream.samples import NEVER
+from streamer.stream.watermarks import Arrived, Judged, judge
 
 DUPLICATE_MEMORY = 128
 """Samples up to the watermark among which a repeated one is still told from a late one."""
@@ -35,7 +36,7 @@ class Arrivals:
 
     Attributes:
         row: (s,) device row.
-        life: (s,) how many new lives the device has begun in this batch, so far.
+        life: (s,) number of the life that the device is in: 0 for the one it was in before.
         time_us: (s,).
         values: (s, 6).
         offset: (s,) offset of the sample's record.
@@ -76,13 +77,17 @@ class Verdict:
 
     Attributes:
         admitted: those that count now, sorted by row, life and time.
+        life: (s,) the number of the life of each arrival, see `watermarks.CLOCK`.
         late: (s,) arrivals behind the watermark.
         duplicates: how many repeated the time of one that was there.
+        restarts: how many lives began with a sample that would have been late.
     """
 
     admitted: Arrivals
+    life: Ints
     late: Bools
     duplicates: int
+    restarts: int
 
 
 class Admission:
@@ -91,10 +96,17 @@ class Admission:
     def __init__(self, rules: Rules) -> None:
         self._lag_us = rules.watermark_lag_us
         self._max_gap_us = rules.max_gap_us
+        self._patience_us = rules.patience_us
         self.waiting = Arrivals.none()
 
-    def admit(self, columns: Columns, arrivals: Arrivals) -> Verdict:
-        """Judge new arrivals; moves the devices' newest times forward."""
+    def admit(self, columns: Columns, arrivals: Arrivals, clock_us: Ints) -> Verdict:
+        """Judge new arrivals; moves the devices' newest times forward.
+
+        Args:
+            columns: of the devices.
+            arrivals: new ones, in lives by silence alone.
+            clock_us: (s,) partition clock at each of them.
+        """
         row, life, time = arrivals.row, arrivals.life, arrivals.time_us
         first = first_of_each(row, life)
         starts = np.flatnonzero(first)
@@ -103,19 +115,22 @@ class Admission:
         previous = np.empty_like(time)
         previous[1:] = time[:-1]
         previous[starts] = newest
-        if self._lag_us == 0 and bool((time > previous).all()):
+        settled = bool((columns.restarted_clock_us[row[starts]] == NEVER).all())
+        if self._lag_us == 0 and settled and bool((time > previous).all()):
             last = np.append(starts, len(row))[1:] - 1
             columns.newest_us[row[last]] = time[last]
-            return Verdict(arrivals, np.zeros(len(row), np.bool_), 0)
+            columns.late_since_us[row[last]] = NEVER
+            return Verdict(arrivals, life, np.zeros(len(row), np.bool_), 0, 0)
 
-        before, after = running_newest(time, starts, newest)
-        watermark = before - self._lag_us
-        behind = time <= watermark
-        duplicate = self._repeated(columns, arrivals, watermark, behind)
-        last = np.append(starts, len(row))[1:] - 1
-        columns.newest_us[row[last]] = after
+        judged = Judged.room(len(row))
+        arrived = Arrived(row, life, time, clock_us, arrivals.offset)
+        restarts = judge(arrived, columns, self._lag_us, self._patience_us, judged)
+        arrivals = replace(arrivals, life=judged.life)
+        behind = judged.behind
+        duplicate = self._repeated(columns, arrivals, judged.watermark, behind)
         admitted, repeats = self._release(columns, arrivals[~behind])
-        return Verdict(admitted, behind & ~duplicate, int(duplicate.sum()) + repeats)
+        late = behind & ~duplicate
+        return Verdict(admitted, judged.life, late, int(duplicate.sum()) + repeats, restarts)
 
     def flush(self, rows: Ints) -> Arrivals:
         """Release what waits on these devices, as if their watermark had reached the newest."""
@@ -150,7 +165,7 @@ class Admission:
         newest = columns.slots[rows, None] - 1
         slot = newest - (newest - np.arange(RING)) % RING
         landed = columns.real[rows] & (slot >= columns.base[rows, None])
-        landed &= ~columns.fresh[rows, None]
+        landed &= columns.fresh[rows, None] == 0
         row = np.broadcast_to(rows[:, None], landed.shape)[landed]
         unlanded = self.waiting.then(arrivals)
         unlanded = unlanded[np.isin(unlanded.row, rows)]
@@ -192,33 +207,6 @@ def first_of_each(*keys: Ints) -> Bools:
     for key in keys:
         first[1:] |= key[1:] != key[:-1]
     return first
-
-
-def running_newest(time: Ints, starts: Ints, newest: Ints) -> tuple[Ints, Ints]:
-    """Largest time before each sample within its group, and after each group.
-
-    Args:
-        time: (s,) times, group after group.
-        starts: (g,) where the groups start.
-        newest: (g,) largest time before each group.
-
-    Returns:
-        (s,) and (g,).
-    """
-    # Ranks instead of times: a group's number can then be put in front without overflow.
-    group = np.zeros(len(time), np.int64)
-    group[starts[1:]] = 1
-    group = np.cumsum(group)
-    values, ranks = np.unique(np.concatenate([newest, time]), return_inverse=True)
-    start_ranks, ranks = ranks[: len(starts)], ranks[len(starts) :]
-    key = group * len(values) + ranks
-    exclusive = np.empty_like(key)
-    exclusive[1:] = key[:-1]
-    exclusive[starts] = np.arange(len(starts)) * len(values) + start_ranks
-    before = np.maximum.accumulate(exclusive)
-    last = np.append(starts, len(time))[1:] - 1
-    after = np.maximum(values[before[last] % len(values)], time[last])
-    return values[before % len(values)], after
 
 
 def look_up(known: Ints, asked: Ints, max_gap_us: int) -> tuple[Ints, Bools, Ints]:

@@ -13,8 +13,8 @@ from streamer.stream.filter_slots import filter_up_to
 from streamer.stream.state import State
 from streamer.stream.windows import RATE_TOLERANCE, ClosedWindows
 
-_COUNTS = 7
-OPENED, CLOSED, UNSETTLED, GAP, IDLE, RATE, COVERAGE = range(_COUNTS)
+_COUNTS = 8
+OPENED, CLOSED, UNSETTLED, GAP, IDLE, LATE, RATE, COVERAGE = range(_COUNTS)
 """Places of what is counted in `Room.counts`."""
 
 
@@ -61,6 +61,7 @@ class Room(NamedTuple):
         tally.unsettled += counts[UNSETTLED]
         tally.skip(Skip.GAP, counts[GAP])
         tally.skip(Skip.IDLE, counts[IDLE])
+        tally.skip(Skip.CLOCK, counts[LATE])
         tally.skip(Skip.SAMPLING_RATE, counts[RATE])
         tally.skip(Skip.COVERAGE, counts[COVERAGE])
 

@@ -21,6 +21,9 @@ OPEN = 8
 """Windows of a device that may be open at once; a power of two. RING slots see at most 6 starts."""
 
 
+ALWAYS = -NEVER
+"""An offset, or a time, after all others."""
+
 NOT_DUE = -1
 """No slot: no epoch waits to be started."""
 
@@ -37,8 +40,18 @@ class Columns(NamedTuple):
     """Partition clock at its last record; the end of time before the first."""
     newest_us: Ints
     """Largest sample time seen."""
-    fresh: Bools
-    """Its next sample starts a new life: it was silent for too long."""
+    late_since_us: Ints
+    """Partition clock at the begin of the stream of late samples that it sends, or NEVER."""
+    late_newest_us: Ints
+    """Largest sample time of that stream."""
+    restarted_clock_us: Ints
+    """Partition clock at the begin of a life begun by late samples, while it is new, or NEVER."""
+    restarted_time_us: Ints
+    """Time of the first sample of that life."""
+    restart_until: Ints
+    """Chains that start up to this offset need the records that the life before it needed."""
+    fresh: Ints
+    """Number of the life that its next sample begins, see `watermarks.CLOCK`; 0 for none."""
 
     slots: Ints
     """Slots so far."""
@@ -77,7 +90,12 @@ class Columns(NamedTuple):
             phase_us=ints(),
             clock_us=ints(),
             newest_us=ints(),
-            fresh=np.zeros(0, np.bool_),
+            late_since_us=ints(),
+            late_newest_us=ints(),
+            restarted_clock_us=ints(),
+            restarted_time_us=ints(),
+            restart_until=ints(),
+            fresh=ints(),
             slots=ints(),
             base=ints(),
             hop=ints(),
@@ -203,7 +221,11 @@ class DeviceTable:
             columns.phase_us[row] = phase_us(self._id_of[row], self._hop_us)
         columns.clock_us[rows] = -NEVER
         columns.newest_us[rows] = NEVER
-        columns.fresh[rows] = False
+        columns.late_since_us[rows] = NEVER
+        columns.restarted_clock_us[rows] = NEVER
+        columns.restart_until[rows] = NEVER
+        self.cursor.low[rows] = ALWAYS
+        columns.fresh[rows] = 0
         columns.slots[rows] = 0
         columns.base[rows] = 0
         columns.opened[rows] = 0

@@ -15,6 +15,7 @@ from streamer.stream.admission import Admission, Arrivals, first_of_each
 from streamer.stream.devices import RING, DeviceTable
 from streamer.stream.rules import Rules
 from streamer.stream.samples import NEVER, Samples
+from streamer.stream.watermarks import CLOCK
 from streamer.stream.windowing import Windowing
 from streamer.stream.windows import ClosedWindows
 
@@ -27,11 +28,13 @@ class Outcome:
         windows: closed, to be predicted.
         late: positions in the batch of the samples that came behind the watermark.
         forgotten: devices that were silent for too long, and are gone after these windows.
+        restarted: devices that began a new life, as for too long all they sent was late.
     """
 
     windows: list[ClosedWindows]
     late: Ints
     forgotten: list[str]
+    restarted: list[str]
 
 
 class PartitionWindows:
@@ -83,15 +86,18 @@ class PartitionWindows:
         Returns:
             Windows closed by it, each device's in the order of its grid, and the late samples.
         """
-        arrivals, order = self._arrivals(samples)
-        verdict = self._admission.admit(self._table.columns, arrivals)
+        arrivals, clock_us, order = self._arrivals(samples)
+        verdict = self._admission.admit(self._table.columns, arrivals, clock_us)
         self.tally.late += int(verdict.late.sum())
         self.tally.duplicate += verdict.duplicates
         windows = list(self._windowing.land(verdict.admitted, self.tally))
-        self._await_new_lives(arrivals, verdict.admitted)
+        self._await_new_lives(arrivals.row, verdict.life, verdict.admitted)
+        restarted = self._table.ids(np.unique(arrivals.row[verdict.life % 2 == CLOCK]))
+        self.tally.restarts += verdict.restarts
         self.clock_us = samples.clock_after_us
         left, forgotten = self._forget_idle()
-        return Outcome(windows + left, np.sort(order[verdict.late]), forgotten)
+        late = np.sort(order[verdict.late])
+        return Outcome(windows + left, late, forgotten, restarted)
 
     def flush(self) -> Outcome:
         """Let no sample wait any longer for its watermark; later ones before it are late."""
@@ -100,10 +106,13 @@ class PartitionWindows:
         columns = self._table.columns
         last_us = columns.time_us[rows, (columns.slots[rows] - 1) % RING]
         columns.newest_us[rows] = last_us + self._rules.watermark_lag_us
-        return Outcome(windows, np.zeros(0, np.int64), [])
+        return Outcome(windows, np.zeros(0, np.int64), [], [])
 
-    def _arrivals(self, samples: Samples) -> tuple[Arrivals, Ints]:
-        """Sort a batch by device, and count the new lives that devices begin in it."""
+    def _arrivals(self, samples: Samples) -> tuple[Arrivals, Ints, Ints]:
+        """Sort samples by device, and number the lives that devices begin after a silence.
+
+        Returns the arrivals, the partition clock at each, and their places among the samples.
+        """
         present = np.flatnonzero(np.bincount(samples.device))
         rows = np.empty(len(samples.device_ids), np.int64)
         rows[present] = self._table.rows([samples.device_ids[i] for i in present.tolist()])
@@ -116,25 +125,27 @@ class PartitionWindows:
         before[1:] = clock_us[:-1]
         before[first] = columns.clock_us[row[first]]
         silent = clock_us - before > self._rules.idle_us
-        lives = np.cumsum(silent.astype(np.int64))
-        lives_before = lives[first] - silent[first]
+        lives = 2 * np.cumsum(silent.astype(np.int64))
+        lives_before = lives[first] - 2 * silent[first]
         life = lives - np.repeat(lives_before, np.diff(first, append=len(row)))
         last = np.append(first, len(row))[1:] - 1
         columns.clock_us[row[last]] = clock_us[last]
         arrivals = Arrivals(
             row, life, samples.time_us[order], samples.values[order], samples.offset[order]
         )
-        return arrivals, order
+        return arrivals, clock_us, order
 
-    def _await_new_lives(self, arrivals: Arrivals, admitted: Arrivals) -> None:
+    def _await_new_lives(self, row: Ints, life: Ints, admitted: Arrivals) -> None:
         """Remember the devices whose new life has begun with samples that still wait."""
         begun = np.zeros(self._table.capacity, np.int64)
-        np.maximum.at(begun, arrivals.row, arrivals.life)
+        np.maximum.at(begun, row, life)
         landed = np.zeros(self._table.capacity, np.int64)
         np.maximum.at(landed, admitted.row, admitted.life)
         rows = np.flatnonzero(begun > landed)
-        self._table.columns.fresh[rows] = True
-        self.tally.skip(Skip.IDLE, self._table.skip_open(rows))
+        self._table.columns.fresh[rows] = begun[rows]
+        for reason, begins in ((Skip.CLOCK, CLOCK), (Skip.IDLE, 0)):
+            some = rows[begun[rows] % 2 == begins]
+            self.tally.skip(reason, self._table.skip_open(some))
 
     def _forget_idle(self) -> tuple[list[ClosedWindows], list[str]]:
         """Close what devices silent for too long have left, and free their rows."""

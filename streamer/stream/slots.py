@@ -34,8 +34,11 @@ def slots_of(dt_us: int, step_us: int) -> int:
 
 
 @compiled_together
-def start_anew(device: int, at_us: int, offset: int, state: State) -> None:
-    """Start a device anew: nothing before the slot that lands next matters."""
+def start_anew(device: int, at_us: int, offset: int, by_clock: bool, state: State) -> None:
+    """Start a device anew: nothing before the slot that lands next matters.
+
+    But that a life was begun by late samples depends on the life before it.
+    """
     columns, cursor, limits = state.columns, state.cursor, state.limits
     columns.closed[device] = columns.opened[device]
     columns.base[device] = columns.slots[device]
@@ -48,8 +51,18 @@ def start_anew(device: int, at_us: int, offset: int, state: State) -> None:
     columns.hop[device] = hop - 1 if on_time else hop
     cursor.filtered[device] = columns.slots[device]
     cursor.restart[device] = NOT_DUE
+    if by_clock or offset <= columns.restart_until[device]:
+        offset = _lowest(device, offset, state)
     for chain in range(CHAINS):
         cursor.low[device, chain] = offset
+
+
+@compiled_together
+def _lowest(device: int, offset: int, state: State) -> int:
+    """Return the smallest offset that a device depends on already, or this one."""
+    for chain in range(CHAINS):
+        offset = min(offset, state.cursor.low[device, chain])
+    return offset
 
 
 @compiled_inline
@@ -95,7 +108,8 @@ def _begin_hop(device: int, at_us: int, low: int, state: State) -> None:
     if slot > columns.base[device] and epoch > columns.hop[device] // limits.epoch_hops:
         cursor.restart[device] = slot
         cursor.restart_chain[device] = epoch % CHAINS
-        cursor.low[device, epoch % CHAINS] = low
+        is_new = low <= columns.restart_until[device]
+        cursor.low[device, epoch % CHAINS] = _lowest(device, low, state) if is_new else low
     columns.hop[device] = hop
     position = columns.opened[device] % OPEN
     columns.window_slot[device, position] = slot

@@ -32,12 +32,13 @@ from streamer.compiled import compiled_together
 from streamer.features.feature_set import FeatureSet
 from streamer.stream.accounting import Tally
 from streamer.stream.admission import Arrivals
-from streamer.stream.closing import GAP, IDLE, OPENED, Room, close_oldest, is_complete
+from streamer.stream.closing import GAP, IDLE, LATE, OPENED, Room, close_oldest, is_complete
 from streamer.stream.devices import CROWDED, OPEN, RING, DeviceTable
 from streamer.stream.filter_slots import filter_up_to
 from streamer.stream.rules import Rules
 from streamer.stream.slots import Admitted, land_slot, slots_of, start_anew
 from streamer.stream.state import State, Tools
+from streamer.stream.watermarks import CLOCK
 from streamer.stream.windows import ENOUGH_WINDOWS, ClosedWindows
 
 
@@ -82,18 +83,20 @@ def _land(samples: Admitted, begin: int, state: State, room: Room) -> tuple[int,
         if n >= ENOUGH_WINDOWS:
             return i, n
         device = row[i]
+        begun = life[i]
         if i == 0 or row[i - 1] != device:
-            idle = life[i] > 0 or columns.fresh[device]
-            columns.fresh[device] = False
-        else:
-            idle = life[i] != life[i - 1]
+            begun = begun if begun > 0 else columns.fresh[device]
+            columns.fresh[device] = 0
+        elif begun == life[i - 1]:
+            begun = 0
         count = columns.slots[device]
         dt_us = samples.time_us[i] - columns.time_us[device, (count - 1) % RING]
         slots = 1
-        if idle or count == 0 or dt_us > limits.max_gap_us:
+        if begun > 0 or count == 0 or dt_us > limits.max_gap_us:
             skipped = columns.opened[device] - columns.closed[device]
-            room.counts[IDLE if idle else GAP] += skipped
-            start_anew(device, samples.time_us[i], samples.offset[i], state)
+            by_clock = begun % 2 == CLOCK
+            room.counts[LATE if by_clock else IDLE if begun > 0 else GAP] += skipped
+            start_anew(device, samples.time_us[i], samples.offset[i], by_clock, state)
         else:
             slots = slots_of(dt_us, limits.step_us)
         for part in range(1, slots + 1):

@@ -60,6 +60,7 @@ RULES = st.builds(
     max_gap_us=st.sampled_from([100_000, 100_000, 35_000, 1_500_000]),
     lateness_us=st.sampled_from([0, 0, 40_000, 250_000, 3_000_000]),
     idle_us=st.sampled_from([1_000_000, 4_000_000, 60_000_000]),
+    patience_us=st.sampled_from([5_000_000, 1_000_000, 300_000]),
     min_coverage=st.sampled_from([0.8, 0.0, 0.97]),
 )
 

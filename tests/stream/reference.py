@@ -93,18 +93,23 @@ class Device:
         self.newest_us: int | None = None
         self.watermark_us: int | None = None
         """Whatever is not after it is settled."""
+        self.late_since_us: int | None = None
+        """Partition clock when it began to send the stream of late samples that it sends now."""
+        self.late_newest_us = 0
         self.waiting: list[tuple[int, Sample]] = []
         self.run = Run()
         self.windows: list[Window] = []
 
     def take(self, sample: Sample) -> bool:
         """Take in one sample; false if it is late."""
-        if self.watermark_us is not None and sample.time_us <= self.watermark_us:
+        is_behind = self.watermark_us is not None and sample.time_us <= self.watermark_us
+        if is_behind and not self.begins_anew(sample.time_us):
             if self.remembers(sample.time_us):
                 self.tally.duplicate += 1
                 return True
             self.tally.late += 1
             return False
+        self.late_since_us = None
         if any(time_us == sample.time_us for time_us, _ in self.waiting):
             self.tally.duplicate += 1
             return True
@@ -112,6 +117,21 @@ class Device:
         self.newest_us = max(sample.time_us, self.newest_us or sample.time_us)
         self.settle(self.newest_us - self.rules.watermark_lag_us)
         return True
+
+    def begins_anew(self, time_us: int) -> bool:
+        """Begin a new life if nothing but a stream of late samples has come for too long."""
+        patience_us = self.rules.patience_us
+        if self.late_since_us is None or abs(time_us - self.late_newest_us) > patience_us:
+            self.late_since_us, self.late_newest_us = self.clock_us, time_us
+        elif time_us > self.late_newest_us:
+            self.late_newest_us = time_us
+            if self.clock_us - self.late_since_us > patience_us:
+                self.flush()
+                self.skip_open(Skip.CLOCK)
+                self.run, self.newest_us, self.watermark_us = Run(), None, None
+                self.tally.restarts += 1
+                return True
+        return False
 
     def remembers(self, time_us: int) -> bool:
         """Whether one of the last 128 samples, over at most 2.56 s, has this time."""
