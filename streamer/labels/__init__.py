@@ -1,1 +1,1 @@
-"""From the scores of a model to the activity that is published: smoothing, beliefs, policy."""
+"""Labels: from the scores of a model to the activity that is published."""

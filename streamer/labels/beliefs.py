@@ -1,8 +1,9 @@
-"""What is believed of each device after its last window, and goes on from there.
+"""The belief about each device after its last window.
 
-A belief is carried over from one window to the next one of the grid, if nothing made the device
-start anew between them. After anything else (a gap, a silence, a window that was not predicted,
-another model) it starts afresh. What decides is in the log; when a belief is dropped is not.
+The belief after a window is the start for the next window of the grid, unless the device was reset
+between them. After a gap, a silence, a window without a prediction or a change of the model, the
+device starts without a belief. The log alone decides that. When a belief is dropped from memory
+must not matter: that depends on the fetches.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,12 +22,12 @@ _HOP_MS = UCI_HAR.hop_us // 1000
 
 
 class LastBelief(NamedTuple):
-    """A device's belief as of a window.
+    """The belief about a device after a window.
 
     Attributes:
         start_ms: nominal start of the window.
-        labels: the classes.
-        belief: (classes,).
+        labels: labels of the classes.
+        belief: (classes,), their probabilities.
     """
 
     start_ms: int
@@ -35,7 +36,7 @@ class LastBelief(NamedTuple):
 
     @classmethod
     def of(cls, event: ActivityEvent) -> Self:
-        """The belief that was published with a window."""
+        """Read the belief that was published with a window."""
         labels, belief = tuple(event.posterior), list(event.posterior.values())
         return cls(event.window_start, labels, np.array(belief, np.float64))
 
@@ -43,7 +44,7 @@ class LastBelief(NamedTuple):
 def find_last_beliefs(
     events: Iterable[ActivityEvent], start_ms: Mapping[str, int]
 ) -> dict[str, LastBelief]:
-    """The beliefs as of certain windows, by device; of a repeated event the last one counts."""
+    """Return the beliefs after certain windows, by device; the last of repeated events counts."""
     return {
         event.device_id: LastBelief.of(event)
         for event in events
@@ -52,35 +53,35 @@ def find_last_beliefs(
 
 
 class Beliefs:
-    """The devices of one partition."""
+    """The beliefs about the devices of one partition."""
 
     def __init__(self) -> None:
         self._last: dict[str, LastBelief] = {}
 
     def restore(self, last: Mapping[str, LastBelief]) -> None:
-        """Go on from what was published."""
+        """Continue from published beliefs."""
         self._last = dict(last)
 
     def forget(self, device_ids: Iterable[str]) -> None:
-        """Drop devices that are gone."""
+        """Drop the beliefs about devices that the partition has forgotten."""
         for device_id in device_ids:
             self._last.pop(device_id, None)
 
-    def after(self, windows: Sequence[Window], answers: Sequence[Scored]) -> list[Floats]:
-        """Take in windows, each device's in their order.
+    def update(self, windows: Sequence[Window], answers: Sequence[Scored]) -> list[Floats]:
+        """Update the beliefs with windows; the windows of a device are in order.
 
         Args:
-            windows: n of them.
-            answers: scores of these windows, each window at most once.
+            windows: n windows.
+            answers: scores of these windows, at most one for each window.
 
         Returns:
-            The beliefs after each window, (k, classes) for each answer about k windows.
+            For each answer, the beliefs (k, classes) after its k windows.
         """
         found = [np.empty_like(each.prediction.scores) for each in answers]
         cards = [each.prediction.model for each in answers]
         filters = [find_filter(card.activities) for card in cards]
-        weights = [
-            smoothing.weights(each.prediction.scores)
+        likelihoods = [
+            smoothing.likelihoods(each.prediction.scores)
             for smoothing, each in zip(filters, answers, strict=True)
         ]
         places = [
@@ -90,13 +91,13 @@ class Beliefs:
         ]
         for row, number, i in sorted(places):
             window, labels = windows[row], cards[number].labels
-            belief = filters[number].after(self._before(window, labels), weights[number][i])
+            belief = filters[number].update(self._before(window, labels), likelihoods[number][i])
             self._last[window.device_id] = LastBelief(window.start_ms, labels, belief)
             found[number][i] = belief
         return found
 
     def _before(self, window: Window, labels: tuple[str, ...]) -> Floats | None:
-        """What was believed a hop ago; None when a device starts afresh."""
+        """Return the belief after the previous window; None if the device starts anew."""
         last = self._last.get(window.device_id) if window.follows else None
         if last and last.start_ms + _HOP_MS == window.start_ms and last.labels == labels:
             return last.belief

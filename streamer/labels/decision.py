@@ -1,4 +1,4 @@
-"""What is published for a window, given how likely each class of the model is. Pure."""
+"""Decides about the activity of a window from the probabilities of the classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from streamer.contracts.activities import UNKNOWN, is_movement
 from streamer.labels.smoothing import DECIMALS
 
 MOVING: Final = 0.5
-"""Share of the movements from which on somebody is between two activities."""
+"""Probability of all movements together from which a window counts as a movement."""
 
 
 class Decision(NamedTuple):
-    """What a window shows.
+    """The decision about a window.
 
     Attributes:
-        likeliest: of the activities.
-        moving: whether somebody moves from one activity to another.
-        confidence: how likely that is: any movement, or else the likeliest activity.
+        likeliest: the most probable activity.
+        moving: whether the window is a movement between two activities.
+        confidence: probability of any movement if it is one, or else of the likeliest activity.
     """
 
     likeliest: str
@@ -30,13 +30,13 @@ class Decision(NamedTuple):
 
     @property
     def activity(self) -> str:
-        """What is said of the window, `unknown` during a movement."""
+        """The activity to publish; `unknown` during a movement."""
         return UNKNOWN if self.moving else self.likeliest
 
 
 @dataclass(frozen=True, slots=True)
 class _Classes:
-    """Which of a model's classes mean the same."""
+    """The classes of each activity, by their positions in the scores."""
 
     names: tuple[str, ...]
     columns: tuple[list[int], ...]
@@ -47,12 +47,12 @@ def decide(shares: Floats, activities: tuple[str, ...]) -> list[Decision]:
     """Find the likeliest activity of each window.
 
     Args:
-        shares: (n, classes), how likely each class is.
-        activities: what the classes stand for; several may stand for the same.
+        shares: (n, classes), probabilities of the classes.
+        activities: activity or movement of each class; classes may share one.
     """
     classes = _classes(activities)
     groups = [*classes.columns, classes.movements]
-    # Rounded before they are compared, so that no last bit of a sum decides.
+    # Rounded before the comparison, so that the last bit of a sum cannot decide.
     sums = np.round([shares[:, columns].sum(axis=1) for columns in groups], DECIMALS).T
     best = np.argmax(sums[:, :-1], axis=1)
     return [
@@ -67,7 +67,7 @@ def decide(shares: Floats, activities: tuple[str, ...]) -> list[Decision]:
 
 
 def drop_movements(activities: Sequence[str]) -> tuple[str, ...]:
-    """Those of a model's activities that are no movements, each once."""
+    """Return the activities of a model without the movements, each once."""
     return tuple(dict.fromkeys(name for name in activities if not is_movement(name)))
 
 

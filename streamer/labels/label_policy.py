@@ -1,4 +1,4 @@
-"""When an activity is published, and when `unknown`."""
+"""The policy that decides whether an activity or `unknown` is published."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,12 +8,13 @@ from streamer.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class LabelPolicy:
-    """What becomes of windows that are in doubt.
+    """How doubtful windows are labelled.
 
     Attributes:
-        smoothing: whether what a device did before counts.
-        min_confidence: below it a window's activity is in doubt.
-        context: let what the device did before decide then, rather than say `unknown`.
+        smoothing: whether the previous windows of a device count.
+        min_confidence: confidence below which a window is doubtful.
+        context: whether the previous windows decide about a doubtful window; otherwise its activity
+            is `unknown`.
     """
 
     smoothing: bool = True
@@ -27,5 +28,5 @@ class LabelPolicy:
 
     @property
     def needs_memory(self) -> bool:
-        """Whether a window's label rests on the one before."""
+        """Whether the label of a window depends on the previous window."""
         return self.smoothing or self.context

@@ -1,4 +1,4 @@
-"""From windows and their scores to the events that are published."""
+"""Makes the events of windows from their scores."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,11 +37,11 @@ _SOURCES = {
 """The contract of events calls the configured predictor `endpoint`, wherever it runs."""
 
 NOBODY = "none"
-"""The predictor of an event for which no model could be asked."""
+"""The predictor of an event without a prediction."""
 
 
 class _Verdict(NamedTuple):
-    """What is published of a window, and what for."""
+    """The activity to publish for a window, with its reason."""
 
     activity: str
     reason: Reason | None
@@ -50,26 +50,26 @@ class _Verdict(NamedTuple):
 
 
 class Labeller:
-    """Labels one partition's windows, in their order: each rests on the device's last one."""
+    """Labels the windows of one partition in order: a label depends on the previous window."""
 
     def __init__(self, policy: LabelPolicy) -> None:
         self._policy = policy
         self._beliefs = Beliefs()
 
     def restore(self, last: Mapping[str, LastBelief]) -> None:
-        """Go on from what was published last of each device."""
+        """Continue from the last published belief about each device."""
         self._beliefs.restore(last)
 
     def forget(self, device_ids: Iterable[str]) -> None:
-        """Drop devices that are gone."""
+        """Drop devices that the partition has forgotten."""
         self._beliefs.forget(device_ids)
 
     def label(self, windows: Sequence[Window], answers: Answers) -> list[ActivityEvent]:
-        """The events of windows, in their order; none of those that the endpoint has refused."""
+        """Return the events of windows in order; windows that the endpoint refused have none."""
         answered = [_rounded(scored) for scored in answers.scored]
         beliefs: Sequence[Floats | None] = [None] * len(answered)
         if self._policy.needs_memory:
-            beliefs = self._beliefs.after(windows, answered)
+            beliefs = self._beliefs.update(windows, answered)
         events = {row: _unavailable(windows[row]) for row in answers.unavailable}
         for scored, belief in zip(answered, beliefs, strict=True):
             rows = scored.rows.tolist()
@@ -81,7 +81,7 @@ class Labeller:
     def _events(
         self, windows: list[Window], scored: Scored, beliefs: Floats | None
     ) -> Iterator[ActivityEvent]:
-        """Say what each device did in each window."""
+        """Make the events of windows that one model has scored."""
         card, scores = scored.prediction.model, scored.prediction.scores
         model = ModelVersion(card.id, card.version)
         raw = decide(scores, card.activities)
@@ -135,14 +135,14 @@ def _verdict(decision: Decision, reliability: Reliability) -> _Verdict:
 
 
 def _rounded(scored: Scored) -> Scored:
-    """The scores as they are published: what is made of them, any consumer can make of them."""
+    """Round the scores as events do, so that a consumer can reproduce what follows from them."""
     prediction = scored.prediction
     scores = np.round(prediction.scores, DECIMALS)
     return replace(scored, prediction=Prediction(scores, prediction.model))
 
 
 def _unavailable(window: Window) -> ActivityEvent:
-    """Say of a window that no model could be asked."""
+    """Make the event of a window without a prediction."""
     return ActivityEvent(
         window_id=window_id(window.device_id, window.start_ms),
         device_id=window.device_id,

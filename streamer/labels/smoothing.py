@@ -1,13 +1,13 @@
-"""Successive windows of a device belong together: a forward filter over what somebody can do.
+"""Smoothing of labels: the forward algorithm of a hidden Markov model.
 
-The classes of the model are hidden states. People mostly go on with what they do, and what they do
-next is limited: no one walks out of a chair without standing up. What a window's scores say is
-weighed against that::
+The classes of the model are the hidden states. The transition probabilities say that people mostly
+continue their activity, and that some activities cannot follow others: nobody walks directly after
+sitting. The scores of a window are its likelihoods::
 
-    belief, one window ago --moves--> prior --x scores ^ (1 / 1.5)--> belief now
+    belief, one window ago --transitions--> prior --x scores ^ (1 / 1.5)--> belief now
 
-Beliefs are rounded, and the recursion goes on from the rounded numbers: whoever reads the belief
-that was published with the last window can go on from there, to the same bytes.
+Beliefs are rounded, and the recursion continues from the rounded numbers. So a worker that reads
+the belief that was published with the last window continues with the same bytes.
 """
 
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ from streamer.compiled import compiled_together
 from streamer.contracts.activities import is_movement, name_movement, split_movement
 
 STAY: Final = 0.8
-"""Chance that an activity goes on from one window to the next."""
+"""Probability that an activity continues from one window to the next."""
 STAY_MOVING: Final = 0.5
-"""The same of a movement between two."""
+"""Probability that a movement between two activities continues."""
 IMPOSSIBLE: Final = 0.05
-"""Share of the changes that go where they cannot: models err, and beliefs must recover."""
+"""Share of the changes that is given to impossible ones: beliefs must recover from errors."""
 TRUST: Final = 1 / 1.5
-"""Exponent of a window's scores: windows overlap by half, so two say less than twice as much."""
+"""Exponent of the scores: windows overlap by half, so they are not independent."""
 FLOOR: Final = 1e-3
-"""No window rules anything out."""
+"""Lowest likelihood: no window rules out a class."""
 DECIMALS: Final = 6
 _SCALE: Final = 10.0**DECIMALS
 
@@ -38,33 +38,33 @@ _OFF_ONES_FEET = frozenset({"sitting", "laying"})
 
 
 class ForwardFilter:
-    """Beliefs about what somebody does, window by window."""
+    """Computes the belief about the activity of a device, window by window."""
 
     def __init__(self, activities: Sequence[str]) -> None:
-        """Set up the filter for classes that stand for these activities and movements."""
+        """Make the filter of a model whose classes have these activities and movements."""
         self._moves = transitions(activities)
-        # Whatever was believed before, what to expect afresh is the same.
+        # Without a previous belief all classes are equally probable.
         self._afresh = np.full_like(self._moves, 1 / len(activities))
         self._anything = np.zeros(len(activities))
         self._anything[0] = 1
 
-    def weights(self, scores: Floats) -> Floats:
-        """What windows' scores weigh against what was believed; both (n, classes)."""
-        # Whoever scored them: there is a compiled step for arrays of this kind, and no other.
+    def likelihoods(self, scores: Floats) -> Floats:
+        """Return the likelihoods (n, classes) of windows with these scores (n, classes)."""
+        # The compiled step accepts only contiguous float64.
         return np.ascontiguousarray(np.maximum(scores, FLOOR) ** TRUST, np.float64)
 
-    def after(self, before: Floats | None, weights: Floats) -> Floats:
-        """The belief (classes,) after a window, rounded.
+    def update(self, before: Floats | None, likelihoods: Floats) -> Floats:
+        """Return the belief (classes,) after a window, rounded.
 
         Args:
-            before: (classes,) after the window a hop ago, None for a device that starts afresh.
-            weights: (classes,) of the window.
+            before: (classes,), the belief after the previous window; None without one.
+            likelihoods: (classes,) of the window.
         """
-        belief = np.empty(len(weights))
+        belief = np.empty(len(likelihoods))
         if before is None:
-            _step(self._afresh, self._anything, weights, belief)
+            _step(self._afresh, self._anything, likelihoods, belief)
         else:
-            _step(self._moves, before, weights, belief)
+            _step(self._moves, before, likelihoods, belief)
         return belief
 
 
@@ -83,14 +83,14 @@ def _step(moves: Floats, before: Floats, weights: Floats, belief: Floats) -> Non
 
 @cache
 def find_filter(activities: tuple[str, ...]) -> ForwardFilter:
-    """The filter for a model's classes."""
+    """Return the filter for the classes of a model."""
     return ForwardFilter(activities)
 
 
 def transitions(activities: Sequence[str]) -> Floats:
-    """Chances (classes, classes) of going from one class to another within a hop.
+    """Return the probabilities (classes, classes) of changing from one class to another in a hop.
 
-    Where the model knows the movement between two activities, the way leads through it.
+    If the model has a class for the movement between two activities, the change leads through it.
     """
     count = len(activities)
     moves = np.zeros((count, count))

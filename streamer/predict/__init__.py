@@ -1,1 +1,1 @@
-"""Asking a model for predictions: in the process, ONNX, or an endpoint, however it behaves."""
+"""Predictors: a model in the process, a model in ONNX format, or an endpoint."""

@@ -1,4 +1,4 @@
-"""Amazon Machine Learning: real-time predictions, one window a call."""
+"""Calls Amazon Machine Learning: real-time predictions, one window per call."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -22,7 +22,7 @@ NOT_MOUNTED = "PredictorNotMountedException"
 
 
 class AmazonMLClient:
-    """One real-time endpoint of Amazon ML."""
+    """A real-time endpoint of Amazon ML."""
 
     name = "amazon-ml"
     most_windows = 1
@@ -38,11 +38,11 @@ class AmazonMLClient:
         self._card = ModelIdentity(model_id, "", tuple(activities), tuple(activities.values()))
 
     async def find(self) -> None:
-        """Ask where the endpoint is, and which model it has.
+        """Ask for the address of the endpoint and the version of the model.
 
         Raises:
-            CallError: Amazon ML does not say.
-            EndpointError: there is no such model, or it has no endpoint.
+            CallError: the call has failed.
+            EndpointError: the model or its endpoint does not exist.
         """
         try:
             model = await self._client.get_ml_model(MLModelId=self._model_id)
@@ -67,11 +67,11 @@ class AmazonMLClient:
         )
 
     async def score(self, features: Floats) -> Prediction:
-        """Call for the one window of ``features`` (1, features).
+        """Predict the one window of ``features`` (1, features).
 
         Raises:
-            CallError: and which kind of it says what may be done.
-            EndpointError: nothing may be done before somebody puts something right.
+            CallError: the call has failed; the class of the error says whether to repeat it.
+            EndpointError: no call can succeed before an operator corrects the set-up.
         """
         if not self._url:
             await self.find()
@@ -92,10 +92,10 @@ class AmazonMLClient:
         try:
             scores = answer["Prediction"]["predictedScores"]
         except (KeyError, TypeError):
-            raise InvalidAnswerError("an answer came back without predictedScores") from None
+            raise InvalidAnswerError("an answer has no predictedScores") from None
         if scores.keys() != self._activities.keys():
             raise InvalidAnswerError(
-                f"scores of the labels {', '.join(sorted(scores))} came back, expected "
+                f"an answer has scores of the labels {', '.join(sorted(scores))}, expected "
                 f"{', '.join(self._activities)}; the setting endpoint_labels names them"
             )
         values = [float(scores[label]) for label in self._card.labels]
@@ -113,19 +113,19 @@ async def open_amazon_ml(
     """Open the endpoint of a model.
 
     Args:
-        model_id: Amazon ML's id of the model.
-        variable: what the features are called there, a format for their number from 1.
-        activities: activity names by the model's labels.
-        connections: calls at once.
-        timeout_s: for each part of a call.
+        model_id: id of the model in Amazon ML.
+        variable: format of the names of the features, with their number from 1.
+        activities: activity of each label.
+        connections: most calls at once.
+        timeout_s: limit for each part of a call.
 
     Raises:
-        EndpointError: there is no such model, or it has no endpoint.
-        SettingsError: the SDK lacks something.
+        EndpointError: the model or its endpoint does not exist.
+        SettingsError: the SDK lacks a setting.
     """
     async with aws_client.open_client("machinelearning", connections, timeout_s) as client:
         endpoint = AmazonMLClient(client, model_id, variable, activities)
-        # When it is down just now, the calls will find out.
+        # If it is down now, the calls find the endpoint later.
         with suppress(CallError):
             await endpoint.find()
         yield endpoint

@@ -1,8 +1,9 @@
-"""Do the people who are labelled now resemble those whom the model has learned from?
+"""Drift detection: compares live windows with the training data of the model.
 
-What is seen is compared with the training profile in the model's file, by the population stability
-index: the sum of ``(seen - usual) ln(seen / usual)`` over ten bins. As a rule of thumb under 0.1
-nothing has changed, and from 0.25 on much has. Only the features that matter most are watched.
+The measure is the population stability index, the sum of ``(live - reference) ln(live /
+reference)`` over the shares of ten bins. By the usual rule, an index below 0.1 means no change, and
+one from 0.25 a large change. The most important features, the labels and the confidence are
+compared.
 """
 
 from typing import Final
@@ -18,35 +19,35 @@ from streamer.model.identity import ModelIdentity
 from streamer.predict.answers import Answers, Ask, Scored
 
 HALF_LIFE: Final = 5_000
-"""Windows after which what was seen counts half."""
+"""Number of windows after which a window counts half."""
 
 ENOUGH: Final = 500
-"""Windows before which nothing is said."""
+"""Number of windows before which there is no index."""
 
 EVERY: Final = 200
-"""Windows after which what is shown is brought up to date."""
+"""Number of windows after which the metrics are updated."""
 
 LABELS, CONFIDENCE = "labels", "confidence"
 
 
 class Histogram:
-    """Shares of bins among the last windows, beside the usual ones."""
+    """Shares of bins among the last windows, and the reference shares."""
 
     def __init__(self, usual: npt.ArrayLike) -> None:
-        """Expect these shares: (..., bins), each row adding up to one."""
+        """Set the reference shares (..., bins); each row has the sum one."""
         self._usual: Floats = np.asarray(usual, np.float64)
         self._counts: Floats = np.zeros_like(self._usual)
 
     def see(self, counts: npt.ArrayLike) -> None:
-        """Count windows, (..., bins); older ones fade."""
+        """Add counts of windows (..., bins); older windows count less and less."""
         seen = np.asarray(counts, np.float64)
         windows = seen.sum(axis=-1, keepdims=True)
         self._counts = self._counts * 0.5 ** (windows / HALF_LIFE) + seen
 
     def stability_index(self) -> Floats:
-        """The index of each row (...); NaN before enough was seen."""
+        """Return the index of each row (...); NaN before there are enough windows."""
         total = self._counts.sum(axis=-1, keepdims=True)
-        # A bin without windows counts as half a window, or the index would have no end.
+        # An empty bin counts as half a window, or the index would be infinite.
         seen = np.maximum(self._counts, 0.5) / np.maximum(total, 1)
         usual = np.maximum(self._usual, 1e-4)
         index: Floats = ((seen - usual) * np.log(seen / usual)).sum(axis=-1)
@@ -54,7 +55,7 @@ class Histogram:
 
 
 class Drift:
-    """Watches features, labels and confidence of all partitions of a worker."""
+    """Compares features, labels and confidence of all partitions of a worker."""
 
     def __init__(self, profile: Profile, model: ModelIdentity) -> None:
         self._features = list(profile.watched)
@@ -64,7 +65,7 @@ class Drift:
         self._labels, self._confidence = Histogram(profile.mix), Histogram(profile.confidence)
 
     def see(self, features: Floats, answers: Answers) -> None:
-        """Take in windows (n, features) and what was said of them."""
+        """Add windows (n, features) and their answers."""
         bins = (features[:, self._features, None] > self._edges).sum(axis=-1)
         self._seen.see([np.bincount(column, minlength=10) for column in bins.T])
         for scored in answers.scored:
@@ -73,14 +74,14 @@ class Drift:
     def _see_scores(self, scored: Scored) -> None:
         scores, classes = scored.prediction.scores, scored.prediction.model.activities
         if classes != self._activities:
-            # Another model's classes have no usual share.
+            # There are no reference shares for the classes of another model.
             return
         self._labels.see(np.bincount(scores.argmax(axis=1), minlength=len(classes)))
         tenth = np.minimum((scores.max(axis=1) * 10).astype(np.int64), 9)
         self._confidence.see(np.bincount(tenth, minlength=10))
 
     def indices(self) -> dict[str, float]:
-        """The stability index of each watched feature, of the labels and of the confidence."""
+        """Return the index of each important feature, of the labels and of the confidence."""
         names = [NAMES[feature] for feature in self._features]
         found = dict(zip(names, self._seen.stability_index().tolist(), strict=True))
         found[LABELS] = float(self._labels.stability_index())
@@ -89,13 +90,13 @@ class Drift:
 
 
 def _shares(deciles: Floats) -> Floats:
-    """Shares of the bins between deciles (9,): a tenth, and more where several are the same."""
+    """Return the shares of the bins between deciles (9,): a tenth, more between equal ones."""
     ends = [*np.searchsorted(deciles, deciles), len(deciles)]
     return np.bincount(ends, minlength=len(ends)) / len(ends)
 
 
 def watch_drift(ask: Ask, drift: Drift, metrics: Metrics) -> Ask:
-    """Let ``drift`` see all that is asked and answered, and show what it finds."""
+    """Wrap ``ask``: add all questions and answers to ``drift``, and update the metrics."""
     unshown = EVERY
 
     async def asked(features: Floats) -> Answers:

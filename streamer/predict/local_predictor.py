@@ -1,4 +1,4 @@
-"""Prediction in the process itself: no network, nothing to wait for."""
+"""Predictions with a model file, in the process of the worker."""
 
 from streamer.arrays import Floats
 from streamer.model.artifact import Model
@@ -6,7 +6,7 @@ from streamer.predict.predictor import Prediction
 
 
 class LocalPredictor:
-    """Scores windows with a model of ours."""
+    """Scores windows with a model file."""
 
     name = "local"
 
@@ -16,6 +16,6 @@ class LocalPredictor:
     async def predict(self, features: Floats) -> Prediction:
         """Score windows, (n, features) on the published scale; n may be 0.
 
-        Microseconds a window, so it is not worth a thread.
+        It takes microseconds per window, so it runs on the event loop.
         """
         return Prediction(self._model.probabilities(features), self._model.signature)

@@ -1,4 +1,4 @@
-"""A model of the user's own that was exported to ONNX, in the process (extra `streamer[onnx]`)."""
+"""Predictions with a model in ONNX format, in the process (extra `streamer[onnx]`)."""
 
 import asyncio
 import hashlib
@@ -18,8 +18,8 @@ from streamer.predict.predictor import Prediction
 class OnnxPredictor:
     """Scores windows with an ONNX model.
 
-    It takes float32 (n, features) on the published scale, or doubles, and gives probabilities
-    (n, classes), as scikit-learn's converter writes them with ``zipmap=False``.
+    The model takes float32 or float64 (n, features) on the published scale and returns
+    probabilities (n, classes), as the converter of scikit-learn does with ``zipmap=False``.
     """
 
     name = "onnx"
@@ -29,10 +29,10 @@ class OnnxPredictor:
 
         Args:
             path: the file.
-            activities: activity names by label, in the order of the model's scores.
+            activities: activity of each label, in the order of the scores.
 
         Raises:
-            ModelError: the file cannot be read, or takes or gives something else.
+            ModelError: the file cannot be read, or the model takes or returns something else.
         """
         self._session = _session(path)
         content = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
@@ -44,26 +44,27 @@ class OnnxPredictor:
             self._input.shape[-1], str
         ):
             raise ModelError(
-                f"model {path} takes rows of {self._input.shape[-1]}, not of {len(NAMES)} features"
+                f"model {path} takes {self._input.shape[-1]} features, not {len(NAMES)}"
             )
         self._type = np.float64 if "double" in self._input.type else np.float32
         tables = [out.name for out in self._session.get_outputs() if len(out.shape or ()) == 2]
         if not tables:
             raise ModelError(
-                f"model {path} gives no table of probabilities; export it with zipmap=False"
+                f"model {path} has no output with probabilities (n, classes); export it with "
+                "zipmap=False"
             )
         self._output = tables[-1]
-        # A model that does not fit is better found now than at the first window.
+        # Checks the model before the first window.
         self._scores(np.zeros((1, len(NAMES))))
 
     async def predict(self, features: Floats) -> Prediction:
         """Score windows (n, features) on the published scale; n may be 0."""
-        # A large network takes its time, in which the worker must answer its group.
+        # A large network takes long, and the event loop must send heartbeats meanwhile.
         scores = await asyncio.to_thread(self._all_scores, features)
         return Prediction(scores, self._card)
 
     def _all_scores(self, features: Floats) -> Floats:
-        # Row by row: in a batch, a row's last bits would depend on the rows beside it.
+        # Row by row: in a batch the last bits of a row depend on the other rows.
         rows = [self._scores(features[i : i + 1]) for i in range(len(features))]
         return np.concatenate(rows) if rows else np.empty((0, len(self._card.labels)))
 
@@ -73,7 +74,7 @@ class OnnxPredictor:
         )
         if scores.shape != (1, len(self._card.labels)):
             raise ModelError(
-                f"model {self._card.id} gives scores of shape {scores.shape} for one window; "
+                f"model {self._card.id} returns scores of shape {scores.shape} for one window; "
                 f"endpoint_labels has {len(self._card.labels)} classes"
             )
         return np.asarray(scores, np.float64)
@@ -91,4 +92,4 @@ def _session(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - its exceptions have no common base
-        raise ModelError(f"model {path} is no ONNX model that works here: {error}") from None
+        raise ModelError(f"onnxruntime cannot load model {path}: {error}") from None

@@ -1,4 +1,4 @@
-"""What the pipeline asks of a model, wherever it runs."""
+"""The interface of a predictor, and its result."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +13,7 @@ class Prediction:
 
     Attributes:
         scores: (n, classes), probabilities in the order of ``model.labels``.
-        model: the model that computed them.
+        model: the model that has computed the scores.
     """
 
     scores: Floats
@@ -21,9 +21,10 @@ class Prediction:
 
 
 class Predictor(Protocol):
-    """A model in the process or behind an endpoint."""
+    """A model that scores windows in the process of the worker."""
 
     name: str
+    """The kind of predictor, as events name it."""
 
     async def predict(self, features: Floats) -> Prediction:
         """Score windows.
@@ -32,6 +33,6 @@ class Predictor(Protocol):
             features: (n, 561) on the published scale.
 
         Returns:
-            Scores in the order of the rows; the same for a row whatever rows come with it.
+            Scores in the order of the rows. The scores of a row do not depend on the other rows.
         """
         ...

@@ -1,4 +1,4 @@
-"""SageMaker: many windows a call, in whatever format the container reads."""
+"""Calls SageMaker: many windows per call, in the format that the container reads."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from streamer.predict.predictor import Prediction
 
 
 class SageMakerClient:
-    """One endpoint of SageMaker."""
+    """An endpoint of SageMaker."""
 
     name = "sagemaker"
 
@@ -27,15 +27,15 @@ class SageMakerClient:
         self._client = client
         self._endpoint = endpoint
         self._form = form
-        # Stock containers do not say which model they have; the variant is all that is known.
+        # Stock containers do not name their model; only the variant is known.
         self._labels = tuple(activities), tuple(activities.values())
 
     async def score(self, features: Floats) -> Prediction:
-        """Call for the windows of ``features`` (n, features).
+        """Predict the windows of ``features`` (n, features).
 
         Raises:
-            CallError: and which kind of it says what may be done.
-            EndpointError: nothing may be done before somebody puts something right.
+            CallError: the call has failed; the class of the error says whether to repeat it.
+            EndpointError: no call can succeed before an operator corrects the set-up.
         """
         try:
             answer = await self._client.invoke_endpoint(
@@ -44,7 +44,7 @@ class SageMakerClient:
                 ContentType=sagemaker_formats.CONTENT_TYPES[self._form],
                 Accept=sagemaker_formats.JSON,
             )
-            # A body that is not read keeps its connection from everybody else.
+            # An unread body would keep its connection out of the pool.
             async with answer["Body"] as stream:
                 body = await stream.read()
         except Exception as error:
@@ -66,15 +66,16 @@ async def open_sagemaker(
     """Open an endpoint.
 
     Args:
-        endpoint: its name.
-        form: what its container reads.
-        activities: activity names by label, in the order of its scores, where it does not say.
-        most_windows: in a call.
-        connections: calls at once.
-        timeout_s: for each part of a call.
+        endpoint: name of the endpoint.
+        form: format that the container reads.
+        activities: activity of each label in the order of the scores, for containers that do not
+            name them.
+        most_windows: largest number of windows in a call.
+        connections: most calls at once.
+        timeout_s: limit for each part of a call.
 
     Raises:
-        SettingsError: the SDK lacks something.
+        SettingsError: the SDK lacks a setting.
     """
     async with aws_client.open_client("sagemaker-runtime", connections, timeout_s) as client:
         yield SageMakerClient(client, endpoint, form, activities, most_windows)

@@ -1,13 +1,14 @@
-"""What SageMaker containers read and write: features there, scores back.
+"""Encodes requests to SageMaker containers, and decodes their answers.
 
-| format | request | of |
+| format | request | containers |
 |---|---|---|
-| `csv` | `text/csv`, a window a line | every stock container |
-| `jsonlines` | `application/jsonlines`, `{"features": [...]}` a line | SageMaker's own algorithms |
-| `npy` | `application/x-npy`, float64 (n, features) | scikit-learn's and ours; cheap |
+| `csv` | `text/csv`, one window per line | all stock containers |
+| `jsonlines` | `application/jsonlines`, `{"features": [...]}` per line | SageMaker's algorithms |
+| `npy` | `application/x-npy`, float64 (n, features) | scikit-learn, `streamer endpoint`; fast |
 
-Answers are told apart by their content type and form: scores or labels, a window a row, as CSV, NPY
-or JSON; `{"predictions": [{"score": [...]}]}` (XGBoost); or ours, which names classes and model.
+Content type and structure tell answers apart: scores or labels, one row per window, as CSV, NPY or
+JSON; `{"predictions": [{"score": [...]}]}` (XGBoost); or the answer of `streamer endpoint`, which
+names classes and model.
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,7 @@ CONTENT_TYPES: Mapping[Format, str] = {"csv": CSV, "jsonlines": JSON_LINES, "npy
 
 
 class Scores(msgspec.Struct, frozen=True):
-    """Our own answer: everything an event says of the model."""
+    """The answer of `streamer endpoint`: all that an event says about the model."""
 
     model: str
     version: str
@@ -59,7 +60,7 @@ def encode(features: Floats, form: Format) -> bytes:
             np.save(body, features, allow_pickle=False)
             return body.getvalue()
         case "csv":
-            # JSON's numbers are CSV's, and msgspec writes them fifty times as fast as savetxt.
+            # JSON and CSV have the same numbers, and msgspec is fifty times as fast as savetxt.
             return _encoder.encode(features.tolist())[2:-2].replace(b"],[", b"\n")
         case "jsonlines":
             return _encoder.encode_lines([{"features": row} for row in features.tolist()])
@@ -69,42 +70,42 @@ def decode(body: bytes, content_type: str, default: ModelIdentity, windows: int)
     """Read an answer.
 
     Args:
-        body: of the answer.
-        content_type: its header.
-        default: the model, where the answer does not say it, with the classes in their order.
-        windows: how many were asked about.
+        body: body of the answer.
+        content_type: content type of the answer.
+        default: model and classes of an answer that does not name them.
+        windows: number of windows in the question.
 
     Raises:
-        InvalidAnswerError: it is no answer to the question.
+        InvalidAnswerError: the answer does not fit the question.
     """
     kind = content_type.partition(";")[0].strip().lower()
     try:
         if kind == JSON and b'"labels"' in body:
             ours = _ours.decode(body)
             if len(ours.labels) != len(ours.activities):
-                raise ValueError("it has not as many labels as activities")
+                raise ValueError("the numbers of labels and activities differ")
             card = ModelIdentity(
                 ours.model, ours.version, tuple(ours.labels), check_activity_names(ours.activities)
             )
             return check_prediction(np.array(ours.scores, np.float64), card, windows)
         rows = _rows(body, kind)
     except (ValueError, TypeError, KeyError, msgspec.DecodeError) as error:
-        raise InvalidAnswerError(f"an answer of {kind} came back that is none: {error}") from None
+        raise InvalidAnswerError(f"an answer of type {kind!r} cannot be read: {error}") from None
     if rows.ndim == 2 and rows.shape[1] > 1:
         return check_prediction(rows.astype(np.float64), default, windows)
     return check_prediction(_certain(rows.reshape(-1), default), default, windows)
 
 
 def _rows(body: bytes, kind: str) -> npt.NDArray[Any]:
-    """A row of scores or a label for each window."""
+    """Read a row of scores, or a label, for each window."""
     match kind:
         case "application/x-npy":
             array: npt.NDArray[Any] = npy_format.read_array(BytesIO(body), allow_pickle=False)
             return array
         case "text/csv":
-            # A line a window, or all labels in one line.
+            # One line per window, or all labels in one line.
             if not (lines := body.decode().strip().splitlines()):
-                raise ValueError("it is empty")
+                raise ValueError("the answer is empty")
             cells = [line.split(",") for line in lines]
             if len(cells) == 1 and not _are_scores(cells[0]):
                 return np.array(cells[0])
@@ -119,11 +120,11 @@ def _rows(body: bytes, kind: str) -> npt.NDArray[Any]:
                 answer = answer["predictions"]
             return np.array([_plain(row) for row in answer])
         case _:
-            raise ValueError("it is neither CSV, JSON, JSON lines nor NPY")
+            raise ValueError("the type is not CSV, JSON, JSON lines or NPY")
 
 
 def _plain(row: Any) -> Any:
-    """Scores or label of one window, out of whatever a container wraps them in."""
+    """Take the scores or the label of one window out of the object that a container returns."""
     if isinstance(row, dict):
         for name in ("score", "scores", "probabilities", "predicted_label"):
             if name in row:
@@ -140,14 +141,14 @@ def _are_scores(cells: list[str]) -> bool:
 
 
 def _certain(labels: npt.NDArray[Any], card: ModelIdentity) -> Floats:
-    """Scores of a model that only says which class it is: one, and zero for the others."""
+    """Return scores for labels: one for the class with the label, zero for the others."""
     scores = np.zeros((len(labels), len(card.labels)))
     for row, label in enumerate(labels.tolist()):
-        # Containers that keep classes as floats say "2.0".
+        # Containers that store classes as floats return "2.0".
         name = str(label).removesuffix(".0")
         if name not in card.labels:
             raise InvalidAnswerError(
-                f"the label {name!r} came back, expected one of {', '.join(card.labels)}; "
+                f"an answer has the label {name!r}, expected one of {', '.join(card.labels)}; "
                 "the setting endpoint_labels names them"
             )
         scores[row, card.labels.index(name)] = 1.0

@@ -41,7 +41,7 @@ def warm_up() -> None:
         [records] = unpack([WholeBatch(_batch(form, samples))])
         computed = stages.compute(records, len(records))
         assert len(computed.windows) > 0
-    ForwardFilter(("walking", "sitting")).after(None, np.ones(2))
+    ForwardFilter(("walking", "sitting")).update(None, np.ones(2))
     seconds = round(time.monotonic() - begin_s, 1)
     if kernel_cache.not_kept:
         log.warning(

@@ -191,11 +191,11 @@ def judge(windows: LabelledWindows, activities: tuple[str, ...], scores: Floats)
         return Judgement(windows, activities, scores, None)
     smooth = find_filter(activities)
     beliefs = np.empty_like(scores)
-    weights = smooth.weights(scores)
+    likelihoods = smooth.likelihoods(scores)
     for rows in recordings:
         belief = None
         for row in range(rows.start, rows.stop):
-            belief = beliefs[row] = smooth.after(belief, weights[row])
+            belief = beliefs[row] = smooth.update(belief, likelihoods[row])
     return Judgement(windows, activities, scores, beliefs)
 
 

@@ -92,12 +92,12 @@ def test_nobody_walks_out_of_a_chair_and_sitting_down_takes_a_movement_if_the_mo
 def test_the_filter_is_the_textbook_recursion() -> None:
     scores = np.random.default_rng(0).dirichlet(np.ones(12), size=20)
     smoothing, moves = ForwardFilter(TWELVE), transitions(TWELVE)
-    weights = smoothing.weights(scores)
-    belief = smoothing.after(None, weights[0])
+    weights = smoothing.likelihoods(scores)
+    belief = smoothing.update(None, weights[0])
     slow = np.array([1 / 12 * max(s, FLOOR) ** TRUST for s in scores[0]])
     slow /= slow.sum()
     for row, weight in zip(scores[1:], weights[1:], strict=True):
-        belief = smoothing.after(belief, weight)
+        belief = smoothing.update(belief, weight)
         prior = [sum(slow[i] * moves[i, j] for i in range(12)) for j in range(12)]
         slow = np.array([p * max(s, FLOOR) ** TRUST for p, s in zip(prior, row, strict=True)])
         slow /= slow.sum()
@@ -241,13 +241,13 @@ def test_compiled_or_not_beliefs_are_the_same_to_the_bit(
 ) -> None:
     scores = np.random.default_rng(seed).dirichlet(np.full(len(activities), 0.3), size=30)
     smoothing = ForwardFilter(activities)
-    weights = smoothing.weights(scores)
+    weights = smoothing.likelihoods(scores)
 
     def beliefs(step: object) -> list[bytes]:
         with patch("streamer.labels.smoothing._step", step):
             last, found = None, []
             for row in weights:
-                last = smoothing.after(last, row)
+                last = smoothing.update(last, row)
                 found.append(last.tobytes())
             return found
 

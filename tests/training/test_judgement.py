@@ -55,8 +55,8 @@ def test_smoothed_is_what_the_filter_and_the_rule_make_of_it() -> None:
 
     smooth = find_filter(CLASSES)
     belief, beliefs = None, []
-    for weights in smooth.weights(found.scores):
-        belief = smooth.after(belief, weights)
+    for likelihoods in smooth.likelihoods(found.scores):
+        belief = smooth.update(belief, likelihoods)
         beliefs.append(belief)
     assert found.beliefs is not None
     np.testing.assert_array_equal(found.beliefs, beliefs)
