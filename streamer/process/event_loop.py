@@ -1,12 +1,13 @@
-"""Runs a coroutine as `asyncio.run` does, but never waits for what will not end.
+"""Runs a coroutine as `asyncio.run` does, but never waits for tasks that do not end.
 
-aiokafka's producer goes on trying when its last broker is gone, whatever it is told: a process that
-has ended its work, or has found out that it cannot, would stay for ever.
+aiokafka's producer retries after its last broker is gone, also when it is cancelled: a process that
+has ended its work, or has found out that it cannot do it, would never end.
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Final, TypeVar
+import ctypes
+from collections.abc import Coroutine, Iterable
+from typing import Any, Final, TypeVar
 
 LEFT_S: Final = 2.0
 """How long tasks that nobody waits for any more may take to end when they are cancelled."""
@@ -15,10 +16,10 @@ Result = TypeVar("Result")
 
 
 def run_to_completion(main: Coroutine[None, None, Result]) -> Result:
-    """Run ``main`` in an event loop of its own.
+    """Run ``main`` in an event loop of its own, and return its result.
 
     Raises:
-        BaseException: what it raised.
+        BaseException: the exception that ``main`` raised.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -28,8 +29,18 @@ def run_to_completion(main: Coroutine[None, None, Result]) -> Result:
         if rest := asyncio.all_tasks(loop):
             for task in rest:
                 task.cancel()
-            loop.run_until_complete(asyncio.wait(rest, timeout=LEFT_S))
-        # What is still pending is destroyed with the loop, which is what is meant.
+            _, abandoned = loop.run_until_complete(asyncio.wait(rest, timeout=LEFT_S))
+            _keep_for_ever(abandoned)
         loop.set_exception_handler(lambda _loop, _context: None)
         asyncio.set_event_loop(None)
         loop.close()
+
+
+def _keep_for_ever(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Let tasks never be destroyed, not even when the interpreter ends.
+
+    A coroutine that is destroyed runs its clean-up code, and there is no event loop any more to run
+    it in: it would log errors about that and try again.
+    """
+    for task in tasks:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
