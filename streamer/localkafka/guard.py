@@ -1,8 +1,8 @@
-"""Runs a program that must not outlive the one that wanted it.
+"""Runs a program that must not outlive its owner.
 
-Started as ``python guard.py PROGRAM ARGUMENTS...`` with a pipe as standard input. The line ``stop``
-asks the program to end, and so does the end of the pipe: then its owner is dead, of whatever cause.
-The line ``kill`` ends it without warning.
+The owner starts ``python guard.py PROGRAM ARGUMENTS...`` with a pipe as standard input. The line
+``stop`` asks the program to end. So does the end of the pipe, which means that the owner has died.
+The line ``kill`` kills the program.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(command: list[str]) -> int:
-    """Run the command; its exit code."""
+    """Run the command, and return its exit code."""
     program = subprocess.Popen(  # noqa: S603
         command,
         stdin=subprocess.DEVNULL,
@@ -41,7 +41,7 @@ def main(command: list[str]) -> int:
 
 
 def _end_with_parent() -> None:
-    """Where the system can do it, the program ends even if the guard itself is killed."""
+    """Ask the system to end the program when the guard is killed, where the system can do so."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""Apache Kafka's jars, downloaded once: those of `jars.lock`, checked against its checksums."""
+"""Downloads the jars of Apache Kafka once, and checks them against the checksums in `jars.lock`."""
 
 import hashlib
 import os
@@ -39,16 +39,16 @@ class Jar:
 
     @property
     def name(self) -> str:
-        """Of the file."""
+        """Return the name of the file."""
         return f"{self.artifact}-{self.version}.jar"
 
     def is_at(self, path: Path) -> bool:
-        """Whether a file is this jar, whole and unchanged."""
+        """Return whether a file is this jar, complete and unchanged."""
         return path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == self.sha256
 
 
 def fetch() -> str:
-    """Kafka's class path; what is missing in the cache is downloaded, later calls need no network.
+    """Return Kafka's class path, and download what the cache lacks. Later calls need no network.
 
     Raises:
         BrokerError: the extra ``streamer[local]`` is not installed, or the download failed.
@@ -69,13 +69,13 @@ def fetch() -> str:
 
 
 def cache_dir() -> Path:
-    """Where the jars are kept: STREAMER_CACHE_DIR, or `streamer` in the user's cache."""
+    """Return the folder of the jars: STREAMER_CACHE_DIR, or `streamer` in the user's cache."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streamer"
     return Path(os.environ.get("STREAMER_CACHE_DIR") or default).absolute()
 
 
 def locked() -> list[Jar]:
-    """What `jars.lock` names."""
+    """Return the jars that `jars.lock` lists."""
     lines = _LOCK.read_text(encoding="utf-8").splitlines()
     return [Jar.parse(line) for line in lines if not line.startswith("#")]
 
@@ -100,5 +100,5 @@ def _download(jar: Jar, folder: Path, scratch: Path) -> None:
             f"{jar.name} as downloaded is not the file that streamer was tested with (its SHA-256 "
             "differs); is there a proxy that changes what it passes on?"
         )
-    # Another process may be doing the same: a jar is there whole or not at all.
+    # Another process may do the same, so a jar must appear complete or not at all.
     path.replace(folder / jar.name)

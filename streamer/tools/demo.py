@@ -1,4 +1,4 @@
-"""The whole thing on one machine: broker, endpoint, worker, devices, and the live table."""
+"""Runs broker, endpoint, worker and devices on one machine, and shows the live table."""
 
 import asyncio
 import os
@@ -26,15 +26,15 @@ _ASKING = ["--predictor", "sagemaker", "--endpoint", "har", "--endpoint-format",
 
 
 def show_demo(settings: Settings, devices: int, console: Console) -> None:
-    """Show it until Ctrl-C; leaves nothing running.
+    """Run the demo until Ctrl-C, and end everything it has started.
 
     Args:
-        settings: all of a worker's; the brokers are chosen here.
-        devices: how many people to simulate.
-        console: where to show it.
+        settings: of the worker; the demo chooses the brokers.
+        devices: number of simulated people.
+        console: shows the table.
 
     Raises:
-        StreamerError: a part of it has ended by itself.
+        StreamerError: a part of the demo has ended unexpectedly.
     """
     with tempfile.TemporaryDirectory(prefix="streamer-demo-") as scratch:
         console.print("Starting Apache Kafka ...")
@@ -69,7 +69,7 @@ def show_demo(settings: Settings, devices: int, console: Console) -> None:
 
 
 def _aws(address: str) -> dict[str, str]:
-    """What makes the AWS SDK call our own endpoint, whatever is set up on this machine."""
+    """Return the environment that makes the AWS SDK call our endpoint and no other."""
     return {
         "AWS_ENDPOINT_URL": address,
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -79,7 +79,7 @@ def _aws(address: str) -> dict[str, str]:
 
 
 class _Program:
-    """A command of ours in a process of its own that ends with this one."""
+    """A streamer command in its own process, which ends with this process."""
 
     def __init__(
         self, name: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
@@ -102,7 +102,7 @@ class _Program:
         if self.process.poll() is not None:
             lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
             raise StreamerError(
-                f"the {self._name} has ended by itself; the end of its log:\n"
+                f"the {self._name} has ended unexpectedly; the end of its log:\n"
                 + "\n".join(lines[-_LOG_LINES:])
             )
 

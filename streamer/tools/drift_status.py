@@ -1,4 +1,4 @@
-"""What the workers' metrics say of drift, in a few words for the live table."""
+"""Summarizes the drift metrics of the workers for the live table."""
 
 import asyncio
 import math
@@ -16,12 +16,12 @@ _MOST = 3
 
 
 class DriftStatus:
-    """Asks whoever `http_host` and `http_port` name now and then."""
+    """Reads the metrics page at `http_host` and `http_port` at intervals."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = f"http://{settings.http_host}:{settings.http_port}/metrics"
         self.words = ""
-        """Empty when nobody answers, or nothing can be said yet."""
+        """The summary; empty if no worker answers or the worker has too few windows."""
 
     async def poll(self) -> None:
         """Keep `words` up to date, until cancelled."""
@@ -36,7 +36,7 @@ class DriftStatus:
 
 
 def summarize_drift(page: str) -> str:
-    """Sum up a page of metrics: what differs most from what the model has learned from."""
+    """Return which figure of a metrics page differs most from the training data."""
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(page):
         if family.name == METRIC:

@@ -1,4 +1,4 @@
-"""Follows the events topic for as long as anybody looks, whatever becomes of the broker."""
+"""Follows the topic of events, also over outages of the broker."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -15,7 +15,7 @@ _PATIENCE_S = 3
 
 
 class News(NamedTuple):
-    """What has arrived since the last time."""
+    """The events that have arrived since the last yield."""
 
     events: list[ActivityEvent]
     """In the order of their partition."""
@@ -24,7 +24,7 @@ class News(NamedTuple):
 
 
 async def follow_events(consumer: AIOKafkaConsumer) -> AsyncGenerator[News]:
-    """Yield what arrives, every few seconds at least, even if that is nothing."""
+    """Yield new events, at least every few seconds, also when there are none."""
     while True:
         fetched = await consumer.getmany(timeout_ms=_POLL_MS)
         events, refused = [], 0
@@ -40,7 +40,7 @@ async def follow_events(consumer: AIOKafkaConsumer) -> AsyncGenerator[News]:
 
 
 async def _trouble(consumer: AIOKafkaConsumer) -> str:
-    """Ask the brokers something: the client itself waits in silence when they are gone."""
+    """Ask the brokers, because the client itself waits silently while they are away."""
     try:
         await asyncio.wait_for(consumer.end_offsets(consumer.assignment()), _PATIENCE_S)
     except (KafkaError, TimeoutError):

@@ -1,4 +1,4 @@
-"""Dead letters for people, and as lines of a file that people correct."""
+"""Formats dead letters for the terminal, and as lines of a file that can be corrected."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ _SHOWN_BYTES = 2000
 
 
 class _Line(msgspec.Struct):
-    """A letter in a file; bytes that are no UTF-8 are in base64."""
+    """A letter in a file; bytes that are not UTF-8 are in base64."""
 
     letter: str
     reason: str
@@ -52,7 +52,7 @@ def survey_table(found: Survey) -> Table:
 
 
 def letter_text(letter: Letter) -> str:
-    """Write a letter for people; whatever bytes it has, it is five lines of printable text."""
+    """Return a letter as five lines of printable text, for any bytes."""
     headers = ", ".join(f"{name}={value!r}" for name, value in letter.headers)
     lines = (
         f"{letter.id}  {utc_time(letter.timestamp_ms)}  {letter.reason}: {letter.detail}",
@@ -82,7 +82,7 @@ def import_corrections(path: Path) -> dict[LetterId, Correction]:
     """Read such a file back.
 
     Raises:
-        DataError: a line is not what it should be; says which.
+        DataError: a line is malformed; the message names the line.
     """
     corrections = {}
     for number, text in enumerate(path.read_bytes().splitlines(), start=1):

@@ -1,4 +1,4 @@
-"""Puts dead letters back where they were read from, each of them once, with receipts."""
+"""Puts dead letters back into their original partition, each once, with receipts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -43,7 +43,7 @@ Corrections = Mapping[LetterId, Correction]
 
 @dataclass(slots=True)
 class Waiting:
-    """Letters that are to be put back; a byte for each."""
+    """The letters to put back, one byte for each."""
 
     count: int = 0
     cut: int = 0
@@ -51,12 +51,12 @@ class Waiting:
     _marks: Marks = field(default_factory=Marks)
 
     def add(self, letter: Letter) -> None:
-        """Let a letter wait."""
+        """Add a letter."""
         self._marks[letter.id] = 1
         self.count += 1
 
     def remove(self, letter: LetterId) -> None:
-        """Take a letter out that was put back before."""
+        """Remove a letter that was put back before."""
         if self._marks[letter]:
             self._marks[letter] = 0
             self.count -= 1
@@ -71,9 +71,9 @@ async def find_waiting(
     """Find the letters that were not put back yet.
 
     Args:
-        settings: where the topic is.
-        selection: which letters; with corrections, those that are corrected.
-        corrections: what to put back instead of them.
+        settings: names the topic and the brokers.
+        selection: selects letters; with corrections, only corrected letters.
+        corrections: values to put back instead.
 
     Raises:
         DataError: a letter that is selected by its place, or by a correction, is not there.
@@ -86,7 +86,7 @@ async def find_waiting(
             found.remove(item)
         elif item is not None and item in selection:
             missing.discard(item.id)
-            # A refused window is no reading: among readings it would only be refused again.
+            # A refused window is not a reading, so the worker would reject it again.
             if item.reason == names.REFUSED:
                 continue
             if names.CUT in dict(item.headers) and corrections is None:
@@ -112,7 +112,7 @@ async def put_back(
     """
 
     def make() -> AIOKafkaProducer:
-        # One name for all: of two that put back at once, the first is fenced and fails.
+        # All runs share one transactional id: of two concurrent runs the first is fenced and fails.
         return AIOKafkaProducer(
             **client_options(settings),
             transactional_id=f"{settings.dlq_topic}-replay",

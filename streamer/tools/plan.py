@@ -1,7 +1,7 @@
-"""How much of everything a number of devices needs, from the costs that were measured.
+"""Computes the capacity that a number of devices needs, from measured costs.
 
-`docs/scaling.md` explains the figures and `docs/performance.md` says where they come from. They are
-those of one machine: measure yours, and scale.
+`docs/scaling.md` explains the figures, and `docs/performance.md` says how they were measured. They
+come from one machine; measure your own and scale them.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ CALL_WINDOWS = 64
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is needed; bytes before compression."""
+    """The capacity that is needed; bytes are before compression."""
 
     samples_s: float
     records_s: float
@@ -72,7 +72,7 @@ def make_plan(
     replicas: int,
     retention_h: float,
 ) -> Plan:
-    """Work out what devices need.
+    """Compute the capacity that devices need.
 
     Args:
         devices: live at the same time.
@@ -110,7 +110,7 @@ def make_plan(
 
 
 def _breaks_first(windows_s: float, batch: int, partitions: int, brokers: int) -> str:
-    """What to look at before anything else."""
+    """Return the first bottleneck."""
     if partitions > PARTITIONS_A_BROKER * brokers:
         return f"Kafka: {partitions:,} partitions are too many for {brokers:,} brokers"
     if windows_s > AMAZON_ML_ACCOUNT_CALLS_PER_S:
@@ -123,7 +123,7 @@ def _breaks_first(windows_s: float, batch: int, partitions: int, brokers: int) -
 
 
 def _reading_bytes(batch: int, form: Format) -> int:
-    """Of a record with typical samples, five decimals each."""
+    """Return the size of a record of typical samples with five decimals."""
     samples = np.random.default_rng(0).normal(size=(batch, 6)).round(5)
     interval_ms = None if batch == 1 else UCI_HAR.step_us / 1000
     key, value, headers = encode("phone-0123456789", 1.7e12, interval_ms, samples, form)

@@ -1,4 +1,4 @@
-"""Reads what was published of replayed recordings, and what was true, from Kafka and a file."""
+"""Reads the published events of replayed recordings from Kafka, and aligns them with the labels."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,15 +19,15 @@ _PATIENCE_S = 10
 async def align_replayed(
     settings: Settings, segments: Mapping[str, Sequence[Segment]]
 ) -> Alignment:
-    """Put all events that are published by now beside the labels of the replayed recordings.
+    """Align all events that are published now with the labels of the replayed recordings.
 
     Args:
-        settings: where to read.
+        settings: names the topics and the brokers.
         segments: the labels, by the device id of their recording.
 
     Raises:
         KafkaError: no broker answers, or a topic is missing.
-        DataError: a topic holds something else.
+        DataError: a topic holds other records.
     """
     return align_events(await _events(settings), await _replays(settings), segments)
 
@@ -48,7 +48,7 @@ async def _events(settings: Settings) -> list[PublishedLabel]:
 
 
 async def _replays(settings: Settings) -> dict[str, list[ReplayedSpan]]:
-    """Find the first record of every replay: its header says when which sample was streamed."""
+    """Find the first record of every replay; its header says which sample was sent when."""
     replays: dict[str, list[ReplayedSpan]] = defaultdict(list)
     async with open_reader(settings, settings.readings_topic, "earliest", _PATIENCE_S) as consumer:
         async for record in read_to_end(consumer):

@@ -1,4 +1,4 @@
-"""Shows who is doing what: a live table on a terminal, a line for each change anywhere else."""
+"""Shows the activity of each device: a live table on a terminal, or else a line for each change."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ _OTHER_COLOUR = "blue"
 
 async def watch(settings: Settings, console: Console, *, from_beginning: bool) -> None:
     """Follow the committed events and show them, until cancelled."""
-    # The client's complaints about lost connections would tear the table; we say it ourselves.
+    # Log lines of the client about lost connections would break the table, which shows them itself.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     start: Literal["earliest", "latest"] = "earliest" if from_beginning else "latest"
     show = _live_table if console.is_terminal else _lines
@@ -83,7 +83,7 @@ async def _lines(news: AsyncIterator[News], console: Console, drift_status: Drif
 
 
 def line(event: ActivityEvent) -> str:
-    """Write an event as one line: when, who, what, how sure."""
+    """Return an event as one line: time, device, activity, confidence."""
     return printable(
         f"{utc_time(event.window_start)} {event.device_id} {event.activity} "
         f"{_percent(event.confidence)}"

@@ -94,7 +94,7 @@ async def test_data_in_a_folder_of_ones_own_survive_a_crash_and_a_restart(tmp_pa
         async with admin_of(kafka) as admin:
             await admin.create_topics([NewTopic("kept", 1, 1)])
         kafka.kill()
-        with pytest.raises(BrokerError, match=r"ended by itself; the end of .*server\.log"):
+        with pytest.raises(BrokerError, match=r"ended unexpectedly; the end of .*server\.log"):
             kafka.wait()
         kafka.start()
     with LocalKafka(data_dir=tmp_path) as kafka:
