@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 
 from streamer.arrays import Bools, Floats, Ints
 from streamer.contracts import f32
@@ -222,11 +223,7 @@ def _decoded(readings: _Readings, first_us: Ints, rejects: list[Reject]) -> Deco
     count, device = readings.count, readings.device
     position = np.arange(len(readings.values)) - np.repeat(np.cumsum(count) - count, count)
     later_us = np.rint(position * np.repeat(readings.interval_ms * 1000, count)).astype(np.int64)
-    first = np.full(len(readings.device_ids), len(count))
-    np.minimum.at(first, device, np.arange(len(count)))
-    by_appearance = np.argsort(first)[: np.count_nonzero(first < len(count))]
-    rank = np.empty(len(first), np.intp)
-    rank[by_appearance] = np.arange(len(by_appearance))
+    by_appearance, rank = order_by_appearance(device, len(readings.device_ids))
     sensors = np.repeat(readings.sensors.astype(np.uint8), count)
     complete = readings.sensors.min(initial=BOTH_SENSORS) == BOTH_SENSORS
     if not complete:
@@ -242,6 +239,23 @@ def _decoded(readings: _Readings, first_us: Ints, rejects: list[Reject]) -> Deco
         complete=bool(complete),
         rejects=rejects,
     )
+
+
+def order_by_appearance(
+    device: Ints, devices: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the devices that occur, in the order of their first occurrence, and their ranks.
+
+    Args:
+        device: (n,) numbers of devices below ``devices``.
+        devices: how many numbers there are.
+    """
+    first = np.full(devices, len(device))
+    np.minimum.at(first, device, np.arange(len(device)))
+    by_appearance = np.argsort(first)[: np.count_nonzero(first < len(device))]
+    rank = np.empty(devices, np.intp)
+    rank[by_appearance] = np.arange(len(by_appearance))
+    return by_appearance, rank
 
 
 def _values(readings: list[Reading], count: Ints) -> Floats:
@@ -278,14 +292,17 @@ def _rows(axes: list[Axes]) -> Floats:
     return np.fromiter(chain.from_iterable(axes), np.float64, 3 * len(axes)).reshape(-1, 3)
 
 
-def describe_timestamp(timestamp_ms: float) -> str:
-    """Say what is wrong with a timestamp; names the unit that it has by its size."""
+def describe_timestamp(timestamp_ms: float, advice: str = "send milliseconds, such as ") -> str:
+    """Say what is wrong with a timestamp; names the unit that it has by its size.
+
+    The advice goes before the right number of milliseconds.
+    """
     for unit, scale in (("seconds", 1.0), ("microseconds", 1e6), ("nanoseconds", 1e9)):
         if SECONDS_SINCE_2001 <= timestamp_ms / scale <= SECONDS_UNTIL_2100:
             right_ms = timestamp_ms / scale * 1000
             return (
                 f"timestamp {timestamp_ms:.15g} looks like {unit} since the epoch; "
-                f"send milliseconds, such as {right_ms:.15g}"
+                f"{advice}{right_ms:.15g}"
             )
     return f"timestamp {timestamp_ms} is not within 0 and {LATEST_TIMESTAMP_MS:.0f} ms"
 

@@ -45,7 +45,7 @@ def parse(
     parsed: list[int] = []
     readings: list[Reading] = []
     rejects: list[Reject] = []
-    device_ids = _DeviceIds()
+    device_ids = DeviceIds()
     for index, key, value, headers in records:
         try:
             readings.append(_parse(key, value, headers, device_ids))
@@ -57,7 +57,7 @@ def parse(
     return parsed, readings, rejects
 
 
-class _DeviceIds(dict[bytes | None, str]):
+class DeviceIds(dict[bytes | None, str]):
     """Device ids by key; each key is checked once a fetch."""
 
     def __missing__(self, key: bytes | None) -> str:
@@ -75,7 +75,7 @@ class _DeviceIds(dict[bytes | None, str]):
 
 
 def _parse(
-    key: bytes | None, value: bytes | None, headers: Headers | None, device_ids: _DeviceIds
+    key: bytes | None, value: bytes | None, headers: Headers | None, device_ids: DeviceIds
 ) -> Reading:
     if value is None:
         raise Rejection(RejectReason.TOMBSTONE, "the record has no value")

@@ -12,7 +12,8 @@ from streamer.datasets.raw_recording import RawRecording, SensorSeries, TimedLab
 from streamer.datasets.sample_times import parse_times, read_clock
 from streamer.datasets.text_columns import TextColumns, read_text_columns
 from streamer.errors import DataError
-from streamer.profiles.profile import FileLayout, LabelLayout, SensorLayout
+from streamer.profiles.layouts import SensorLayout
+from streamer.profiles.profile import FileLayout, LabelLayout
 
 Tables = dict[str, TextColumns]
 """The columns of a recording's files, by the name that the profile gives the file."""

@@ -10,7 +10,7 @@ from streamer.arrays import Floats, Ints
 from streamer.datasets.text_columns import TextColumns
 from streamer.datasets.text_rows import read_lines
 from streamer.errors import DataError
-from streamer.profiles.profile import TimeLayout
+from streamer.profiles.layouts import TimeLayout
 from streamer.profiles.units import TIME_UNITS
 
 

@@ -8,7 +8,7 @@ import structlog
 
 from streamer.arrays import Floats
 from streamer.contracts.dead_letters import REFUSED, WindowLetter, make_window_letter
-from streamer.contracts.decode import decode, reject_partial
+from streamer.contracts.decode import reject_partial
 from streamer.contracts.events import ActivityEvent, window_id
 from streamer.contracts.readings import Decoded, Record
 from streamer.contracts.records import Records
@@ -18,6 +18,7 @@ from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers
+from streamer.profiles.decoder import make_decoder
 from streamer.settings import Settings
 from streamer.stream.partition import Outcome, PartitionWindows
 from streamer.stream.position import Position, ReplayStart
@@ -121,6 +122,7 @@ class Stages:
         self._metrics = metrics
         self._limit = limit
         self._features = features
+        self._decoder = make_decoder(settings.readings_format)
         self._windows = PartitionWindows(settings.rules, UCI_HAR, position.clock_us)
         self._replay_start = ReplayStart(position)
         self._rebuilt = Rebuilt()
@@ -209,7 +211,7 @@ class Stages:
 
     def _decode(self, records: Records) -> tuple[Decoded, Samples]:
         with self._metrics.stage("decode"):
-            decoded = decode(records, int(self._settings.max_future_skew_s * 1e6))
+            decoded = self._decoder(records, int(self._settings.max_future_skew_s * 1e6))
             decoded = reject_partial(decoded)
         return decoded, samples_of(records, decoded, self._windows.clock_us)
 

@@ -15,6 +15,7 @@ import structlog
 from streamer import kernel_cache
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
+from streamer.contracts.records import OneRecord, Records
 from streamer.features import UCI_HAR
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import Stages
@@ -22,6 +23,8 @@ from streamer.kafka.aiokafka_internals import WholeBatch, build_batch
 from streamer.kafka.record_batches import unpack
 from streamer.labels.smoothing import ForwardFilter
 from streamer.metrics import Metrics
+from streamer.profiles.decoder import make_decoder
+from streamer.profiles.profile import CONTRACT
 from streamer.settings import Settings
 from streamer.stream.position import Position
 
@@ -30,9 +33,10 @@ log = structlog.get_logger(__name__)
 _SECONDS = 5
 
 
-def warm_up() -> None:
+def warm_up(readings_format: str = CONTRACT) -> None:
     """Take some seconds of one device through all of a partition's stages.
 
+    The readers of another format are loaded too.
     Logs how long it took if kernels had to be compiled, and a warning if they cannot be kept.
     """
     begin_s = time.monotonic()
@@ -41,6 +45,8 @@ def warm_up() -> None:
         [records] = unpack([WholeBatch(_batch(form, samples))])
         computed = stages.compute(records, len(records))
         assert len(computed.windows) > 0
+    if readings_format != CONTRACT:
+        make_decoder(readings_format)(Records.of([OneRecord(b"device", b"{}", [], 0, 0)]), 0)
     ForwardFilter(("walking", "sitting")).update(None, np.ones(2))
     seconds = round(time.monotonic() - begin_s, 1)
     if kernel_cache.not_kept:
@@ -69,13 +75,13 @@ def _batch(form: Format, samples: int) -> bytes:
     return build_batch(records)
 
 
-async def warm_up_in_thread() -> None:
+async def warm_up_in_thread(readings_format: str) -> None:
     """Warm up beside the event loop, in a thread that nothing waits for when the process ends."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()
 
     def work() -> None:
         try:
-            warm_up()
+            warm_up(readings_format)
         finally:
             # The loop may be gone by then.
             with suppress(RuntimeError):

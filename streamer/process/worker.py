@@ -62,7 +62,7 @@ async def run_worker(
             serve_pages(settings, WorkerPages(metrics, health)) as port,
         ):
             on_port(port)
-            await run_until_stopped(stopping, warm_up_in_thread())
+            await run_until_stopped(stopping, warm_up_in_thread(settings.readings_format))
             log.info("working", metrics=f"http://{settings.http_host}:{port}/metrics")
             await run_until_stopped(stopping, _prepare_topics(settings))
             await GroupMember(settings, metrics, health, ask, stopping, until_end=until_end).run()

@@ -1,7 +1,7 @@
 """What a profile says, checked, and where it is loaded from.
 
-A profile is a TOML file. `[files]` describes recordings in files: where the sensors, the times, the
-labels and the people are. See `docs/devices.md`.
+A profile is a TOML file. `[records]` describes the records of a topic, `[files]` recordings in
+files: where the sensors, the times, the labels and the people are. See `docs/devices.md`.
 """
 
 import re
@@ -9,20 +9,17 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from streamer.arrays import Floats
 from streamer.errors import SettingsError
-from streamer.profiles.units import ACC_UNITS, GYRO_UNITS, is_axis, turn_axes
+from streamer.profiles.layouts import AccLayout, GravityLayout, GyroLayout, Section, TimeLayout
+from streamer.profiles.record_layout import RecordLayout
 
 SHIPPED = Path(__file__).with_name("shipped")
 """The profiles of the package, one TOML file each."""
 
-
-def _check_axis(axis: str) -> str:
-    if not is_axis(axis):
-        raise ValueError("an axis is x, y or z, with a minus sign where it points the other way")
-    return axis
+CONTRACT = "streamer"
+"""Name of the format of docs/contracts.md. Its records need no profile."""
 
 
 def _check_pattern(pattern: str) -> str:
@@ -33,83 +30,7 @@ def _check_pattern(pattern: str) -> str:
     return pattern
 
 
-Axis = Annotated[str, AfterValidator(_check_axis)]
 Pattern = Annotated[str, AfterValidator(_check_pattern)]
-Three = tuple[str, str, str]
-
-
-class Section(BaseModel):
-    """A part of a profile; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TimeLayout(Section):
-    """Where the time of a sample is."""
-
-    field: str = ""
-    """Name of the field or column; empty when samples have no time but a fixed rate."""
-    unit: Literal["s", "ms", "us", "ns", "iso8601"] = "ms"
-    since: Literal["epoch", "start"] = "epoch"
-    """Whether times count from 1970 or from the start of the recording."""
-    rate_hz: float | None = Field(default=None, gt=0)
-    """Sampling rate of samples without times."""
-
-    @model_validator(mode="after")
-    def _has_one(self) -> "TimeLayout":
-        if bool(self.field) == (self.rate_hz is not None):
-            raise ValueError("give either `field`, the field with the times, or `rate_hz`")
-        return self
-
-
-class SensorLayout(Section):
-    """Where the three axes of a sensor are, and what its numbers mean."""
-
-    fields: Three
-    """Names of the fields or columns with x, y and z."""
-    scale: float = 1.0
-    """What one count of a raw sensor is in `unit`."""
-    axes: tuple[Axis, Axis, Axis] = ("x", "y", "z")
-    """For our x, y and z the axis of the device; a minus sign turns it round."""
-    where: dict[str, str] = {}
-    """Only readings in which these fields have these values are of this sensor."""
-    file: str = ""
-    """Name of the file with this sensor, where each sensor has its own file."""
-
-    def _convert(self, values: Floats, factor: float) -> Floats:
-        return turn_axes(values * (self.scale * factor), self.axes)
-
-
-class AccLayout(SensorLayout):
-    """Where acceleration is."""
-
-    unit: Literal["g", "mg", "m/s2"]
-    gravity: Literal["included", "removed", "separate"] = "included"
-    """Whether the values include gravity; `separate` adds the vector of the section `gravity`."""
-
-    def convert(self, values: Floats) -> Floats:
-        """Return acceleration (n, 3) in g on our axes."""
-        return self._convert(values, ACC_UNITS[self.unit])
-
-
-class GravityLayout(SensorLayout):
-    """Where the vector of gravity is that is added to the acceleration."""
-
-    unit: Literal["g", "mg", "m/s2"]
-
-    def convert(self, values: Floats) -> Floats:
-        """Return gravity (n, 3) in g on our axes."""
-        return self._convert(values, ACC_UNITS[self.unit])
-
-
-class GyroLayout(SensorLayout):
-    """Where rotation is."""
-
-    unit: Literal["rad/s", "deg/s", "mdps"]
-
-    def convert(self, values: Floats) -> Floats:
-        """Return rotation (n, 3) in rad/s on our axes."""
-        return self._convert(values, GYRO_UNITS[self.unit])
 
 
 class LabelLayout(Section):
@@ -124,7 +45,7 @@ class LabelLayout(Section):
     """Column of `file` with the time at which a part starts, as the samples count it."""
     end: str = "end"
     """Column of `file` with the time at which a part ends."""
-    names: dict[str, str] = {}
+    names: dict[str, str] = Field(default_factory=dict)
     """Labels that are to be called otherwise, such as `wlk = "WALKING"`."""
     only_named: bool = False
     """Whether samples with a label that is not in `names` count as unlabelled."""
@@ -173,6 +94,7 @@ class Profile(Section):
     """How readings of other devices are read."""
 
     description: str = ""
+    records: RecordLayout | None = None
     files: FileLayout | None = None
 
 
@@ -206,3 +128,17 @@ def load_profile(name: str) -> Profile:
             for each in error.errors()
         )
         raise SettingsError(f"profile {path}: {faults}") from None
+
+
+def load_record_layout(name: str) -> RecordLayout:
+    """Load the section `[records]` of a profile.
+
+    Raises:
+        SettingsError: there is no such profile, or it does not describe records.
+    """
+    records = load_profile(name).records
+    if records is None:
+        raise SettingsError(
+            f"the profile {name!r} has no section [records]: it describes files, not records"
+        )
+    return records

@@ -23,6 +23,9 @@ GYRO_UNITS: Final = {"rad/s": 1.0, "deg/s": math.pi / 180, "mdps": math.pi / 180
 TIME_UNITS: Final = {"s": 1_000_000.0, "ms": 1000.0, "us": 1.0, "ns": 1e-3}
 """How many microseconds each unit of time is."""
 
+EPOCHS_US: Final = {"epoch": 0, "2001": 978_307_200_000_000}
+"""When times begin to count, in microseconds since 1970."""
+
 _AXIS = re.compile(r"-?[xyz]")
 
 

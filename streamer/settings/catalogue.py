@@ -27,6 +27,7 @@ from pydantic_settings import (
 
 from streamer.contracts.activities import check_activity_names
 from streamer.errors import SettingsError
+from streamer.profiles.profile import CONTRACT, load_record_layout
 from streamer.settings.sources import (
     ENV_PREFIX,
     complaint,
@@ -51,6 +52,11 @@ class Settings(BaseSettings):
         "127.0.0.1:9092", description="Kafka brokers to start from, `host:port`, comma-separated."
     )
     readings_topic: Name = Field("sensor-readings", description="Topic that devices publish to.")
+    readings_format: Name = Field(
+        CONTRACT,
+        description="Format of the readings: `streamer`, the name of a profile in the package, or"
+        " the path of a profile of your own, a `.toml` file.",
+    )
     events_topic: Name = Field("activity-events", description="Topic that labels go to.")
     dlq_topic: Name = Field(
         "sensor-readings.dlq", description="Dead-letter topic: readings that could not be used."
@@ -238,6 +244,16 @@ class Settings(BaseSettings):
                 "security_protocol",
             )
         return self
+
+    @field_validator("readings_format")
+    @classmethod
+    def _can_be_read(cls, name: str) -> str:
+        if name != CONTRACT:
+            try:
+                load_record_layout(name)
+            except SettingsError as error:
+                raise ValueError(str(error)) from None
+        return name
 
     @field_validator("endpoint_variable")
     @classmethod

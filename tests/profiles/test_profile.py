@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from streamer.errors import SettingsError
-from streamer.profiles.profile import SHIPPED, AccLayout, GyroLayout, load_profile
+from streamer.profiles.layouts import AccLayout, GyroLayout
+from streamer.profiles.profile import SHIPPED, load_profile
 from streamer.profiles.units import STANDARD_GRAVITY, turn_axes
 
 MINIMAL = """

@@ -1,0 +1,207 @@
+"""From the cells of a profile's slots to samples in this program's units. Pure functions.
+
+The sensors of a record are joined where they have the same time. Gravity that a record has as a
+vector of its own is added to its acceleration, interpolated between its times.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamer.arrays import Bools, Bytes, Floats, Ints
+from streamer.contracts.readings import ACC, GYRO, LONGEST_INTERVAL_MS
+from streamer.profiles.program import NO_SLOT, Program, Sensor
+from streamer.profiles.sensor_rows import PARTIAL, WHOLE, convert_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The cells of r records.
+
+    Attributes:
+        count: (r,) rows of each record.
+        kafka_ms: (r,) Kafka's timestamp of each record.
+        cells: (rows, slots), NaN where a record has nothing.
+    """
+
+    count: Ints
+    kafka_ms: Ints
+    cells: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The s samples of r records, in the order of the records, and what is wrong with records.
+
+    Attributes:
+        owner: (s,) index of each sample's record.
+        time_us: (s,) microseconds since the epoch, not rounded; NaN if there is none.
+        values: (s, 6) acceleration in g, rotation in rad/s; 0 where a sensor is missing.
+        sensors: (s,) `ACC`, `GYRO` or both.
+        faults: what the schema forbids, by record.
+    """
+
+    owner: Ints
+    time_us: Floats
+    values: Floats
+    sensors: Bytes
+    faults: dict[int, str]
+
+
+def to_samples(rows: Rows, program: Program) -> Samples:
+    """Convert rows of cells to samples."""
+    start = np.cumsum(rows.count) - rows.count
+    owner = np.repeat(np.arange(len(rows.count)), rows.count)
+    number = np.arange(len(owner)) - np.repeat(start, rows.count)
+    _spread(rows, start, program)
+    values = np.zeros((len(owner), 6))
+    faults: dict[int, str] = {}
+    acc = _find(program.acc, rows, values, 0, owner, number, program, faults)
+    gyro = _find(program.gyro, rows, values, 3, owner, number, program, faults)
+    seen = acc | gyro
+    if program.gravity is not None and program.acc is not None:
+        vectors = np.zeros((len(owner), 6))
+        gravity = _find(program.gravity, rows, vectors, 0, owner, number, program, faults)
+        seen |= gravity
+        times = [_times(each.time, rows, start, program) for each in (program.acc, program.gravity)]
+        _add_gravity(values, vectors, acc, gravity, times, owner)
+    if not program.is_selective and not seen.all():
+        _find_nothing(seen, owner, len(rows.count), program, faults)
+    if program.times_are_shared and not program.is_selective:
+        sensors = (ACC * acc + GYRO * gyro).astype(np.uint8)
+        time_us = _times(program.sensors[0].time, rows, start, program)
+        kept = sensors > 0
+        if kept.all():
+            return Samples(owner, time_us, values, sensors, faults)
+        return Samples(owner[kept], time_us[kept], values[kept], sensors[kept], faults)
+    parts = []
+    for sensor, mask, bit in ((program.acc, acc, ACC), (program.gyro, gyro, GYRO)):
+        if sensor is not None:
+            time_us = _times(sensor.time, rows, start, program)[mask]
+            block = np.zeros((len(time_us), 6))
+            block[:, _COLUMNS[bit]] = values[mask][:, _COLUMNS[bit]]
+            parts.append((owner[mask], time_us, block, np.full(len(time_us), bit, np.uint8)))
+    return _joined(parts, faults)
+
+
+_COLUMNS = {ACC: slice(0, 3), GYRO: slice(3, 6)}
+
+
+def _spread(rows: Rows, start: Ints, program: Program) -> None:
+    """Give every row of a record the choices that the record has once."""
+    once = {slot for each in program.sensors for slot, _ in each.where}
+    for slot in once:
+        if not program.slots[slot].is_of_rows:
+            rows.cells[:, slot] = np.repeat(rows.cells[start, slot], rows.count)
+
+
+def _times(slot: int, rows: Rows, start: Ints, program: Program) -> Floats:
+    """Return the time of each row in microseconds since 1970."""
+    cells, count = rows.cells, rows.count
+    if slot != NO_SLOT and program.slots[slot].is_of_rows:
+        times: Floats = cells[:, slot] * program.us + program.epoch_us
+        return times
+    number = np.arange(len(cells)) - np.repeat(start, count)
+    if slot == NO_SLOT:
+        rate_hz = program.layout.time.rate_hz
+        assert rate_hz is not None, "a layout has a field or a rate"
+        before = np.repeat(count, count) - 1 - number
+        times = np.repeat(rows.kafka_ms * 1000.0, count)
+        times -= np.rint(before * (1e6 / rate_hz))
+        return times
+    record_times: Floats = cells[start, slot] * program.us + program.epoch_us
+    if len(cells) == len(count):
+        return record_times
+    if program.interval == NO_SLOT:
+        interval_us = np.full(len(count), (program.layout.interval_ms or np.nan) * 1000)
+    else:
+        interval_us = cells[start, program.interval] * program.us
+    interval_us[~((interval_us > 0) & (interval_us <= LONGEST_INTERVAL_MS * 1000))] = np.nan
+    later_us: Floats = np.rint(number * np.repeat(interval_us, count))
+    later_us[start] = 0
+    later_us += np.repeat(record_times, count)
+    return later_us
+
+
+def _find(
+    sensor: Sensor | None,
+    rows: Rows,
+    values: Floats,
+    column: int,
+    owner: Ints,
+    number: Ints,
+    program: Program,
+    faults: dict[int, str],
+) -> Bools:
+    """Write a sensor's samples to the values, note faults, and return the rows that it is in."""
+    if sensor is None:
+        return np.zeros(len(values), np.bool_)
+    states = np.empty(len(values), np.uint8)
+    if convert_rows(
+        rows.cells, sensor.fields, sensor.signs, sensor.factor, sensor.where, values, column, states
+    ):
+        for row in np.flatnonzero(states == PARTIAL).tolist():
+            missing = next(i for i in sensor.fields.tolist() if np.isnan(rows.cells[row, i]))
+            detail = f"`{program.slots[missing].path}` is missing in sample {number[row]}"
+            faults.setdefault(int(owner[row]), detail)
+    found: Bools = states == WHOLE
+    return found
+
+
+def _find_nothing(
+    seen: Bools, owner: Ints, records: int, program: Program, faults: dict[int, str]
+) -> None:
+    """Note the records without any sample."""
+    has_samples = np.zeros(records, np.bool_)
+    has_samples[owner[seen]] = True
+    paths = [program.slots[i].path for each in program.sensors for i in each.fields.tolist()]
+    for record in np.flatnonzero(~has_samples).tolist():
+        faults.setdefault(record, f"none of {', '.join(paths)} is there")
+
+
+def _add_gravity(
+    values: Floats,
+    vectors: Floats,
+    acc: Bools,
+    gravity: Bools,
+    times: list[Floats],
+    owner: Ints,
+) -> None:
+    """Add gravity to the acceleration of records that have both."""
+    if np.array_equal(acc, gravity):
+        values[:, :3] += vectors[:, :3]
+        return
+    rows = np.concatenate([np.flatnonzero(gravity), np.flatnonzero(acc)])
+    is_acc = np.arange(len(rows)) >= np.count_nonzero(gravity)
+    time_us = np.where(is_acc, times[0][rows], times[1][rows])
+    order = np.lexsort((is_acc, time_us, owner[rows]))
+    rows, is_acc, time_us = rows[order], is_acc[order], time_us[order]
+    of, place = owner[rows], np.arange(len(rows))
+    here = place[is_acc]
+    before = np.maximum.accumulate(np.where(is_acc, -1, place))[here]
+    after = np.minimum.accumulate(np.where(is_acc, len(rows), place)[::-1])[::-1][here]
+    has_before = (before >= 0) & (of[before] == of[here])
+    after_or_last = np.minimum(after, len(rows) - 1)
+    has_after = (after < len(rows)) & (of[after_or_last] == of[here])
+    left = np.where(has_before, before, after_or_last)
+    right = np.where(has_after, after_or_last, before)
+    has = has_before | has_after
+    here, left, right = here[has], left[has], right[has]
+    length = time_us[right] - time_us[left]
+    share = np.divide(time_us[here] - time_us[left], length, np.zeros(len(here)), where=length > 0)
+    low, high = vectors[rows[left], :3], vectors[rows[right], :3]
+    values[rows[here], :3] += low + share[:, None] * (high - low)
+
+
+def _joined(parts: list[tuple[Ints, Floats, Floats, Bytes]], faults: dict[int, str]) -> Samples:
+    """Return samples in the order of time, with both sensors where these have the same time."""
+    owner, time_us, values, sensors = (np.concatenate(part) for part in zip(*parts, strict=True))
+    order = np.lexsort((time_us, owner))
+    owner, time_us, values, sensors = owner[order], time_us[order], values[order], sensors[order]
+    same = (owner[1:] == owner[:-1]) & (time_us[1:] == time_us[:-1])
+    second = 1 + np.flatnonzero(same & (sensors[1:] == GYRO) & (sensors[:-1] == ACC))
+    values[second - 1, 3:] = values[second, 3:]
+    sensors[second - 1] |= GYRO
+    kept = np.ones(len(owner), np.bool_)
+    kept[second] = False
+    return Samples(owner[kept], time_us[kept], values[kept], sensors[kept], faults)

@@ -1,0 +1,59 @@
+"""Compiled: finds the samples of a sensor among rows of cells, and converts them."""
+
+from typing import Final
+
+import numpy as np
+
+from streamer.arrays import Bytes, Floats, Ints
+from streamer.compiled import compiled_together
+
+ABSENT: Final = 0
+WHOLE: Final = 1
+PARTIAL: Final = 2
+"""States of a row: without the sensor, with all of its axes, with some of them only."""
+
+
+@compiled_together
+def convert_rows(
+    cells: Floats,
+    fields: Ints,
+    signs: Floats,
+    factor: float,
+    where: Ints,
+    values: Floats,
+    column: int,
+    states: Bytes,
+) -> int:
+    """Write a sensor's samples into three columns of values, 0 where a row has none.
+
+    Args:
+        cells: (rows, slots).
+        fields: (3,) slot for each of our axes.
+        signs: (3,) sign of each of our axes.
+        factor: from the device's unit to ours.
+        where: (n, 2) slots and the choices that they must have.
+        values: (rows, 6), written.
+        column: the first of the three.
+        states: (rows,), written.
+
+    Returns:
+        How many rows are `PARTIAL`.
+    """
+    partial = 0
+    for row in range(len(cells)):
+        meant = True
+        for i in range(len(where)):
+            meant = meant and cells[row, where[i, 0]] == where[i, 1]
+        missing = 0
+        for axis in range(3):
+            value = cells[row, fields[axis]] * factor * signs[axis]
+            values[row, column + axis] = value
+            missing += np.isnan(value)
+        if meant and missing == 0:
+            states[row] = WHOLE
+            continue
+        states[row] = PARTIAL if meant and missing < 3 else ABSENT
+        partial += states[row] == PARTIAL
+        for axis in range(3):
+            values[row, column + axis] = 0
+    return partial

@@ -1,0 +1,99 @@
+"""The paths of a profile as a tree in arrays, for the compiled reader."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from streamer.arrays import Bytes, Ints
+from streamer.profiles.paths import EACH, Kind, Slot
+
+TYPE, CHILD, NEXT, NAME, NAME_END, SLOT, KIND, CHOICES, CHOICES_END = range(9)
+"""Columns of the nodes. A child has the name between `NAME` and `NAME_END` of the texts; in a
+`TUPLE` it has the index `NAME`. `CHILD` is the first child, `NEXT` the next one of the same parent;
+-1 is none."""
+
+FIELDS, LIST, TUPLE, NUMBERS, LEAF = range(5)
+"""Types of nodes: an object, a list of samples, a list of which certain elements are wanted, a list
+of as many numbers as there are children, a value."""
+
+
+@dataclass(slots=True)
+class _Node:
+    children: dict[str, "_Node"] = field(default_factory=dict)
+    slot: int = -1
+    is_number: bool = False
+
+    @property
+    def type(self) -> int:
+        if not self.children:
+            return LEAF
+        if EACH in self.children:
+            return LIST
+        if not all(name.isdecimal() for name in self.children):
+            return FIELDS
+        in_order = list(self.children) == [str(i) for i in range(len(self.children))]
+        return (
+            NUMBERS
+            if in_order and all(child.is_number for child in self.children.values())
+            else TUPLE
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Paths as a tree.
+
+    Attributes:
+        nodes: (n, 9), the root first.
+        texts: names of fields with their quotes, and the choices.
+        choices: (m, 2) where each choice begins and ends in the texts.
+    """
+
+    nodes: Ints
+    texts: Bytes
+    choices: Ints
+
+    @classmethod
+    def of(cls, slots: list[Slot]) -> Self:
+        """Make a tree of the paths of slots."""
+        root = _Node()
+        for number, slot in enumerate(slots):
+            node = root
+            for step in slot.steps:
+                node = node.children.setdefault(step, _Node())
+            node.slot, node.is_number = number, slot.kind is Kind.NUMBER
+        texts = bytearray()
+        nodes: list[list[int]] = []
+        choices: list[list[int]] = []
+
+        def add(text: str) -> list[int]:
+            begin = len(texts)
+            texts.extend(text.encode())
+            return [begin, len(texts)]
+
+        def lay(node: _Node, name: str, in_tuple: bool) -> int:
+            here = len(nodes)
+            names = [int(name), 0] if in_tuple else add(f'"{name}"')
+            first = len(choices)
+            kind = -1
+            if node.slot >= 0:
+                kind = slots[node.slot].kind
+                choices.extend(add(choice) for choice in slots[node.slot].choices)
+            nodes.append([node.type, -1, -1, *names, node.slot, kind, first, len(choices)])
+            before = -1
+            for child_name, child in node.children.items():
+                number = lay(child, child_name, node.type in (TUPLE, NUMBERS))
+                if before < 0:
+                    nodes[here][CHILD] = number
+                else:
+                    nodes[before][NEXT] = number
+                before = number
+            return here
+
+        lay(root, "", in_tuple=False)
+        return cls(
+            np.array(nodes, np.int64),
+            np.frombuffer(bytes(texts), np.uint8),
+            np.array(choices, np.int64).reshape(-1, 2),
+        )
