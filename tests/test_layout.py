@@ -123,6 +123,21 @@ def test_no_module_is_long(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
+PRINTERS = {"terminal.py", "cli/failures.py"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_the_terminal_prints(path: Path) -> None:
+    """Text of records must be escaped: print with `streamer.terminal.echo` or `terminal()`."""
+    if name_of(path) in PRINTERS:
+        return
+    calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
+    called = {ast.unparse(call.func) for call in calls}
+    if '__name__ == "__main__"' in path.read_text(encoding="utf-8"):
+        called -= {"print"}  # writes our own documentation
+    assert called & {"print", "click.echo", "click.secho", "rich.print", "Console"} == set()
+
+
 def test_every_setting_is_read_somewhere() -> None:
     used = read_outside("settings/catalogue.py", "settings", "_settings")
     for name, method in methods(Settings).items():

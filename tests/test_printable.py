@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
 
 import click
@@ -21,11 +22,14 @@ from streamer.contracts.events import ActivityEvent
 from streamer.errors import DataError
 from streamer.metrics import Metrics
 from streamer.printable import printable, utc_time
+from streamer.reports import html_page
+from streamer.reports.alignment_tables import alignment_as_tables
 from streamer.terminal import echo, terminal
 from streamer.tools.board import Board
 from streamer.tools.dead_letters import Letter, LetterId, Survey
 from streamer.tools.letter_formats import letter_text, survey_table
 from streamer.tools.watch import line, table
+from streamer.training.event_alignment import Alignment
 from tests.support.events import WALK
 
 HOSTILE = [
@@ -120,6 +124,16 @@ def exposition(text: str) -> str:
     return generate_latest(metrics.registry).decode()
 
 
+def evaluation(text: str) -> str:
+    alignment = Alignment(pairs=[(text, text)], movements=Counter({text: 1}))
+    return render(alignment_as_tables(alignment), terminal())
+
+
+def html(text: str) -> str:
+    pytest.importorskip("jinja2")
+    return html_page.render(text, [html_page.Section(text, [html_page.Text(text)])], text)
+
+
 PRINTERS: list[Callable[[str], str]] = [
     lambda text: line(event(text)),
     watch_table,
@@ -131,6 +145,8 @@ PRINTERS: list[Callable[[str], str]] = [
     echoed,
     printed,
     exposition,
+    evaluation,
+    html,
 ]
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from streamer.cli.profile_option import print_note, profile_option
@@ -22,6 +21,7 @@ from streamer.datasets.window_features import compute_window_features, read_wind
 from streamer.features import scale
 from streamer.profiles.profile import FileLayout
 from streamer.reports import html_page, statistics_report
+from streamer.terminal import echo, terminal
 
 Advance = Callable[[int], None]
 
@@ -29,7 +29,7 @@ Advance = Callable[[int], None]
 @contextmanager
 def _bars() -> Iterator[Callable[[str, int | None], Advance]]:
     """Bars for people; gives a function that makes one, which shows once it moves."""
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
 
@@ -41,7 +41,7 @@ def _bars() -> Iterator[Callable[[str, int | None], Advance]]:
 
 
 def _complain(message: str) -> None:
-    click.echo(message, err=True)
+    echo(message, err=True)
 
 
 def _source(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,7 +88,7 @@ def features(raw_dir: Path, windows: Path, output: Path, scaled: bool) -> None:
         computed = compute_window_features(raw_dir, listed, bar("windows", len(listed)))
     with atomic_file(output) as file:
         np.savez(file, row=[w.row for w in listed], X=scale(computed) if scaled else computed)
-    click.echo(f"{output}: {len(listed)} windows")
+    echo(f"{output}: {len(listed)} windows")
 
 
 @dataset.command
@@ -143,7 +143,7 @@ def convert(
         files = convert_table(
             table, folder, records_per_file, labels, with_subject, bar("writing", len(table))
         )
-    click.echo(
+    echo(
         f"{output}: {len(table)} records in {len(files) - 1} files and a schema"
         + (f"; {invalid.count} invalid records left out" if invalid.count else "")
     )
@@ -184,7 +184,7 @@ def statistics(
             note=print_note,
         )
     described = compute_statistics(table)
-    Console().print(
+    terminal().print(
         statistics_report.statistics_as_tables(described, table.names, invalid.count, top),
         highlight=False,
     )
@@ -192,4 +192,4 @@ def statistics(
         text = statistics_report.statistics_as_page(described, table, str(source), invalid.count)
         with atomic_file(report) as file:
             file.write(text.encode())
-        click.echo(f"{report}: open it in a browser")
+        echo(f"{report}: open it in a browser")

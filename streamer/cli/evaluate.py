@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 
 from streamer.cli.options import settings_options
 from streamer.cli.profile_option import print_note, profile_option
@@ -14,6 +13,7 @@ from streamer.process import log
 from streamer.profiles.profile import FileLayout
 from streamer.reports.alignment_tables import alignment_as_json, alignment_as_tables
 from streamer.settings import Settings
+from streamer.terminal import echo, terminal
 from streamer.tools.replayed_events import align_replayed
 
 
@@ -36,6 +36,6 @@ def evaluate(settings: Settings, labels: Path, layout: FileLayout | None, as_mac
     log.configure(settings)
     alignment = asyncio.run(align_replayed(settings, read_segments(labels, layout, print_note)))
     if as_machine:
-        click.echo(msgspec.json.encode(alignment_as_json(alignment)))
+        echo(msgspec.json.encode(alignment_as_json(alignment)))
     else:
-        Console().print(alignment_as_tables(alignment))
+        terminal().print(alignment_as_tables(alignment))

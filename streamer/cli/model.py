@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamer.cli.profile_option import print_note, profile_option
@@ -22,6 +21,7 @@ from streamer.reports.judgement_tables import (
     judgement_as_tables,
 )
 from streamer.reports.model_card_table import card_as_table
+from streamer.terminal import echo, terminal
 from streamer.training.candidates import judge_candidates, users_learned_from
 from streamer.training.linear_classifiers import ALGORITHMS, Algorithm
 from streamer.training.train import train as train_model
@@ -63,7 +63,7 @@ _SHARES = {"windows of recordings": 0.52, "cross-validation": 0.4, "fitting to a
 @contextmanager
 def _progress() -> Iterator[ReportProgress]:
     """Show a bar with the time left on a terminal."""
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("reading", total=1)
@@ -118,8 +118,8 @@ def train(
         windows, kind = read_training_windows(source, **selection, report=report)
         trained = train_model(windows, model_id, algorithm, data or kind, selection["seed"], report)
     artifact.save(output, trained)
-    Console().print(card_as_table(trained))
-    click.echo(f"{output}: {trained.card.id} {trained.version}")
+    terminal().print(card_as_table(trained))
+    echo(f"{output}: {trained.card.id} {trained.version}")
 
 
 @model.command
@@ -169,13 +169,13 @@ def evaluate(
             title = f"{path.name}"
             [judged] = judge_candidates([str(path)], source, selection, report).values()
             if known := users_learned_from(artifact.load(path), judged):
-                click.echo(f"it has learned from these: users {', '.join(known)}", err=True)
+                echo(f"it has learned from these: users {', '.join(known)}", err=True)
     if page_path is not None:
         write_page(page_path, title, judged)
     if as_machine:
-        click.echo(msgspec.json.encode(judgement_as_json(judged)))
+        echo(msgspec.json.encode(judgement_as_json(judged)))
     else:
-        Console().print(title, judgement_as_tables(judged), sep="\n", highlight=False)
+        terminal().print(title, judgement_as_tables(judged), sep="\n", highlight=False)
 
 
 @model.command
@@ -197,15 +197,15 @@ def compare(
         if name not in ALGORITHMS and (
             known := users_learned_from(artifact.load(Path(name)), judged)
         ):
-            click.echo(f"{name} has learned from these: users {', '.join(known)}", err=True)
+            echo(f"{name} has learned from these: users {', '.join(known)}", err=True)
     if as_machine:
-        click.echo(msgspec.json.encode(comparison_as_json(found)))
+        echo(msgspec.json.encode(comparison_as_json(found)))
     else:
-        Console().print(comparison_as_table(found), highlight=False)
+        terminal().print(comparison_as_table(found), highlight=False)
 
 
 @model.command
 @click.argument("path", default=artifact.SHIPPED, type=click.Path(path_type=Path))
 def show(path: Path) -> None:
     """Say what a model is: the one in the package, or the one at PATH."""
-    Console().print(card_as_table(artifact.load(path)))
+    terminal().print(card_as_table(artifact.load(path)))

@@ -7,6 +7,7 @@ import click
 
 from streamer.errors import SettingsError
 from streamer.profiles.profile import FileLayout, load_profile
+from streamer.terminal import echo
 
 Command = Callable[..., Any]
 
@@ -38,4 +39,4 @@ def profile_option(command: Command) -> Command:
 
 def print_note(text: str) -> None:
     """Print what the user should know about a recording."""
-    click.echo(text, err=True)
+    echo(text, err=True)

@@ -23,6 +23,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from streamer.errors import DataError
+from streamer.printable import printable
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -198,9 +199,19 @@ def render(title: str, sections: Sequence[Section], subtitle: str = "") -> str:
 @cache
 def _template() -> "Template":
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - an extra
+    from markupsafe import Markup  # noqa: PLC0415 - comes with it
+
+    def finalize(value: object) -> object:
+        if isinstance(value, str) and not isinstance(value, Markup):
+            return printable(value, keep="\n\t")
+        return value
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     source = files(__package__).joinpath("html_page.html.jinja").read_text(encoding="utf-8")
     return environment.from_string(source)
