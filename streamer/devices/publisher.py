@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -22,6 +22,9 @@ PATIENCE_S = 10
 _TURN_S = 0.02
 _LONGEST_TURN_MS = 1000
 """Longest time of readings that one turn sends, when publishing is behind."""
+
+_SHORTEST_MS = 1e-3
+"""An elapsed time above 0, which an infinite speed can multiply."""
 
 _BATCH_BYTES = 512 * 1024
 _REQUEST_BYTES = 16 * 1024 * 1024
@@ -53,14 +56,18 @@ class Timeline:
         start_ms: of the first reading, since the epoch.
         end_ms: of the last reading; infinite if there is no end.
         speed: as a multiple of real time; infinite for as fast as the broker accepts records.
+        begun_s: when it begins to pass, by the monotonic clock. Devices that take some time to
+            prepare, and a broker that is slow to answer, then do not make all readings late.
     """
 
     start_ms: float
     end_ms: float
     speed: float
+    begun_s: float = field(default_factory=time.monotonic)
 
-    def at(self, elapsed_ms: float) -> float:
-        """Return the time of the readings after elapsed_ms > 0 of publishing."""
+    def now(self) -> float:
+        """Return the present time of the readings, milliseconds since the epoch."""
+        elapsed_ms = max((time.monotonic() - self.begun_s) * 1000, _SHORTEST_MS)
         return min(self.start_ms + elapsed_ms * self.speed, time.time() * 1000, self.end_ms)
 
 
@@ -139,11 +146,10 @@ async def publish(
                 on_progress(sent)
                 if time_ms >= timeline.end_ms:
                     break
-                behind = timeline.at((time.monotonic() - begun_s) * 1000) - time_ms
+                behind = timeline.now() - time_ms
                 if await _set_within(stop, 0 if behind >= _LONGEST_TURN_MS else turn_s + _TURN_S):
                     break
-                now_ms = timeline.at((time.monotonic() - begun_s) * 1000)
-                time_ms = min(now_ms, time_ms + _LONGEST_TURN_MS)
+                time_ms = min(timeline.now(), time_ms + _LONGEST_TURN_MS)
             await outbox.flush()
     except AIOKafkaError as error:
         too_large = isinstance(error, MessageSizeTooLargeError)

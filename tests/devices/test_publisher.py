@@ -33,10 +33,20 @@ def now_ms() -> float:
 @pytest.mark.parametrize("speed", [0.5, 1, 20, math.inf])
 def test_time_is_never_ahead_of_the_clock(speed: float) -> None:
     start_ms = now_ms() - 60_000
-    timeline = Timeline(start_ms, math.inf, speed)
+    timeline = Timeline(start_ms, math.inf, speed, time.monotonic() - 1)
+    much_later = Timeline(start_ms, math.inf, speed, time.monotonic() - 1e6)
 
-    assert timeline.at(1000) <= start_ms + 1000 * speed
-    assert timeline.at(1e9) <= time.time() * 1000
+    assert timeline.now() >= min(start_ms + 1000 * speed, now_ms()) - 1
+    assert timeline.now() <= time.time() * 1000
+    assert much_later.now() <= time.time() * 1000
+
+
+def test_in_real_time_readings_are_of_now_however_long_the_preparations_took() -> None:
+    #  timeline made   devices prepared, broker found    first turn
+    #  |<----------------- 2.6 s ----------------------->|
+    begun_s = time.monotonic() - 2.6
+    timeline = Timeline(now_ms() - 2600, math.inf, 1, begun_s)
+    assert now_ms() - timeline.now() < 100
 
 
 async def test_each_device_is_sent_whole_and_in_order(make_settings: MakeSettings) -> None:
@@ -87,8 +97,8 @@ async def test_readings_are_published_at_their_time(
     settings = make_settings(partitions=1)
     await topics.ensure(settings)
     start_ms = now_ms() - 10_000
-    timeline = Timeline(start_ms, start_ms + 1000 * speed, speed)
     begun_ms = now_ms()
+    timeline = Timeline(start_ms, start_ms + 1000 * speed, speed)
     await publish(settings, [Counter("device", start_ms)], timeline, asyncio.Event())
 
     (records,) = (await read_partitions(settings)).values()
