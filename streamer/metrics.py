@@ -231,6 +231,12 @@ class Metrics:
             " above 0, the log has the traceback and the position.",
         )
         self.devices = gauge("devices", "Devices that the worker has state of.")
+        self.split_devices = counter(
+            "split_devices",
+            "Devices whose readings were seen in two partitions. Their events are wrong in both:"
+            " when it is above 0, the log names them, and docs/contracts.md says how to set the"
+            " partitioner of each client.",
+        )
         self.lag_records = gauge(
             "lag_records",
             "Records of the partition whose output is not committed yet, records that wait for an"

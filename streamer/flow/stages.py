@@ -117,11 +117,13 @@ class Stages:
         position: Position,
         limit: RejectLimit,
         features: Callable[[Floats], Floats] = compute_features,
+        see_devices: Callable[[list[str]], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._limit = limit
         self._features = features
+        self._see_devices = see_devices
         self._decoder = make_decoder(settings.readings_format)
         self._windows = PartitionWindows(settings.rules, UCI_HAR, position.clock_us)
         self._replay_start = ReplayStart(position)
@@ -137,6 +139,7 @@ class Stages:
             following: the record that comes after them.
         """
         decoded, samples = self._decode(records)
+        self._see_devices(decoded.device_ids)
         self._limit.count(len(records), len(decoded.rejects))
         devices = self._windows.devices
         with self._metrics.stage("windows"):

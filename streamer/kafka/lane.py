@@ -5,12 +5,14 @@ import contextlib
 import time
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.errors import ProcessingError, StreamerError
+from streamer.flow.device_places import DevicePlaces
 from streamer.flow.pipeline import flow
 from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
@@ -51,6 +53,7 @@ class LaneResources:
     consumer: AIOKafkaConsumer
     admin: AIOKafkaAdminClient
     cpu: Executor
+    places: DevicePlaces
 
 
 class Lane:
@@ -144,7 +147,13 @@ class Lane:
             if kept is not None and kept.position == position:
                 stages = kept
             else:
-                stages = Stages(resources.settings, resources.metrics, position, resources.limit)
+                stages = Stages(
+                    resources.settings,
+                    resources.metrics,
+                    position,
+                    resources.limit,
+                    see_devices=partial(resources.places.see, self._partition.partition),
+                )
                 await self._recover(stages, position)
             if not self.source.stopped:
                 self.source.seek(position.next)

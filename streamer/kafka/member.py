@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from streamer.errors import KafkaError
+from streamer.flow.device_places import DevicePlaces
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import Stages
 from streamer.health import Health
@@ -69,6 +70,7 @@ class GroupMember:
         self._limit = RejectLimit(
             settings.max_reject_share, settings.reject_window_s, time.monotonic
         )
+        self._places = DevicePlaces(metrics)
         self._ends: dict[TopicPartition, int] | None = None
         self._stopping = stopping
         self._kept: dict[TopicPartition, Stages] = {}
@@ -118,7 +120,7 @@ class GroupMember:
             connect(lambda: AIOKafkaAdminClient(**client_options(settings))) as admin,
         ):
             resources = LaneResources(
-                settings, self._metrics, self._ask, self._limit, consumer, admin, cpu
+                settings, self._metrics, self._ask, self._limit, consumer, admin, cpu, self._places
             )
             if self._until_end and self._ends is None:
                 self._ends = await end_offsets(consumer, admin, settings.readings_topic)

@@ -55,6 +55,8 @@ class Summary:
     """Windows by what the predictor has answered."""
     events: Counter[str] = field(default_factory=Counter)
     """Events by activity."""
+    split_devices: int = 0
+    """Devices whose readings were in two partitions."""
     drifted: Counter[str] = field(default_factory=Counter)
     """Stability indices above `DRIFTED`, in hundredths, by what has changed."""
 
@@ -73,6 +75,7 @@ class Summary:
             windows=+windows,
             answers=_by_label(metrics.answers),
             events=_by_label(metrics.events),
+            split_devices=_value(metrics.split_devices),
             drifted=Counter({name: round(100 * x) for name, x in drift if x > DRIFTED}),
         )
 
@@ -121,6 +124,11 @@ class Summary:
             yield Advice(
                 f"{self.samples['late']} of {self.samples.total()} samples came too late",
                 "raise allowed_lateness_ms, or look for devices whose clock goes back",
+            )
+        if self.split_devices:
+            yield Advice(
+                f"{self.split_devices} devices had readings in two partitions",
+                "docs/contracts.md says how to set the partitioner of each Kafka client",
             )
         for outcome in ("refused", "unavailable"):
             if count := self.answers[outcome]:

@@ -1,0 +1,41 @@
+import pytest
+from structlog.testing import capture_logs
+
+from streamer.flow import device_places
+from streamer.flow.device_places import DevicePlaces
+from streamer.metrics import Metrics
+
+
+def counted(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("streamer_split_devices_total")
+
+
+def test_a_device_in_two_partitions_is_named_and_counted_once() -> None:
+    #  partition 0   a b    a      a
+    #  partition 1       c    b      b d
+    metrics = Metrics()
+    places = DevicePlaces(metrics)
+    with capture_logs() as logs:
+        places.see(0, ["a", "b"])
+        places.see(1, ["c"])
+        places.see(0, ["a"])
+        assert counted(metrics) == 0
+        places.see(1, ["b"])
+        places.see(0, ["a"])
+        places.see(1, ["b", "d"])
+        places.see(0, ["b"])
+    assert counted(metrics) == 1
+    (line,) = logs
+    assert line["log_level"] == "warning"
+    assert line["devices"] == ["b"]
+    assert line["partitions"] == [0, 1]
+
+
+def test_what_is_remembered_of_devices_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_places, "MOST_DEVICES", 100)
+    places = DevicePlaces(Metrics())
+    for i in range(1000):
+        places.see(i % 2, [f"device-{i}", "always here" if i % 2 else "always there"])
+        assert len(places._recent) + len(places._older) <= 2 * 102
+    places.see(0, ["always here"])
+    assert places._split == {"always here"}
