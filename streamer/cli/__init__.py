@@ -15,6 +15,7 @@ COMMANDS = {
     "watch": "Live table of devices and what they do.",
     "broker": "A real Apache Kafka on this machine, without Docker or Java.",
     "topics": "Create the topics, or check existing ones.",
+    "devices": "Look at recordings of other devices.",
     "replay": "Publish recordings as devices.",
     "simulate": "Publish synthetic people as devices.",
     "endpoint": "A prediction server that speaks as Amazon ML and SageMaker do.",

@@ -9,6 +9,7 @@ import numpy as np
 from streamer.arrays import Ints, Strings
 from streamer.datasets.class_names import activity_of_label
 from streamer.datasets.raw_recording import RawRecording, SensorSeries, TimedLabel
+from streamer.datasets.regular_grid import LONGEST_GAP_US
 from streamer.datasets.sample_times import parse_times, read_clock
 from streamer.datasets.text_columns import TextColumns, read_text_columns
 from streamer.errors import DataError
@@ -142,7 +143,7 @@ def _read_recording(
         gyro=gyro,
         labels=_read_labels(rows, acc_times, place, label, layout),
         has_gravity=has_gravity,
-        from_epoch=clock is not None or (bool(layout.time.field) and layout.time.since == "epoch"),
+        from_epoch=clock is not None or (bool(layout.time.field) and layout.time.since != "start"),
     )
 
 
@@ -175,9 +176,11 @@ def _read_labels(
     step_us = int(np.median(np.diff(times_us))) if len(times_us) > 1 else 0
     if label.field:
         texts: Strings = rows.texts(label.field)[order]
-        firsts = np.flatnonzero(np.append(True, texts[1:] != texts[:-1]))
+        breaks = (texts[1:] != texts[:-1]) | (np.diff(times_us) > LONGEST_GAP_US)
+        firsts = np.flatnonzero(np.append(True, breaks))
         starts = times_us[firsts]
-        ends = np.append(starts[1:], times_us[-1] + step_us)
+        ends = np.append(times_us[firsts[1:] - 1], times_us[-1]) + step_us
+        ends[:-1] = np.minimum(ends[:-1], starts[1:])
         return tuple(_name_labels(zip(texts[firsts], starts, ends, strict=True), label))
     if from_path is None:
         return ()

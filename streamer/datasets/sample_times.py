@@ -11,7 +11,7 @@ from streamer.datasets.text_columns import TextColumns
 from streamer.datasets.text_rows import read_lines
 from streamer.errors import DataError
 from streamer.profiles.layouts import TimeLayout
-from streamer.profiles.units import TIME_UNITS
+from streamer.profiles.units import EPOCHS_US, TIME_UNITS
 
 
 def parse_times(rows: TextColumns, layout: TimeLayout) -> Ints:
@@ -34,7 +34,8 @@ def parse_times(rows: TextColumns, layout: TimeLayout) -> Ints:
     if np.isnan(values).any():
         line = rows.lines[np.isnan(values)][0]
         raise DataError(f"{rows.path}, line {line}: {layout.field} is missing")
-    return np.round(values * TIME_UNITS[layout.unit]).astype(np.int64)
+    epoch_us = EPOCHS_US.get(layout.since, 0)
+    return np.round(values * TIME_UNITS[layout.unit]).astype(np.int64) + epoch_us
 
 
 def _parse_iso(text: str, path: Path, line: int) -> int:

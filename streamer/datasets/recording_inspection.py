@@ -1,0 +1,83 @@
+"""Looks at recordings of which nobody has said how they are to be read."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamer.datasets.inspection import RecordingReport, inspect_recording
+from streamer.datasets.profile_proposal import Proposal, propose_profile
+from streamer.datasets.profiled_recordings import read_profiled_recordings
+from streamer.datasets.reading_lines import read_reading_lines
+from streamer.errors import DataError
+from streamer.profiles.profile import SHIPPED, FileLayout, Profile, load_profile
+
+_JSON = {".json", ".jsonl", ".ndjson"}
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What recordings are like.
+
+    Attributes:
+        reports: of each recording.
+        profile: name of the profile of the package that fits; empty when one was given.
+        proposal: a guess, when none fits.
+    """
+
+    reports: Sequence[RecordingReport]
+    profile: str = ""
+    proposal: Proposal | None = None
+
+
+def inspect_source(source: Path, layout: FileLayout | None) -> Inspection:
+    """Inspect recordings.
+
+    Args:
+        source: a file or folder.
+        layout: the section `files` of a profile; None to try those of the package.
+
+    Raises:
+        DataError: the source does not fit the profile, or without one nobody can tell what it is.
+    """
+    if layout is not None:
+        return Inspection(_inspect(source, layout))
+    if source.suffix in _JSON:
+        return Inspection([inspect_recording(raw) for raw in read_reading_lines(source)])
+    for path in sorted(SHIPPED.glob("*.toml")):
+        shipped = load_profile(path.stem).files
+        if shipped is None:
+            continue
+        # A file of one sensor is looked at with those of the others beside it.
+        sensors = [each.file for each in (shipped.acc, shipped.gyro, shipped.gravity) if each]
+        folder = source.parent if source.name in sensors else source
+        if reports := _try(folder, shipped):
+            return Inspection(reports, profile=path.stem)
+    proposal = propose_profile(_find_file(source))
+    return Inspection(_inspect_proposed(_find_file(source), proposal), proposal=proposal)
+
+
+def _inspect(source: Path, layout: FileLayout) -> list[RecordingReport]:
+    return [inspect_recording(raw) for raw in read_profiled_recordings(source, layout)]
+
+
+def _try(source: Path, layout: FileLayout) -> list[RecordingReport]:
+    try:
+        return _inspect(source, layout)
+    except DataError:
+        return []
+
+
+def _inspect_proposed(file: Path, proposal: Proposal) -> list[RecordingReport]:
+    layout = Profile.model_validate(tomllib.loads(proposal.toml)).files
+    assert layout is not None
+    return _inspect(file, layout)
+
+
+def _find_file(source: Path) -> Path:
+    if source.is_file():
+        return source
+    files = sorted(path for path in source.rglob("*") if path.suffix in {".csv", ".tsv", ".txt"})
+    if not files:
+        raise DataError(f"{source} has no .csv, .tsv or .txt file")
+    return files[0]
