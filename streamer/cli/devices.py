@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from streamer.cli.profile_option import profile_option
 from streamer.datasets.recording_inspection import inspect_source
 from streamer.profiles.profile import FileLayout
 from streamer.reports.inspection_tables import inspection_as_tables
+from streamer.terminal import echo, terminal
 
 
 @click.group
@@ -29,11 +29,11 @@ def inspect(source: Path, layout: FileLayout | None) -> None:
     """
     found = inspect_source(source, layout)
     if found.profile:
-        click.echo(f"Read with --profile {found.profile}.\n")
+        echo(f"Read with --profile {found.profile}.\n")
     if found.reports:
-        Console().print(inspection_as_tables(found.reports), highlight=False)
+        terminal().print(inspection_as_tables(found.reports), highlight=False)
     if found.proposal is not None:
-        click.echo("No profile of the package fits. This one is a guess; save it as mine.toml:\n")
-        click.echo(found.proposal.toml)
+        echo("No profile of the package fits. This one is a guess; save it as mine.toml:\n")
+        echo(found.proposal.toml)
         for remark in found.proposal.remarks:
-            click.echo(f"- {remark}")
+            echo(f"- {remark}")

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.datasets.inspection import RecordingReport, inspect_recording
+from streamer.datasets.json_readings import read_json_records
 from streamer.datasets.profile_proposal import Proposal, propose_profile
 from streamer.datasets.profiled_recordings import read_profiled_recordings
-from streamer.datasets.reading_lines import read_reading_lines
 from streamer.errors import DataError
-from streamer.profiles.profile import SHIPPED, FileLayout, Profile, load_profile
+from streamer.profiles.decoder import make_decoder
+from streamer.profiles.profile import CONTRACT, SHIPPED, FileLayout, Profile, load_profile
 
 _JSON = {".json", ".jsonl", ".ndjson"}
 
@@ -43,7 +44,7 @@ def inspect_source(source: Path, layout: FileLayout | None) -> Inspection:
     if layout is not None:
         return Inspection(_inspect(source, layout))
     if source.suffix in _JSON:
-        return Inspection([inspect_recording(raw) for raw in read_reading_lines(source)])
+        return _inspect_json(source)
     for path in sorted(SHIPPED.glob("*.toml")):
         shipped = load_profile(path.stem).files
         if shipped is None:
@@ -55,6 +56,23 @@ def inspect_source(source: Path, layout: FileLayout | None) -> Inspection:
             return Inspection(reports, profile=path.stem)
     proposal = propose_profile(_find_file(source))
     return Inspection(_inspect_proposed(_find_file(source), proposal), proposal=proposal)
+
+
+def _inspect_json(source: Path) -> Inspection:
+    """Inspect JSON records of the contract, or of a profile of the package."""
+    with_records = [
+        path.stem for path in sorted(SHIPPED.glob("*.toml")) if load_profile(path.stem).records
+    ]
+    faults = []
+    for name in (CONTRACT, *with_records):
+        try:
+            recordings = read_json_records(source, make_decoder(name))
+        except DataError as error:
+            faults.append(error)
+        else:
+            found = [inspect_recording(raw) for raw in recordings]
+            return Inspection(found, profile="" if name == CONTRACT else name)
+    raise faults[0]
 
 
 def _inspect(source: Path, layout: FileLayout) -> list[RecordingReport]:

@@ -64,6 +64,31 @@ def test_a_file_of_one_sensor_is_shown_with_the_others_beside_it(tmp_path: Path)
     assert "acceleration of walking_1 is without gravity" in done.output
 
 
+def test_json_records_of_other_programs_are_looked_at_by_their_profile(tmp_path: Path) -> None:
+    _, acc, gyro = walk(6, 50)
+    payload = [
+        {
+            "name": name,
+            "time": 1_700_000_000_000_000_000 + i * 20_000_000,
+            "values": dict(zip("xyz", sample, strict=True)),
+        }
+        for name, values in (
+            ("accelerometer", (acc - (0.97, -0.2, 0.1)) * 9.80665),
+            ("gravity", np.tile((0.97, -0.2, 0.1), (len(acc), 1)) * 9.80665),
+            ("gyroscope", gyro),
+        )
+        for i, sample in enumerate(values.tolist())
+    ]
+    path = tmp_path / "push.json"
+    path.write_text(json.dumps({"deviceId": "phone-7", "payload": payload}, indent=1))
+
+    done = inspect(path)
+
+    assert "Read with --profile sensor-logger." in done.output
+    assert "phone-7" in done.output
+    assert "Rates and units are as they should be." in done.output
+
+
 def test_json_readings_are_looked_at_whatever_their_units(tmp_path: Path) -> None:
     right = inspect(write_readings(tmp_path / "right.jsonl"))
     wrong = inspect(write_readings(tmp_path / "wrong.jsonl", factor=9.80665))
@@ -73,14 +98,14 @@ def test_json_readings_are_looked_at_whatever_their_units(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("timestamp", "unit"), [(1.7e9, "s"), (1.7e15, "us"), (1.7e18, "ns"), (5.0, "not of this")]
+    ("timestamp", "unit"), [(1.7e9, "seconds"), (1.7e15, "microseconds"), (1.7e18, "nanoseconds")]
 )
 def test_timestamps_in_another_unit_are_named(tmp_path: Path, timestamp: float, unit: str) -> None:
     done = inspect(write_readings(tmp_path / "a.jsonl", timestamp))
 
     assert done.exit_code == 1
-    assert "line 1: timestamp" in done.output
-    assert f" {unit}" in done.output
+    assert "a.jsonl, record 1 is rejected: timestamp" in done.output
+    assert f"looks like {unit} since the epoch" in done.output
 
 
 def test_an_unknown_file_gets_a_profile_that_reads_it(tmp_path: Path) -> None:
@@ -148,8 +173,9 @@ def test_a_file_without_acceleration_is_an_error_that_lists_its_columns(tmp_path
         ("cases/06_gyro_zero.jsonl", "never changes"),
         ("cases/07_right_stand.jsonl", "as they should be"),
         ("cases/08_100Hz_iphone_walk.jsonl", "as they should be"),
-        ("cases/10_seconds_timestamps.jsonl", "looks like s"),
-        ("cases/11_ns_timestamps.jsonl", "looks like ns"),
+        ("cases/10_seconds_timestamps.jsonl", "looks like seconds"),
+        ("cases/13_sensorlogger_push.json", "Read with --profile sensor-logger."),
+        ("cases/11_ns_timestamps.jsonl", "looks like nanoseconds"),
     ],
 )
 def test_public_recordings_are_found_out(devices_dir: Path, source: str, words: str) -> None:
