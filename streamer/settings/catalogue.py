@@ -1,4 +1,6 @@
-"""Every setting of the worker and its companions, typed and documented where it is defined.
+"""Every setting of the worker and its tools, typed and documented where it is defined.
+
+It is one long module because it is one table: a setting has one name everywhere.
 
 A value comes from, in this order: a command-line flag (``--max-gap-ms 80``), the environment
 (``STREAMER_MAX_GAP_MS=80``), the TOML file named by ``--config`` or ``STREAMER_CONFIG``
@@ -41,7 +43,7 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class Settings(BaseSettings):
-    """One flat model; a name is the same as flag, variable and TOML key."""
+    """A flat model: a setting has the same name as flag, variable and key of the TOML file."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
@@ -49,117 +51,140 @@ class Settings(BaseSettings):
 
     # Kafka: where, and as whom
     bootstrap_servers: str = Field(
-        "127.0.0.1:9092", description="Kafka brokers to start from, `host:port`, comma-separated."
+        "127.0.0.1:9092",
+        description="Kafka brokers for the first connection: `host:port`, comma-separated.",
     )
-    readings_topic: Name = Field("sensor-readings", description="Topic that devices publish to.")
+    readings_topic: Name = Field("sensor-readings", description="Topic to which devices publish.")
     readings_format: Name = Field(
         CONTRACT,
         description="Format of the readings: `streamer`, the name of a profile in the package, or"
         " the path of a profile of your own, a `.toml` file.",
     )
-    events_topic: Name = Field("activity-events", description="Topic that labels go to.")
-    dlq_topic: Name = Field(
-        "sensor-readings.dlq", description="Dead-letter topic: readings that could not be used."
+    events_topic: Name = Field(
+        "activity-events", description="Topic to which activity events are published."
     )
-    group_id: Name = Field("streamer", description="Consumer group; its workers share the work.")
+    dlq_topic: Name = Field(
+        "sensor-readings.dlq", description="Dead-letter topic, for readings that cannot be used."
+    )
+    group_id: Name = Field(
+        "streamer", description="Consumer group; its workers share the partitions."
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How to talk to the brokers."
+        "PLAINTEXT", description="Protocol of the connection to the brokers."
     )
     ssl_cafile: Path | None = Field(
-        None, description="CA certificates (PEM) to trust; the system's when not given."
+        None, description="File of trusted CA certificates (PEM). Default: those of the system."
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "PLAIN", description="How to log in when the protocol is SASL."
+        "PLAIN", description="SASL mechanism, if the protocol uses SASL."
     )
-    sasl_username: Name | None = Field(None, description="User name when the protocol is SASL.")
-    sasl_password: SecretStr | None = Field(None, description="Password when the protocol is SASL.")
+    sasl_username: Name | None = Field(None, description="SASL user name.")
+    sasl_password: SecretStr | None = Field(None, description="SASL password.")
     partitions: PositiveInt = Field(
-        8, description="Partitions of the topics that we create; the most workers that can share."
+        8,
+        description="Number of partitions of topics that are created; the largest useful number of"
+        " workers.",
     )
     replication_factor: int = Field(
-        -1, ge=-1, description="Replicas of the topics that we create; -1 is the broker's default."
+        -1,
+        ge=-1,
+        description="Number of replicas of topics that are created; -1 is the default of the"
+        " broker.",
     )
 
     # Time: when a reading counts
     max_gap_ms: PositiveFloat = Field(
         100,
         le=1000,
-        description="Longest hole that is filled; after a longer one a device restarts.",
+        description="Longest gap between samples that is interpolated; after a longer gap a device"
+        " starts anew.",
     )
     allowed_lateness_ms: float = Field(
-        0, ge=0, le=60_000, description="How long to wait for readings that arrive out of order."
+        0, ge=0, le=60_000, description="Time to wait for readings that arrive out of order."
     )
     max_future_skew_s: PositiveFloat = Field(
         300,
         allow_inf_nan=False,
-        description="How far a reading may be ahead of Kafka's clock before it is rejected.",
+        description="Longest time by which a sample may be ahead of its record's Kafka timestamp;"
+        " others are rejected.",
     )
     idle_timeout_s: float = Field(
         60,
         ge=5,
         le=3600,
-        description="Silence, by Kafka's clock, after which a device is forgotten.",
+        description="Silence, by Kafka's clock, after which the state of a device is dropped.",
     )
     dead_letter_late: bool = Field(
-        False, description="Also send readings that came too late to the dead-letter topic."
+        False, description="Write late readings to the dead-letter topic too."
     )
 
     max_reject_share: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Share of refused records at which the worker stops; 1 refuses them all.",
+        description="Share of rejected records above which the worker stops; 1 never stops it.",
     )
     reject_window_s: PositiveFloat = Field(
-        60, allow_inf_nan=False, description="Time over which that share is taken."
+        60, allow_inf_nan=False, description="Time over which `max_reject_share` is measured."
     )
 
     # Windows: which are worth a prediction
     min_coverage: float = Field(
-        0.8, ge=0, le=1, description="Least share of a window's samples that must really be there."
+        0.8,
+        ge=0,
+        le=1,
+        description="Smallest share of a window's samples that must have been received.",
     )
 
     # Prediction: by which model
     predictor: str = Field(
         "local",
         pattern=r"^(local|onnx|amazon-ml|sagemaker|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
-        description="`local`, `onnx`, `amazon-ml`, `sagemaker`, or your own class,"
+        description="`local`, `onnx`, `amazon-ml`, `sagemaker`, or a class of your own,"
         " `package.module:Class`.",
     )
     model: Path | None = Field(
         None,
-        description="Model file of `local` (.npz; the one in the package when not given), of"
-        " `onnx`, and of the fallback.",
+        description="Model file for `local` (.npz; default: the model in the package), for `onnx`,"
+        " and for the fallback.",
     )
     endpoint: Name | None = Field(
-        None, description="Amazon ML's id of the model, or the name of SageMaker's endpoint."
+        None, description="Id of the Amazon ML model, or name of the SageMaker endpoint."
     )
     endpoint_format: Literal["csv", "jsonlines", "npy"] = Field(
-        "csv", description="What SageMaker's container reads; `npy` costs a tenth of the others."
+        "csv",
+        description="Format that the SageMaker container reads; `npy` costs a tenth of the others.",
     )
     endpoint_variable: str = Field(
-        "Var{:03d}", description="What Amazon ML's schema calls the features, numbered from 1."
+        "Var{:03d}",
+        description="Names of the features in the Amazon ML schema, with a place for the number,"
+        " from 1.",
     )
     endpoint_labels: str = Field(
         "1=walking,2=walking_upstairs,3=walking_downstairs,4=sitting,5=standing,6=laying",
-        description="Labels and their activities, in the order of the scores, for endpoints and"
-        " ONNX models that do not say.",
+        description="Labels and their activities in the order of the scores, for endpoints and"
+        " ONNX models that do not give them.",
     )
 
     # Prediction: how an endpoint is called, and what happens when it fails
-    batch_windows: PositiveInt = Field(64, description="Most windows in a call of SageMaker.")
-    batch_wait_ms: float = Field(
-        20, ge=0, le=1000, description="Longest time that a window waits for others to go with it."
+    batch_windows: PositiveInt = Field(
+        64, description="Largest number of windows in a SageMaker call."
     )
-    max_concurrency: PositiveInt = Field(10, description="Most calls under way at once.")
+    batch_wait_ms: float = Field(
+        20,
+        ge=0,
+        le=1000,
+        description="Longest time for which a window waits for others to share a call with.",
+    )
+    max_concurrency: PositiveInt = Field(10, description="Largest number of concurrent calls.")
     max_rate: PositiveFloat | None = Field(
         None,
         allow_inf_nan=False,
-        description="Most calls a second, of all retries too; for Amazon ML 200 when not given."
-        " Workers share a quota: give each its part.",
+        description="Largest number of calls a second, retries included. Default: 200 for Amazon"
+        " ML, otherwise no limit. Workers share a quota: give each of them its part.",
     )
     attempt_timeout_s: PositiveFloat = Field(
-        2, allow_inf_nan=False, description="How long a call may take before it is tried again."
+        2, allow_inf_nan=False, description="Longest duration of a call; then it is repeated."
     )
     predict_deadline_s: PositiveFloat = Field(
         10,
@@ -172,42 +197,44 @@ class Settings(BaseSettings):
     )
     when_down: Literal["hold", "fallback", "unavailable"] = Field(
         "hold",
-        description="While the endpoint does not answer: wait and lose nothing, ask the model in"
-        " the process, or publish events without a label.",
+        description="While the endpoint does not answer: `hold` waits and loses nothing,"
+        " `fallback` uses the local model, `unavailable` publishes events without a"
+        " label.",
     )
 
     # Labels: from scores to what is published
-    smoothing: bool = Field(
-        True, description="Let what a device did before count: labels follow each other sensibly."
-    )
+    smoothing: bool = Field(True, description="Use the earlier windows of a device for its labels.")
     min_confidence: float = Field(
         0,
         ge=0,
         le=1,
-        description="Least confidence in an activity; below it `when_unsure` decides.",
+        description="Smallest confidence of an activity; below it `when_unsure` decides.",
     )
     when_unsure: Literal["unknown", "context"] = Field(
         "unknown",
-        description="Publish `unknown`, or let what the device did before decide, and say so.",
+        description="`unknown` publishes `unknown`; `context` lets the earlier windows of the"
+        " device decide, and the event says so.",
     )
 
     # Delivery
     delivery: Literal["exactly-once", "at-least-once"] = Field(
-        "exactly-once", description="What a consumer may rely on; at-least-once has less latency."
+        "exactly-once",
+        description="Delivery guarantee of events; at-least-once has a lower latency.",
     )
     commit_interval_ms: PositiveInt = Field(
         100,
-        description="Longest time that finished events wait for their commit; ten times as long"
-        " while a worker is behind.",
+        description="Longest time for which finished events wait for their commit; ten times as"
+        " long while the worker is behind.",
     )
     session_timeout_s: PositiveFloat = Field(
         10,
         allow_inf_nan=False,
-        description="Silence after which Kafka gives a dead worker's partitions to the others.",
+        description="Silence of a worker after which Kafka gives its partitions to other workers.",
     )
     instance_id: Name | None = Field(
         None,
-        description="Name that survives a restart (static membership): nothing moves meanwhile.",
+        description="Name of the worker that survives a restart (static membership): a restart"
+        " moves no partition.",
     )
 
     # Operations
@@ -216,13 +243,14 @@ class Settings(BaseSettings):
         9464,
         ge=0,
         le=65535,
-        description="Port of /metrics, /healthz and /readyz; 0 picks a free one.",
+        description="Port of /metrics, /healthz and /readyz; 0 takes a free one.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severity that is logged."
+        "info", description="Lowest level that is logged."
     )
     log_format: Literal["console", "json"] = Field(
-        "console", description="Log lines for people, or one JSON object a line."
+        "console",
+        description="Log lines for people (`console`), or one JSON object a line (`json`).",
     )
 
     @field_validator("bootstrap_servers")
@@ -288,7 +316,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _topics_differ(self) -> Self:
-        """A worker that reads what it writes would never come to an end."""
+        """A worker that reads what it writes would never end."""
         by_topic: dict[str, list[str]] = {}
         for name in ("readings_topic", "events_topic", "dlq_topic"):
             by_topic.setdefault(getattr(self, name), []).append(name)
@@ -299,20 +327,20 @@ class Settings(BaseSettings):
 
     @property
     def activities(self) -> dict[str, str]:
-        """Activity names by label, from `endpoint_labels`."""
+        """Return activity names by label, from `endpoint_labels`."""
         pairs = (pair.partition("=") for pair in self.endpoint_labels.split(","))
         return {label.strip(): activity.strip() for label, _, activity in pairs}
 
     @classmethod
     def load(cls, flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Self:
-        """Read the settings from flags, environment and file, in that order.
+        """Read the settings from flags, environment and file; the first that gives a value wins.
 
         Args:
             flags: values given on the command line or by a program, by name of the setting.
             config: TOML file; without it the one that STREAMER_CONFIG names, if any.
 
         Raises:
-            SettingsError: with one line for each thing that is wrong, and where it stands.
+            SettingsError: one line for each wrong value or name, and the place where it is given.
         """
         sources = read_sources(cls, flags or {}, config)
         values = {name: value for source in reversed(sources) for name, value in source.values}
@@ -335,12 +363,12 @@ class Settings(BaseSettings):
         *_: PydanticBaseSettingsSource,
         **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read nothing behind our back: `load` asks the sources and knows what came from where."""
+        """Read no other source: `load` reads them, and knows which value came from where."""
         return (init_settings,)
 
     @property
     def rules(self) -> Rules:
-        """The settings that decide about windows."""
+        """Return the settings that decide about windows."""
         return Rules(
             max_gap_us=round(self.max_gap_ms * 1000),
             lateness_us=round(self.allowed_lateness_ms * 1000),
@@ -350,7 +378,7 @@ class Settings(BaseSettings):
 
 
 def origins(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> dict[str, str]:
-    """Say where each setting's value comes from: a flag, a variable, a file, or the default.
+    """Name the place of each setting's value: a flag, a variable, a file, or the default.
 
     Raises:
         SettingsError: as `Settings.load`.
@@ -360,7 +388,7 @@ def origins(flags: Mapping[str, Any] | None = None, config: Path | None = None) 
 
 
 def as_toml(settings: Settings) -> str:
-    """All values as a file that `Settings.load` reads; what cannot be in it is a comment."""
+    """Return a file that `Settings.load` reads; values that cannot be in it are comments."""
     lines = []
     for name, value in settings:
         match value:
@@ -378,7 +406,7 @@ def as_toml(settings: Settings) -> str:
 
 
 def documentation() -> str:
-    """Every setting as a Markdown table, for `docs/configuration.md`."""
+    """Return every setting as a Markdown table, for `docs/configuration.md`."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"
