@@ -6,9 +6,9 @@ StreamerError
 ├── DataError          a file or a data set is not what it should be
 │   └── ModelError     a model file cannot be used
 ├── ShapeError         an array has the wrong shape or type (also a ValueError)
-├── ProcessingError    records cannot be processed, whatever their contents
-│   └── RejectsError   most records are refused: something is wrong with all of them
-├── EndpointError      the prediction endpoint refuses us, or does not exist
+├── ProcessingError    records cannot be processed, and their contents are not the reason
+│   └── RejectsError   most records are rejected: something is wrong with all of them
+├── EndpointError      the prediction endpoint refuses every call, or does not exist
 └── KafkaError         Kafka is not as the worker needs it
     ├── TopicError     a topic is missing or set up so that it would lose data
     └── BrokerError    the local broker cannot be installed, started or reached
@@ -42,15 +42,15 @@ class ShapeError(StreamerError, ValueError):
 
 
 class ProcessingError(StreamerError):
-    """Records cannot be processed, whatever their contents."""
+    """Records cannot be processed, and their contents are not the reason."""
 
 
 class RejectsError(ProcessingError):
-    """Most records are refused: something is wrong with all of them."""
+    """Most records are rejected: something is wrong with all of them."""
 
 
 class EndpointError(StreamerError):
-    """The prediction endpoint refuses us, or does not exist."""
+    """The prediction endpoint refuses every call, or does not exist."""
 
 
 class KafkaError(StreamerError):

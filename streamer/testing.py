@@ -1,13 +1,13 @@
 """Test your own predictor or features without a broker.
 
-A script of records and marks goes through the very code that a worker runs, recovery included::
+A script of records and marks goes through the code that a worker runs, recovery included::
 
     from streamer.testing import CRASH, PAUSE, readings, run_script
 
     published = await run_script([*readings("phone", samples), CRASH], predictor=MyPredictor())
     assert [event.activity for event in published.events] == ["walking", "walking"]
 
-Nothing looks at the wall clock: the time of Kafka is the one in the records.
+No wall clock is read: Kafka's time is that of the records.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -37,7 +37,7 @@ from streamer.settings import Settings
 from streamer.stream.position import Position
 
 START_MS = 1_763_906_400_000
-"""Where readings begin that do not say when."""
+"""Time of the first reading (ms since 1970) unless another one is given."""
 
 ALL_AT_ONCE = 1_000_000_000
 
@@ -54,13 +54,13 @@ PAUSE, CRASH = Mark.PAUSE, Mark.CRASH
 
 @dataclass
 class Published:
-    """What consumers see, and what the worker has counted.
+    """What consumers see, and what the workers have counted.
 
     Attributes:
         events: in the order of their topic, as a consumer decodes them.
-        dead_letters: refused records, and why.
+        dead_letters: rejected records and their reasons.
         position: the committed one.
-        metrics: all workers' together; ``metrics.registry.get_sample_value(...)`` reads one.
+        metrics: of all workers together; ``metrics.registry.get_sample_value(...)`` reads one.
     """
 
     events: list[ActivityEvent] = field(default_factory=list)
@@ -76,10 +76,10 @@ def readings(
     batch: int = 50,
     form: Format = Format.JSON,
 ) -> list[Record]:
-    """The records of a device that samples at 50 Hz and publishes each batch when it is complete.
+    """Return the records of a device that samples at 50 Hz and publishes each full batch.
 
     Args:
-        device_id: whose they are.
+        device_id: id of the device.
         samples: (n, 6) acceleration x y z in g, rotation x y z in rad/s.
         start_ms: time of the first sample.
         batch: samples in a record.
@@ -103,14 +103,14 @@ async def run_script(
     settings: Settings | None = None,
     batch: int = ALL_AT_ONCE,
 ) -> Published:
-    """Work through the records of one partition, to its end as `streamer run --until-end` does.
+    """Process the records of one partition to its end, as `streamer run --until-end` does.
 
     Args:
         script: records, whose offsets are given here, and marks between them.
-        predictor: yours; the shipped model when None.
-        features: yours: signals (n, 9, 129) to features (n, whatever the predictor takes).
-        settings: a worker's; the defaults when None.
-        batch: most records of a fetch.
+        predictor: your own; the model in the package when None.
+        features: your own: signals (n, 9, 129) to features (n, as many as the predictor takes).
+        settings: those of a worker; the defaults when None.
+        batch: largest number of records in a fetch.
     """
     worker = _Worker(predictor, features, settings or Settings(), batch)
     with ThreadPoolExecutor(1) as cpu:
@@ -129,7 +129,7 @@ async def run_script(
 
 
 class _CrashError(Exception):
-    """The worker is no more."""
+    """The worker crashes."""
 
 
 class _Log:
@@ -182,7 +182,7 @@ class _Sink:
 
 
 class _Worker:
-    """One worker after the other on the same partition."""
+    """Workers, one after the other, on the same partition."""
 
     def __init__(
         self,
@@ -206,7 +206,7 @@ class _Worker:
         )
 
     async def work(self, cpu: Executor, *, crash: bool = False) -> None:
-        """Take in what is there; after a crash, begin again from what is committed."""
+        """Process the records so far; after a crash, start again at the committed position."""
         sink = _Sink(self.published, crash=crash)
         metrics = self.published.metrics
         try:

@@ -10,28 +10,28 @@ from streamer import __version__
 from streamer.cli.failures import describe, report, report_bug
 
 COMMANDS = {
-    "demo": "Broker, endpoint, worker and devices, then the live table.",
-    "run": "The worker: readings in, activity events out.",
-    "watch": "Live table of devices and what they do.",
-    "broker": "A real Apache Kafka on this machine, without Docker or Java.",
+    "demo": "Run all parts on this machine, and show the live table.",
+    "run": "Run a worker: read readings, publish activity events.",
+    "watch": "Show a live table of devices and their activities.",
+    "broker": "Run Apache Kafka on this machine, without Docker.",
     "topics": "Create the topics, or check existing ones.",
     "devices": "Look at recordings of other devices.",
     "replay": "Publish recordings as devices.",
     "simulate": "Publish synthetic people as devices.",
-    "endpoint": "A prediction server that speaks as Amazon ML and SageMaker do.",
-    "serve": "The same, as SageMaker runs it in a container.",
-    "dlq": "Look at refused readings, and put them back.",
-    "evaluate": "Judge the events of replayed recordings.",
-    "dataset": "Convert data sets, and show what is in them.",
+    "endpoint": "Run a prediction server: Amazon ML and SageMaker.",
+    "serve": "Run the same server as SageMaker runs it in a container.",
+    "dlq": "Look at rejected readings, and put them back.",
+    "evaluate": "Compare events of replayed recordings with true labels.",
+    "dataset": "Convert data sets, and show their statistics.",
     "model": "Train and inspect models.",
-    "plan": "How much of everything a number of devices needs.",
+    "plan": "Compute what a number of devices needs.",
     "config": "Show and check the settings.",
 }
 """Each lives in the module of its name; kept here so that `--help` imports none of them."""
 
 
 class _Commands(click.Group):
-    """Imports a command when it is used."""
+    """Commands that are imported when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)

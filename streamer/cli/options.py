@@ -1,4 +1,4 @@
-"""Flags made from the settings: one definition of name, type, default and meaning."""
+"""Flags made from the settings, which define name, type, default and meaning."""
 
 from collections.abc import Callable
 from functools import wraps

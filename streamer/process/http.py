@@ -14,43 +14,43 @@ from streamer.settings import Settings
 
 
 class Pages(Protocol):
-    """What is answered: by a worker of itself, by a supervisor of all its workers."""
+    """The contents of the pages: those of a worker, or of all workers of a supervisor."""
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
-        """The metrics in the format that is accepted, and its content type."""
+        """Return the metrics in the accepted format, and its content type."""
 
     async def trouble(self) -> str | None:
-        """What should not be so; None when all is well."""
+        """Return what is wrong; None when all is well."""
 
     async def why_not_ready(self) -> str | None:
-        """What is missing; None when ready."""
+        """Return why there is no readiness; None when ready."""
 
 
 class WorkerPages:
-    """A worker's own."""
+    """The pages of one worker."""
 
     def __init__(self, metrics: Metrics, health: Health) -> None:
         self._metrics = metrics
         self._health = health
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
-        """All of its metrics, at one moment."""
+        """Return all metrics, as they are at one moment."""
         encode, content_type = choose_encoder(accept)
         with self._metrics.lock:
             return encode(self._metrics.registry), content_type
 
     async def trouble(self) -> str | None:
-        """What should not be so."""
+        """Return what is wrong."""
         return self._health.trouble()
 
     async def why_not_ready(self) -> str | None:
-        """What is missing."""
+        """Return why the worker is not ready."""
         return self._health.why_not_ready()
 
 
 @asynccontextmanager
 async def serve_pages(settings: Settings, pages: Pages) -> AsyncIterator[int]:
-    """Answer HTTP while the context is open; gives the port, which matters if it was 0.
+    """Serve the pages while the context is open; gives the port, which matters if it was 0.
 
     Raises:
         SettingsError: the address cannot be used.
@@ -64,8 +64,8 @@ async def serve_pages(settings: Settings, pages: Pages) -> AsyncIterator[int]:
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def healthz(_: web.Request) -> web.Response:
-        # A supervisor that restarted us for trouble in Kafka would only make more of it: we say
-        # so here, cure ourselves, and exit when that does not help.
+        # It answers 200 whatever is wrong: a restart would not cure trouble with Kafka. The worker
+        # restarts its clients by itself, and exits when that does not help.
         return web.json_response({"alive": True, "trouble": await pages.trouble()})
 
     async def readyz(_: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""How the process's memory is managed, where the C library lets itself be told."""
+"""Settings of the garbage collector and of the C library's allocator."""
 
 import ctypes
 import gc
@@ -6,27 +6,27 @@ import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 32 * 1024 * 1024
-"""As large as glibc allows."""
+"""The largest value that glibc allows."""
 
 
 _ALLOCATIONS = 50_000
-"""Between two collections of garbage: a second's windows, none of which is in a cycle."""
+"""Allocations between two collections of garbage: the windows of a second, without cycles."""
 
 
 def collect_garbage_rarely() -> None:
-    """Spare the collector what lives as long as the process, and what is gone by itself.
+    """Exclude what exists so far from garbage collection, and collect rarely.
 
-    Looking at each event's parts again and again cost as much as making them.
+    Collections that visit the parts of each event cost as much as making the events.
     """
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS, 20, 100)
 
 
 def keep_freed_memory() -> None:
-    """Let the process keep what it frees, for what it needs next.
+    """Let the allocator keep freed memory for the next arrays.
 
-    Features are computed in arrays of a megabyte that come and go. glibc would give each back to
-    the system, and fault in every page of the next one: half of the time went there.
+    Features are computed in arrays of a megabyte. glibc would return each of them to the system,
+    and every page of the next one would fault: that took half of the time.
     """
     if sys.platform != "linux":
         return

@@ -19,7 +19,7 @@ class Device:
     window_start_ms: int
     window_end_ms: int
     windows: int
-    """Seen so far."""
+    """Number of windows seen."""
 
     @property
     def duration_ms(self) -> int:

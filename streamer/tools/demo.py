@@ -98,7 +98,7 @@ class _Program:
             )
 
     def check(self) -> None:
-        """Raise an error with the end of its log if it has ended."""
+        """Raise StreamerError, with the end of its log, if it has ended."""
         if self.process.poll() is not None:
             lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
             raise StreamerError(

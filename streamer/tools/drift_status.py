@@ -24,7 +24,7 @@ class DriftStatus:
         """The summary; empty if no worker answers or the worker has too few windows."""
 
     async def poll(self) -> None:
-        """Keep `words` up to date, until cancelled."""
+        """Keep `words` current until cancelled."""
         async with ClientSession(timeout=_PATIENCE) as session:
             while True:
                 try:

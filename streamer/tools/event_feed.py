@@ -20,7 +20,7 @@ class News(NamedTuple):
     events: list[ActivityEvent]
     """In the order of their partition."""
     trouble: str
-    """Why there are none; empty when that is no trouble."""
+    """What is wrong; empty when nothing is."""
 
 
 async def follow_events(consumer: AIOKafkaConsumer) -> AsyncGenerator[News]:

@@ -38,7 +38,7 @@ _OTHER_COLOUR = "blue"
 
 
 async def watch(settings: Settings, console: Console, *, from_beginning: bool) -> None:
-    """Follow the committed events and show them, until cancelled."""
+    """Follow the committed events and show them until cancelled."""
     # Log lines of the client about lost connections would break the table, which shows them itself.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     start: Literal["earliest", "latest"] = "earliest" if from_beginning else "latest"
@@ -91,7 +91,7 @@ def line(event: ActivityEvent) -> str:
 
 
 def table(board: Board, now_s: float, rows: int, trouble: str, drift: str = "") -> Table:
-    """Lay out the board with at most ``rows`` devices, by name."""
+    """Return the board as a table of at most ``rows`` devices, sorted by name."""
     shown = sorted(board.devices)[:rows]
     hidden = len(board.devices) - len(shown)
     more = f"and {hidden} more" if hidden else ""

@@ -16,6 +16,7 @@ from aiokafka.structs import ConsumerRecord
 from jsonschema import Draft202012Validator
 
 import streamer
+from streamer import __version__
 from streamer.contracts.dead_letters import ORIGIN_OFFSET, REASON
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader, read_to_end
@@ -168,8 +169,18 @@ def test_sigterm_ends_a_worker_that_waits_for_a_broker(tmp_path: Path) -> None:
     settings = Settings.load({"bootstrap_servers": f"127.0.0.1:{port}"})
     with run(settings, tmp_path / "log") as worker:
         worker.until_it_says("no Kafka broker answers, trying again")
+        first_line = worker.said.splitlines()[0]
+        for words in ("starting", __version__, settings.group_id, settings.readings_topic):
+            assert words in first_line
         assert worker.get("/healthz")[0] == 200
         assert worker.get("/readyz")[0] == 503
+        values = values_of(worker.get("/metrics")[1])
+        for gauge in ("ready", "connected"):
+            assert values[gauge] == {(): 0}
+        assert values["not_ready"]["not connected",] == 1
+        for gauge in ("worst_lag", "last_commit_age", "last_event_age", "newest_record_age"):
+            assert values[f"{gauge}_seconds"][()] > 0
+        assert values["process_cpu_seconds_total"][()] > 0
         worker.process.send_signal(signal.SIGTERM)
         worker.ends(0, 5)
 
