@@ -75,7 +75,7 @@ bench-peers: warm ## The same job in other programs, and in ours; draws docs/pee
 
 docs: $(STAMP) ## Rewrite the tables in docs/ that are made from the code
 	sed -i.old '/^| setting /,$$d' docs/configuration.md
-	$(BIN)/python -m streamer.settings.catalogue >> docs/configuration.md
+	$(BIN)/python -m streamer.settings.views >> docs/configuration.md
 	sed -i.old '/^| metric /,$$d' docs/metrics.md
 	$(BIN)/python -m streamer.metrics >> docs/metrics.md
 	rm docs/*.old

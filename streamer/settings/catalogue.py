@@ -7,7 +7,6 @@ A value comes from, in this order: a command-line flag (``--max-gap-ms 80``), th
 (``max_gap_ms = 80``), the default below.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -375,44 +374,3 @@ class Settings(BaseSettings):
             idle_us=round(self.idle_timeout_s * 1_000_000),
             min_coverage=self.min_coverage,
         )
-
-
-def origins(flags: Mapping[str, Any] | None = None, config: Path | None = None) -> dict[str, str]:
-    """Name the place of each setting's value: a flag, a variable, a file, or the default.
-
-    Raises:
-        SettingsError: as `Settings.load`.
-    """
-    found = find_places(read_sources(Settings, flags or {}, config))
-    return {name: found.get(name, "default") for name in Settings.model_fields}
-
-
-def as_toml(settings: Settings) -> str:
-    """Return a file that `Settings.load` reads; values that cannot be in it are comments."""
-    lines = []
-    for name, value in settings:
-        match value:
-            case None:
-                lines.append(f"# {name} is not set")
-            case SecretStr():
-                lines.append(f"# {name} is set, and not shown")
-            case bool() | int() | float():
-                lines.append(f"{name} = {json.dumps(value)}")
-            case _:
-                # TOML's strings are those of JSON, but for this one control character.
-                quoted = json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
-                lines.append(f"{name} = {quoted}")
-    return "\n".join(lines) + "\n"
-
-
-def documentation() -> str:
-    """Return every setting as a Markdown table, for `docs/configuration.md`."""
-    rows = ["| setting | default | meaning |", "|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{field.default}`"
-        rows.append(f"| `{name}` | {default} | {field.description} |")
-    return "\n".join(rows) + "\n"
-
-
-if __name__ == "__main__":
-    print(documentation(), end="")

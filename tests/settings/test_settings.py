@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streamer.cli import main
 from streamer.errors import SettingsError
 from streamer.settings import Settings, as_toml, origins
-from streamer.settings import catalogue as module
+from streamer.settings import views as module
 
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
 
