@@ -155,6 +155,7 @@ def test_values_that_are_missing_or_no_numbers_do_not_cost_the_record(tmp_path: 
 
 
 def test_the_page_has_every_feature_class_and_person(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
     source = write_published(tmp_path / "source", table_of(60), split=30)
     report = tmp_path / "report.html"
     done = run(source, "--report", str(report))
@@ -168,6 +169,7 @@ def test_the_page_has_every_feature_class_and_person(tmp_path: Path) -> None:
 
 
 def test_the_same_table_gives_the_same_page_and_without_correlation_a_note() -> None:
+    pytest.importorskip("matplotlib")
     table = replace(table_of(30), labels=["4"] * 30, subjects=None)
     pages = {statistics_as_page(compute_statistics(table), table, "invented", 0) for _ in range(2)}
     assert len(pages) == 1
@@ -177,6 +179,7 @@ def test_the_same_table_gives_the_same_page_and_without_correlation_a_note() -> 
 
 
 def test_many_classes_and_incomplete_features_still_make_a_page() -> None:
+    pytest.importorskip("matplotlib")
     table = table_of(60)
     table.features[::7, 0] = np.nan
     table.features[3, 1] = np.inf
