@@ -99,6 +99,11 @@ class Beliefs:
     def _before(self, window: Window, labels: tuple[str, ...]) -> Floats | None:
         """Return the belief after the previous window; None if the device starts anew."""
         last = self._last.get(window.device_id) if window.follows else None
-        if last and last.start_ms + _HOP_MS == window.start_ms and last.labels == labels:
+        if last is None or last.start_ms + _HOP_MS != window.start_ms:
+            return None
+        if last.labels == labels:
             return last.belief
+        if sorted(last.labels) == sorted(labels):
+            # The endpoint names the same classes in another order.
+            return last.belief[[last.labels.index(label) for label in labels]]
         return None

@@ -1,5 +1,6 @@
 """Calls Amazon Machine Learning: real-time predictions, one window per call."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -95,7 +96,7 @@ class AmazonMLClient:
             raise InvalidAnswerError("an answer has no predictedScores") from None
         if scores.keys() != self._activities.keys():
             raise InvalidAnswerError(
-                f"an answer has scores of the labels {', '.join(sorted(scores))}, expected "
+                f"an answer has scores of the labels {', '.join(sorted(scores))[:200]}, expected "
                 f"{', '.join(self._activities)}; the setting endpoint_labels names them"
             )
         values = [float(scores[label]) for label in self._card.labels]
@@ -126,6 +127,7 @@ async def open_amazon_ml(
     async with aws_client.open_client("machinelearning", connections, timeout_s) as client:
         endpoint = AmazonMLClient(client, model_id, variable, activities)
         # If it is down now, the calls find the endpoint later.
-        with suppress(CallError):
-            await endpoint.find()
+        with suppress(CallError, TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await endpoint.find()
         yield endpoint

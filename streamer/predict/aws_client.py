@@ -17,6 +17,9 @@ from streamer.predict.endpoint_protocol import (
     ThrottledError,
 )
 
+LONGEST_TEXT = 500
+"""Characters of what an endpoint says; a proxy may say a whole page."""
+
 _THROTTLES = {
     "LimitExceededException",
     "ModelNotReadyException",
@@ -91,7 +94,7 @@ def classify_error(error: Exception) -> CallError | EndpointError:
             f"no AWS credentials: {error}; the SDK takes them from AWS_PROFILE, "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role of the machine"
         )
-    text = f"{type(error).__name__}: {error}"
+    text = f"{type(error).__name__}: {error}"[:LONGEST_TEXT]
     if isinstance(error, exceptions.SSLError):
         text += "; AWS_CA_BUNDLE names the file of certificates to trust"
     # The others: timeouts, connections refused and cut, answers that are not HTTP, credentials
@@ -104,7 +107,7 @@ def _classify_answer(error: exceptions.ClientError) -> CallError | EndpointError
     code = str(answer.get("Error", {}).get("Code") or "")
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
     message = answer.get("Error", {}).get("Message")
-    text = f"{code}: {message}"
+    text = f"{code}: {message}"[:LONGEST_TEXT]
     # SageMaker has been seen to throttle with status 400 and no message.
     if code in _THROTTLES or status == 429 or (status == 400 and not message):
         return ThrottledError(text)

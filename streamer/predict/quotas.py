@@ -11,3 +11,6 @@ AMAZON_ML_RECORD_BYTES = 100_000
 
 SAGEMAKER_REQUEST_BYTES = 6 * 1024 * 1024
 """Largest body of an invocation; newer endpoints accept more."""
+
+SAGEMAKER_ANSWER_BYTES = 25_000_000
+"""Largest body of an answer."""

@@ -4,10 +4,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
+
 from streamer.arrays import Floats
 from streamer.model.identity import ModelIdentity
 from streamer.predict import aws_client, sagemaker_formats
+from streamer.predict.endpoint_protocol import CallError, InvalidAnswerError
 from streamer.predict.predictor import Prediction
+from streamer.predict.quotas import SAGEMAKER_ANSWER_BYTES
 
 
 class SageMakerClient:
@@ -46,12 +50,31 @@ class SageMakerClient:
             )
             # An unread body would keep its connection out of the pool.
             async with answer["Body"] as stream:
-                body = await stream.read()
+                body = await _read_body(stream.content)
+        except CallError:
+            raise
         except Exception as error:
             raise aws_client.classify_error(error) from error
         variant = answer.get("InvokedProductionVariant") or ""
         card = ModelIdentity(self._endpoint, variant, *self._labels)
         return sagemaker_formats.decode(body, answer.get("ContentType") or "", card, len(features))
+
+
+async def _read_body(content: aiohttp.StreamReader) -> bytes:
+    """Read a body that may be decompressed on the way.
+
+    Raises:
+        InvalidAnswerError: the body is larger than SageMaker allows.
+    """
+    body = bytearray()
+    async for part in content.iter_chunked(SAGEMAKER_ANSWER_BYTES):
+        body += part
+        if len(body) > SAGEMAKER_ANSWER_BYTES:
+            raise InvalidAnswerError(
+                f"an answer has more than {SAGEMAKER_ANSWER_BYTES:,} bytes, which is the limit of "
+                "SageMaker"
+            )
+    return bytes(body)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ names classes and model.
 
 from collections.abc import Mapping
 from io import BytesIO, StringIO
+from math import prod
 from typing import Any, Literal
 
 import msgspec
@@ -46,6 +47,17 @@ class Scores(msgspec.Struct, frozen=True):
     activities: list[str]
     scores: list[list[float]]
 
+
+_NUMBERS_OR_TEXT = "fiuU"
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    RecursionError,
+    msgspec.DecodeError,
+)
 
 _ours = msgspec.json.Decoder(Scores)
 _any = msgspec.json.Decoder()
@@ -82,26 +94,29 @@ def decode(body: bytes, content_type: str, default: ModelIdentity, windows: int)
     try:
         if kind == JSON and b'"labels"' in body:
             ours = _ours.decode(body)
-            if len(ours.labels) != len(ours.activities):
-                raise ValueError("the numbers of labels and activities differ")
+            if not len(set(ours.labels)) == len(ours.labels) == len(ours.activities):
+                raise ValueError("its labels are not different, or not as many as its activities")
             card = ModelIdentity(
                 ours.model, ours.version, tuple(ours.labels), check_activity_names(ours.activities)
             )
             return check_prediction(np.array(ours.scores, np.float64), card, windows)
-        rows = _rows(body, kind)
-    except (ValueError, TypeError, KeyError, msgspec.DecodeError) as error:
-        raise InvalidAnswerError(f"an answer of type {kind!r} cannot be read: {error}") from None
-    if rows.ndim == 2 and rows.shape[1] > 1:
-        return check_prediction(rows.astype(np.float64), default, windows)
-    return check_prediction(_certain(rows.reshape(-1), default), default, windows)
+        rows = _read_rows(body, kind)
+        if rows.dtype.kind not in _NUMBERS_OR_TEXT:
+            raise ValueError(f"it has values of type {rows.dtype}")
+        if rows.ndim == 2 and rows.shape[1] > 1:
+            return check_prediction(rows.astype(np.float64), default, windows)
+        return check_prediction(_make_certain(rows.reshape(-1), default), default, windows)
+    except _UNREADABLE as error:
+        raise InvalidAnswerError(
+            f"an answer of type {kind[:50]!r} cannot be read: {str(error)[:200]}"
+        ) from None
 
 
-def _rows(body: bytes, kind: str) -> npt.NDArray[Any]:
+def _read_rows(body: bytes, kind: str) -> npt.NDArray[Any]:
     """Read a row of scores, or a label, for each window."""
     match kind:
         case "application/x-npy":
-            array: npt.NDArray[Any] = npy_format.read_array(BytesIO(body), allow_pickle=False)
-            return array
+            return _read_npy(body)
         case "text/csv":
             # One line per window, or all labels in one line.
             if not (lines := body.decode().strip().splitlines()):
@@ -118,9 +133,25 @@ def _rows(body: bytes, kind: str) -> npt.NDArray[Any]:
             answer = _any.decode(body)
             if isinstance(answer, dict):
                 answer = answer["predictions"]
+            if not isinstance(answer, list):
+                raise ValueError("it is not a list")
             return np.array([_plain(row) for row in answer])
         case _:
             raise ValueError("the type is not CSV, JSON, JSON lines or NPY")
+
+
+def _read_npy(body: bytes) -> npt.NDArray[Any]:
+    """Read an array that is not larger than the body, whatever its header says."""
+    stream = BytesIO(body)
+    read_header = {
+        (1, 0): npy_format.read_array_header_1_0,
+        (2, 0): npy_format.read_array_header_2_0,
+    }[npy_format.read_magic(stream)]
+    shape, _, dtype = read_header(stream)
+    if prod(shape) * dtype.itemsize > len(body):
+        raise ValueError("it is cut off")
+    array: npt.NDArray[Any] = npy_format.read_array(BytesIO(body), allow_pickle=False)
+    return array
 
 
 def _plain(row: Any) -> Any:
@@ -129,7 +160,7 @@ def _plain(row: Any) -> Any:
         for name in ("score", "scores", "probabilities", "predicted_label"):
             if name in row:
                 return row[name]
-        raise ValueError(f"no scores among {', '.join(row)}")
+        raise ValueError(f"it has no scores, but {', '.join(row)}")
     return row
 
 
@@ -140,7 +171,7 @@ def _are_scores(cells: list[str]) -> bool:
         return False
 
 
-def _certain(labels: npt.NDArray[Any], card: ModelIdentity) -> Floats:
+def _make_certain(labels: npt.NDArray[Any], card: ModelIdentity) -> Floats:
     """Return scores for labels: one for the class with the label, zero for the others."""
     scores = np.zeros((len(labels), len(card.labels)))
     for row, label in enumerate(labels.tolist()):
@@ -148,7 +179,7 @@ def _certain(labels: npt.NDArray[Any], card: ModelIdentity) -> Floats:
         name = str(label).removesuffix(".0")
         if name not in card.labels:
             raise InvalidAnswerError(
-                f"an answer has the label {name!r}, expected one of {', '.join(card.labels)}; "
+                f"an answer has the label {name[:50]!r}, expected one of {', '.join(card.labels)}; "
                 "the setting endpoint_labels names them"
             )
         scores[row, card.labels.index(name)] = 1.0

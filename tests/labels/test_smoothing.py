@@ -179,6 +179,18 @@ def test_after_a_window_that_is_not_there_a_device_starts_afresh() -> None:
     assert events[0].posterior["WALKING"] < events[1].posterior["WALKING"]
 
 
+def test_the_order_in_which_a_model_names_its_classes_does_not_matter() -> None:
+    labels, other = Labeller(LabelPolicy()), Labeller(LabelPolicy())
+    walking, backwards = sure(SIX, "walking"), SIX[::-1]
+    for hop in (0, 1):
+        labels.label(windows("a", [hop]), answered(SIX, [walking]))
+        other.label(windows("a", [hop]), answered(SIX, [walking]))
+    [same] = labels.label(windows("a", [2]), answered(SIX, [walking]))
+    [turned] = other.label(windows("a", [2]), answered(backwards, [walking[::-1]]))
+    assert turned.posterior == same.posterior
+    assert list(turned.posterior) == list(same.posterior)[::-1]
+
+
 def test_another_model_or_a_forgotten_device_starts_afresh() -> None:
     labels, walking = Labeller(LabelPolicy()), sure(SIX, "walking")
     [first] = labels.label(windows("a", [0]), answered(SIX, [walking]))

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,18 @@ from cryptography.x509.oid import NameOID
 from streamer.arrays import Floats
 from streamer.errors import EndpointError
 from streamer.metrics import Metrics
+from streamer.predict.amazon_ml_client import open_amazon_ml
 from streamer.predict.answers import Answers, Ask
 from streamer.predict.aws_client import classify_error
-from streamer.predict.endpoint_protocol import CallError, RefusedError, RetryableError
+from streamer.predict.endpoint_protocol import (
+    CallError,
+    InvalidAnswerError,
+    RefusedError,
+    RetryableError,
+)
 from streamer.predict.factory import open_predictor
+from streamer.predict.quotas import SAGEMAKER_ANSWER_BYTES
+from streamer.predict.sagemaker_client import open_sagemaker
 from streamer.settings import Settings
 from tests.support.endpoint import Serve, set_faults
 
@@ -99,14 +107,14 @@ async def test_a_single_poison_window_is_refused_though_no_other_window_was_ever
 async def test_windows_that_wait_for_their_turn_are_not_unanswered(
     serve: Serve, features: Floats
 ) -> None:
-    #   quota      200 calls per second
-    #   windows    400, so the last one waits for two seconds
-    #   deadline   half a second
+    #   quota      50 calls per second
+    #   windows    200, so the last one waits for four seconds
+    #   deadline   two seconds
     metrics = Metrics()
     troubles: list[str | None] = []
-    flags: dict[str, Any] = {"when_down": "unavailable", "predict_deadline_s": 0.5}
+    flags: dict[str, Any] = {"when_down": "unavailable", "max_rate": 50, "predict_deadline_s": 2}
     async with serve(), opened("amazon-ml", metrics, troubles.append, **flags) as ask:
-        answers = await ask(np.tile(features[:1], (400, 1)))
+        answers = await ask(np.tile(features[:1], (200, 1)))
     assert answers.unavailable == []
     assert troubles == []
 
@@ -150,7 +158,7 @@ async def test_an_endpoint_with_a_small_quota_gets_little_more_calls_than_it_ans
     ("fault", "words"),
     [
         ("page", ""),
-        ("redirect", "Could not connect"),
+        ("redirect", ""),
         ("reset", ""),
         ("drip", "longer than"),
         ("half-open", "longer than"),
@@ -213,7 +221,7 @@ async def test_a_certificate_that_is_not_trusted_is_named(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     troubles: asyncio.Queue[str | None] = asyncio.Queue()
-    flags: dict[str, Any] = {"when_down": "unavailable", "predict_deadline_s": 0.2}
+    flags: dict[str, Any] = {"when_down": "unavailable", "predict_deadline_s": 5}
     async with serve():
         server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
         port = server.sockets[0].getsockname()[1]
@@ -224,6 +232,53 @@ async def test_a_certificate_that_is_not_trusted_is_named(
     trouble = await troubles.get()
     assert trouble is not None
     assert "AWS_CA_BUNDLE" in trouble
+
+
+@asynccontextmanager
+async def answering(monkeypatch: pytest.MonkeyPatch, *parts: bytes) -> AsyncIterator[None]:
+    """A server that answers each request with these parts, half a second apart."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with suppress(ConnectionError, asyncio.CancelledError):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(0.5)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    async with server:
+        yield
+
+
+async def test_a_start_does_not_wait_for_an_endpoint_that_describes_itself_byte_by_byte(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drip = [b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *([b" "] * 1000)]
+    async with (
+        serve(),
+        answering(monkeypatch, *drip),
+        asyncio.timeout(60),
+        open_amazon_ml("har", "Var{:03d}", {"1": "walking"}, 1, timeout_s=0.7),
+    ):
+        pass
+
+
+async def test_an_answer_that_is_far_too_large_is_not_read_to_its_end(
+    serve: Serve, features: Floats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 2 * SAGEMAKER_ANSWER_BYTES
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: {size}\r\n\r\n"
+    async with (
+        serve(),
+        answering(monkeypatch, head.encode(), b"1" * size),
+        open_sagemaker("har", "npy", {"1": "walking"}, 64, 1, timeout_s=20) as endpoint,
+    ):
+        with pytest.raises(InvalidAnswerError, match="25,000,000 bytes"):
+            await endpoint.score(features[:1])
 
 
 def client_error(code: str, message: str, status: int) -> ClientError:

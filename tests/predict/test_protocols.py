@@ -4,11 +4,13 @@ import asyncio
 import os
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import boto3
+import msgspec
 import numpy as np
 import pytest
 from botocore.config import Config
@@ -16,6 +18,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.lib import format as npy_format
 
 from streamer.arrays import Floats
 from streamer.datasets.feature_table import VARIABLES
@@ -323,6 +326,19 @@ def test_labels_of_stock_containers_are_certain(kind: str, body: bytes) -> None:
     assert found.scores.tolist() == [[0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]
 
 
+def npy(array: np.ndarray[Any, Any], shape: tuple[int, ...] | None = None) -> bytes:
+    """An array as bytes; its header may claim another shape."""
+    body = BytesIO()
+    header = {"descr": npy_format.dtype_to_descr(array.dtype), "fortran_order": False}
+    npy_format.write_array_header_1_0(body, header | {"shape": shape or array.shape})
+    return body.getvalue() + array.tobytes()
+
+
+def repeated_labels() -> bytes:
+    names = {"labels": ["a", "a"], "activities": ["walking", "walking"]}
+    return msgspec.json.encode({"model": "m", "version": "1", "scores": [[1, 0]] * 2} | names)
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
@@ -338,6 +354,17 @@ def test_labels_of_stock_containers_are_certain(kind: str, body: bytes) -> None:
         ("application/json", b"[[null,0,0,0,0,0],[0,0,0,0,0,1]]"),
         ("application/json", b"[[2,0,0,0,0,0],[0,0,0,0,0,1]]"),
         ("application/x-npy", b"\x93NUMPY"),
+        ("application/json", b"[" * 100_000),
+        ("application/jsonlines", b"[" * 100_000),
+        ("application/json", b'{"labels": ' + b"[" * 100_000),
+        ("application/json", b'[["a","b"],["c","d"]]'),
+        ("application/json", b'"12"'),
+        ("application/json", repeated_labels()),
+        ("application/x-npy", npy(np.array([["a"] * 6] * 2))),
+        ("application/x-npy", npy(np.zeros((2, 6), complex))),
+        ("application/x-npy", npy(np.zeros((2, 6), [("a", "f8")]))),
+        ("application/x-npy", npy(np.zeros((2, 6), "M8[s]"))),
+        ("application/x-npy", npy(np.zeros((2, 6)), shape=(10**12, 6))),
         ("text/html", b"<h1>502</h1>"),
         ("", b""),
     ],
