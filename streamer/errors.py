@@ -11,6 +11,7 @@ StreamerError
 ├── EndpointError      the prediction endpoint refuses every call, or does not exist
 └── KafkaError         Kafka is not as the worker needs it
     ├── TopicError     a topic is missing or set up so that it would lose data
+    ├── LostRecordsError  records are gone, and the worker was told to stop then
     └── BrokerError    the local broker cannot be installed, started or reached
 
 Every message says what is wrong, where, and what to do about it.
@@ -59,6 +60,10 @@ class KafkaError(StreamerError):
 
 class TopicError(KafkaError):
     """A topic is missing, or set up so that it would lose data."""
+
+
+class LostRecordsError(KafkaError):
+    """Records are gone or the position is not one of this log, and the worker was told to stop."""
 
 
 class BrokerError(KafkaError):

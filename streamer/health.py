@@ -47,6 +47,8 @@ class Health:
         failures: restarts of the Kafka clients in a row without any progress.
         endpoint_trouble: why the prediction endpoint does not answer; None while it does.
         behind_since: since when there are records and no progress; None while there is some.
+        resets: which partitions were not taken up where the group had left them, and why.
+        open_transactions: which partitions wait for the end of a transaction in the readings.
     """
 
     clock: Callable[[], float]
@@ -60,6 +62,9 @@ class Health:
     endpoint_trouble: str | None = None
     behind_since: float | None = None
 
+    resets: list[str] = field(default_factory=list)
+    open_transactions: list[str] = field(default_factory=list)
+
     patience_s: float = 30.0
     """How long there may be records and no progress before the worker counts as stalled."""
 
@@ -72,6 +77,13 @@ class Health:
     def endpoint(self, trouble: str | None) -> None:
         """Set why the prediction endpoint does not answer; None when it does."""
         self.endpoint_trouble = trouble
+
+    def note_reset(self, problem: str) -> None:
+        """Note that a partition was not taken up where the group had left it.
+
+        The worker stays ready; `trouble` tells it for as long as the process runs.
+        """
+        self.resets.append(problem)
 
     def answered(self) -> None:
         """Note that Kafka has answered a question just now."""
@@ -140,7 +152,8 @@ class Health:
 
     def trouble(self) -> str | None:
         """What is wrong and does not belong to a normal start; None when all is well."""
-        return next(iter(self._troubles().values()), None)
+        found = [*self._troubles().values(), *self.open_transactions, *self.resets]
+        return found[0] if found else None
 
     def why_not_ready(self) -> str | None:
         """The first reason why the worker is not ready; None when it is."""

@@ -256,6 +256,18 @@ class Metrics:
             " grows while Kafka does not say whether there are more records.",
             "partition",
         )
+        self.records_lost = counter(
+            "records_lost",
+            "Records that were deleted before they were read, by reason. When it grows, give the"
+            " topic a longer retention or the group more workers; the log says where.",
+            "reason",
+        )
+        self.position_resets = counter(
+            "position_resets",
+            "Partitions that were not taken up where the group had left them, by reason. When it"
+            " grows, records are lost or windows are published again: the log says which.",
+            "reason",
+        )
         self.recoveries = counter(
             "recoveries",
             "Partitions whose state was rebuilt from the log. When it keeps growing, partitions"
@@ -294,6 +306,11 @@ class Metrics:
         self.endpoint_calls.labels(outcome).inc()
         self.endpoint_call_windows.observe(windows)
         self.endpoint_call_seconds.observe(seconds)
+
+    def count_reset(self, reason: str, lost: int) -> None:
+        """Count a partition that is not taken up where the group has left it."""
+        self.position_resets.labels(reason).inc()
+        self.records_lost.labels(reason).inc(lost)
 
     def count_decoded(self, records: int, decoded: Decoded) -> None:
         """Count the records and samples of a fetch, and its rejects."""

@@ -10,7 +10,7 @@ A script of records and marks goes through the code that a worker runs, recovery
 No wall clock is read: Kafka's time is that of the records.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -23,11 +23,11 @@ from streamer.contracts.events import ActivityEvent, decode_event, encode_event
 from streamer.contracts.readings import Format, Record
 from streamer.contracts.records import OneRecord, Records
 from streamer.features import UCI_HAR
+from streamer.flow.failure import RecordsError
 from streamer.flow.pipeline import flow
 from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import DeadLetter, Output, Stages, compute_features
-from streamer.labels.beliefs import find_last_beliefs
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask
@@ -213,6 +213,11 @@ class _Worker:
             await flow(self.log, self._stages, self._ask, sink, metrics, cpu)
         except* _CrashError:
             pass
+        except* RecordsError as failed:
+            causes = [error.__cause__ for error in failed.exceptions]
+            raise ExceptionGroup(
+                "your own code has failed", [each for each in causes if isinstance(each, Exception)]
+            ) from None
         if crash:
             # The position goes through its text, as it does through Kafka.
             last = self.published.position
@@ -220,8 +225,11 @@ class _Worker:
             self.published.position = replace(position)
             self._stages.hand_over()
             self._stages = self._fresh()
-            await recover(self.log, self._stages, position, cpu, lambda _read, _left: None)
-            last_ms = self._stages.rebuilt.last_ms
-            self._stages.labels.restore(find_last_beliefs(self.published.events, last_ms))
+            await recover(
+                self.log, self._stages, position, cpu, lambda _read, _left: None, self._read_events
+            )
             self._stages.take_over()
             self.log.seek(position.next)
+
+    async def _read_events(self, _start_ms: Mapping[str, int], _most: int) -> list[ActivityEvent]:
+        return self.published.events

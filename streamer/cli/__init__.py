@@ -21,6 +21,7 @@ COMMANDS = {
     "endpoint": "Run a prediction server: Amazon ML and SageMaker.",
     "serve": "Run the same server as SageMaker runs it in a container.",
     "dlq": "Look at rejected readings, and put them back.",
+    "skip": "Have the workers skip a record that they cannot process.",
     "evaluate": "Compare events of replayed recordings with true labels.",
     "dataset": "Convert data sets, and show their statistics.",
     "model": "Train and inspect models.",

@@ -17,7 +17,7 @@ ORIGIN_PARTITION = "streamer-origin-partition"
 ORIGIN_OFFSET = "streamer-origin-offset"
 """Decimal digits."""
 REASON = "streamer-reason"
-"""One word, for programs: a `RejectReason`, `late`, or `refused`."""
+"""One word, for programs: a `RejectReason`, `late`, `refused` or `skipped`."""
 DETAIL = "streamer-detail"
 """For people."""
 
@@ -27,6 +27,9 @@ only the beginning, of its headers nothing."""
 
 REFUSED = "refused"
 """Reason of a letter that holds a window: the prediction endpoint refused it."""
+
+SKIPPED = "skipped"
+"""Reason of a letter for a record that our own code fails on: an operator has had it skipped."""
 
 WINDOW = "application/x-streamer-window+json"
 """Content type of a letter that holds a window."""

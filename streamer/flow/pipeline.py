@@ -10,52 +10,26 @@ order.
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor
-from typing import Protocol
+from typing import Final
 
 from streamer.contracts.records import Records
+from streamer.flow.failure import blaming
+from streamer.flow.interfaces import OutputSink, PartitionLog
 from streamer.flow.stages import Computed, Output, Predicted, Stages
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers, Ask
 
-ON_THE_WAY = 4
-"""Fetches computed and not committed yet; more would only hide a slow endpoint or broker."""
+ON_THE_WAY: Final = 4
+"""Fetches that are computed and not committed yet: more would only hide a slow endpoint."""
 
-LARGEST_GROUP = 64
-"""Fetches committed together; a fetch is four megabytes of records at most."""
+LARGEST_GROUP: Final = 64
+"""Fetches that are committed together at most."""
 
-
-CATCHING_UP = 10
-"""How many times as long the interval between commits is while there is more to read: events are
+CATCHING_UP: Final = 10
+"""How many times as long the interval between commits is while there is more to read. Events are
 late then anyway, and fewer transactions leave more time for catching up."""
-
-
-class PartitionLog(Protocol):
-    """Where a partition's records come from."""
-
-    next: int
-    """The record that the next fetch begins with."""
-    exhausted: bool
-    """Whether there will be no more because all was read, rather than for another's sake."""
-    behind: bool
-    """Whether there was more to fetch when it fetched last."""
-
-    async def fetch(self) -> Records | None:
-        """The next records, at least one; None when there will be no more."""
-
-
-class OutputSink(Protocol):
-    """Where a partition's output goes."""
-
-    interval_s: float
-    """Shortest time between two commits: each has its price."""
-
-    async def commit(self, outputs: Sequence[Output]) -> None:
-        """Publish outputs, and the position of the last one with them."""
-
-    async def finish(self) -> None:
-        """Make the last position last."""
 
 
 async def flow(
@@ -66,7 +40,11 @@ async def flow(
     metrics: Metrics,
     cpu: Executor,
 ) -> None:
-    """Run one partition until its source ends; everything it led to is committed by then."""
+    """Run one partition until its log gives no more records. All output is committed by then.
+
+    Raises:
+        RecordsError: our own code has failed on records.
+    """
     loop = asyncio.get_running_loop()
     predictions: asyncio.Queue[asyncio.Task[Predicted] | None] = asyncio.Queue(ON_THE_WAY)
     outputs: asyncio.Queue[Output | None] = asyncio.Queue(ON_THE_WAY)
@@ -78,9 +56,10 @@ async def flow(
 
         async def compute() -> None:
             while (records := await source.fetch()) is not None:
-                computed = await loop.run_in_executor(cpu, stages.compute, records, source.next)
+                with blaming(records):
+                    computed = await loop.run_in_executor(cpu, stages.compute, records, source.next)
                 prediction = predict_windows(computed, ask, metrics)
-                await predictions.put(tasks.create_task(prediction))
+                await predictions.put(tasks.create_task(_blamed(records, prediction)))
             if source.exhausted:
                 last = await loop.run_in_executor(cpu, stages.finish, source.next)
                 await predictions.put(tasks.create_task(predict_windows(last, ask, metrics)))
@@ -100,8 +79,13 @@ async def flow(
             tasks.create_task(stage)
 
 
+async def _blamed(records: Records, prediction: Coroutine[None, None, Predicted]) -> Predicted:
+    with blaming(records):
+        return await prediction
+
+
 async def predict_windows(computed: Computed, ask: Ask, metrics: Metrics) -> Predicted:
-    """Have the windows of a fetch looked at."""
+    """Ask for the predictions of a fetch's windows."""
     if not computed.windows:
         return Predicted(computed, Answers(0))
     with metrics.stage("predict"):
@@ -111,7 +95,7 @@ async def predict_windows(computed: Computed, ask: Ask, metrics: Metrics) -> Pre
 
 
 def count_answers(answers: Answers, metrics: Metrics) -> None:
-    """Count what became of windows that were asked about."""
+    """Count the answers by where they come from."""
     for scored in answers.scored:
         metrics.answers.labels(scored.origin).inc(len(scored.rows))
         for share in scored.prediction.scores.max(axis=1, initial=0).tolist():
@@ -123,10 +107,10 @@ def count_answers(answers: Answers, metrics: Metrics) -> None:
 async def group_outputs(
     outputs: asyncio.Queue[Output | None], interval_s: Callable[[], float]
 ) -> AsyncIterator[list[Output]]:
-    """Outputs to be committed together, until the first None.
+    """Yield outputs to be committed together, until the first None.
 
-    A group ends an interval after the last one did, as long as that is when an output comes, or
-    sooner if it has become `LARGEST_GROUP`.
+    A group ends when the interval since the last commit is over, or when it has `LARGEST_GROUP`
+    outputs. It has at least one.
     """
     committed_s = -math.inf
     last = await outputs.get()

@@ -1,49 +1,55 @@
-"""Builds what is known about a partition's devices again, from the log, with nothing published."""
+"""Rebuilds a partition's state from the log, without publishing anything."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Protocol
 
+from streamer.contracts.events import ActivityEvent
 from streamer.contracts.records import Records
+from streamer.flow.failure import blaming
+from streamer.flow.interfaces import ReplayLog
 from streamer.flow.stages import Stages
+from streamer.labels.beliefs import find_last_beliefs
 from streamer.stream.position import Position
 
-
-class Log(Protocol):
-    """A partition that can be read again."""
-
-    next: int
-    """The record that the next fetch begins with."""
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it was told to give no more."""
-
-    def seek(self, offset: int) -> None:
-        """Go on from this record."""
-
-    async def fetch_some(self) -> Records:
-        """The next records; none when there are none for a while or it was told to stop."""
+ReadLastEvents = Callable[[Mapping[str, int], int], Awaitable[Sequence[ActivityEvent]]]
+"""Reads back the last event of devices: the start of the window looked for (ms) by device, and how
+many events to go back at most."""
 
 
 async def recover(
-    log: Log,
+    log: ReplayLog,
     stages: Stages,
     position: Position,
     cpu: Executor,
     report: Callable[[int, int], None],
-) -> None:
-    """Read the records from `position.low` to `position.next` again.
+    read_last_events: ReadLastEvents,
+) -> int:
+    """Rebuild the state that a partition had at a position.
+
+    The records from `position.low` to `position.next` are read again. Labels continue from the last
+    event of each device, which was published before.
 
     Args:
-        log: the partition.
-        stages: fresh ones, for this position.
+        log: the partition. Afterwards it is anywhere between the two offsets.
+        stages: new ones for this position; the state is put into them.
         position: the committed one.
         cpu: where to compute.
-        report: is told how many records were read again just now, and how many are still to be.
+        report: is told how many records were read again just now, and how many are left.
+        read_last_events: reads published events back.
+
+    Returns:
+        For how many devices the last event was not found: their labels start without a memory.
+
+    Raises:
+        RecordsError: our own code has failed on records.
     """
     loop = asyncio.get_running_loop()
+
+    async def replay(records: Records) -> None:
+        with blaming(records):
+            await loop.run_in_executor(cpu, stages.replay, records)
+
     start = position.low
     for end in sorted({*position.flushed, position.next}):
         # What lies beyond the end of the output is fetched again later.
@@ -51,8 +57,15 @@ async def recover(
         while log.next < end and not log.stopped:
             records = (await log.fetch_some()).before(end)
             if len(records):
-                await loop.run_in_executor(cpu, stages.replay, records)
+                await replay(records)
             report(len(records), max(0, position.next - log.next))
         if end in position.flushed:
             stages.replay_flush()
         start = end
+    if log.stopped or not stages.labels_have_memory:
+        return 0
+    rebuilt = stages.rebuilt
+    events = await read_last_events(rebuilt.last_ms, stages.most_events_back)
+    beliefs = find_last_beliefs(events, rebuilt.last_ms)
+    stages.labels.restore(beliefs)
+    return len(rebuilt.last_ms) - len(beliefs)

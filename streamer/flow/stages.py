@@ -7,7 +7,7 @@ import numpy as np
 import structlog
 
 from streamer.arrays import Floats
-from streamer.contracts.dead_letters import REFUSED, WindowLetter, make_window_letter
+from streamer.contracts.dead_letters import REFUSED, SKIPPED, WindowLetter, make_window_letter
 from streamer.contracts.decode import reject_partial
 from streamer.contracts.events import ActivityEvent, window_id
 from streamer.contracts.readings import Decoded, Record
@@ -128,6 +128,7 @@ class Stages:
         self._windows = PartitionWindows(settings.rules, UCI_HAR, position.clock_us)
         self._replay_start = ReplayStart(position)
         self._rebuilt = Rebuilt()
+        self._skipped = np.array(position.skipped, np.int64)
         self.labels = Labeller(LabelPolicy.of(settings))
         self.position = position
 
@@ -138,9 +139,15 @@ class Stages:
             records: the next ones, at least one.
             following: the record that comes after them.
         """
+        oldest_ms = int(records.timestamp[0])
+        records, skipped = self._split_skipped(records)
+        if not len(records):
+            self._processed(following, 0)
+            return Computed([], np.empty((0, 0)), [], skipped, self.position, oldest_ms)
         decoded, samples = self._decode(records)
         self._see_devices(decoded.device_ids)
-        self._limit.count(len(records), len(decoded.rejects))
+        keys = [records[reject.record].key for reject in decoded.rejects]
+        self._limit.count(len(records), keys)
         devices = self._windows.devices
         with self._metrics.stage("windows"):
             outcome = self._windows.push(samples)
@@ -160,7 +167,7 @@ class Stages:
         with self._metrics.lock:
             self._metrics.count_decoded(len(records), decoded)
             self._processed(following, len(decoded.record))
-        return self._featured(outcome, rejects + late, int(records.timestamp[0]))
+        return self._featured(outcome, skipped + rejects + late, oldest_ms)
 
     def label(self, predicted: Predicted) -> Output:
         """Predictions in, events out; in the order in which they were computed."""
@@ -174,8 +181,11 @@ class Stages:
 
     def replay(self, records: Records) -> None:
         """Take in records again whose output is published already."""
-        self._rebuilt.add(self._windows.push(self._decode(records)[1]))
-        self._replay_start.processed(int(records.offset[-1]) + 1, self._windows.clock_us)
+        following = int(records.offset[-1]) + 1
+        records, _ = self._split_skipped(records)
+        if len(records):
+            self._rebuilt.add(self._windows.push(self._decode(records)[1]))
+        self._replay_start.processed(following, self._windows.clock_us)
 
     def replay_flush(self) -> None:
         """Flush where `finish` did."""
@@ -185,6 +195,16 @@ class Stages:
     def rebuilt(self) -> Rebuilt:
         """Which windows were closed again."""
         return self._rebuilt
+
+    @property
+    def labels_have_memory(self) -> bool:
+        """Whether labels depend on the events before them."""
+        return LabelPolicy.of(self._settings).needs_memory
+
+    @property
+    def most_events_back(self) -> int:
+        """How many events back the last event of every live device is, at most."""
+        return self._rebuilt.most_events(self._settings.rules.lateness_us)
 
     def take_over(self) -> None:
         """Count what is open now, opened elsewhere or before: it is closed here."""
@@ -211,6 +231,17 @@ class Stages:
         with self._metrics.lock:
             self._processed(following, 0)
         return self._featured(outcome, [], self._windows.clock_us // 1000)
+
+    def _split_skipped(self, records: Records) -> tuple[Records, list[DeadLetter]]:
+        """Return the records to process, and dead letters of those to be skipped."""
+        if not len(self._skipped):
+            return records, []
+        skipped = np.isin(records.offset, self._skipped)
+        letters = [
+            DeadLetter(records[i], SKIPPED, "an operator has told the workers to skip it")
+            for i in np.flatnonzero(skipped).tolist()
+        ]
+        return Records(records.buffer, records.table[~skipped]), letters
 
     def _decode(self, records: Records) -> tuple[Decoded, Samples]:
         with self._metrics.stage("decode"):

@@ -10,17 +10,39 @@ aiokafka knows of offsets, checksums, aborted transactions and control batches s
 other consumers get records as before.
 """
 
+import asyncio
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from io import BytesIO
+from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, errors
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer import fetcher
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Schema,
+    TaggedFields,
+)
 from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from crc32c import crc32c
 
 Fields = tuple[int, bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
 """Timestamp in milliseconds, key, value and headers of a record."""
+
+
+class TopicState(NamedTuple):
+    """A topic as brokers describe it."""
+
+    partitions: int
+    topic_id: str
+    """Identity of the topic: another one if it is deleted and made again. Empty if unknown."""
 
 
 class WholeBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
@@ -120,9 +142,147 @@ def bootstrap_addresses(client: Any) -> str:
     return ",".join(f"{host}:{port}" for host, port, _family in inner_client(client).hosts)
 
 
+def check_group(consumer: AIOKafkaConsumer) -> None:
+    """Raise the error with which joining the group has failed, if it has.
+
+    aiokafka gives it to whoever fetches next; before an assignment nobody fetches.
+    """
+    consumer._coordinator.check_errors()  # noqa: SLF001
+
+
+def member_id(consumer: AIOKafkaConsumer) -> str:
+    """Return the id that the group has given this member; empty if the group does not know it."""
+    return str(consumer._coordinator.member_id)  # noqa: SLF001
+
+
+async def abandon_group(consumer: AIOKafkaConsumer) -> None:
+    """Let a consumer take no further part in its group: it does not join again.
+
+    Called in a callback of a rebalance, it does not return: the task that calls back is cancelled.
+    """
+    consumer._coordinator._coordination_task.cancel()  # noqa: SLF001
+    await asyncio.sleep(0)
+
+
+async def read_topics(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, TopicState]:
+    """Return the identity of those topics that exist. None of the others is created.
+
+    Raises:
+        KafkaError: of aiokafka, if no broker answers.
+    """
+    try:
+        response = await admin._send_request(_MetadataRequest(names))  # noqa: SLF001
+    except NotImplementedError:  # by aiokafka, of a broker that does not know this version
+        described = await admin.describe_topics()
+        return {
+            each["topic"]: TopicState(len(each["partitions"]), "")
+            for each in described
+            if each["topic"] in names
+        }
+    found = {}
+    for code, name, topic_id, _internal, partitions, *_ in response.topics:
+        if code == errors.NoError.errno:
+            known = uuid.UUID(bytes=topic_id)
+            found[name] = TopicState(len(partitions), known.hex if known.int else "")
+        elif code != errors.UnknownTopicOrPartitionError.errno:
+            raise errors.for_code(code)(name)
+    return found
+
+
 def inner_client(client: Any) -> Any:
     """Return the connections that a client of any kind works with."""
     return client.client if isinstance(client, AIOKafkaProducer) else client._client  # noqa: SLF001
+
+
+class _Uuid:
+    """16 bytes, in Kafka's protocol."""
+
+    @classmethod
+    def encode(cls, value: bytes) -> bytes:
+        return value
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> bytes:
+        return data.read(16)
+
+
+class _MetadataResponse(Response):  # type: ignore[misc]
+    """The first version that tells the identity of topics; aiokafka's own versions are older."""
+
+    API_KEY = 3
+    API_VERSION = 10
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "brokers",
+            CompactArray(
+                ("node_id", Int32),
+                ("host", CompactString("utf-8")),
+                ("port", Int32),
+                ("rack", CompactString("utf-8")),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("cluster_id", CompactString("utf-8")),
+        ("controller_id", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("error_code", Int16),
+                ("name", CompactString("utf-8")),
+                ("topic_id", _Uuid),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", CompactArray(Int32)),
+                        ("isr", CompactArray(Int32)),
+                        ("offline_replicas", CompactArray(Int32)),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("authorized_operations", Int32),
+        ("tags", TaggedFields),
+    )
+
+
+class _MetadataRequestStruct(RequestStruct):  # type: ignore[misc]
+    FLEXIBLE_VERSION = True
+    API_KEY = 3
+    API_VERSION = 10
+    RESPONSE_TYPE = _MetadataResponse
+    SCHEMA = Schema(
+        (
+            "topics",
+            CompactArray(
+                ("topic_id", _Uuid), ("name", CompactString("utf-8")), ("tags", TaggedFields)
+            ),
+        ),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_cluster_authorized_operations", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+        ("tags", TaggedFields),
+    )
+
+
+class _MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc]
+    API_KEY = 3
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    def build(self, request_struct_class: type[_MetadataRequestStruct]) -> _MetadataRequestStruct:
+        no_tags: dict[int, bytes] = {}
+        topics = [(bytes(16), name, no_tags) for name in self._names]
+        return request_struct_class(topics, False, False, False, no_tags)
 
 
 _MemoryRecords = fetcher.MemoryRecords

@@ -2,19 +2,19 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import stamina
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, RequestTimedOutError
 from aiokafka.errors import KafkaError as AIOKafkaError
 
 from streamer.errors import KafkaError, SettingsError
-from streamer.kafka.aiokafka_internals import bootstrap_addresses
+from streamer.kafka.aiokafka_internals import bootstrap_addresses, inner_client
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -23,6 +23,10 @@ _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
 _CLOSE_S = 3.0
 
+ANSWER_S = 10.0
+"""How long brokers are asked when none of them answers."""
+
+Answer = TypeVar("Answer")
 Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient)
 
 
@@ -58,6 +62,11 @@ def client_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
+def transactional_id(settings: Settings, partition: TopicPartition) -> str:
+    """Return the transactional id of whoever writes the output of a partition of the readings."""
+    return f"{settings.group_id}-{partition.topic}-{partition.partition}"
+
+
 @asynccontextmanager
 async def connect(
     make: Callable[[], Client], patience_s: float | None = None
@@ -76,6 +85,46 @@ async def connect(
         yield client
     finally:
         await _stop(client)
+
+
+async def ask(question: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Ask the brokers something, and another one of them when one does not answer.
+
+    aiokafka's admin client asks any broker that it has heard of, one that has just died too.
+
+    Raises:
+        KafkaError: of aiokafka, if no broker has answered for `ANSWER_S`.
+    """
+    async for attempt in stamina.retry_context(
+        on=(NodeNotReadyError, KafkaConnectionError, RequestTimedOutError),
+        attempts=None,
+        timeout=ANSWER_S,
+        wait_initial=0.05,
+        wait_max=0.5,
+    ):
+        with attempt:
+            return await question()
+    raise AssertionError("it returns or raises")
+
+
+async def explain_unreachable(client: Client) -> str:
+    """Return which brokers have names that cannot be resolved here; empty if there are none.
+
+    Clients connect to the names that brokers give of themselves (``advertised.listeners``), not to
+    the address that they were given.
+    """
+    loop, unknown = asyncio.get_running_loop(), []
+    for broker in inner_client(client).cluster.brokers():
+        try:
+            await loop.getaddrinfo(broker.host, broker.port)
+        except OSError:
+            unknown.append(f"{broker.host}:{broker.port}")
+    if not unknown:
+        return ""
+    return (
+        f"; the brokers advertise {', '.join(sorted(unknown))}, a name that cannot be resolved "
+        "here: add it to DNS, or change advertised.listeners of the brokers"
+    )
 
 
 async def _started(make: Callable[[], Client], patience_s: float | None) -> Client:

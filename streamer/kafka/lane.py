@@ -1,30 +1,42 @@
-"""One partition in the hands of one worker: taken over, built again from the log, run, given up."""
+"""One partition in the hands of one worker: taken over, rebuilt from the log, run, given up."""
 
 import asyncio
 import contextlib
+import math
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from streamer.errors import ProcessingError, StreamerError
+from streamer.contracts.events import ActivityEvent
+from streamer.errors import (
+    LostRecordsError,
+    ProcessingError,
+    RejectsError,
+    StreamerError,
+    TopicError,
+)
 from streamer.flow.device_places import DevicePlaces
+from streamer.flow.failure import RecordsError
 from streamer.flow.pipeline import flow
 from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import Stages
+from streamer.health import Health
+from streamer.kafka.aiokafka_internals import TopicState
 from streamer.kafka.client import flatten_causes, is_kafka_error
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.last_events import read_last_events
 from streamer.kafka.positions import read_position
+from streamer.kafka.resumption import Bounds, Reset, Resumption, resume
 from streamer.kafka.sink import PartitionSink, open_sink
 from streamer.kafka.source import PartitionSource
-from streamer.labels.beliefs import find_last_beliefs
-from streamer.labels.label_policy import LabelPolicy
 from streamer.metrics import Metrics
 from streamer.predict.answers import Ask
 from streamer.settings import Settings
@@ -32,32 +44,52 @@ from streamer.stream.position import Position
 
 log = structlog.get_logger(__name__)
 
-ATTEMPTS = 3
-"""How often records are tried that our own code breaks on."""
+ATTEMPTS: Final = 3
+"""How often records are tried that our own code fails on."""
 
 RETRY_S = 1.0
 """Pause before the second attempt; later ones are longer."""
 
-REPORT_S = 5.0
-"""How often a recovery says how far it is."""
+REPORT_S: Final = 5.0
+"""How often a recovery logs its progress."""
+
+LOOK_AGAIN_S: Final = 2.0
+"""How often a held partition is looked at for a position that an operator has set."""
+
+END_CHECKS: Final = 3
+"""How often Kafka is asked for the end of a log before it is believed to be before our position:
+a new leader may not know it at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaneResources:
-    """What all lanes of a worker share."""
+    """What all lanes of a worker share.
+
+    Attributes:
+        topics: readings, events and dead letters, as they were when the session began.
+        recreated: whether the readings' topic was made again since the session before.
+    """
 
     settings: Settings
     metrics: Metrics
+    health: Health
     ask: Ask
-    limit: RejectLimit
     consumer: AIOKafkaConsumer
     admin: AIOKafkaAdminClient
     cpu: Executor
+    topics: Mapping[str, TopicState]
+    recreated: bool
     places: DevicePlaces
 
 
 class Lane:
-    """Runs a partition from assignment to revocation."""
+    """Runs a partition from assignment to revocation.
+
+    Attributes:
+        ready: whether the partition is taken over and its state is there.
+        broken: why nothing goes on here although the partition is still ours; None if it does.
+        stages: the partition's state, for the lane that continues where this one has stopped.
+    """
 
     def __init__(
         self,
@@ -67,19 +99,23 @@ class Lane:
         kept: Stages | None,
     ) -> None:
         self._resources = resources
+        self._settings = resources.settings
         self._partition = partition
+        self._name = f"{partition.topic}[{partition.partition}]"
         self._until_end = until is not None
         self._kept = kept
-        self._position: Position | None = None
+        self._limit = RejectLimit(
+            self._settings.max_reject_share, self._settings.reject_window_s, time.monotonic
+        )
+        self._failed: RecordsError | None = None
+        self._failures = 0
         self.lag = PartitionLag()
         self.source = PartitionSource(
             resources.metrics, resources.consumer, partition, until, self.lag
         )
         self.ready = False
         self.broken: str | None = None
-        """Why nothing goes on here, though the partition is still ours."""
         self.stages: Stages | None = None
-        """The partition's memory, for whoever goes on from where this lane has stopped."""
 
     def stop(self) -> None:
         """Finish what was fetched, then end."""
@@ -88,70 +124,109 @@ class Lane:
     async def run(self) -> None:
         """Run the partition until it ends.
 
-        What breaks in our own code is tried again from the committed position, which may have
-        been bad luck. What breaks again stops the partition there: skipping would lose data.
+        When our own code fails on records, they are tried again from the committed position, a
+        few at a time, so that the one at fault is found. What fails again holds the partition
+        there: skipping records would lose data.
 
         Raises:
             KafkaError: there is trouble with Kafka; aiokafka's or ours.
-            StreamerError: something must be put right first.
+            StreamerError: something must be corrected first.
         """
-        failures, reached = 0, -1
-        while not self.source.stopped:
+        while not self.source.stopping.is_set():
             try:
                 await self._run()
-            except Exception as error:
-                ours = [
-                    cause for cause in flatten_causes(error) if isinstance(cause, StreamerError)
-                ]
-                if ours:
-                    raise ours[0] from None
-                if is_kafka_error(error):
-                    raise
-                at = self._position.next if self._position else -1
-                failures, reached = (failures + 1, at) if at == reached else (1, at)
-                await self._failed(error, failures)
+            except Exception as error:  # noqa: BLE001 - raised again if it is not ours
+                await self._handle(error)
             else:
-                return
+                if not self.source.overtaken:
+                    return
 
-    async def _failed(self, error: Exception, failures: int) -> None:
-        """Wait before the next attempt; after the last one, for the end."""
+    async def _handle(self, error: Exception) -> None:
+        """Pause before the next attempt or hold the partition; or raise what is not for us."""
+        causes = flatten_causes(error)
         self.ready = False
-        reason = repr(flatten_causes(error)[0])
-        problem = f"no record of {_name(self._partition)} from {self._reached()} on: {reason}"
-        log.error("something broke", unprocessed=problem, attempt=failures, exc_info=error)
-        if failures < ATTEMPTS:
+        for cause in causes:
+            if isinstance(cause, RejectsError) and not self._until_end:
+                await self._hold(str(cause))
+                return
+            if isinstance(cause, StreamerError):
+                raise cause from None
+        if is_kafka_error(error):
+            raise error
+        failures = [cause for cause in causes if isinstance(cause, RecordsError)]
+        failed = min(failures, key=lambda failure: failure.first, default=None)
+        again = self._failed is not None and (
+            failed is None or self._failed.first <= failed.first <= self._failed.last
+        )
+        self._failures = self._failures + 1 if again else 1
+        self._failed = failed or RecordsError(self.source.next, self.source.next)
+        await self._retry(error, failed)
+
+    async def _retry(self, error: Exception, failed: RecordsError | None) -> None:
+        where = f"{self._name}, the records from the committed position on"
+        if failed is not None:
+            where = f"{self._name}, the records {failed.first} to {failed.last}"
+            if failed.first == failed.last:
+                where = f"{self._name}, the record {failed.first}"
+            size = failed.last - failed.first + 1
+            self.source.narrow(
+                failed.first, failed.last, math.isqrt(size) if self._failures < 2 else 1
+            )
+        cause = (failed.__cause__ if failed else None) or flatten_causes(error)[0]
+        problem = f"our own code fails on {where}: {cause!r}"
+        log.error("processing has failed", problem=problem, attempt=self._failures, exc_info=error)
+        if self._failures < ATTEMPTS:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.source.stopping.wait(), failures * RETRY_S)
+                await asyncio.wait_for(self.source.stopping.wait(), self._failures * RETRY_S)
             return
         problem += (
-            f". Tried {ATTEMPTS} times; nothing is skipped. Put the cause right and start again"
+            f". Tried {ATTEMPTS} times; nothing was skipped. Install a version that can read it"
         )
+        if failed is not None:
+            problem += (
+                f", or have the record skipped: streamer skip {self._partition.partition} "
+                f"{failed.first}"
+            )
         if self._until_end:
             raise ProcessingError(problem)
-        self.broken = problem
-        log.error("partition stopped", problem=problem)
-        await self.source.stopping.wait()
+        await self._hold(problem)
 
-    def _reached(self) -> str:
-        return "the committed position" if self._position is None else str(self._position.next)
+    async def _hold(self, problem: str) -> None:
+        """Hold the partition until an operator has set another position, or until the end."""
+        before = await self._read_position()
+        self.broken = problem
+        log.error("partition held", partition=self._name, problem=problem)
+        while not self.source.stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.source.stopping.wait(), LOOK_AGAIN_S)
+                return
+            if await self._read_position() != before:
+                log.info("another position was set, trying again", partition=self._name)
+                self.broken, self._failed, self._failures = None, None, 0
+                return
 
     async def _run(self) -> None:
         """Take the partition over, and run it."""
+        if problem := self._missing_partitions():
+            if self._until_end:
+                raise TopicError(problem)
+            await self._hold(problem)
+            return
         resources = self._resources
         kept, self._kept = self._kept, None
         async with open_sink(
-            resources.settings, resources.metrics, self._partition, resources.consumer, self.lag
+            self._settings, resources.metrics, self._partition, resources.consumer, self.lag
         ) as sink:
-            self._position = position = await self._committed()
+            position = await self._find_start()
             self.lag.start_at(position.next, position.low)
             if kept is not None and kept.position == position:
                 stages = kept
             else:
                 stages = Stages(
-                    resources.settings,
+                    self._settings,
                     resources.metrics,
                     position,
-                    resources.limit,
+                    self._limit,
                     see_devices=partial(resources.places.see, self._partition.partition),
                 )
                 await self._recover(stages, position)
@@ -165,35 +240,84 @@ class Lane:
         self.ready = True
         try:
             await flow(self.source, stages, resources.ask, sink, resources.metrics, resources.cpu)
-            self.stages = stages
+            if not self.source.overtaken:
+                self.stages = stages
         finally:
-            self._position = sink.committed or self._position
             stages.hand_over()
 
-    async def _committed(self) -> Position:
-        """Where to go on: the group's position, or the oldest record that is still there."""
-        resources, partition = self._resources, self._partition
-        begin = (await resources.consumer.beginning_offsets([partition]))[partition]
-        position = await read_position(resources.admin, resources.settings.group_id, partition)
-        if position is None:
-            return Position(begin, begin)
-        if position.low >= begin:
-            return position
-        log.error(
-            "records that open windows depend on are gone: windows lack context for a while; "
-            "give the topic a longer retention",
-            partition=_name(partition),
-            needed=position.low,
-            oldest=begin,
-            lost=max(0, begin - position.next),
+    def _missing_partitions(self) -> str | None:
+        """Return why the partition's output has nowhere to go; None if it has."""
+        number = self._partition.partition
+        for name in (self._settings.events_topic, self._settings.dlq_topic):
+            if number >= (count := self._resources.topics[name].partitions):
+                return (
+                    f"{name} has {count} partitions, so the output of {self._name} has nowhere to "
+                    f"go: kafka-topics.sh --bootstrap-server {self._settings.bootstrap_servers} "
+                    f"--alter --topic {name} --partitions "
+                    f"{self._resources.topics[self._partition.topic].partitions}"
+                )
+        return None
+
+    async def _read_position(self) -> Position | None:
+        return await read_position(self._resources.admin, self._settings.group_id, self._partition)
+
+    async def _find_start(self) -> Position:
+        """Return where to take the partition up.
+
+        Raises:
+            LostRecordsError: not where the group has left it, and the worker is to stop then.
+        """
+        found = await self._resume(await self._read_position())
+        if found.reset is None:
+            return found.position
+        resources = self._resources
+        problem = f"{self._name}: {found.problem}"
+        resources.metrics.count_reset(found.reset, found.lost)
+        resources.health.note_reset(problem)
+        log.error("records are lost or read again", reason=found.reset.value, problem=problem)
+        if self._settings.on_lost_records == "stop" and found.reset is not Reset.CONTEXT:
+            raise LostRecordsError(
+                f"{problem}. This has not happened yet: the worker stops, because on_lost_records "
+                "is stop. Start it with --on-lost-records continue, or set the group's offset"
+            )
+        return found.position
+
+    async def _resume(self, committed: Position | None) -> Resumption:
+        for _ in range(END_CHECKS):
+            bounds = await self._bounds()
+            if committed is None or committed.next <= bounds.end:
+                break
+            await asyncio.sleep(RETRY_S / 2)  # of a new leader of the partition
+        return await resume(
+            committed,
+            bounds,
+            recreated=self._resources.recreated,
+            has_events=self._has_events,
+            first_since=lambda time_us: self._first_since(time_us, bounds.end),
         )
-        return Position(begin, max(begin, position.next), position.clock_us)
+
+    async def _bounds(self) -> Bounds:
+        consumer, partition = self._resources.consumer, self._partition
+        begin = (await consumer.beginning_offsets([partition]))[partition]
+        end = (await consumer.end_offsets([partition]))[partition]
+        return Bounds(begin, end, self._resources.topics[partition.topic].topic_id)
+
+    async def _has_events(self) -> bool:
+        events = TopicPartition(self._settings.events_topic, self._partition.partition)
+        consumer = self._resources.consumer
+        begin = (await consumer.beginning_offsets([events]))[events]
+        return bool((await consumer.end_offsets([events]))[events] > begin)
+
+    async def _first_since(self, time_us: int, end: int) -> int:
+        times = {self._partition: -(-time_us // 1000)}
+        found = (await self._resources.consumer.offsets_for_times(times))[self._partition]
+        return end if found is None else int(found.offset)
 
     async def _recover(self, stages: Stages, position: Position) -> None:
-        """Read again what is published already but still matters, and say so."""
+        """Rebuild the state at a position, and log the progress."""
         if position.low == position.next:
             return
-        metrics, name = self._resources.metrics, _name(self._partition)
+        metrics = self._resources.metrics
         metrics.recoveries.inc()
         remaining = metrics.recovery_remaining.labels(str(self._partition.partition))
         started_s = said_s = time.monotonic()
@@ -204,34 +328,24 @@ class Lane:
             remaining.set(left)
             if time.monotonic() - said_s > REPORT_S:
                 said_s = time.monotonic()
-                log.info("recovering", partition=name, records_left=left)
+                log.info("recovering", partition=self._name, records_left=left)
 
         records = position.next - position.low
         remaining.set(records)
-        await recover(self.source, stages, position, self._resources.cpu, report)
-        await self._restore_labels(stages)
-        seconds = round(time.monotonic() - started_s, 3)
-        log.info("recovered", partition=name, records=records, seconds=seconds)
-
-    async def _restore_labels(self, stages: Stages) -> None:
-        """Read what was published last of the devices that are there: labels go on from it."""
-        if not LabelPolicy.of(self._resources.settings).needs_memory or self.source.stopped:
-            return
-        rebuilt = stages.rebuilt
-        events = await read_last_events(
-            self._resources.settings,
-            self._partition.partition,
-            rebuilt.last_ms,
-            rebuilt.most_events(self._resources.settings.rules.lateness_us),
+        missing = await recover(
+            self.source, stages, position, self._resources.cpu, report, self._read_events
         )
-        stages.labels.restore(find_last_beliefs(events, rebuilt.last_ms))
-        if missing := len(rebuilt.last_ms) - len(events):
+        if missing:
             log.info(
-                "devices whose last event is not there start afresh",
-                partition=_name(self._partition),
+                "the last event of some devices is not there; their labels start without a memory",
+                partition=self._name,
                 devices=missing,
             )
+        seconds = round(time.monotonic() - started_s, 3)
+        log.info("recovered", partition=self._name, records=records, seconds=seconds)
 
-
-def _name(partition: TopicPartition) -> str:
-    return f"{partition.topic}[{partition.partition}]"
+    async def _read_events(
+        self, start_ms: Mapping[str, int], most_events: int
+    ) -> Sequence[ActivityEvent]:
+        number = self._partition.partition
+        return await read_last_events(self._settings, number, start_ms, most_events)

@@ -2,78 +2,114 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streamer.flow.stages import Stages
-from streamer.health import Health
+from streamer.kafka.aiokafka_internals import (
+    abandon_group,
+    check_group,
+    member_id,
+    read_topics,
+)
+from streamer.kafka.client import is_kafka_error
+from streamer.kafka.fatal import InstanceTakenError
 from streamer.kafka.lane import Lane, LaneResources
+from streamer.kafka.open_transactions import OpenTransactions
 from streamer.kafka.positions import read_position
+from streamer.kafka.resumption import Reset
 
 log = structlog.get_logger(__name__)
 
-DRAIN_S = 5.0
+DRAIN_S: Final = 5.0
 """How long lanes may take to commit what they have when their partitions go."""
 
-LOOK_S = 2.0
+LOOK_S: Final = 2.0
 """How often progress is looked at."""
 
-ANSWER_S = 5.0
+ANSWER_S: Final = 5.0
 """How long Kafka may take to say how far the topic goes."""
+
+UUID_LENGTH: Final = 36
 
 
 class StarvedError(KafkaError):  # type: ignore[misc]
     """The consumer gives no records though there are some."""
 
 
+class TopicChangedError(KafkaError):  # type: ignore[misc]
+    """A topic was deleted or made again, or has other partitions than before."""
+
+
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
-    """One lane for each partition that is ours.
+    """One lane for each partition that is assigned.
 
     The group moves all partitions at every rebalance, so all lanes end and begin there. A lane
-    that could commit everything before leaves its memory for the next one of its partition.
+    that could commit everything before leaves its state for the next one of its partition.
     """
 
     def __init__(
         self,
         resources: LaneResources,
-        health: Health,
         ends: Mapping[TopicPartition, int] | None,
         kept: dict[TopicPartition, Stages],
     ) -> None:
         self._resources = resources
-        self._health = health
+        self._health = resources.health
+        self._member_id = ""
         self._ends = ends
         self._kept = kept
         self._running: dict[TopicPartition, tuple[Lane, asyncio.Task[None]]] = {}
         self._assigned = asyncio.Event()
         self._elsewhere: set[TopicPartition] = set()
         self._seen: dict[TopicPartition, tuple[int, int]] = {}
+        self._transactions = OpenTransactions()
+        self._failure: Exception | None = None
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002
         """Finish everything: whose partitions they will be is not known yet."""
         self._assigned.clear()
-        await self.drain()
+        try:
+            await self.drain()
+            if not member_id(self._resources.consumer) and await self._is_instance_taken():
+                self._failure = InstanceTakenError(self._resources.settings.instance_id)
+                # To join again would throw the other one out.
+                await abandon_group(self._resources.consumer)
+        except Exception as error:  # noqa: BLE001 - aiokafka would log it and go on
+            self._failure = error
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Start a lane for each; they take their partitions over on their own."""
+        """Start a lane for each partition; they take their partitions over on their own."""
+        self._member_id = member_id(self._resources.consumer)
+        try:
+            self._start(sorted(assigned))
+        except Exception as error:  # noqa: BLE001 - aiokafka would log it and go on
+            self._failure = error
+        self._assigned.set()
+
+    def _start(self, assigned: Sequence[TopicPartition]) -> None:
+        resources, health = self._resources, self._health
+        known = resources.topics[resources.settings.readings_topic].partitions
+        if new := [partition.partition for partition in assigned if partition.partition >= known]:
+            raise TopicChangedError(f"partitions {new} of the readings are new")
         kept = {partition: self._kept.get(partition) for partition in assigned}
         self._kept.clear()
-        for partition in sorted(assigned):
+        for partition in assigned:
             until = None if self._ends is None else self._ends[partition]
-            lane = Lane(self._resources, partition, until, kept[partition])
-            self._health.take_partition(partition.partition, lane.lag, self._resources.metrics)
+            lane = Lane(resources, partition, until, kept[partition])
+            health.take_partition(partition.partition, lane.lag, resources.metrics)
             self._running[partition] = lane, asyncio.create_task(lane.run(), name=str(partition))
-        self._resources.metrics.partitions.set(len(assigned))
-        self._health.connected = True
-        self._health.answered()
-        self._health.recovering = {partition.partition for partition in assigned}
-        log.info("assigned", partitions=sorted(p.partition for p in assigned))
+        resources.metrics.partitions.set(len(assigned))
+        health.connected = True
+        health.answered()
+        health.recovering = {partition.partition for partition in assigned}
+        log.info("assigned", partitions=[partition.partition for partition in assigned])
         if not assigned:
             log.warning("more workers than partitions: this one waits until another leaves")
-        self._assigned.set()
 
     async def drain(self) -> None:
         """Let every lane commit what it has and end; those that cannot are cut off."""
@@ -100,8 +136,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         """Watch over the lanes until told to stop, or until the topic has come to its end.
 
         Raises:
-            KafkaError: a lane had trouble with Kafka, or gets no records though there are some.
-            StreamerError: something must be put right first.
+            KafkaError: a lane had trouble with Kafka, a topic has changed, or the consumer gives no
+                records though there are some.
+            StreamerError: something must be corrected first.
         """
         stop = asyncio.create_task(stopping.wait())
         try:
@@ -114,8 +151,31 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 if self._assigned.is_set() and not self._unfinished() and await self._at_end():
                     return
                 await self._look()
+        except Exception as error:
+            if is_kafka_error(error) and await self._is_instance_taken():
+                raise InstanceTakenError(self._resources.settings.instance_id) from error
+            raise
         finally:
             stop.cancel()
+
+    async def _is_instance_taken(self) -> bool:
+        """Return whether another worker has become the group's member with our `instance_id`."""
+        settings = self._resources.settings
+        if settings.instance_id is None or not self._member_id:
+            return False
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                [answer] = await self._resources.admin.describe_consumer_groups([settings.group_id])
+        except (KafkaError, TimeoutError):
+            return False
+        [group] = answer.to_object()["groups"]
+        # The brokers make the id of a static member of its `instance_id` and a UUID.
+        holders = [
+            each["member_id"]
+            for each in group["members"]
+            if each["member_id"][:-UUID_LENGTH] == f"{settings.instance_id}-"
+        ]
+        return bool(holders) and self._member_id not in holders
 
     async def _wait_for_the_group(self, stop: asyncio.Task[bool]) -> None:
         assigned = asyncio.create_task(self._assigned.wait())
@@ -129,7 +189,10 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             )
 
     def _unfinished(self) -> set[asyncio.Task[None]]:
-        """Lanes at work; raises what went wrong in the others."""
+        """Return the lanes at work; raise what went wrong in the others or in the group."""
+        if self._failure is not None:
+            raise self._failure
+        check_group(self._resources.consumer)
         tasks = {task for _, task in self._running.values()}
         for task in tasks:
             if task.done():
@@ -166,9 +229,12 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         health.recovering = {p.partition for p, lane in working.items() if not lane.ready}
         try:
             async with asyncio.timeout(ANSWER_S):
+                await self._look_at_topics()
                 # A member without partitions asks too: whether Kafka answers is part of its state.
                 any_partition = TopicPartition(self._resources.settings.readings_topic, 0)
                 ends = await self._resources.consumer.end_offsets(list(lanes) or [any_partition])
+        except TopicChangedError:
+            raise
         except (KafkaError, TimeoutError) as error:
             log.warning("Kafka does not say how far the topic goes", error=repr(error))
             health.no_progress()
@@ -176,6 +242,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         health.answered()
         for partition, lane in lanes.items():
             lane.lag.end_at(ends[partition])
+        health.open_transactions = self._transactions.look(
+            self._resources.consumer, {p: lane.source.next for p, lane in working.items()}
+        )
         # What is read but waits for an endpoint is not through; a recovery reads, and settles none.
         seen = {
             partition: (lane.lag.reached, lane.source.next) for partition, lane in working.items()
@@ -194,3 +263,25 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 raise StarvedError(
                     f"no records of {partition} for {now - since:.0f} s, though there are"
                 )
+
+    async def _look_at_topics(self) -> None:
+        """Compare the topics with what they were when the session began.
+
+        Raises:
+            TopicChangedError: one was deleted or made again, or has other partitions.
+        """
+        before, settings = self._resources.topics, self._resources.settings
+        now = await read_topics(self._resources.admin, list(before))
+        for name, state in before.items():
+            found = now.get(name)
+            if found == state:
+                continue
+            if found is None or found.topic_id != state.topic_id:
+                if name == settings.readings_topic:
+                    unread = sum(lane.lag.records() for lane, _ in self._running.values())
+                    self._resources.metrics.records_lost.labels(Reset.TOPIC_RECREATED).inc(unread)
+                what = "was deleted" if found is None else "was deleted and made again"
+                raise TopicChangedError(f"the topic {name} {what}")
+            raise TopicChangedError(
+                f"the topic {name} has {found.partitions} partitions now, {state.partitions} before"
+            )

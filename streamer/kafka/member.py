@@ -1,23 +1,23 @@
-"""A worker: a member of the consumer group that starts again after any trouble with Kafka."""
+"""A member of the consumer group, which starts again after trouble with Kafka."""
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
-from streamer.errors import KafkaError
+from streamer.errors import KafkaError, TopicError
 from streamer.flow.device_places import DevicePlaces
-from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import Stages
 from streamer.health import Health
-from streamer.kafka.aiokafka_internals import whole_batches
+from streamer.kafka.aiokafka_internals import TopicState, read_topics, whole_batches
 from streamer.kafka.client import client_options, connect, is_kafka_error
+from streamer.kafka.fatal import explain_fatal
 from streamer.kafka.lane import LaneResources
 from streamer.kafka.lanes import DRAIN_S, Lanes
 from streamer.metrics import Metrics
@@ -26,31 +26,36 @@ from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-LARGEST_FETCH = 4 * 1024 * 1024
-"""Bytes of a partition at once: each fetch has its price. As many more wait in the consumer."""
+LARGEST_FETCH: Final = 4 * 1024 * 1024
+"""Bytes of a partition in one fetch: each fetch has its cost. As many more wait in the consumer."""
 
-ENOUGH_BYTES = 512 * 1024
-LONGEST_WAIT_MS = 30
-"""The broker answers a fetch when it has so much, or after this time. Every fetch costs some
-milliseconds of a processor, so that fetching less sooner would take longer."""
+ENOUGH_BYTES: Final = 512 * 1024
+LONGEST_WAIT_MS: Final = 30
+"""The broker answers a fetch when it has so many bytes, or after this time. Every fetch costs some
+milliseconds of a processor, so fetching less sooner would take longer."""
 
 RESTART_S = 1.0
 """Pause before the Kafka clients are started again; twice as long after each failure in a row."""
 
-LONGEST_RESTART_S = 30.0
+LONGEST_RESTART_S: Final = 30.0
 
-MOST_FAILURES = 8
-"""Restarts in a row without any progress, after which the process had better be started anew."""
+MOST_FAILURES: Final = 8
+"""Restarts in a row without any progress, after which the process ends with an error."""
 
-STOP_S = DRAIN_S + 3.0
+TOPIC_WAIT_S = 120.0
+"""How long to wait for a topic that was deleted to be made again."""
+
+TOPIC_POLL_S: Final = 0.5
+
+STOP_S: Final = DRAIN_S + 3.0
 """How long it may take to commit, to leave the group and to close, once told to stop."""
 
-CUT_OFF_S = 2.0
+CUT_OFF_S: Final = 2.0
 """How long a clean-up may wait before it is cut off too."""
 
 
 class GroupMember:
-    """Runs the partitions that the group gives it, until stopped or at their end."""
+    """Runs the partitions that the group assigns, until stopped or at their end."""
 
     def __init__(
         self,
@@ -67,20 +72,18 @@ class GroupMember:
         self._health = health
         self._ask = ask
         self._until_end = until_end
-        self._limit = RejectLimit(
-            settings.max_reject_share, settings.reject_window_s, time.monotonic
-        )
         self._places = DevicePlaces(metrics)
-        self._ends: dict[TopicPartition, int] | None = None
+        self._ends: dict[TopicPartition, int] | None = {} if until_end else None
         self._stopping = stopping
         self._kept: dict[TopicPartition, Stages] = {}
+        self._topic_id = ""
 
     async def run(self) -> None:
         """Work; after trouble with Kafka start again from what is committed.
 
         Raises:
-            KafkaError: starting again has not helped.
-            StreamerError: something must be put right first.
+            KafkaError: starting again has not helped, or cannot help.
+            StreamerError: something must be corrected first.
         """
         with ThreadPoolExecutor(1, "compute") as cpu:
             while not self._stopping.is_set():
@@ -89,6 +92,8 @@ class GroupMember:
                 except Exception as error:
                     if not is_kafka_error(error):
                         raise
+                    if fatal := explain_fatal(error, self._settings):
+                        raise fatal from error
                     await self._pause(error)
                 else:
                     return
@@ -98,7 +103,7 @@ class GroupMember:
         return STOP_S if self._health.connected else 0.0
 
     async def _pause(self, error: Exception) -> None:
-        """Give Kafka time, and up when time does not help."""
+        """Wait before the next start, or give up when starting again does not help."""
         health = self._health
         health.connected = False
         health.failures += 1
@@ -114,33 +119,80 @@ class GroupMember:
             await asyncio.wait_for(self._stopping.wait(), pause_s)
 
     async def _session(self, cpu: Executor) -> None:
+        """Be a member of the group until something changes or fails."""
         settings = self._settings
         async with (
             connect(lambda: make_group_consumer(settings)) as consumer,
             connect(lambda: AIOKafkaAdminClient(**client_options(settings))) as admin,
         ):
+            topics = await self._read_topics(admin)
             resources = LaneResources(
-                settings, self._metrics, self._ask, self._limit, consumer, admin, cpu, self._places
+                settings,
+                self._metrics,
+                self._health,
+                self._ask,
+                consumer,
+                admin,
+                cpu,
+                topics,
+                self._was_recreated(topics),
+                self._places,
             )
-            if self._until_end and self._ends is None:
-                self._ends = await end_offsets(consumer, admin, settings.readings_topic)
-            lanes = Lanes(resources, self._health, self._ends, self._kept)
+            if self._ends is not None:
+                await self._note_ends(consumer, topics[settings.readings_topic])
+            lanes = Lanes(resources, self._ends, self._kept)
             consumer.subscribe([settings.readings_topic], listener=lanes)
             try:
                 await lanes.work(self._stopping)
             finally:
                 await lanes.drain()
 
+    async def _read_topics(self, admin: AIOKafkaAdminClient) -> dict[str, TopicState]:
+        """Return the three topics, as soon as they are all there.
+
+        Raises:
+            TopicError: one is not there, and does not come back.
+        """
+        settings = self._settings
+        names = {settings.readings_topic, settings.events_topic, settings.dlq_topic}
+        deadline = asyncio.get_running_loop().time() + TOPIC_WAIT_S
+        said = False
+        while missing := names - (topics := await read_topics(admin, sorted(names))).keys():
+            if asyncio.get_running_loop().time() > deadline:
+                raise TopicError(
+                    f"the topic {min(missing)} does not exist at {settings.bootstrap_servers}; "
+                    "`streamer topics create` creates it"
+                )
+            if not said:
+                said = True
+                log.error("a topic does not exist, waiting for it", topics=sorted(missing))
+            await asyncio.sleep(TOPIC_POLL_S)
+        return topics
+
+    def _was_recreated(self, topics: Mapping[str, TopicState]) -> bool:
+        """Return whether the readings' topic is another one than in the session before."""
+        before, self._topic_id = self._topic_id, topics[self._settings.readings_topic].topic_id
+        return before not in ("", self._topic_id)
+
+    async def _note_ends(self, consumer: AIOKafkaConsumer, readings: TopicState) -> None:
+        """Note where the partitions end that were not there before."""
+        assert self._ends is not None
+        topic = self._settings.readings_topic
+        partitions = [TopicPartition(topic, number) for number in range(readings.partitions)]
+        new = [partition for partition in partitions if partition not in self._ends]
+        self._ends.update(await consumer.end_offsets(new))
+
 
 def make_group_consumer(settings: Settings) -> AIOKafkaConsumer:
-    """A consumer that joins the group and leaves positions to us."""
+    """Return a consumer that joins the group and leaves positions to us."""
     session_ms = int(settings.session_timeout_s * 1000)
     return AIOKafkaConsumer(
         **client_options(settings),
         group_id=settings.group_id,
         group_instance_id=settings.instance_id,
         enable_auto_commit=False,
-        auto_offset_reset="earliest",
+        # A lane decides where its partition is taken up; out of range is an error for it to handle.
+        auto_offset_reset="none",
         isolation_level="read_committed",
         value_deserializer=whole_batches,
         partition_assignment_strategy=[StickyPartitionAssignor],
@@ -152,16 +204,6 @@ def make_group_consumer(settings: Settings) -> AIOKafkaConsumer:
         fetch_max_wait_ms=LONGEST_WAIT_MS,
         max_partition_fetch_bytes=LARGEST_FETCH,
     )
-
-
-async def end_offsets(
-    consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, topic: str
-) -> dict[TopicPartition, int]:
-    """Where each partition of a topic ends now."""
-    [described] = await admin.describe_topics([topic])
-    partitions = [TopicPartition(topic, each["partition"]) for each in described["partitions"]]
-    ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
-    return ends
 
 
 async def run_until_stopped(
@@ -177,8 +219,8 @@ async def run_until_stopped(
     finally:
         stop.cancel()
         while not task.done():
-            # What is cut off cleans up, and may wait for a broker in doing so, for ever: an open
-            # transaction is to be aborted, clients are to be closed.
+            # What is cut off cleans up, and may wait for a broker without end: an open transaction
+            # is to be aborted, clients are to be closed.
             task.cancel()
             await asyncio.wait({task}, timeout=CUT_OFF_S)
     with contextlib.suppress(asyncio.CancelledError):

@@ -5,33 +5,36 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
+from streamer.kafka.client import ask
 from streamer.stream.position import Position
 
 log = structlog.get_logger(__name__)
 
 
 def offset_to_commit(position: Position) -> OffsetAndMetadata:
-    """The offset at which a group should start again, and all else in its metadata."""
+    """Return the offset at which a group starts again, with all else in its metadata."""
     return OffsetAndMetadata(position.low, position.metadata())
 
 
 async def read_position(
     admin: AIOKafkaAdminClient, group_id: str, partition: TopicPartition
 ) -> Position | None:
-    """Where the group has got to; None when it has not begun.
+    """Return the position that a group has committed; None if there is none.
 
     The consumer's own ``committed()`` drops the metadata, the admin client does not.
+
+    An offset that this program has not committed was set by an operator: it is where to start,
+    without any state.
     """
-    offsets = await admin.list_consumer_group_offsets(group_id, partitions=[partition])
+    offsets = await ask(lambda: admin.list_consumer_group_offsets(group_id, partitions=[partition]))
     found = offsets[partition]
     if found.offset < 0:
         return None
     try:
         return Position.parse(found.offset, found.metadata)
     except ValueError as error:
-        # Somebody set the group's offsets by hand: that is where they want it to start.
         log.warning(
-            "the group's offset was not committed by this program; starting there, afresh",
+            "the group's offset was not committed by this program; starting there without state",
             topic=partition.topic,
             partition=partition.partition,
             offset=found.offset,

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import RecordMetadata
@@ -12,9 +12,10 @@ from aiokafka.structs import RecordMetadata
 from streamer.contracts.dead_letters import make_dead_letter_headers
 from streamer.contracts.events import encode_event
 from streamer.flow.stages import Output
-from streamer.kafka.client import client_options, connect
+from streamer.kafka.client import client_options, connect, transactional_id
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.positions import offset_to_commit
+from streamer.kafka.record_batches import PART_BYTES
 from streamer.metrics import Metrics
 from streamer.settings import Settings
 from streamer.stream.position import Position
@@ -22,8 +23,8 @@ from streamer.stream.position import Position
 IDLE_COMMIT_S = 5.0
 """How often a position is committed that moves without any output."""
 
-LARGEST_REQUEST = 4 * 1024 * 1024
-"""Bytes: a dead letter is a record of any size that was accepted, and its headers."""
+LARGEST_REQUEST: Final = PART_BYTES + 1024 * 1024
+"""Bytes, uncompressed: a dead letter is the largest record that is read whole, and its headers."""
 
 # A transaction begun right after the last one's commit is told to come back later; aiokafka does
 # after this time, 100 ms by default.
@@ -159,7 +160,7 @@ async def open_sink(
     after this and not before.
     """
     exactly_once = settings.delivery == "exactly-once"
-    name = f"{settings.group_id}-{partition.topic}-{partition.partition}"
+    name = transactional_id(settings, partition)
 
     def producer() -> AIOKafkaProducer:
         return AIOKafkaProducer(

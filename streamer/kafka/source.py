@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
 
 from streamer.contracts.records import Records
 from streamer.kafka.aiokafka_internals import WholeBatch
@@ -28,6 +29,8 @@ class PartitionSource:
         next: the record that the next fetch begins with.
         exhausted: whether everything before the end was fetched.
         behind: whether there was more to fetch at the last fetch.
+        overtaken: whether the next records were deleted before they could be fetched; `seek` clears
+            it.
         waiting_since: monotonic time since when the consumer has given no records although it was
             asked for some; None if it has.
     """
@@ -48,23 +51,30 @@ class PartitionSource:
         self._parts: Iterator[Records] = iter(())
         self._part: Records | None = None
         self._fetched_to = 0
+        self._narrow = (0, -1, 1)
         self.stopping = asyncio.Event()
         self.next = 0
         self.exhausted = False
         self.behind = False
+        self.overtaken = False
         self.waiting_since: float | None = None
 
     @property
     def stopped(self) -> bool:
-        """Whether the source was told to stop."""
-        return self.stopping.is_set()
+        """Whether there will be no more records: it was told to stop, or was overtaken."""
+        return self.stopping.is_set() or self.overtaken
 
     def seek(self, offset: int) -> None:
         """Continue with this record."""
         self._consumer.seek(self._partition, offset)
         self._parts, self._part = iter(()), None
         self.next = offset
+        self.overtaken = False
         self.waiting_since = None
+
+    def narrow(self, first: int, last: int, size: int) -> None:
+        """Give no more than so many of these records at a time, to find the one at fault."""
+        self._narrow = (first, last, size)
 
     def stop(self) -> None:
         """Fetch no more."""
@@ -89,8 +99,9 @@ class PartitionSource:
             self._parts = unpack(batches)
             self._part = next(self._parts, _NOTHING)
         # What the consumer fetched before it was told where to continue is not ours.
-        records = self._part.since(self.next)
-        self._part = next(self._parts, None)
+        whole = self._part.since(self.next)
+        records = self._narrowed(whole)
+        self._part = whole if len(records) < len(whole) else next(self._parts, None)
         if len(records):
             self.next = int(records.offset[-1]) + 1
             self.waiting_since = None
@@ -100,8 +111,14 @@ class PartitionSource:
         self._observe(records)
         return records
 
+    def _narrowed(self, records: Records) -> Records:
+        first, last, size = self._narrow
+        if not len(records) or records.offset[0] > last:
+            return records
+        return records.before(first) if records.offset[0] < first else records[:size]
+
     async def _fetch_batches(self) -> list[WholeBatch] | None:
-        """Return what the consumer has fetched; None if the source was stopped."""
+        """Return what the consumer has fetched; None if the source was stopped or overtaken."""
         fetch = asyncio.ensure_future(
             self._consumer.getmany(self._partition, timeout_ms=FETCH_TIMEOUT_MS)
         )
@@ -116,7 +133,11 @@ class PartitionSource:
             finished = fetch.done() or not fetch.cancel()
         if not finished:
             return None
-        batches: list[WholeBatch] = (await fetch).get(self._partition, [])
+        try:
+            batches: list[WholeBatch] = (await fetch).get(self._partition, [])
+        except OffsetOutOfRangeError:
+            self.overtaken = True
+            return None
         self._fetched_to = await self._consumer.position(self._partition)
         return batches
 

@@ -71,6 +71,7 @@ def findings(settings: Settings, cluster: Cluster) -> list[Finding]:
         found += _clock(settings, readings)
         found += _compaction(settings, readings)
         found += _retention(settings, settings.readings_topic, readings, "readings")
+        found += _offset_retention(settings, readings, cluster)
         found += _partitions(settings, readings, cluster)
         found += _letters(settings, readings, cluster)
     events = cluster.topics.get(settings.events_topic)
@@ -140,17 +141,36 @@ def _retention(settings: Settings, name: str, topic: Topic, records: str) -> Ite
         )
 
 
+def _offset_retention(settings: Settings, readings: Topic, cluster: Cluster) -> Iterator[Finding]:
+    """A group whose offsets are forgotten sooner than the readings processes them all again."""
+    offsets_s = 60 * int(cluster.config["offsets.retention.minutes"])
+    kept_ms = int(readings.config["retention.ms"])
+    if 0 <= kept_ms <= offsets_s * 1000:
+        return
+    kept = "without end" if kept_ms < 0 else f"for {kept_ms / 3_600_000:g} hours"
+    yield Finding(
+        settings.readings_topic,
+        "warning",
+        f"its readings are kept {kept}, and the offsets of a group without members for "
+        f"{offsets_s / 3600:g} hours: when all workers have stopped for longer than that, every "
+        "reading that is still there is processed again, and its events are published again",
+        "raise offsets.retention.minutes in the brokers' server.properties to at least the "
+        "retention of the readings",
+    )
+
+
 def _partitions(settings: Settings, readings: Topic, cluster: Cluster) -> Iterator[Finding]:
     """Events and dead letters go to the partition number of their readings."""
     count = readings.partitions
     events = cluster.topics.get(settings.events_topic)
-    if events and events.partitions != count:
+    if events and events.partitions < count:
         yield Finding(
             settings.events_topic,
             "error",
             f"it has {events.partitions} partitions and {settings.readings_topic} {count}: "
             "the events of a partition's readings go to the same partition of this topic",
-            "create one with as many, and name it with --events-topic",
+            f"kafka-topics.sh --bootstrap-server {settings.bootstrap_servers} --alter "
+            f"--topic {settings.events_topic} --partitions {count}",
         )
     letters = cluster.topics.get(settings.dlq_topic)
     if letters and letters.partitions < count:

@@ -1,15 +1,17 @@
 """The three topics: creating them, and looking at those that exist."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import difflib
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from aiokafka import errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streamer.errors import KafkaError, TopicError
-from streamer.kafka.client import client_options, connect
+from streamer.kafka.client import ask, client_options, connect, explain_unreachable
 from streamer.kafka.topic_rules import Cluster, Finding, Topic, findings
 from streamer.settings import Settings
 
@@ -58,6 +60,26 @@ async def ensure(settings: Settings, patience_s: float | None = None) -> list[st
     return created
 
 
+async def require(settings: Settings, patience_s: float | None = None) -> None:
+    """Make sure that the three topics exist.
+
+    Raises:
+        TopicError: one does not; with the names of topics that are called nearly so.
+        KafkaError: no broker answered in time.
+    """
+    async with admin_client(settings, patience_s) as admin:
+        there = await partition_counts(admin)
+    for setting in ("readings_topic", "events_topic", "dlq_topic"):
+        name = getattr(settings, setting)
+        if name not in there:
+            close = difflib.get_close_matches(name, there, n=1)
+            meant = f"; is {close[0]} meant?" if close else ""
+            raise TopicError(
+                f"{setting}: there is no topic {name} at {settings.bootstrap_servers}{meant} "
+                "`streamer topics create` creates it, and so does a worker with --create-topics"
+            )
+
+
 async def check(settings: Settings, patience_s: float | None = None) -> list[Finding]:
     """Look for everything about the topics that would lose data or surprise.
 
@@ -73,21 +95,31 @@ async def check(settings: Settings, patience_s: float | None = None) -> list[Fin
 
 
 async def _describe(admin: AIOKafkaAdminClient, settings: Settings) -> Cluster:
-    described = {topic["topic"]: topic for topic in await admin.describe_topics()}
+    described = {topic["topic"]: topic for topic in await ask(admin.describe_topics)}
     names = {settings.readings_topic, settings.events_topic, settings.dlq_topic} & set(described)
-    brokers = [broker["node_id"] for broker in (await admin.describe_cluster())["brokers"]]
+    brokers = [broker["node_id"] for broker in (await ask(admin.describe_cluster))["brokers"]]
     topics = {}
     for name in names:
         partitions = described[name]["partitions"]
         replicas = min(len(partition["replicas"]) for partition in partitions)
-        config = await _config(admin, ConfigResourceType.TOPIC, name)
+        config = await ask(partial(_config, admin, ConfigResourceType.TOPIC, name))
         topics[name] = Topic(len(partitions), replicas, config)
     return Cluster(
         brokers=len(brokers),
-        config=await _config(admin, ConfigResourceType.BROKER, str(brokers[0])),
+        config=await _broker_config(admin, brokers),
         topics=topics,
         internal=frozenset(name for name, topic in described.items() if topic["is_internal"]),
     )
+
+
+async def _broker_config(admin: AIOKafkaAdminClient, brokers: Sequence[int]) -> dict[str, str]:
+    """Return the configuration of the first broker that answers."""
+    for broker in brokers[:-1]:
+        try:
+            return await _config(admin, ConfigResourceType.BROKER, str(broker))
+        except (errors.NodeNotReadyError, errors.KafkaConnectionError):
+            continue
+    return await _config(admin, ConfigResourceType.BROKER, str(brokers[-1]))
 
 
 async def _config(
@@ -104,7 +136,7 @@ async def partition_counts(admin: AIOKafkaAdminClient, *awaited: str) -> dict[st
     """Partitions of every topic, once the broker knows those that were just created."""
     while True:
         # Asking for them by name would create them, where brokers do that.
-        described = await admin.describe_topics()
+        described = await ask(admin.describe_topics)
         counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
         if counts.keys() >= set(awaited):
             return counts
@@ -123,7 +155,7 @@ async def _create(
     # With the broker's default aiokafka wants an assignment too, if only an empty one.
     assignments: dict[int, list[int]] | None = {} if replicas == -1 else None
     topic = NewTopic(name, partitions, replicas, assignments, config)
-    response = await admin.create_topics([topic])
+    response = await ask(lambda: admin.create_topics([topic]))
     ((_name, code, message),) = response.topic_errors
     if code == errors.TopicAlreadyExistsError.errno:
         return []
@@ -148,7 +180,13 @@ async def admin_client(
         async with connect(
             lambda: AIOKafkaAdminClient(**client_options(settings)), patience_s
         ) as admin:
-            yield admin
+            try:
+                yield admin
+            except errors.KafkaError as error:
+                raise KafkaError(
+                    f"asked about topics, Kafka at {settings.bootstrap_servers} says: {error!r}"
+                    f"{await explain_unreachable(admin)}"
+                ) from error
     except errors.KafkaError as error:
         raise KafkaError(
             f"asked about topics, Kafka at {settings.bootstrap_servers} says: {error!r}"

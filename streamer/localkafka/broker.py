@@ -41,6 +41,7 @@ class LocalKafka:
         port: int = 0,
         data_dir: Path | None = None,
         rebalance_delay_s: float = 0,
+        properties: str = "",
     ) -> None:
         """Prepare the nodes without starting them.
 
@@ -50,6 +51,7 @@ class LocalKafka:
             data_dir: a folder that is kept and used again; None for a temporary folder.
             rebalance_delay_s: how long a new group waits for more members before any of them gets
                 partitions.
+            properties: further lines of every node's `server.properties`.
         """
         ports = [port + i for i in range(nodes)] if port else free_ports(nodes)
         controllers = free_ports(nodes, besides=ports)
@@ -62,7 +64,8 @@ class LocalKafka:
             i: Node(
                 self._folder / f"node-{i}",
                 at,
-                _properties(i, nodes, at, controller, voters, round(rebalance_delay_s * 1000)),
+                _properties(i, nodes, at, controller, voters, round(rebalance_delay_s * 1000))
+                + properties,
             )
             for i, (at, controller) in enumerate(zip(ports, controllers, strict=True), 1)
         }

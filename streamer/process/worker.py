@@ -99,8 +99,15 @@ async def _prepare_topics(settings: Settings) -> None:
     Raises:
         TopicError: a topic is set up so that data would be lost.
     """
-    for name in await topics.ensure(settings):
-        log.info("created topic", topic=name)
+    if settings.create_topics:
+        for name in await topics.ensure(settings):
+            log.warning(
+                "created a topic that did not exist; if its name is misspelt, delete it, and set "
+                "create_topics to false",
+                topic=name,
+            )
+    else:
+        await topics.require(settings)
     try:
         findings = await topics.check(settings)
     except KafkaError as error:

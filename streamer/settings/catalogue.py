@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     )
     sasl_username: Name | None = Field(None, description="SASL user name.")
     sasl_password: SecretStr | None = Field(None, description="SASL password.")
+    create_topics: bool = Field(
+        True, description="Let `streamer run` create missing topics; else a misspelt one fails."
+    )
     partitions: PositiveInt = Field(
         8,
         description="Number of partitions of topics that are created; the largest useful number of"
@@ -220,6 +223,10 @@ class Settings(BaseSettings):
         "exactly-once",
         description="Delivery guarantee of events; at-least-once has a lower latency.",
     )
+    on_lost_records: Literal["continue", "stop"] = Field(
+        "continue",
+        description="When the log and the position disagree: continue where records are, or stop.",
+    )
     commit_interval_ms: PositiveInt = Field(
         100,
         description="Longest time for which finished events wait for their commit; ten times as"
@@ -256,6 +263,8 @@ class Settings(BaseSettings):
     @classmethod
     def _addresses(cls, servers: str) -> str:
         for server in servers.split(","):
+            if "://" in server:
+                raise ValueError("should be `host:port`; the protocol is in security_protocol")
             host, _, port = server.strip().rpartition(":")
             if not (host and port.isdecimal() and 0 < int(port) < 2**16):
                 raise ValueError("should be `host:port`, comma-separated")

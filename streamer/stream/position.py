@@ -9,11 +9,13 @@ the records since ``low``, given the partition clock there::
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from streamer.stream.samples import NEVER
 
-_VERSION = "v1"
+_VERSION: Final = "v2"
+_BEFORE: Final = "v1"
+"""Version without the last two fields. Positions that it has committed are still read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +27,46 @@ class Position:
         next: first record that is not yet reflected in the output.
         clock_us: partition clock before record ``low``.
         flushed: records from ``low`` on before which no sample waited for its watermark any more.
+        topic_id: identity of the topic whose offsets these are; empty when it is not known. A topic
+            that is deleted and made again has another one.
+        skipped: records from ``low`` on that the operator has told us not to process.
     """
 
     low: int
     next: int
     clock_us: int = NEVER
     flushed: tuple[int, ...] = ()
+    topic_id: str = ""
+    skipped: tuple[int, ...] = ()
 
     def metadata(self) -> str:
         """All but ``low``, for the metadata of the offset committed at ``low``."""
-        flushed = ",".join(map(str, self.flushed))
-        return f"{_VERSION};{self.next};{self.clock_us};{flushed}"
+        flushed, skipped = (",".join(map(str, each)) for each in (self.flushed, self.skipped))
+        return f"{_VERSION};{self.next};{self.clock_us};{flushed};{self.topic_id};{skipped}"
 
     @classmethod
     def parse(cls, offset: int, metadata: str) -> Self:
         """Read back what a commit at ``offset`` said.
 
         Raises:
-            ValueError: the metadata are not of this program and version.
+            ValueError: the metadata are not of this program, not of its version, or not of this
+                offset.
         """
-        version, following, clock_us, flushed = metadata.split(";")
-        if version != _VERSION:
+        version, *fields = metadata.split(";")
+        if version == _BEFORE:
+            fields += ["", ""]
+        elif version != _VERSION:
             raise ValueError(f"metadata version {version!r}, expected {_VERSION!r}")
-        offsets = tuple(int(part) for part in flushed.split(",") if part)
-        return cls(offset, int(following), int(clock_us), offsets)
+        following, clock_us, flushed, topic_id, skipped = fields
+        if int(following) < offset:
+            raise ValueError(f"the next record is {following}, before the offset {offset}")
+        return cls(
+            offset, int(following), int(clock_us), _offsets(flushed), topic_id, _offsets(skipped)
+        )
+
+
+def _offsets(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(",") if part)
 
 
 class ReplayStart:
@@ -57,6 +75,8 @@ class ReplayStart:
     def __init__(self, position: Position) -> None:
         self._starts = deque([(position.low, position.clock_us)])
         self._flushed = list(position.flushed)
+        self._skipped = position.skipped
+        self._topic_id = position.topic_id
 
     def processed(self, following: int, clock_us: int) -> None:
         """All records before ``following`` are taken in; the partition clock is there now."""
@@ -78,4 +98,6 @@ class ReplayStart:
             self._starts.popleft()
         start, clock_us = self._starts[0]
         self._flushed = [offset for offset in self._flushed if offset > start]
-        return Position(start, following, clock_us, tuple(self._flushed))
+        self._skipped = tuple(offset for offset in self._skipped if offset >= start)
+        flushed = tuple(self._flushed)
+        return Position(start, following, clock_us, flushed, self._topic_id, self._skipped)

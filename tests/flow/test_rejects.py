@@ -14,16 +14,20 @@ class Clock:
         return self.now_s
 
 
-def test_the_worker_stops_when_more_than_the_share_is_refused() -> None:
+def keys(count: int, key: bytes = b"phone") -> list[bytes | None]:
+    return [key] * count
+
+
+def test_the_partition_is_held_when_more_than_the_share_is_refused() -> None:
     limit = RejectLimit(0.5, 60, Clock())
-    limit.count(LEAST_RECORDS, LEAST_RECORDS // 2)
+    limit.count(LEAST_RECORDS, keys(LEAST_RECORDS // 2))
     with pytest.raises(RejectsError, match="501 of the last 1001 records"):
-        limit.count(1, 1)
+        limit.count(1, keys(1))
 
 
 def test_a_few_records_say_nothing() -> None:
     limit = RejectLimit(0.5, 60, Clock())
-    limit.count(LEAST_RECORDS - 1, LEAST_RECORDS - 1)
+    limit.count(LEAST_RECORDS - 1, keys(LEAST_RECORDS - 1))
 
 
 def test_what_is_older_than_the_window_does_not_count() -> None:
@@ -32,19 +36,28 @@ def test_what_is_older_than_the_window_does_not_count() -> None:
     #                    |--- window ---
     clock = Clock()
     limit = RejectLimit(0.5, 60, clock)
-    limit.count(LEAST_RECORDS - 1, LEAST_RECORDS - 1)
+    limit.count(LEAST_RECORDS - 1, keys(LEAST_RECORDS - 1))
     clock.now_s = 60.1
-    limit.count(LEAST_RECORDS, 10)
+    limit.count(LEAST_RECORDS, keys(10))
 
 
 def test_a_share_of_one_refuses_everything_and_goes_on() -> None:
     limit = RejectLimit(1, 60, Clock())
     for _ in range(10):
-        limit.count(LEAST_RECORDS, LEAST_RECORDS)
+        limit.count(LEAST_RECORDS, keys(LEAST_RECORDS))
 
 
 def test_a_share_of_zero_stops_at_the_first_reject() -> None:
     limit = RejectLimit(0, 60, Clock())
-    limit.count(LEAST_RECORDS, 0)
+    limit.count(LEAST_RECORDS, [])
     with pytest.raises(RejectsError):
-        limit.count(1, 1)
+        limit.count(1, keys(1))
+
+
+def test_the_error_names_the_keys_that_send_most_rejects_and_none_can_harm_a_terminal() -> None:
+    limit = RejectLimit(0.5, 60, Clock())
+    rejected = [*keys(600, b"bad\x1b[31m\xff"), *keys(100, b"worse"), None]
+    with pytest.raises(RejectsError) as found:
+        limit.count(LEAST_RECORDS, rejected)
+    assert "keys 'bad\\x1b[31m\\\\xff' (600), 'worse' (100), none (1)." in str(found.value)
+    assert str(found.value).isprintable()

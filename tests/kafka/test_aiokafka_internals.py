@@ -14,6 +14,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.protocol.group import JoinGroupRequest
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
@@ -90,3 +93,25 @@ def test_clients_still_keep_their_connections_where_we_look() -> None:
         assert "self._client = AIOKafkaClient(" in inspect.getsource(client.__init__)
     assert "self.client = AIOKafkaClient(" in inspect.getsource(AIOKafkaProducer.__init__)
     assert isinstance(AIOKafkaClient.hosts, property), "a client's addresses were its `hosts`"
+
+
+def test_the_coordinator_still_keeps_what_we_ask_it_for() -> None:
+    for name in ("check_errors", "_coordination_task", "member_id"):
+        assert f"{name}" in inspect.getsource(GroupCoordinator), f"GroupCoordinator had {name}"
+    source = inspect.getsource(GroupCoordinator.reset_generation)
+    assert "self.member_id = JoinGroupRequest.UNKNOWN_MEMBER_ID" in source, (
+        "a member that the group does not know any more had an empty id"
+    )
+    assert JoinGroupRequest.UNKNOWN_MEMBER_ID == ""
+    source = inspect.getsource(GroupCoordinator._on_join_prepare)
+    assert "except Exception" in source, "the revocation callback could be cancelled in there"
+    assert "self._coordinator = GroupCoordinator(" in inspect.getsource(AIOKafkaConsumer.start)
+
+
+def test_the_admin_client_still_sends_requests_of_other_versions() -> None:
+    parameters = inspect.signature(AIOKafkaAdminClient._send_request).parameters
+    assert list(parameters) == ["self", "request", "node_id"]
+    newest = MetadataRequest._CLASSES[-1]
+    assert newest.API_VERSION < aiokafka_internals._MetadataResponse.API_VERSION, (
+        "aiokafka has a version of its own now that tells the identity of topics: use it"
+    )

@@ -1,38 +1,40 @@
-"""What is neither the data's fault nor Kafka's: nothing is skipped, and others go on."""
+"""What is neither the data's fault nor Kafka's: nothing is skipped, and other partitions go on."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+import re
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
 
-import numpy as np
 import pytest
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 
 from streamer.arrays import Floats
-from streamer.contracts.events import ActivityEvent, decode_event
+from streamer.contracts.readings import Record
+from streamer.contracts.records import OneRecord
 from streamer.errors import KafkaError, ProcessingError, RejectsError
-from streamer.health import Health
+from streamer.flow.stages import Stages
 from streamer.kafka import lane, member, topics
 from streamer.kafka.member import GroupMember
-from streamer.kafka.reader import open_reader, read_to_end
-from streamer.metrics import Metrics
+from streamer.kafka.skip import skip_record
 from streamer.model import artifact
-from streamer.predict.answers import make_ask
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.predictor import Prediction
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
-
-START_MS = 1_763_906_400_000
-SAMPLES = 500
-"""Ten seconds of a device: five or six windows."""
+from tests.support.member import (
+    WINDOWS_OF_10_S,
+    Member,
+    publish,
+    read_events,
+    read_topic,
+    run_to_end,
+    ten_seconds,
+    until,
+    until_devices,
+    working,
+)
 
 
 class Brittle(LocalPredictor):
-    """A model with a bug: it breaks on whatever lies still, until it is cured."""
+    """A model with a bug: it breaks on whatever moves, until it is cured."""
 
     def __init__(self) -> None:
         super().__init__(artifact.load(artifact.SHIPPED))
@@ -40,93 +42,66 @@ class Brittle(LocalPredictor):
         self.breaks = 0
 
     async def predict(self, features: Floats) -> Prediction:
-        still = features[:, 3] < -0.98  # tBodyAcc-std()-X
-        if still.any() and not self.cured:
+        moving = features[:, 3] > -0.98  # tBodyAcc-std()-X
+        if moving.any() and not self.cured:
             self.breaks += 1
             raise ZeroDivisionError("a bug of ours")
         return await super().predict(features)
 
 
-async def publish(settings: Settings, partition: int, device_id: str, swing: float) -> None:
-    t = np.arange(SAMPLES) / 50
-    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
-        for i in range(SAMPLES):
-            x = swing * np.sin(2 * np.pi * 2 * t[i])
-            value = (
-                f'{{"device_id": "{device_id}", "timestamp": {START_MS + 20 * i}, '
-                f'"acc": [{x}, -0.98, 0.12], "gyro": [{x}, 0, 0]}}'
-            ).encode()
-            await producer.send(settings.readings_topic, value, device_id.encode(), partition)
-
-
-async def published(settings: Settings) -> list[ActivityEvent]:
-    async with open_reader(settings, settings.events_topic, "earliest", 10) as consumer:
-        return [decode_event(record.value or b"") async for record in read_to_end(consumer)]
-
-
-@asynccontextmanager
-async def working(settings: Settings, predictor: LocalPredictor) -> AsyncIterator[Health]:
-    health, stopping = Health(time.monotonic), asyncio.Event()
-    worker = GroupMember(settings, Metrics(), health, make_ask(predictor), stopping)
-    task = asyncio.create_task(worker.run())
-    try:
-        yield health
-    finally:
-        stopping.set()
-        await task
-
-
-async def until(condition: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(30):
-        while not await condition():  # noqa: ASYNC110 - of another process
-            await asyncio.sleep(0.05)
+def still(device_id: str) -> list[Record]:
+    """Ten seconds of a device that does not move."""
+    value = b'{"device_id": "%s", "timestamp": %d, "acc": [0, -0.98, 0.12], "gyro": [0, 0, 0]}'
+    start_ms = ten_seconds(device_id)[0].timestamp
+    return [
+        OneRecord(
+            device_id.encode(), value % (device_id.encode(), start_ms + 20 * i), [], start_ms, 0
+        )
+        for i in range(500)
+    ]
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane, "RETRY_S", 0.05)
+    monkeypatch.setattr(lane, "LOOK_AGAIN_S", 0.2)
+
+
+async def until_broken(worker: Member) -> str:
+    """Wait until a partition is held; return why."""
+
+    async def broken() -> bool:
+        return bool(worker.health.broken)
+
+    await until(broken)
+    [problem] = worker.health.broken
+    return problem
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_bug_stops_its_partition_after_some_attempts_and_no_other(
+async def test_a_bug_holds_its_partition_after_some_attempts_and_no_other(
     make_settings: MakeSettings,
 ) -> None:
     settings = make_settings(partitions=2)
     await topics.ensure(settings)
-    await publish(settings, 0, "moving", swing=0.4)
-    await publish(settings, 1, "still", swing=0.0)
+    await publish(settings, still("still"), 0)
+    await publish(settings, ten_seconds("moving"), 1)
     predictor = Brittle()
-    async with working(settings, predictor) as health:
-
-        async def broken() -> bool:
-            return bool(health.broken)
-
-        async def labelled() -> bool:
-            return {"moving", "moving too"} == {e.device_id for e in await published(settings)}
-
-        await until(broken)
-        [problem] = health.broken
-        assert f"no record of {settings.readings_topic}[1] from 0 on" in problem
+    async with working(Member(settings, predictor)) as worker:
+        problem = await until_broken(worker)
+        assert f"our own code fails on {settings.readings_topic}[1], the record " in problem
         assert "ZeroDivisionError('a bug of ours')" in problem
-        assert predictor.breaks == lane.ATTEMPTS
-        assert (health.why_not_ready() or "").startswith("broken: ")
+        assert predictor.breaks >= lane.ATTEMPTS
+        assert (worker.health.why_not_ready() or "").startswith("broken: ")
         # The other one still works: what is published now is labelled.
-        await publish(settings, 0, "moving too", swing=0.4)
-        await until(labelled)
+        await publish(settings, still("still too"), 0)
+        await until_devices(settings, "still", "still too")
 
     # Cured, nothing is missing.
     predictor.cured = True
-    worker = GroupMember(
-        settings,
-        Metrics(),
-        Health(time.monotonic),
-        make_ask(predictor),
-        asyncio.Event(),
-        until_end=True,
-    )
-    await worker.run()
-    events = await published(settings)
-    assert sum(event.device_id == "still" for event in events) >= 5
+    await Member(settings, predictor, until_end=True).run()
+    events = await read_events(settings)
+    assert sum(event.device_id == "moving" for event in events) in WINDOWS_OF_10_S
     assert len({event.window_id for event in events}) == len(events)
 
 
@@ -134,41 +109,93 @@ async def test_a_bug_stops_its_partition_after_some_attempts_and_no_other(
 async def test_until_the_end_a_bug_is_an_error(make_settings: MakeSettings) -> None:
     settings = make_settings(partitions=1)
     await topics.ensure(settings)
-    await publish(settings, 0, "still", swing=0.0)
-    worker = GroupMember(
-        settings,
-        Metrics(),
-        Health(time.monotonic),
-        make_ask(Brittle()),
-        asyncio.Event(),
-        until_end=True,
-    )
-    with pytest.raises(ProcessingError, match=r"\[0\] from 0 on: ZeroDivisionError.*3 times"):
-        await worker.run()
-    assert await published(settings) == []
+    await publish(settings, ten_seconds("moving"))
+    with pytest.raises(ProcessingError, match=r"\[0\], the record \d+: ZeroDivisionError.*3 times"):
+        await Member(settings, Brittle(), until_end=True).run()
+    assert await read_events(settings) == []
 
 
-async def test_when_most_records_are_refused_the_worker_stops_before_it_dead_letters_them(
+# records    0 ................. 337 ................. 499
+# attempt 1  |------------- all ----------------------|
+# attempt 2  |-- 22 --|-- 22 --| ... |- 330..351 -|
+# attempt 3                          ||||||337
+@pytest.mark.usefixtures("impatient")
+async def test_the_record_at_fault_is_found_and_can_be_skipped(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    records = ten_seconds("phone", batch=1)
+    records[337] = OneRecord(b"phone", b"break", [("h", b"1")], records[337].timestamp, 0)
+    await publish(settings, [*records, *ten_seconds("after")])
+    decode = Stages._decode
+
+    def break_on_some(stages: Stages, fetched: object) -> object:
+        if any(record.value == b"break" for record in fetched):  # type: ignore[attr-defined]
+            raise ZeroDivisionError("a bug of ours")
+        return decode(stages, fetched)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Stages, "_decode", break_on_some)
+    async with working(Member(settings)) as worker:
+        problem = await until_broken(worker)
+        assert f"fails on {settings.readings_topic}[0], the record 337: ZeroDivision" in problem
+        [advice] = re.findall(r"streamer skip (\d+) (\d+)", problem)
+        assert advice == ("0", "337")
+
+        await skip_record(settings, 0, 337)
+        await until_devices(settings, "after")
+
+        async def well() -> bool:
+            return worker.health.trouble() is None
+
+        await until(well)
+    [letter] = await read_topic(settings, settings.dlq_topic)
+    assert (letter.key, letter.value) == (b"phone", b"break")
+    assert dict(letter.headers)["streamer-reason"] == b"skipped"
+    assert dict(letter.headers)["streamer-origin-offset"] == b"337"
+    # A recovery reads it again, and skips it again.
+    await publish(settings, ten_seconds("later"))
+    await run_to_end(settings)
+    assert len(await read_topic(settings, settings.dlq_topic)) == 1
+
+
+async def test_a_record_that_is_done_or_is_not_there_cannot_be_skipped(
     make_settings: MakeSettings,
 ) -> None:
     settings = make_settings(partitions=1)
     await topics.ensure(settings)
-    async with AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
-        for _ in range(3000):
-            await producer.send(settings.readings_topic, b"<reading/>", b"phone")
-    worker = GroupMember(
-        settings,
-        Metrics(),
-        Health(time.monotonic),
-        make_ask(LocalPredictor(artifact.load(artifact.SHIPPED))),
-        asyncio.Event(),
-        until_end=True,
-    )
+    await publish(settings, ten_seconds("phone"))
+    with pytest.raises(ProcessingError, match=r"no record 12 .* it ends at 10"):
+        await skip_record(settings, 0, 12)
+    await run_to_end(settings)
+    with pytest.raises(ProcessingError, match=r"record 3 .* is processed already"):
+        await skip_record(settings, 0, 3)
+    with pytest.raises(ProcessingError, match="has no partition 7"):
+        await skip_record(settings, 7, 3)
+
+
+# partition 0   |-- 3,000 records of rubbish from one publisher --|   held
+# partition 1   |-- ten seconds --|                                   goes on
+async def test_when_most_records_of_a_partition_are_refused_only_that_partition_is_held(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(partitions=2)
+    await topics.ensure(settings)
+    rubbish = OneRecord(b"gym[/]band", b"", [], 0, 0)
+    await publish(settings, [rubbish] * 3000, 0)
+    async with working(Member(settings)) as worker:
+        problem = await until_broken(worker)
+        assert "refused, more than max_reject_share" in problem
+        assert "the keys 'gym[/]band' (" in problem
+        assert "--max-reject-share 1" in problem
+        await publish(settings, ten_seconds("phone"), 1)
+        await until_devices(settings, "phone")
+    assert len(await read_topic(settings, settings.dlq_topic)) < 1000
     with pytest.raises(RejectsError, match="--max-reject-share 1"):
-        await worker.run()
-    async with open_reader(settings, settings.dlq_topic, "earliest", 10) as consumer:
-        letters = [record async for record in read_to_end(consumer)]
-    assert len(letters) < 1000
+        await run_to_end(settings)
+    # The documented way past it.
+    await run_to_end(make_settings(max_reject_share=1))
+    assert len(await read_topic(settings, settings.dlq_topic)) == 3000
 
 
 async def test_restarts_that_do_not_help_end_the_worker_with_an_error(
@@ -180,14 +207,12 @@ async def test_restarts_that_do_not_help_end_the_worker_with_an_error(
         nonlocal sessions
         sessions += 1
         if sessions == 3:
-            health.progress()  # which makes it forget the two failures before
+            worker.health.progress()  # which makes it forget the two failures before
         raise KafkaConnectionError("again")
 
     monkeypatch.setattr(GroupMember, "_session", broken)
     monkeypatch.setattr(member, "RESTART_S", 0.001)
-    health = Health(time.monotonic)
-    predictor = LocalPredictor(artifact.load())
-    worker = GroupMember(Settings.load({}), Metrics(), health, make_ask(predictor), asyncio.Event())
+    worker = Member(Settings.load({}))
     with pytest.raises(KafkaError, match=r"started again 8 times; .*KafkaConnectionError"):
         await worker.run()
     assert sessions == 2 + member.MOST_FAILURES + 1

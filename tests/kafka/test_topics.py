@@ -71,10 +71,11 @@ async def test_missing_topics_are_errors(make_settings: MakeSettings) -> None:
         ("readings", 2, {"cleanup.policy": "compact"}, "error", "cleanup.policy is compact"),
         ("readings", 2, {"cleanup.policy": "compact,delete"}, "error", "cleanup.policy is compact"),
         ("readings", 2, {"retention.ms": "744000"}, "error", "keeps readings for 744 s"),
+        ("readings", 2, {"retention.ms": "-1"}, "warning", "kept without end, and the offsets"),
+        ("readings", 2, {"retention.ms": "608400000"}, "warning", "for 169 hours, and the offsets"),
         ("readings", 2, {"retention.bytes": "1000000"}, "warning", "keeps 1,000,000 bytes"),
         ("readings", 2, {"min.insync.replicas": "2"}, "error", "min.insync.replicas is 2"),
         ("events", 1, {}, "error", "has 1 partitions and"),
-        ("events", 3, {}, "error", "has 3 partitions and"),
         ("dlq", 1, {}, "error", "dead letters of the others have nowhere to go"),
         ("dlq", 2, {"max.message.bytes": "1048588"}, "warning", "would not fit"),
     ],
@@ -101,7 +102,7 @@ async def test_each_mistake_is_found(
     [
         {"message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": "300000"},
         {"retention.ms": "745000"},
-        {"retention.ms": "-1", "retention.bytes": "10000000000"},
+        {"retention.ms": "604800000", "retention.bytes": "10000000000"},
     ],
 )
 async def test_what_is_just_enough_is_not_reported(
@@ -134,7 +135,7 @@ def test_one_replica_in_a_cluster_is_a_warning() -> None:
 def test_a_topic_of_its_own_that_kafka_cannot_make_is_an_error() -> None:
     fresh = replace(good_cluster(), internal=frozenset())
     assert problems_of(fresh) == []
-    broken = {"offsets.topic.replication.factor": "1"}
+    broken = {"offsets.topic.replication.factor": "1", "offsets.retention.minutes": "10080"}
     fresh = replace(fresh, config=broken | {"transaction.state.log.replication.factor": "3"})
     (found,) = problems_of(fresh)
     assert (found.severity, found.topic) == ("error", "__transaction_state")
@@ -200,6 +201,7 @@ def good_cluster(partitions: int = 8) -> Cluster:
         brokers=1,
         config={
             "offsets.topic.replication.factor": "1",
+            "offsets.retention.minutes": "10080",
             "transaction.state.log.replication.factor": "1",
         },
         topics={

@@ -11,8 +11,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streamer.errors import BrokerError
 from streamer.kafka.client import connect
+from streamer.kafka.topics import check
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.localkafka.jars import KAFKA_VERSION, cache_dir, fetch, locked
+from streamer.settings import Settings
 from tests.support.processes import run, start, until, working_for
 
 
@@ -123,6 +125,8 @@ async def test_a_cluster_of_three_goes_on_without_one_node() -> None:
             for partition in range(3):
                 await producer.send_and_wait("t", b"before", partition=partition)
             kafka.kill(2)
+            settings = Settings.load({"bootstrap_servers": kafka.bootstrap_servers})
+            assert {each.problem for each in await check(settings, 10)} == {"it does not exist"}
             for partition in range(3):
                 await producer.send_and_wait("t", b"after", partition=partition)
         async with connect(

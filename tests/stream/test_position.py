@@ -12,15 +12,35 @@ from streamer.stream.samples import NEVER
 OFFSETS = st.integers(0, 2**62)
 
 
-@given(st.builds(Position, OFFSETS, OFFSETS, st.integers(NEVER, 2**62), st.tuples(OFFSETS)))
+@st.composite
+def positions(draw: st.DrawFn) -> Position:
+    low = draw(OFFSETS)
+    return Position(
+        low,
+        low + draw(OFFSETS),
+        draw(st.integers(NEVER, 2**62)),
+        draw(st.tuples(OFFSETS)),
+        draw(st.sampled_from(["", "ca1f7bb24a3d44ba9c5e7f1ca8fff21a"])),
+        draw(st.sampled_from([(), (7,), (7, 9)])),
+    )
+
+
+@given(positions())
 def test_a_position_survives_its_metadata(position: Position) -> None:
     assert Position.parse(position.low, position.metadata()) == position
 
 
-@pytest.mark.parametrize("metadata", ["", "v0;1;2;", "v1;1", "v1;one;2;", "somebody else's"])
+def test_a_position_of_the_version_before_is_still_read() -> None:
+    assert Position.parse(40, "v1;70;123;50,60") == Position(40, 70, 123, (50, 60))
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["", "v0;1;2;", "v1;1", "v1;one;2;", "v2;1;2;", "somebody else's", "v1;6;2;", "v2;6;2;;;"],
+)
 def test_metadata_of_another_program_are_refused(metadata: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        Position.parse(0, metadata)
+        Position.parse(7, metadata)
 
 
 def test_reading_starts_again_with_the_last_fetch_that_has_the_low_record() -> None:
@@ -48,6 +68,19 @@ def test_a_start_is_never_after_the_low_record_and_never_goes_back(data: st.Data
         assert position.clock_us == (position.low or NEVER)
         assert position.low in (0, *ends)
         before = position.low
+
+
+def test_what_is_to_be_skipped_is_remembered_until_it_is_never_read_again() -> None:
+    # low        0 ...... | 20 ........ | 50
+    # skipped        12        33
+    start = ReplayStart(Position(0, 0, topic_id="t", skipped=(12, 33)))
+    skipped = []
+    for following in (20, 50):
+        start.processed(following, following)
+        position = start.position(following, following)
+        assert position.topic_id == "t"
+        skipped.append(position.skipped)
+    assert skipped == [(33,), ()]
 
 
 def test_without_devices_reading_starts_where_it_ended() -> None:

@@ -25,7 +25,7 @@ POINTS: dict[str, tuple[type, str]] = {
     "after sending, before the position": (AIOKafkaProducer, "send_offsets_to_transaction"),
     "after the position, before the commit": (AIOKafkaProducer, "commit_transaction"),
     "after a commit": (PartitionSink, "_account"),
-    "after fencing, before reading the position": (Lane, "_committed"),
+    "after fencing, before reading the position": (Lane, "_find_start"),
     "during recovery": (Stages, "replay"),
 }
 EXACTLY_ONCE = list(POINTS)

@@ -1,0 +1,58 @@
+"""Errors of Kafka that starting again does not cure, and what to do about each."""
+
+from typing import Final
+
+from aiokafka import errors
+
+from streamer.errors import KafkaError
+from streamer.kafka.client import flatten_causes
+from streamer.settings import Settings
+
+
+class InstanceTakenError(errors.KafkaError):  # type: ignore[misc]
+    """Another worker has joined the group with our `instance_id`."""
+
+
+ADVICE: Final = {
+    "InvalidSessionTimeoutError": "does not accept session_timeout_s = {session_timeout_s:g}: set "
+    "one between the brokers' group.min.session.timeout.ms (6 s unless configured) and "
+    "group.max.session.timeout.ms (30 minutes)",
+    "InconsistentGroupProtocolError": "does not let this worker join the group {group_id}: another "
+    "kind of program is a member of it. Choose another group_id",
+    "InvalidGroupIdError": "does not accept group_id = {group_id!r}: choose another name",
+    "GroupAuthorizationFailedError": "does not allow this user to use the group {group_id}: it "
+    "needs Read on the group",
+    "TopicAuthorizationFailedError": "does not allow this user to use a topic: it needs Read on "
+    "{readings_topic}, Read and Write on {events_topic}, and Write on {dlq_topic}",
+    "TransactionalIdAuthorizationFailed": "does not allow this user to write transactions: it "
+    "needs Write and Describe on the transactional ids {group_id}-{readings_topic}-*",
+    "ClusterAuthorizationFailedError": "does not allow this user to write: it needs "
+    "IdempotentWrite on the cluster",
+    "InstanceTakenError": "says that another worker has joined the group {group_id} with "
+    "instance_id = {instance_id!r}, so this one ends: give every worker an instance_id of its own",
+    "UnsupportedVersionError": "is too old for this program: it needs Kafka 2.1 or later",
+    "IncompatibleBrokerVersion": "is too old for this program: it needs Kafka 2.1 or later",
+    "SaslAuthenticationFailed": "does not accept the login: check sasl_username and sasl_password",
+    "AuthenticationFailedError": "does not accept the login: check sasl_username and sasl_password",
+    "UnsupportedSaslMechanismError": "does not know sasl_mechanism = {sasl_mechanism}",
+}
+"""What Kafka says with an error, and what to do, by the error's name in aiokafka."""
+
+
+def explain_fatal(error: Exception, settings: Settings) -> KafkaError | None:
+    """Return the error to end the worker with; None if starting again may help."""
+    for cause in flatten_causes(error):
+        if advice := ADVICE.get(_name(cause)):
+            said = advice.format(**dict(settings))
+            return KafkaError(f"Kafka at {settings.bootstrap_servers} {said} ({cause!r})")
+    return None
+
+
+def _name(error: BaseException) -> str:
+    """Return the name of an error of Kafka.
+
+    aiokafka hands on what it does not expect as the text of a general error.
+    """
+    if type(error) is errors.KafkaError:
+        return next((name for name in ADVICE if name in str(error)), "")
+    return type(error).__name__

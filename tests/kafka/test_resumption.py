@@ -1,0 +1,223 @@
+"""The log and the group's position disagree: it is noticed, counted and said, and work goes on."""
+
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import NewTopic, RecordsToDelete
+from aiokafka.structs import OffsetAndMetadata
+
+from streamer.errors import LostRecordsError
+from streamer.kafka import topics
+from streamer.kafka.positions import offset_to_commit, read_position
+from streamer.kafka.resumption import Bounds, Reset, Resumption, resume
+from streamer.kafka.topics import partition_counts
+from streamer.settings import Settings
+from streamer.stream.position import Position
+from tests.conftest import MakeSettings
+from tests.support.member import (
+    WINDOWS_OF_10_S,
+    Member,
+    publish,
+    read_events,
+    read_topic,
+    run_to_end,
+    ten_seconds,
+    until_devices,
+    working,
+)
+
+
+async def decide(
+    committed: Position | None, bounds: Bounds, *, events: bool = False, since: int = 0, **more: Any
+) -> Resumption:
+    async def has_events() -> bool:
+        return events
+
+    async def first_since(_time_us: int) -> int:
+        return since
+
+    options = {"recreated": False} | more
+    return await resume(
+        committed, bounds, has_events=has_events, first_since=first_since, **options
+    )
+
+
+# log        100 ............................ 200
+@pytest.mark.parametrize(
+    ("committed", "events", "reset", "start", "lost"),
+    [
+        (None, False, None, (100, 100), 0),
+        (None, True, Reset.OFFSETS_MISSING, (100, 100), 0),
+        (Position(120, 150), True, None, (120, 150), 0),
+        (Position(120, 150, topic_id="one"), True, None, (120, 150), 0),
+        (Position(120, 150, topic_id="two"), True, Reset.TOPIC_RECREATED, (100, 100), 0),
+        (Position(90, 150), True, Reset.CONTEXT, (100, 150), 0),
+        (Position(80, 90), True, Reset.RETENTION, (100, 100), 10),
+        (Position(180, 200), True, None, (180, 200), 0),
+        (Position(180, 201), True, Reset.BEYOND_END, (100, 100), 0),
+        (Position(180, 201, 5), True, Reset.BEYOND_END, (170, 170), 0),
+        (Position(300, 310, 5), True, Reset.BEYOND_END, (170, 170), 0),
+    ],
+)
+async def test_each_disagreement_has_its_reason_and_its_start(
+    committed: Position | None,
+    events: bool,
+    reset: Reset | None,
+    start: tuple[int, int],
+    lost: int,
+) -> None:
+    found = await decide(committed, Bounds(100, 200, "one"), events=events, since=170)
+    assert (found.reset, found.lost) == (reset, lost)
+    assert (found.position.low, found.position.next) == start
+    assert found.position.topic_id == "one"
+    assert bool(found.problem) == (reset is not None)
+
+
+async def test_a_topic_made_again_under_the_worker_has_no_offsets_any_more() -> None:
+    found = await decide(None, Bounds(0, 5, "two"), events=True, recreated=True)
+    assert found.reset is Reset.TOPIC_RECREATED
+
+
+async def commit(settings: Settings, offset: OffsetAndMetadata) -> None:
+    """Set the group's offset, as a tool would."""
+    partition = TopicPartition(settings.readings_topic, 0)
+    async with AIOKafkaProducer(
+        bootstrap_servers=settings.bootstrap_servers,
+        transactional_id=f"{settings.group_id}-{settings.readings_topic}-0",
+    ) as producer:
+        await producer.begin_transaction()
+        await producer.send_offsets_to_transaction({partition: offset}, settings.group_id)
+        await producer.commit_transaction()
+
+
+async def position_of(settings: Settings) -> Position:
+    async with topics.admin_client(settings, 10) as admin:
+        position = await read_position(
+            admin, settings.group_id, TopicPartition(settings.readings_topic, 0)
+        )
+    assert position is not None
+    return position
+
+
+# topic     |-- old: ten seconds --| deleted | new: ten seconds --|
+# worker    |-- events ------------ still running ---------- events --|
+async def test_a_topic_made_again_under_a_running_worker_is_read_from_its_beginning(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    async with working(Member(settings)) as member:
+        await publish(settings, ten_seconds("old", batch=5))
+        await until_devices(settings, "old")
+        old = await position_of(settings)
+        async with topics.admin_client(settings, 10) as admin:
+            await admin.delete_topics([settings.readings_topic])
+            while settings.readings_topic in await partition_counts(admin):
+                pass
+            await admin.create_topics([NewTopic(settings.readings_topic, 1, 1)])
+            await partition_counts(admin, settings.readings_topic)
+        await publish(settings, ten_seconds("new"))
+        await until_devices(settings, "new")
+        assert member.resets == {"topic_recreated": 1}
+        assert "was deleted and made again" in (member.health.trouble() or "")
+        assert not member.health.resets[1:]
+    assert (await position_of(settings)).topic_id not in ("", old.topic_id)
+
+
+async def test_a_position_of_another_topic_of_the_same_name_is_not_taken_up(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    await publish(settings, ten_seconds("phone"))
+    await commit(settings, offset_to_commit(Position(3, 4, topic_id=32 * "0")))
+    member = await run_to_end(settings)
+    assert member.resets == {"topic_recreated": 1}
+    assert len(await read_events(settings)) in WINDOWS_OF_10_S
+
+
+@pytest.mark.parametrize("metadata", ["v1;5000;-9223372036854775808;", ""], ids=["ours", "no word"])
+async def test_a_position_beyond_the_end_is_told_and_what_is_there_is_processed(
+    make_settings: MakeSettings, metadata: str
+) -> None:
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    await publish(settings, ten_seconds("phone"))
+    await commit(settings, OffsetAndMetadata(5000, metadata))
+    member = await run_to_end(settings)
+    assert member.resets == {"beyond_end": 1}
+    assert "at offset 5000, but the log ends at 10" in (member.health.trouble() or "")
+    assert len(await read_events(settings)) in WINDOWS_OF_10_S
+    assert (await run_to_end(settings)).resets == {}
+
+
+# log        |-- processed --|-- new --|       position far beyond the end, clock of the first part
+async def test_of_a_truncated_log_only_what_is_newer_than_the_position_is_processed(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    await publish(settings, ten_seconds("phone"))
+    await run_to_end(settings)
+    before = await position_of(settings)
+    clock_ms = (await read_topic(settings, settings.readings_topic))[-1].timestamp
+    beyond = Position(5000, 5000, 1000 * clock_ms + 1, topic_id=before.topic_id)
+    await commit(settings, offset_to_commit(beyond))
+    await publish(settings, ten_seconds("later"))
+    member = await run_to_end(settings)
+    assert member.resets == {"beyond_end": 1}
+    events = await read_events(settings)
+    assert len({event.window_id for event in events}) == len(events)
+    assert sum(event.device_id == "later" for event in events) in WINDOWS_OF_10_S
+
+
+async def test_a_worker_that_is_told_to_stop_leaves_everything_as_it_is(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(partitions=1, on_lost_records="stop")
+    await topics.ensure(settings)
+    await publish(settings, ten_seconds("phone"))
+    await commit(settings, OffsetAndMetadata(5000, ""))
+    with pytest.raises(LostRecordsError, match=r"5000.*--on-lost-records continue"):
+        await run_to_end(settings)
+    assert await read_events(settings) == []
+
+
+async def delete_before(settings: Settings, offset: int) -> None:
+    async with topics.admin_client(settings, 10) as admin:
+        await admin.delete_records(
+            {TopicPartition(settings.readings_topic, 0): RecordsToDelete(offset)}
+        )
+
+
+async def test_records_deleted_before_they_were_read_are_counted(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    await publish(settings, ten_seconds("phone"))
+    await run_to_end(settings)
+    await publish(settings, [*ten_seconds("gone"), *ten_seconds("here")])
+    at = (await position_of(settings)).next
+    await delete_before(settings, at + 10)
+    member = await run_to_end(settings)
+    assert member.resets == {"retention": 1}
+    assert member.value("records_lost_total", reason="retention") == 10
+    assert [e.device_id for e in await read_events(settings)].count("here") in WINDOWS_OF_10_S
+
+
+async def test_events_without_offsets_are_told_before_they_are_published_again(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    await publish(settings, ten_seconds("phone"))
+    assert (await run_to_end(settings)).resets == {}
+    other = make_settings(partitions=1, group_id=f"{settings.group_id}-expired")
+    with pytest.raises(LostRecordsError, match=r"no committed offset here, but there are events"):
+        await run_to_end(
+            make_settings(group_id=other.group_id, partitions=1, on_lost_records="stop")
+        )
+    member = await run_to_end(other)
+    assert member.resets == {"offsets_missing": 1}
