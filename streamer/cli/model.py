@@ -1,6 +1,6 @@
 """`streamer model`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -10,9 +10,11 @@ import click
 import msgspec
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamer.cli.profile_option import print_note, profile_option
+from streamer.cli.profile_option import find_layout, print_note, profile_option
 from streamer.datasets.progress import ReportProgress
+from streamer.features import GRAVITY_FRAME, UCI_HAR
 from streamer.model import artifact
+from streamer.profiles.profile import FileLayout
 from streamer.reports.judgement_page import write_page
 from streamer.reports.judgement_tables import (
     comparison_as_json,
@@ -25,32 +27,83 @@ from streamer.terminal import echo, terminal
 from streamer.training.candidates import judge_candidates, users_learned_from
 from streamer.training.linear_classifiers import ALGORITHMS, Algorithm
 from streamer.training.train import train as train_model
-from streamer.training.training_windows import read_training_windows
+from streamer.training.training_windows import TrainingSource, read_training_windows
 
 Command = Callable[..., Any]
+
+FEATURE_SETS = {"gravity": GRAVITY_FRAME, "published": UCI_HAR}
 
 
 def _names(_: click.Context, __: click.Parameter, value: str) -> list[str]:
     return [name.strip() for name in value.split(",") if name.strip()]
 
 
+def _placed_sources(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> list[TrainingSource]:
+    found = []
+    for value in values:
+        place, _equals, rest = value.partition("=")
+        path, *options = rest.split(",")
+        given = dict(option.partition("=")[::2] for option in options)
+        name, profile = given.pop("name", place), given.pop("profile", None)
+        if not (place and name and path) or given or "/" in name:
+            raise click.BadParameter(
+                f"{value!r} is not like waist=FOLDER or pocket=FOLDER,profile=coremotion,name=mine"
+            )
+        layout = None if profile is None else find_layout(profile)
+        found.append(TrainingSource(Path(path), layout, place, name))
+    if len({source.name for source in found}) < len(found):
+        raise click.BadParameter("two sources have one name; give each its own: ,name=...")
+    return found
+
+
 def source_options(command: Command) -> Command:
-    """Give a command the options that say which windows to take from its SOURCE."""
+    """Give a command the options that say which windows to take, and from where."""
 
     @wraps(command)
-    def with_source(**given: Any) -> Any:
-        names = ("layout", "users", "exclude_users", "seed")
-        selection = {name: given.pop(name) for name in names}
-        return command(selection=selection | {"note": print_note}, **given)
+    def with_sources(
+        placed: list[TrainingSource], layout: FileLayout | None, features: str, **given: Any
+    ) -> Any:
+        first = given.pop("source", None)
+        if "candidates" in given and not placed:
+            # Of the words that follow `compare`, the first one is its SOURCE.
+            first, *given["candidates"] = given["candidates"]
+        sources = placed if first is None else [*placed, TrainingSource(Path(first), layout)]
+        if not sources:
+            raise click.UsageError("say where recordings are: SOURCE, or --source PLACE=FOLDER")
+        if missing := [source.path for source in sources if not source.path.exists()]:
+            raise click.UsageError(f"there is no {missing[0]}")
+        selection = {name: given.pop(name) for name in ("users", "exclude_users", "seed")}
+        selection |= {"note": print_note, "feature_set": FEATURE_SETS[features]}
+        return command(sources=sources, selection=selection, **given)
 
-    wrapped: Command = with_source
+    wrapped: Command = with_sources
     for option in (
+        click.option(
+            "--features",
+            type=click.Choice(list(FEATURE_SETS)),
+            default="gravity",
+            show_default=True,
+            help="Features to learn from: in the frame of gravity, or as published.",
+        ),
         click.option(
             "--seed", default=0, show_default=True, help="Where windows start, how copies vary."
         ),
         click.option("--exclude-users", default="", callback=_names, help="Leave these out."),
-        click.option("--users", default="", callback=_names, help="Take these, such as 1,3,5."),
+        click.option(
+            "--users", default="", callback=_names, help="Take these, such as 1,3,5 or waist/1."
+        ),
         profile_option,
+        click.option(
+            "--source",
+            "placed",
+            multiple=True,
+            callback=_placed_sources,
+            metavar="PLACE=FOLDER[,profile=...][,name=...]",
+            help="Recordings of devices at a place, such as pocket=FOLDER,profile=coremotion; may "
+            "be given several times. Their users are called PLACE/3, or NAME/3.",
+        ),
     ):
         wrapped = option(wrapped)
     return wrapped
@@ -83,7 +136,7 @@ def model() -> None:
 
 
 @model.command
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("source", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--output",
     required=True,
@@ -101,7 +154,7 @@ def model() -> None:
 @click.option("--data", help="What to say in the model's card of where the data come from.")
 @source_options
 def train(
-    source: Path,
+    sources: list[TrainingSource],
     output: Path,
     model_id: str,
     algorithm: Algorithm,
@@ -115,7 +168,7 @@ def train(
     --with-subject` writes them.
     """
     with _progress() as report:
-        windows, kind = read_training_windows(source, **selection, report=report)
+        windows, kind = read_training_windows(sources, **selection, report=report)
         trained = train_model(windows, model_id, algorithm, data or kind, selection["seed"], report)
     artifact.save(output, trained)
     terminal().print(card_as_table(trained))
@@ -123,7 +176,7 @@ def train(
 
 
 @model.command
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("source", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--model",
     "path",
@@ -148,7 +201,7 @@ def train(
 @click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
 @source_options
 def evaluate(
-    source: Path,
+    sources: list[TrainingSource],
     path: Path,
     cross_validate: bool,
     algorithm: Algorithm,
@@ -164,10 +217,10 @@ def evaluate(
     with _progress() as report:
         if cross_validate:
             title = f"{ALGORITHMS[algorithm]}, cross-validated over users"
-            [judged] = judge_candidates([algorithm], source, selection, report).values()
+            [judged] = judge_candidates([algorithm], sources, selection, report).values()
         else:
             title = f"{path.name}"
-            [judged] = judge_candidates([str(path)], source, selection, report).values()
+            [judged] = judge_candidates([str(path)], sources, selection, report).values()
             if known := users_learned_from(artifact.load(path), judged):
                 echo(f"it has learned from these: users {', '.join(known)}", err=True)
     if page_path is not None:
@@ -179,12 +232,14 @@ def evaluate(
 
 
 @model.command
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.argument("candidates", nargs=-1, required=True)
+@click.argument("candidates", metavar="[SOURCE] CANDIDATES...", nargs=-1, required=True)
 @click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
 @source_options
 def compare(
-    source: Path, candidates: tuple[str, ...], as_machine: bool, selection: dict[str, Any]
+    sources: list[TrainingSource],
+    candidates: Sequence[str],
+    as_machine: bool,
+    selection: dict[str, Any],
 ) -> None:
     """Judge several models by the same windows of the recordings in SOURCE.
 
@@ -192,7 +247,7 @@ def compare(
     the same folds. Differences are to the first one.
     """
     with _progress() as report:
-        found = judge_candidates(candidates, source, selection, report)
+        found = judge_candidates(candidates, sources, selection, report)
     for name, judged in found.items():
         if name not in ALGORITHMS and (
             known := users_learned_from(artifact.load(Path(name)), judged)

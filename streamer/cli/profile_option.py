@@ -18,8 +18,15 @@ def load_layout(_: click.Context, __: click.Parameter, name: str | None) -> File
     Raises:
         SettingsError: there is no such profile, or it does not describe files.
     """
-    if name is None:
-        return None
+    return None if name is None else find_layout(name)
+
+
+def find_layout(name: str) -> FileLayout:
+    """Return the section `files` of the profile with this name or path.
+
+    Raises:
+        SettingsError: there is no such profile, or it does not describe files.
+    """
     if (layout := load_profile(name).files) is None:
         raise SettingsError(f"profile {name} describes records, not files: it has no [files]")
     return layout

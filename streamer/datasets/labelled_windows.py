@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -12,7 +13,7 @@ from streamer.contracts.activities import is_movement
 from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.datasets.recording import Recording, Segment
 from streamer.errors import DataError
-from streamer.features import NAMES, UCI_HAR, extract, scale
+from streamer.features import UCI_HAR, FeatureSet, compute_features
 from streamer.features.filters import condition
 
 UNLABELLED = ""
@@ -24,17 +25,24 @@ MakeCopies = Callable[[Recording, np.random.Generator], Iterator[Recording]]
 """Yields varied copies of a recording, each computed when it is asked for."""
 
 
+def make_no_copies(_: Recording, __: np.random.Generator) -> Iterator[Recording]:
+    """Yield nothing."""
+    return iter(())
+
+
 @dataclass(frozen=True, slots=True)
 class LabelledWindows:
     """Windows, ordered by recording, copy and time.
 
     Attributes:
-        features: (n, 561) on the published scale.
+        features: (n, features), of `feature_set`.
         truths: (n,), an activity, a movement, or `UNLABELLED`.
         subjects: (n,), whose windows they are.
         recordings: (n,), names of the recordings.
         starts: (n,), index of the first sample in the recording.
         copies: (n,), 0 for the recording itself, 1 and more for its varied copies.
+        places: (n,), where the device was, such as `waist`; empty where nobody said so.
+        feature_set: which features these are.
     """
 
     features: Floats
@@ -43,27 +51,36 @@ class LabelledWindows:
     recordings: Strings
     starts: Ints
     copies: Ints
+    places: Strings
+    feature_set: FeatureSet = UCI_HAR
 
     def __len__(self) -> int:
         return len(self.truths)
 
     def of(self, rows: Ints | Bools) -> "LabelledWindows":
         """Return the windows at these rows (indices, or a mask of all rows)."""
-        return LabelledWindows(*(getattr(self, field.name)[rows] for field in fields(self)))
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        return replace(self, **columns)
 
     @classmethod
     def joined(cls, parts: Sequence["LabelledWindows"]) -> "LabelledWindows":
-        """Concatenate windows."""
-        columns = [[getattr(part, field.name) for part in parts] for field in fields(cls)]
-        return cls(*map(np.concatenate, columns))
+        """Concatenate windows of the same feature set."""
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS
+        }
+        return replace(parts[0], **columns)
+
+
+_COLUMNS = tuple(field.name for field in fields(LabelledWindows) if field.name != "feature_set")
 
 
 def cut_recordings(
     recordings: Iterable[Recording],
     users: Collection[str] = (),
     exclude_users: Collection[str] = (),
-    make_copies: MakeCopies = lambda _, __: iter(()),
+    make_copies: MakeCopies = make_no_copies,
     seed: int = 0,
+    feature_set: FeatureSet = UCI_HAR,
     report: ReportProgress = ignore_progress,
 ) -> LabelledWindows:
     """Cut recordings and varied copies of them into windows.
@@ -76,6 +93,7 @@ def cut_recordings(
         exclude_users: the subjects to leave out.
         make_copies: makes the varied copies; by default there are none.
         seed: of the random offsets and variations.
+        feature_set: the features to compute.
         report: called when a recording is done.
 
     Raises:
@@ -83,14 +101,16 @@ def cut_recordings(
     """
     everything = list(recordings)
     wanted = select_users([each.subject for each in everything], users, exclude_users)
-    stack = _WindowStack()
+    stack = _WindowStack(len(feature_set.names))
     for done, i in enumerate(np.flatnonzero(wanted).tolist(), 1):
         recording = everything[i]
         # A generator for each recording: its windows do not depend on which others are read.
         rng = np.random.default_rng([seed, crc32(recording.device_id.encode())])
-        stack.append(cut_recording(recording, int(rng.integers(UCI_HAR.hop))))
+        offset = int(rng.integers(UCI_HAR.hop))
+        stack.append(cut_recording(recording, offset, feature_set=feature_set))
         for copy, varied in enumerate(make_copies(recording, rng), 1):
-            windows = cut_recording(varied, int(rng.integers(UCI_HAR.hop)), copy)
+            offset = int(rng.integers(UCI_HAR.hop))
+            windows = cut_recording(varied, offset, copy, feature_set)
             stack.append(windows.of(windows.truths != UNLABELLED))
         report("windows of recordings", done, int(wanted.sum()))
     return stack.join()
@@ -103,22 +123,23 @@ class _WindowStack:
     its memory for good.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, columns: int) -> None:
         self._parts: list[LabelledWindows] = []
-        self._features = np.empty((0, len(NAMES)))
+        self._columns = columns
+        self._features = np.empty((0, columns))
         self._count = 0
 
     def append(self, windows: LabelledWindows) -> None:
         end = self._count + len(windows)
         if end > len(self._features):
-            self._features.resize((end + end // 8, len(NAMES)), refcheck=False)
+            self._features.resize((end + end // 8, self._columns), refcheck=False)
         self._features[self._count : end] = windows.features
         self._count = end
-        self._parts.append(replace(windows, features=np.empty((0, len(NAMES)))))
+        self._parts.append(replace(windows, features=np.empty((0, self._columns))))
 
     def join(self) -> LabelledWindows:
         """Return all windows; nothing can be appended afterwards."""
-        self._features.resize((self._count, len(NAMES)), refcheck=False)
+        self._features.resize((self._count, self._columns), refcheck=False)
         return replace(LabelledWindows.joined(self._parts), features=self._features)
 
 
@@ -145,24 +166,27 @@ def _is_wanted(subject: str, users: Collection[str], exclude_users: Collection[s
     return subject not in exclude_users and (not users or subject in users)
 
 
-def cut_recording(recording: Recording, offset: int, copy: int = 0) -> LabelledWindows:
+def cut_recording(
+    recording: Recording, offset: int, copy: int = 0, feature_set: FeatureSet = UCI_HAR
+) -> LabelledWindows:
     """Cut a recording into windows as the worker does.
 
     Args:
         recording: is filtered from rest on its first sample.
         offset: sample at which the first window starts; each next window starts one hop later.
         copy: number of the varied copy; 0 for the recording itself.
+        feature_set: the features to compute.
     """
     samples = recording.acc_gyro.T
     end = samples.shape[1] - UCI_HAR.length - UCI_HAR.lookahead + 1
     starts = np.arange(offset, max(end, offset), UCI_HAR.hop)
     if not len(starts):
-        features = np.empty((0, len(NAMES)))
+        features = np.empty((0, len(feature_set.names)))
     else:
         # The jerk needs one sample after the window.
         signals = condition(samples, start="rest")
         windows = sliding_window_view(signals, UCI_HAR.length + 1, axis=1).swapaxes(0, 1)
-        features = scale(extract(windows[starts]))
+        features = compute_features(feature_set, windows[starts])
     truths = [true_activity(start, recording.segments) for start in starts.tolist()]
     return LabelledWindows(
         features=features,
@@ -171,6 +195,8 @@ def cut_recording(recording: Recording, offset: int, copy: int = 0) -> LabelledW
         recordings=np.full(len(starts), recording.device_id),
         starts=starts,
         copies=np.full(len(starts), copy),
+        places=np.full(len(starts), recording.place),
+        feature_set=feature_set,
     )
 
 

@@ -23,9 +23,11 @@ class Recording:
         subject: who carries the device; empty when nobody knows.
         acc_gyro: (n, 6), acceleration x y z in g and rotation x y z in rad/s, at 50 Hz.
         segments: labelled parts in the order of time, without overlap; empty without labels.
+        place: where the device is, such as `waist`; empty when nobody says so.
     """
 
     device_id: str
     subject: str
     acc_gyro: Floats
     segments: tuple[Segment, ...] = ()
+    place: str = ""

@@ -6,7 +6,7 @@ The file is an uncompressed zip that `numpy.load` opens too:
 |---|---|
 | `card.json` | identity, classes and their tree, how the model was trained and evaluated |
 | `low.npy`, `high.npy` | float64 (features,): limits to which features are clipped |
-| `weights.npy` | float64 (rows, features): one row for each outcome of a node but its last |
+| `weights.npy` | float64 (rows, features): one row for each logit of a node but its last |
 | `bias.npy` | float64 (rows,): one number for each row of the weights |
 | `deciles.npy` | float64 (features, 9): deciles of the features of the training windows |
 
@@ -28,8 +28,8 @@ from numpy.lib import format as npy
 
 from streamer.arrays import Floats
 from streamer.errors import ModelError
-from streamer.features import NAMES
-from streamer.model.card import ModelCard, Profile, parse_card
+from streamer.features import FeatureSet
+from streamer.model.card import ModelCard, Profile, find_features, parse_card
 from streamer.model.class_tree import ClassTree
 from streamer.model.identity import ModelIdentity
 
@@ -76,14 +76,21 @@ class Model:
         """The identity that every event of the model carries."""
         return ModelIdentity(self.card.id, self.version, self.card.labels, self.card.activities)
 
+    @cached_property
+    def feature_set(self) -> FeatureSet:
+        """The features that the model takes."""
+        return find_features(self.card)
+
     @property
     def profile(self) -> Profile:
         """Distributions in the training data, for drift detection."""
         usual = self.card.usual
-        return Profile(self.deciles, usual.watched, usual.mix, usual.confidence)
+        return Profile(
+            self.deciles, usual.watched, usual.mix, usual.confidence, self.feature_set.names
+        )
 
     def probabilities(self, features: Floats) -> Floats:
-        """Return the probabilities (n, classes) of windows (n, features) on the published scale.
+        """Return the probabilities (n, classes) of windows (n, features) of its feature set.
 
         The result for a row does not depend on the other rows, to the last bit.
         """
@@ -96,7 +103,10 @@ class Model:
 
     @cached_property
     def _division(self) -> ClassTree:
-        return ClassTree([node.outcomes for node in self.card.nodes])
+        nodes = self.card.nodes
+        return ClassTree(
+            [node.outcomes for node in nodes], [node.outcome_of_logit for node in nodes]
+        )
 
 
 def save(path: Path, model: Model) -> None:
@@ -151,8 +161,8 @@ def _npy_bytes(array: Floats) -> bytes:
 def _parse(content: bytes) -> Model:
     members = _unzip(content)
     card = parse_card(members["card.json"])
-    rows = sum(len(node.outcomes) - 1 for node in card.nodes)
-    features = len(NAMES)
+    rows = sum(len(node.outcome_of_logit) - 1 for node in card.nodes)
+    features = len(find_features(card).names)
     shapes = {
         "low": (features,),
         "high": (features,),

@@ -8,9 +8,8 @@ from streamer.arrays import Floats
 from streamer.contracts.activities import check_activity_names
 from streamer.contracts.events import FeatureSetVersion
 from streamer.errors import ModelError
-from streamer.features import NAMES, UCI_HAR
+from streamer.features import FeatureSet, find_feature_set
 
-FEATURES = FeatureSetVersion(UCI_HAR.name, UCI_HAR.version)
 SHARES = 10
 """Number of bins of the histogram of confidence."""
 
@@ -37,6 +36,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: str
     seed: int
     subjects: tuple[str, ...]
+    """Who was learned from; of named sources with the name in front, such as `waist/3`."""
     windows: int
     copies: int
     """Augmented copies of each training window."""
@@ -49,6 +49,13 @@ class Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outcomes: tuple[tuple[int, ...], ...]
     temperature: float
     """Divisor of the logits; the stored weights include it."""
+    logits: tuple[int, ...] = ()
+    """The outcome of each logit, in ascending order; when empty, each outcome has one."""
+
+    @property
+    def outcome_of_logit(self) -> tuple[int, ...]:
+        """The outcome of each logit, always given."""
+        return self.logits or tuple(range(len(self.outcomes)))
 
 
 class Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +79,8 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nodes: tuple[Node, ...]
     training: Training
     usual: Usual
+    places: tuple[str, ...] = ()
+    """Where the devices were that the model has learned from; empty when nobody said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +92,30 @@ class Profile:
         watched: the most important features, in order of importance.
         mix: share of each predicted class among windows of people left out of training.
         confidence: histogram of the largest probability in ten equal bins, of people left out.
+        names: of all features.
     """
 
     deciles: Floats
     watched: tuple[int, ...]
     mix: tuple[float, ...]
     confidence: tuple[float, ...]
+    names: tuple[str, ...]
+
+
+def find_features(card: ModelCard) -> FeatureSet:
+    """Return the features that a model takes.
+
+    Raises:
+        ModelError: this program does not compute them.
+    """
+    wanted = card.feature_set
+    found = find_feature_set(wanted.name, wanted.version)
+    if found is None:
+        raise ModelError(
+            f"it takes the features {wanted.name} {wanted.version}, which this version of streamer "
+            "does not compute; train the model again"
+        )
+    return found
 
 
 def parse_card(content: bytes) -> ModelCard:
@@ -102,8 +129,7 @@ def parse_card(content: bytes) -> ModelCard:
     except msgspec.DecodeError as error:
         raise ModelError(f"card.json: {error}") from None
     classes = len(card.labels)
-    if card.feature_set != FEATURES:
-        raise ModelError(f"it takes {card.feature_set}, this program computes {FEATURES}")
+    features = len(find_features(card).names)
     if classes < 2 or len(set(card.labels)) < classes:
         raise ModelError(f"its labels {list(card.labels)} are not two or more different names")
     if len(card.activities) != classes:
@@ -116,7 +142,7 @@ def parse_card(content: bytes) -> ModelCard:
         raise ModelError("its nodes do not reach each class exactly once")
     usual = card.usual
     if (
-        not all(0 <= feature < len(NAMES) for feature in usual.watched)
+        not all(0 <= feature < features for feature in usual.watched)
         or len(usual.mix) != classes
         or len(usual.confidence) != SHARES
     ):
@@ -130,6 +156,9 @@ def _is_tree(nodes: tuple[Node, ...], classes: tuple[int, ...]) -> bool:
     for node in nodes:
         members = tuple(sorted(c for outcome in node.outcomes for c in outcome))
         if members not in whole or not all(node.outcomes) or len(node.outcomes) < 2:
+            return False
+        logits = node.outcome_of_logit
+        if logits != tuple(sorted(logits)) or set(logits) != set(range(len(node.outcomes))):
             return False
         whole.remove(members)
         whole |= {tuple(sorted(outcome)) for outcome in node.outcomes}

@@ -1,9 +1,10 @@
 """A tree of classifiers: turns the logits of its nodes into probabilities of classes.
 
 A node divides a set of classes into outcomes, which are sets of classes. The probabilities of its
-outcomes are the softmax of their logits. The probability of a class is the product of the
-probabilities of all outcomes that contain it. The last outcome of each node has the logit 0, so a
-node with two outcomes has one row of weights.
+outcomes are the softmax of their logits. An outcome may have several logits, one for each place
+where the device may be: its probability is then the sum of theirs. The probability of a class is
+the product of the probabilities of all outcomes that contain it. The last logit of each node is 0,
+so a node with two logits has one row of weights.
 """
 
 from collections.abc import Sequence
@@ -21,12 +22,21 @@ class ClassTree:
 
     Attributes:
         nodes: outcomes of each node; the first node has all classes.
-        rows: number of logits of all nodes.
+        outcome_of_logit: of each node, the outcome of each of its logits, in ascending order.
+        rows: number of logits of all nodes that are not always 0.
     """
 
-    def __init__(self, nodes: Sequence[Outcomes]) -> None:
+    def __init__(
+        self, nodes: Sequence[Outcomes], outcome_of_logit: Sequence[tuple[int, ...]] | None = None
+    ) -> None:
+        """Make a tree; without `outcome_of_logit` each outcome has one logit."""
         self.nodes = tuple(nodes)
-        self._sizes = np.array([len(outcomes) for outcomes in nodes])
+        self.outcome_of_logit = tuple(
+            outcome_of_logit or (tuple(range(len(outcomes))) for outcomes in nodes)
+        )
+        self._sizes = np.array([len(outcomes) for outcomes in self.outcome_of_logit])
+        changes = [np.diff(outcomes, prepend=-1) for outcomes in self.outcome_of_logit]
+        self._outcome_firsts = np.flatnonzero(np.concatenate(changes))
         self._firsts = np.concatenate([[0], self._sizes.cumsum()[:-1]])
         lasts = self._firsts + self._sizes - 1
         self._columns = np.setdiff1d(np.arange(self._sizes.sum()), lasts)
@@ -34,7 +44,7 @@ class ClassTree:
         self._paths = _make_paths(nodes)
 
     def select_logits(self, node: int, logits: Floats) -> Floats:
-        """Return the logits (n, outcomes) of one node, from the logits (n, rows) of all nodes."""
+        """Return all logits (n, logits) of one node, from the logits (n, rows) of all nodes."""
         first = int((self._sizes[:node] - 1).sum())
         own = logits[:, first : first + self._sizes[node] - 1]
         return np.concatenate([own, np.zeros((len(logits), 1))], axis=1)
@@ -55,6 +65,7 @@ class ClassTree:
         whole -= np.maximum.reduceat(whole, self._firsts, axis=1).repeat(self._sizes, axis=1)
         np.exp(whole, out=whole)
         whole /= np.add.reduceat(whole, self._firsts, axis=1).repeat(self._sizes, axis=1)
+        whole = np.add.reduceat(whole, self._outcome_firsts, axis=1)
         padded = np.concatenate([whole, np.ones((len(whole), 1))], axis=1)
         scores = padded[:, self._paths[0]]
         for step in self._paths[1:]:

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.arrays import Floats
-from streamer.features import NAMES
 from streamer.metrics import Metrics
 from streamer.model.card import Profile
 from streamer.model.identity import ModelIdentity
@@ -59,6 +58,7 @@ class Drift:
 
     def __init__(self, profile: Profile, model: ModelIdentity) -> None:
         self._features = list(profile.watched)
+        self._names = [profile.names[feature] for feature in profile.watched]
         self._edges = profile.deciles[self._features]
         self._activities = model.activities
         self._seen = Histogram([_shares(edges) for edges in self._edges])
@@ -82,8 +82,7 @@ class Drift:
 
     def indices(self) -> dict[str, float]:
         """Return the index of each important feature, of the labels and of the confidence."""
-        names = [NAMES[feature] for feature in self._features]
-        found = dict(zip(names, self._seen.stability_index().tolist(), strict=True))
+        found = dict(zip(self._names, self._seen.stability_index().tolist(), strict=True))
         found[LABELS] = float(self._labels.stability_index())
         found[CONFIDENCE] = float(self._confidence.stability_index())
         return found

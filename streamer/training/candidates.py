@@ -5,19 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from streamer.datasets.class_names import order_classes
+from streamer.datasets.labelled_windows import LabelledWindows
 from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.errors import DataError
+from streamer.features import FeatureSet
 from streamer.model import artifact
 from streamer.model.artifact import Model
 from streamer.training.cross_validation import cross_validate
 from streamer.training.judgement import Judgement, judge
 from streamer.training.linear_classifiers import ALGORITHMS, Algorithm
-from streamer.training.training_windows import read_training_windows
+from streamer.training.training_windows import TrainingSource, read_training_windows
 
 
 def judge_candidates(
     candidates: Sequence[str],
-    source: Path,
+    sources: Sequence[TrainingSource],
     selection: dict[str, Any],
     report: ReportProgress = ignore_progress,
 ) -> dict[str, Judgement]:
@@ -26,8 +28,9 @@ def judge_candidates(
     Args:
         candidates: algorithms, which are cross-validated on the same folds, or paths of model
             files.
-        source: as for `read_training_windows`.
-        selection: the other arguments of `read_training_windows`, without `with_copies`.
+        sources: as for `read_training_windows`.
+        selection: the other arguments of `read_training_windows`, without `with_copies`. Its
+            feature set is that of the algorithms; a model file says which one it takes.
         report: called when a part of the work is done.
 
     Raises:
@@ -36,23 +39,41 @@ def judge_candidates(
     """
     algorithms: dict[str, Algorithm] = {name: name for name in ALGORITHMS if name in candidates}
     models = {name: artifact.load(Path(name)) for name in candidates if name not in algorithms}
-    windows, _ = read_training_windows(
-        source, with_copies=bool(algorithms), report=report, **selection
-    )
-    originals = windows.of(windows.copies == 0)
+    wanted: FeatureSet = selection["feature_set"]
+    cut: dict[FeatureSet, LabelledWindows] = {}
+
+    def read(feature_set: FeatureSet) -> LabelledWindows:
+        if feature_set not in cut:
+            with_copies = bool(algorithms) and feature_set is wanted
+            given = selection | {"feature_set": feature_set, "with_copies": with_copies}
+            cut[feature_set], _ = read_training_windows(sources, report=report, **given)
+        return cut[feature_set]
+
     judgements = {}
     for name in candidates:
         if name in algorithms:
+            windows = read(wanted)
             activities = order_classes(windows.truths.tolist())
             held_out = cross_validate(windows, activities, algorithms[name], report)
             judgement = judge(held_out.windows, held_out.activities, held_out.scores)
         else:
+            windows = read(models[name].feature_set)
+            _check_features(models[name], windows)
+            originals = windows.of(windows.copies == 0)
             scores = models[name].probabilities(originals.features)
             judgement = judge(originals, models[name].card.activities, scores)
         if not judgement.within_activity.any():
-            raise DataError(f"{source} has no window wholly within an activity that {name} knows")
+            raise DataError(f"the sources have no window wholly within an activity of {name}")
         judgements[name] = judgement
     return judgements
+
+
+def _check_features(model: Model, windows: LabelledWindows) -> None:
+    if windows.feature_set is not model.feature_set:
+        raise DataError(
+            f"the model takes the features {model.feature_set.name}, and a table has those of "
+            f"{windows.feature_set.name}; judge it by recordings"
+        )
 
 
 def users_learned_from(model: Model, judgement: Judgement) -> list[str]:

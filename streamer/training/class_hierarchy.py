@@ -2,15 +2,18 @@
 
     dynamic ─┬─ walking          static ─┬─ laying           movement ─┬─ standing>sitting
              ├─ upstairs                 └─ upright ─┬─ sitting         └─ ...
-             └─ downstairs                           └─ standing
+             ├─ downstairs                           └─ standing
+             └─ jogging
 
-Each division has its own covariance, as that of walking says nothing about sitting.
+Each division has its own covariance, as that of walking says nothing about sitting. In the frame of
+gravity, where lying and being upright look alike, the three postures are one division.
 """
 
 from streamer.contracts.activities import is_movement
+from streamer.features import GRAVITY_FRAME, FeatureSet
 from streamer.model.class_tree import Outcomes
 
-_WALKS = ("walking", "walking_upstairs", "walking_downstairs")
+_GAITS = ("walking", "walking_upstairs", "walking_downstairs", "jogging")
 _UPRIGHT = ("sitting", "standing")
 _STATIC = (*_UPRIGHT, "laying")
 
@@ -20,7 +23,7 @@ def single_division(activities: tuple[str, ...]) -> tuple[Outcomes, ...]:
     return (tuple((i,) for i in range(len(activities))),)
 
 
-def divide_classes(activities: tuple[str, ...]) -> tuple[Outcomes, ...]:
+def divide_classes(activities: tuple[str, ...], feature_set: FeatureSet) -> tuple[Outcomes, ...]:
     """Divide the classes as above; with an unknown activity, return one division into all classes.
 
     Returns:
@@ -28,13 +31,18 @@ def divide_classes(activities: tuple[str, ...]) -> tuple[Outcomes, ...]:
     """
     names = set(activities)
     movements = tuple(name for name in activities if is_movement(name))
-    if names - {*_WALKS, *_STATIC, *movements}:
+    if names - {*_GAITS, *_STATIC, *movements}:
         return single_division(activities)
-    divisions = (
-        (_WALKS, _STATIC, movements),
-        tuple((walk,) for walk in _WALKS),
+    postures: tuple[tuple[tuple[str, ...], ...], ...] = (
         (("laying",), _UPRIGHT),
         tuple((posture,) for posture in _UPRIGHT),
+    )
+    if feature_set is GRAVITY_FRAME:
+        postures = (tuple((posture,) for posture in _STATIC),)
+    divisions = (
+        (_GAITS, _STATIC, movements),
+        tuple((gait,) for gait in _GAITS),
+        *postures,
         tuple((movement,) for movement in movements),
     )
     found = []

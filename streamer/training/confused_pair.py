@@ -7,7 +7,6 @@ import numpy as np
 
 from streamer.arrays import Floats
 from streamer.datasets.labelled_windows import LabelledWindows
-from streamer.features import NAMES
 from streamer.training.judgement import Judgement
 
 
@@ -59,13 +58,14 @@ def find_most_confused(judgement: Judgement) -> ConfusedPair | None:
         <= set((windows := judgement.windows.of(judgement.windows.subjects == subject)).truths)
     ]
     own = np.median(by_person, axis=0) if by_person else everybody
+    names = judgement.windows.feature_set.names
     best, own_best = int(everybody.argmax()), int(own.argmax())
     return ConfusedPair(
         activities=pair,
         mistakes=pairs[pair],
-        feature=NAMES[best],
+        feature=names[best],
         separation=round(float(everybody[best]), 6),
-        own_feature=NAMES[own_best],
+        own_feature=names[own_best],
         own_separation=round(float(own[own_best]), 6),
     )
 

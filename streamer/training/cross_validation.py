@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamer.arrays import Floats, Ints, Strings
+from streamer.arrays import Bools, Floats, Ints, Strings
 from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, sort_naturally
 from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.errors import DataError
@@ -73,15 +73,16 @@ def cross_validate(
         )
     is_original = windows.copies == 0
     originals = windows.of(is_original)
-    division = divide_for(algorithm, activities)
+    is_labelled = windows.truths != UNLABELLED
+    division = divide_for(algorithm, activities, windows, is_labelled)
     logits = np.empty((len(originals), division.rows))
     left_out = folds[is_original]
     for fold in range(int(folds.max()) + 1):
-        seen = (folds != fold) & (windows.truths != UNLABELLED)
-        if missing := set(activities) - set(windows.truths[seen].tolist()):
+        seen = (folds != fold) & is_labelled
+        if missing := _find_shown(windows, is_labelled) - _find_shown(windows, seen):
             raise DataError(
                 f"when fold {fold + 1} is left out, no window is left of: "
-                f"{', '.join(sorted(missing))}; record each activity with several users"
+                f"{', '.join(sorted(missing))}; record each with several users"
             )
         fitted = fit_classifiers(windows, seen, activities, algorithm)
         logits[left_out == fold] = fitted.logits(originals.features[left_out == fold])
@@ -102,5 +103,12 @@ def fit_temperatures(logits: Floats, classes: Ints, division: ClassTree) -> tupl
     for node, outcomes in enumerate(division.nodes):
         which = find_outcomes(classes, outcomes)
         rows = which >= 0
-        found.append(fit_temperature(division.select_logits(node, logits[rows]), which[rows]))
+        own = division.select_logits(node, logits[rows])
+        found.append(fit_temperature(own, division.outcome_of_logit[node], which[rows]))
     return tuple(found)
+
+
+def _find_shown(windows: LabelledWindows, rows: Bools) -> set[str]:
+    """Return the activities at these rows, each with its place."""
+    pairs = zip(windows.truths[rows].tolist(), windows.places[rows].tolist(), strict=True)
+    return {f"{activity} ({place})" if place else activity for activity, place in pairs}

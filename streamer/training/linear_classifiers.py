@@ -43,7 +43,7 @@ class LinearClassifiers:
     Attributes:
         division: the nodes and their outcomes.
         low, high: (features,), bounds to which features are clipped.
-        weights: (rows, features), one row for each outcome of each node but its last.
+        weights: (rows, features), one row for each logit of each node but its last.
         bias: (rows,).
     """
 
@@ -78,11 +78,40 @@ def limit_to_one_thread() -> AbstractContextManager[object]:
     return limits
 
 
-def divide_for(algorithm: Algorithm, activities: tuple[str, ...]) -> ClassTree:
-    """Return how an algorithm divides the classes."""
-    return ClassTree(
-        divide_classes(activities) if algorithm == "tree" else single_division(activities)
+def divide_for(
+    algorithm: Algorithm, activities: tuple[str, ...], windows: LabelledWindows, rows: Bools
+) -> ClassTree:
+    """Return how an algorithm divides the classes of the windows at these rows.
+
+    Each outcome has a logit for each place that it occurs at.
+    """
+    nodes = (
+        divide_classes(activities, windows.feature_set)
+        if algorithm == "tree"
+        else single_division(activities)
     )
+    if algorithm == "logistic":
+        return ClassTree(nodes)
+    classes = find_positions(windows.truths[rows], activities)
+    outcome_of_logit = []
+    for outcomes in nodes:
+        which = find_outcomes(classes, outcomes)
+        outcome_of_logit.append(_pair_with_places(which, windows.places[rows])[0])
+    return ClassTree(nodes, outcome_of_logit)
+
+
+def _pair_with_places(which: Ints, places: Strings) -> tuple[tuple[int, ...], Ints]:
+    """Pair outcomes (n,) with places (n,).
+
+    Returns:
+        The outcome of each pair that occurs, in ascending order, and the number (n,) of the pair
+        of each window, -1 where it has no outcome.
+    """
+    names, place = np.unique(places, return_inverse=True)
+    numbers = np.where(which >= 0, which * len(names) + place, -1)
+    occurring = np.unique(numbers[which >= 0])
+    pairs = np.where(which >= 0, np.searchsorted(occurring, numbers), -1)
+    return tuple((occurring // len(names)).tolist()), pairs
 
 
 def fit_classifiers(
@@ -96,7 +125,7 @@ def fit_classifiers(
     Raises:
         ModelError: scikit-learn is not installed.
     """
-    division = divide_for(algorithm, activities)
+    division = divide_for(algorithm, activities, windows, rows)
     classes, subjects = find_positions(windows.truths[rows], activities), windows.subjects[rows]
     with limit_to_one_thread():
         x = windows.features[rows]
@@ -108,6 +137,8 @@ def fit_classifiers(
         parts = []
         for outcomes in division.nodes:
             which = find_outcomes(classes, outcomes)
+            if algorithm != "logistic":
+                _, which = _pair_with_places(which, windows.places[rows])
             inside = which >= 0
             y = which[inside]
             some = x if inside.all() else x[inside]
@@ -175,13 +206,20 @@ def _logistic(x: Floats, y: Ints) -> tuple[Floats, Floats]:
     return weights, bias
 
 
-def fit_temperature(logits: Floats, outcomes: Ints) -> float:
-    """Return the number by which to divide logits (n, outcomes), by maximum likelihood."""
+def fit_temperature(logits: Floats, outcome_of_logit: tuple[int, ...], outcomes: Ints) -> float:
+    """Return the number by which to divide logits (n, logits), by maximum likelihood.
+
+    Args:
+        logits: of one node.
+        outcome_of_logit: the outcome of each of its logits.
+        outcomes: (n,) the true outcomes.
+    """
+    others = np.asarray(outcome_of_logit) != outcomes[:, None]
 
     def negative_log_likelihood(log_temperature: float) -> float:
         tempered = logits / np.exp(log_temperature)
-        likelihood = tempered[np.arange(len(outcomes)), outcomes] - logsumexp(tempered, axis=1)
-        return float(-likelihood.mean())
+        own = np.where(others, -np.inf, tempered)
+        return float((logsumexp(tempered, axis=1) - logsumexp(own, axis=1)).mean())
 
     found = minimize_scalar(negative_log_likelihood, bounds=(-3, 5), method="bounded")
     # The last bits of the search must not become part of the model.

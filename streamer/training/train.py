@@ -3,12 +3,13 @@
 import numpy as np
 
 from streamer.arrays import Floats, Ints
+from streamer.contracts.events import FeatureSetVersion
 from streamer.datasets.class_names import label_of_activity, order_classes
 from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, sort_naturally
 from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.errors import DataError
 from streamer.model.artifact import DECILES, Model
-from streamer.model.card import FEATURES, SHARES, Figures, ModelCard, Node, Training, Usual
+from streamer.model.card import SHARES, Figures, ModelCard, Node, Training, Usual
 from streamer.training.cross_validation import HeldOutScores, cross_validate
 from streamer.training.judgement import Judgement, judge
 from streamer.training.linear_classifiers import (
@@ -62,10 +63,17 @@ def train(
     originals = windows.of(windows.copies == 0)
     card = ModelCard(
         id=model_id,
-        feature_set=FEATURES,
+        feature_set=FeatureSetVersion(windows.feature_set.name, windows.feature_set.version),
         labels=tuple(map(label_of_activity, activities)),
         activities=activities,
-        nodes=tuple(map(Node, fitted.division.nodes, held_out.temperatures)),
+        nodes=tuple(
+            map(
+                Node,
+                fitted.division.nodes,
+                held_out.temperatures,
+                fitted.division.outcome_of_logit,
+            )
+        ),
         training=Training(
             algorithm=ALGORITHMS[algorithm],
             data=data,
@@ -76,6 +84,7 @@ def train(
             judged=summarize(judgement, held_out),
         ),
         usual=_describe_usual(originals, fitted, held_out),
+        places=tuple(place for place in np.unique(windows.places).tolist() if place),
     )
     return Model(
         card,

@@ -187,7 +187,7 @@ def test_a_pickle_is_never_opened(path: Path) -> None:
     [
         (
             {"feature_set": {"name": "uci-har", "version": "99"}},
-            r"takes FeatureSetVersion\(name='uci-har', version='99'\), this program computes",
+            r"takes the features uci-har 99, which this version",
         ),
         ({"labels": ["A"] * 12}, "not two or more different names"),
         ({"labels": ["A"], "activities": ["walking"]}, "not two or more different names"),

@@ -3,11 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamer.contracts.events import FeatureSetVersion
 from streamer.datasets.class_names import PUBLIC_NAMES, activity_of_label
 from streamer.datasets.labelled_windows import LabelledWindows
-from streamer.features import NAMES
+from streamer.features import NAMES, UCI_HAR
 from streamer.model.artifact import DECILES, Model
-from streamer.model.card import FEATURES, SHARES, Figures, ModelCard, Node, Training, Usual
+from streamer.model.card import SHARES, Figures, ModelCard, Node, Training, Usual
 from streamer.training.class_hierarchy import divide_classes
 from tests.support.recordings import windows_of, write_raw_dir
 
@@ -29,11 +30,11 @@ TRAINING = Training(
 def model() -> Model:
     """Invented numbers for the classes of the public data set."""
     rng = np.random.default_rng(7)
-    nodes = divide_classes(ACTIVITIES)
+    nodes = divide_classes(ACTIVITIES, UCI_HAR)
     rows = sum(len(outcomes) - 1 for outcomes in nodes)
     card = ModelCard(
         id="invented",
-        feature_set=FEATURES,
+        feature_set=FeatureSetVersion(UCI_HAR.name, UCI_HAR.version),
         labels=LABELS,
         activities=ACTIVITIES,
         nodes=tuple(Node(outcomes, 1.5) for outcomes in nodes),

@@ -6,18 +6,27 @@ from streamer.datasets.class_names import (
     label_of_activity,
     order_classes,
 )
+from streamer.features import GRAVITY_FRAME, UCI_HAR
 from streamer.training.class_hierarchy import divide_classes, single_division
 
 ALL = tuple(map(activity_of_label, PUBLIC_NAMES.values()))
 
 
 def test_the_classes_of_the_public_data_set_divide_step_by_step() -> None:
-    assert divide_classes(ALL) == (
+    assert divide_classes(ALL, UCI_HAR) == (
         ((0, 1, 2), (4 - 1, 4, 5), (6, 7, 8, 9, 10, 11)),
         ((0,), (1,), (2,)),
         ((5,), (3, 4)),
         ((3,), (4,)),
         ((6,), (7,), (8,), (9,), (10,), (11,)),
+    )
+
+
+def test_in_the_frame_of_gravity_the_three_postures_are_one_division() -> None:
+    assert divide_classes((*ALL[:6], "jogging"), GRAVITY_FRAME) == (
+        ((0, 1, 2, 6), (3, 4, 5)),
+        ((0,), (1,), (2,), (6,)),
+        ((3,), (4,), (5,)),
     )
 
 
@@ -35,7 +44,7 @@ def test_the_classes_of_the_public_data_set_divide_step_by_step() -> None:
 def test_fewer_classes_divide_as_far_as_they_go(
     activities: tuple[str, ...], expected: object
 ) -> None:
-    assert divide_classes(activities) == expected
+    assert divide_classes(activities, UCI_HAR) == expected
 
 
 def test_flat_is_one_division() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -28,6 +29,7 @@ def windows(truths: str, recording: str = "a", subject: str = "1") -> LabelledWi
         recordings=np.full(n, recording),
         starts=np.arange(n) * 64,
         copies=np.zeros(n, np.int64),
+        places=np.full(n, ""),
     )
 
 
@@ -79,9 +81,7 @@ def test_every_recording_is_smoothed_by_itself() -> None:
 
 def test_windows_that_do_not_follow_one_another_are_not_smoothed() -> None:
     some = windows("sS")
-    apart = LabelledWindows(
-        some.features, some.truths, some.subjects, np.array(["1", "2"]), some.starts, some.copies
-    )
+    apart = replace(some, recordings=np.array(["1", "2"]))
 
     found = judge(apart, CLASSES, scores("sS"))
 

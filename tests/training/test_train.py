@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,9 +92,7 @@ def test_what_is_predicted_for_somebody_depends_on_nothing_of_theirs_but_the_win
     features, truths = windows.features.copy(), windows.truths.copy()
     features[spoilt] = rng.uniform(-1, 1, (len(spoilt), features.shape[1]))
     truths[spoilt] = rng.permutation(truths[spoilt])
-    others = LabelledWindows(
-        features, truths, windows.subjects, windows.recordings, windows.starts, windows.copies
-    )
+    others = replace(windows, features=features, truths=truths)
 
     again = cross_validate(others, CLASSES, "tree")
 
@@ -144,14 +143,7 @@ def test_other_and_fewer_activities_are_learned_too(
 ) -> None:
     renamed = windows.truths.copy()
     renamed[renamed == "walking"] = "rowing" if "rowing" in fewer else "walking"
-    some = LabelledWindows(
-        windows.features,
-        renamed,
-        windows.subjects,
-        windows.recordings,
-        windows.starts,
-        windows.copies,
-    ).of(np.isin(renamed, fewer))
+    some = replace(windows, truths=renamed).of(np.isin(renamed, fewer))
 
     model = train(some, "invented")
 
@@ -180,5 +172,5 @@ def test_the_temperature_undoes_what_made_scores_too_sure() -> None:
     logits = rng.normal(0, 2, (20_000, 4))
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     classes = (probabilities.cumsum(axis=1) < rng.random((20_000, 1))).sum(axis=1)
-    assert fit_temperature(logits, classes) == pytest.approx(1, abs=0.05)
-    assert fit_temperature(5 * logits, classes) == pytest.approx(5, abs=0.25)
+    assert fit_temperature(logits, (0, 1, 2, 3), classes) == pytest.approx(1, abs=0.05)
+    assert fit_temperature(5 * logits, (0, 1, 2, 3), classes) == pytest.approx(5, abs=0.25)
