@@ -27,7 +27,7 @@ from streamer.flow.failure import RecordsError
 from streamer.flow.pipeline import flow
 from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
-from streamer.flow.stages import DeadLetter, Output, Stages, compute_features
+from streamer.flow.stages import DeadLetter, Output, Stages
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask
@@ -99,7 +99,7 @@ async def run_script(
     script: Iterable[Record | Mark],
     *,
     predictor: Predictor | None = None,
-    features: Callable[[Floats], Floats] = compute_features,
+    features: Callable[[Floats], Floats] | None = None,
     settings: Settings | None = None,
     batch: int = ALL_AT_ONCE,
 ) -> Published:
@@ -187,11 +187,13 @@ class _Worker:
     def __init__(
         self,
         predictor: Predictor | None,
-        features: Callable[[Floats], Floats],
+        features: Callable[[Floats], Floats] | None,
         settings: Settings,
         batch: int,
     ) -> None:
-        self._ask = make_ask(predictor or LocalPredictor(artifact.load()))
+        predictor = predictor or LocalPredictor(artifact.load(settings.model or artifact.SHIPPED))
+        self._ask = make_ask(predictor)
+        self._feature_set = getattr(predictor, "feature_set", UCI_HAR)
         self._features = features
         self._settings = settings
         self._limit = RejectLimit(1, 1, lambda: 0.0)
@@ -202,7 +204,12 @@ class _Worker:
     def _fresh(self) -> Stages:
         published = self.published
         return Stages(
-            self._settings, published.metrics, published.position, self._limit, self._features
+            self._settings,
+            published.metrics,
+            published.position,
+            self._limit,
+            self._feature_set,
+            self._features,
         )
 
     async def work(self, cpu: Executor, *, crash: bool = False) -> None:

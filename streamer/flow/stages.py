@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import structlog
@@ -12,7 +13,7 @@ from streamer.contracts.decode import reject_partial
 from streamer.contracts.events import ActivityEvent, window_id
 from streamer.contracts.readings import Decoded, Record
 from streamer.contracts.records import Records
-from streamer.features import UCI_HAR, extract, scale
+from streamer.features import UCI_HAR, FeatureSet, compute_features
 from streamer.flow.rejects import RejectLimit
 from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
@@ -58,7 +59,7 @@ class Computed:
 
     windows: list[Window]
     features: Floats
-    """Of the windows, (n, 561) on the published scale."""
+    """Of the windows, (n, features) of the feature set."""
     forgotten: list[str]
     """Devices that are gone after these windows."""
     dead_letters: list[DeadLetter]
@@ -102,11 +103,6 @@ def samples_of(records: Records, decoded: Decoded, clock_us: int) -> Samples:
     )
 
 
-def compute_features(signals: Floats) -> Floats:
-    """The features (n, 561) of windows of signals (n, 9, 129), on the published scale."""
-    return scale(extract(signals))
-
-
 class Stages:
     """One partition's way from records to features, and from predictions to events."""
 
@@ -116,20 +112,21 @@ class Stages:
         metrics: Metrics,
         position: Position,
         limit: RejectLimit,
-        features: Callable[[Floats], Floats] = compute_features,
+        feature_set: FeatureSet = UCI_HAR,
+        features: Callable[[Floats], Floats] | None = None,
         see_devices: Callable[[list[str]], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._limit = limit
-        self._features = features
+        self._features = features or partial(compute_features, feature_set)
         self._see_devices = see_devices
         self._decoder = make_decoder(settings.readings_format)
-        self._windows = PartitionWindows(settings.rules, UCI_HAR, position.clock_us)
+        self._windows = PartitionWindows(settings.rules, feature_set, position.clock_us)
         self._replay_start = ReplayStart(position)
         self._rebuilt = Rebuilt()
         self._skipped = np.array(position.skipped, np.int64)
-        self.labels = Labeller(LabelPolicy.of(settings))
+        self.labels = Labeller(LabelPolicy.of(settings), feature_set)
         self.position = position
 
     def compute(self, records: Records, following: int) -> Computed:

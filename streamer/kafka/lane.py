@@ -22,6 +22,7 @@ from streamer.errors import (
     StreamerError,
     TopicError,
 )
+from streamer.features import FeatureSet
 from streamer.flow.device_places import DevicePlaces
 from streamer.flow.failure import RecordsError
 from streamer.flow.pipeline import flow
@@ -74,6 +75,7 @@ class LaneResources:
     metrics: Metrics
     health: Health
     ask: Ask
+    feature_set: FeatureSet
     consumer: AIOKafkaConsumer
     admin: AIOKafkaAdminClient
     cpu: Executor
@@ -227,6 +229,7 @@ class Lane:
                     resources.metrics,
                     position,
                     self._limit,
+                    resources.feature_set,
                     see_devices=partial(resources.places.see, self._partition.partition),
                 )
                 await self._recover(stages, position)

@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from streamer.errors import KafkaError, TopicError
+from streamer.features import UCI_HAR, FeatureSet
 from streamer.flow.device_places import DevicePlaces
 from streamer.flow.stages import Stages
 from streamer.health import Health
@@ -65,12 +66,14 @@ class GroupMember:
         ask: Ask,
         stopping: asyncio.Event,
         *,
+        feature_set: FeatureSet = UCI_HAR,
         until_end: bool = False,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._health = health
         self._ask = ask
+        self._feature_set = feature_set
         self._until_end = until_end
         self._places = DevicePlaces(metrics)
         self._ends: dict[TopicPartition, int] | None = {} if until_end else None
@@ -131,6 +134,7 @@ class GroupMember:
                 self._metrics,
                 self._health,
                 self._ask,
+                self._feature_set,
                 consumer,
                 admin,
                 cpu,

@@ -34,7 +34,13 @@ from streamer.model.class_tree import ClassTree
 from streamer.model.identity import ModelIdentity
 
 SHIPPED = Path(__file__).with_name("har.npz")
-"""The model that the package contains."""
+"""The model in the package that is used when no other is named."""
+
+PUBLISHED = Path(__file__).with_name("waist.npz")
+"""The one in the package that takes the published features: a phone at the waist, as there."""
+
+NAMED = {path.stem: path for path in (SHIPPED, PUBLISHED)}
+"""The models in the package by name."""
 
 DECILES = 9
 
@@ -124,13 +130,13 @@ def save(path: Path, model: Model) -> None:
 
 
 def load(path: Path = SHIPPED) -> Model:
-    """Read a model file and check its contents.
+    """Read a model file, or a model in the package by its name, and check its contents.
 
     Raises:
         ModelError: the file cannot be used; the message says why and what to do.
     """
     try:
-        with path.open("rb") as file:
+        with NAMED.get(str(path), path).open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
         if len(content) > _LARGEST_FILE:
             raise ModelError(f"the file is larger than {_LARGEST_FILE:,} bytes")

@@ -11,6 +11,7 @@ from importlib import import_module
 
 from streamer.arrays import Floats
 from streamer.errors import SettingsError
+from streamer.features import UCI_HAR, FeatureSet
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import Ask, make_ask
@@ -31,8 +32,8 @@ async def open_predictor(
 ) -> AsyncIterator[Ask]:
     """Open the predictor; check everything that can be checked before the first window.
 
-    Drift detection compares the windows with the training data of the model file, or of the shipped
-    model if the predictor has no model file.
+    Drift detection compares the windows with the training data of the model file, or of the model
+    `waist` if the predictor has no model file.
 
     Args:
         settings: the settings of the worker.
@@ -44,11 +45,36 @@ async def open_predictor(
         ModelError: the model file cannot be used.
         EndpointError: there is no such endpoint, or access to it is denied.
     """
-    has_model_file = settings.predictor in {"local", "amazon-ml", "sagemaker"}
-    model = artifact.load((has_model_file and settings.model) or artifact.SHIPPED)
+    model = _load_model(settings)
     drift = Drift(model.profile, model.signature)
     async with _open(settings, metrics, on_trouble, model) as ask:
         yield watch_drift(ask, drift, metrics)
+
+
+def choose_feature_set(settings: Settings) -> FeatureSet:
+    """Return the features that the predictor takes: those of the model file in this process.
+
+    Every other predictor takes the published ones.
+
+    Raises:
+        ModelError: the model file cannot be used.
+    """
+    return _load_model(settings).feature_set
+
+
+def _load_model(settings: Settings) -> artifact.Model:
+    """Load the model that predicts here, or else the one that steps in and has the usual values."""
+    if settings.predictor == "local":
+        return artifact.load(settings.model or artifact.SHIPPED)
+    has_model_file = settings.predictor in {"amazon-ml", "sagemaker"}
+    path = (has_model_file and settings.model) or artifact.PUBLISHED
+    model = artifact.load(path)
+    if model.feature_set is not UCI_HAR:
+        raise SettingsError(
+            f"model: {path} takes the features {model.feature_set.name}, but endpoints are sent "
+            f"those of {UCI_HAR.name}; use a model trained with --features published, or `waist`"
+        )
+    return model
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ class LocalPredictor:
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self.feature_set = model.feature_set
 
     async def predict(self, features: Floats) -> Prediction:
         """Score windows, (n, features) on the published scale; n may be 0.

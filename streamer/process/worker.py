@@ -15,7 +15,7 @@ from streamer.health import Health
 from streamer.kafka import topics
 from streamer.kafka.member import GroupMember, run_until_stopped
 from streamer.metrics import Metrics
-from streamer.predict.factory import open_predictor
+from streamer.predict.factory import choose_feature_set, open_predictor
 from streamer.process import log as logging
 from streamer.process.http import WorkerPages, serve_pages
 from streamer.process.memory import collect_garbage_rarely, keep_freed_memory
@@ -65,7 +65,15 @@ async def run_worker(
             await run_until_stopped(stopping, warm_up_in_thread(settings.readings_format))
             log.info("working", metrics=f"http://{settings.http_host}:{port}/metrics")
             await run_until_stopped(stopping, _prepare_topics(settings))
-            await GroupMember(settings, metrics, health, ask, stopping, until_end=until_end).run()
+            await GroupMember(
+                settings,
+                metrics,
+                health,
+                ask,
+                stopping,
+                feature_set=choose_feature_set(settings),
+                until_end=until_end,
+            ).run()
     finally:
         summary = Summary.of(metrics)
         if health.was_connected:

@@ -19,6 +19,7 @@ from streamer.kafka.reader import open_reader, read_to_end
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask
+from streamer.predict.factory import choose_feature_set
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.settings import Settings
 from streamer.stream.position import Position
@@ -57,7 +58,8 @@ class Published:
 def make_stages(settings: Settings, position: Position | None = None) -> Stages:
     """A partition's memory, from its beginning."""
     limit = RejectLimit(1, 1, lambda: 0.0)
-    return Stages(settings, Metrics(), position or Position(0, 0), limit)
+    feature_set = choose_feature_set(settings)
+    return Stages(settings, Metrics(), position or Position(0, 0), limit, feature_set)
 
 
 async def golden(log: Log, settings: Settings) -> Published:

@@ -12,8 +12,8 @@ import numpy as np
 
 from streamer.contracts.decode import decode
 from streamer.contracts.records import Records
-from streamer.features import UCI_HAR
-from streamer.flow.stages import compute_features, samples_of
+from streamer.features import UCI_HAR, compute_features
+from streamer.flow.stages import samples_of
 from streamer.settings import Settings
 from streamer.stream.partition import PartitionWindows
 from streamer.testing import readings
@@ -44,7 +44,7 @@ def run(log: list[Records], begin: Around, end: Around) -> None:
     closed = [part for each in batches for part in windows.push(each).windows]
     end("windows")
     begin("features")
-    features = [compute_features(part.signals) for part in closed]
+    features = [compute_features(UCI_HAR, part.signals) for part in closed]
     end("features")
     assert sum(map(len, features)) >= DEVICES * (HOPS - 2)
 
