@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 
 from streamer.arrays import Floats
-from streamer.features import extract, scale
+from streamer.features import compute_features
 from streamer.features.filters import advance, median3, state_at_rest
 from streamer.model import artifact
 
@@ -41,7 +41,8 @@ class Device:
         self._signals = np.concatenate([self._signals[:, -LENGTH + HOP :], signals[0]], axis=1)
         if self._signals.shape[1] < LENGTH:
             return None
-        features = scale(extract(self._signals[None, :, -LENGTH:]))
+        signals = self._signals[None, :, -LENGTH:]
+        features = compute_features(_MODEL.feature_set, signals)
         [scores] = _MODEL.probabilities(features)
         return {
             "device_id": reading["device_id"],

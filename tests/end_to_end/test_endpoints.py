@@ -47,7 +47,7 @@ async def running(settings: Settings, folder: Path, log: Log) -> AsyncIterator[F
         yield workers
 
 
-ASK = ["--predictor", "sagemaker", "--endpoint", "har", "--endpoint-format", "npy"]
+ASK = ["--predictor", "sagemaker", "--endpoint", "waist", "--endpoint-format", "npy"]
 IMPATIENT = ["--attempt-timeout-s", "0.5", "--batch-windows", "8"]
 
 
@@ -69,7 +69,9 @@ async def test_amazon_ml_gets_one_window_a_call_and_never_more_than_its_quota(
     log = make_log(40, seed=6)
     settings = make_settings()
     async with serve() as address, running(settings, tmp_path, log) as workers:
-        await asyncio.to_thread(workers.run_to_end, "--predictor", "amazon-ml", "--endpoint", "har")
+        await asyncio.to_thread(
+            workers.run_to_end, "--predictor", "amazon-ml", "--endpoint", "waist"
+        )
         async with ClientSession() as session, session.get(f"{address}/metrics") as answer:
             page = await answer.text()
     expected, found = await golden(log, settings), await read_published(settings)
@@ -82,7 +84,7 @@ async def test_amazon_ml_gets_one_window_a_call_and_never_more_than_its_quota(
         for event in map(decode_event, events):
             assert (event.predictor, event.source) == ("amazon-ml", PredictionSource.ENDPOINT)
             assert event.model
-            assert event.model.id == "har"
+            assert event.model.id == "waist"
             assert event.label in event.scores
 
 

@@ -37,7 +37,7 @@ class Brittle(LocalPredictor):
     """A model with a bug: it breaks on whatever moves, until it is cured."""
 
     def __init__(self) -> None:
-        super().__init__(artifact.load(artifact.SHIPPED))
+        super().__init__(artifact.load(artifact.PUBLISHED))
         self.cured = False
         self.breaks = 0
 

@@ -141,7 +141,7 @@ async def test_hold_waits_however_long_and_says_so_meanwhile() -> None:
 
 async def test_while_the_endpoint_is_down_the_fallback_answers_and_soon_without_asking_it() -> None:
     endpoint = Scripted(ever=RetryableError("503"))
-    fallback = LocalPredictor(artifact.load())
+    fallback = LocalPredictor(artifact.load(artifact.PUBLISHED))
     terms = _terms(deadline_s=60, hold=False, fallback=fallback)
     asked, _ = remote(endpoint, terms)
     first = await asked.ask(windows(0.5))

@@ -44,7 +44,7 @@ async def opened(
     on_trouble: Callable[[str | None], None] = print,
     **flags: Any,
 ) -> AsyncIterator[Ask]:
-    chosen = {"predictor": predictor, "endpoint": "har", "endpoint_format": "csv"}
+    chosen = {"predictor": predictor, "endpoint": "waist", "endpoint_format": "csv"}
     settings = Settings.load(chosen | {"batch_wait_ms": 1} | flags)
     async with open_predictor(settings, metrics, on_trouble) as ask:
         yield ask

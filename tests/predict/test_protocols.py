@@ -57,19 +57,19 @@ def record(row: Floats) -> dict[str, str]:
 
 
 async def local(features: Floats) -> Floats:
-    return (await LocalPredictor(artifact.load()).predict(features)).scores
+    return (await LocalPredictor(artifact.load(artifact.PUBLISHED)).predict(features)).scores
 
 
 async def plain(features: Floats) -> Floats:
     """Of the activities only, as Amazon ML shows them."""
-    prediction = await LocalPredictor(artifact.load()).predict(features)
+    prediction = await LocalPredictor(artifact.load(artifact.PUBLISHED)).predict(features)
     return keep_activities(prediction, {}).scores
 
 
 async def test_what_the_article_does_works_with_nothing_but_an_address(
     serve: Serve, features: Floats
 ) -> None:
-    model = artifact.load()
+    model = artifact.load(artifact.PUBLISHED)
     # A window that the model is sure about, in the published range: its rows are dynamic and static
     # against movements, then walking and upstairs against downstairs.
     dynamic, static, walking, upstairs = model.weights[:4]
@@ -79,7 +79,7 @@ async def test_what_the_article_does_works_with_nothing_but_an_address(
     async with serve():
         ran = await asyncio.to_thread(
             subprocess.run,
-            [sys.executable, str(EXAMPLE), "har"],
+            [sys.executable, str(EXAMPLE), "waist"],
             input=",".join(map(str, sign.tolist())) + "\n",
             env=os.environ,
             capture_output=True,
@@ -93,11 +93,11 @@ async def test_what_the_article_does_works_with_nothing_but_an_address(
 async def test_an_answer_has_what_amazon_ml_gives(serve: Serve, features: Floats) -> None:
     def ask() -> tuple[dict[str, Any], dict[str, Any]]:
         client = sdk("machinelearning")
-        model = client.get_ml_model(MLModelId="har")
+        model = client.get_ml_model(MLModelId="waist")
         url = model["EndpointInfo"]["EndpointUrl"]
         [described] = client.describe_ml_models()["Results"]
-        assert described["MLModelId"] == "har"
-        answer = client.predict(MLModelId="har", Record=record(features[0]), PredictEndpoint=url)
+        assert described["MLModelId"] == "waist"
+        answer = client.predict(MLModelId="waist", Record=record(features[0]), PredictEndpoint=url)
         return model, answer["Prediction"]
 
     async with serve():
@@ -114,7 +114,7 @@ async def test_an_answer_has_what_amazon_ml_gives(serve: Serve, features: Floats
 @pytest.mark.parametrize(
     ("change", "code", "message"),
     [
-        ({"MLModelId": "nobody"}, "ResourceNotFoundException", "there is 'har'"),
+        ({"MLModelId": "nobody"}, "ResourceNotFoundException", "there is 'waist'"),
         ({"Record": {"Var001": "1"}}, "InvalidInputException", "560 variables are missing"),
         ({"Record": {"Var003": "one"}}, "InvalidInputException", "Var003 is no number"),
         ({"Record": {"Var003": "nan"}}, "InvalidInputException", "Var003 is not a finite number"),
@@ -124,7 +124,7 @@ async def test_an_answer_has_what_amazon_ml_gives(serve: Serve, features: Floats
 async def test_amazon_ml_refuses_what_the_service_would_and_says_why(
     serve: Serve, features: Floats, change: dict[str, Any], code: str, message: str
 ) -> None:
-    question: dict[str, Any] = {"MLModelId": "har", "Record": record(features[0])}
+    question: dict[str, Any] = {"MLModelId": "waist", "Record": record(features[0])}
     given_record = change.get("Record", {})
     if len(given_record) == 1 and "Var001" not in given_record:
         change = {"Record": question["Record"] | given_record}
@@ -145,7 +145,7 @@ async def test_through_the_network_a_window_has_the_scores_it_has_in_the_process
     serve: Serve, features: Floats, predictor: str, form: str
 ) -> None:
     settings = Settings.load(
-        {"predictor": predictor, "endpoint": "har", "endpoint_format": form, "batch_wait_ms": 1}
+        {"predictor": predictor, "endpoint": "waist", "endpoint_format": form, "batch_wait_ms": 1}
     )
     asked = features[:20] if predictor == "amazon-ml" else features
     async with serve(), open_predictor(settings, Metrics(), print) as ask:
@@ -155,7 +155,7 @@ async def test_through_the_network_a_window_has_the_scores_it_has_in_the_process
     expected = await (plain if predictor == "amazon-ml" else local)(asked)
     assert (scores_of(answers) == expected).all()
     models = {scored.prediction.model.id for scored in answers.scored}
-    assert models == {"har"}
+    assert models == {"waist"}
     assert {scored.predictor for scored in answers.scored} == {predictor}
 
 
@@ -170,7 +170,7 @@ def scores_of(answers: Answers) -> Floats:
 async def test_a_poison_window_is_refused_with_the_endpoints_words(
     serve: Serve, features: Floats
 ) -> None:
-    settings = Settings.load({"predictor": "sagemaker", "endpoint": "har"})
+    settings = Settings.load({"predictor": "sagemaker", "endpoint": "waist"})
     poisoned = features[:40].copy()
     poisoned[17, 3] = np.nan
     settings = settings.model_copy(update={"endpoint_format": "npy"})
@@ -216,9 +216,9 @@ async def test_a_wrong_answer_is_not_believed(
 async def _once(address: str, predictor: str, features: Floats, fault: str) -> None:
     """Find the endpoint while it is well, break it, call once."""
     opened = (
-        open_amazon_ml("har", "Var{:03d}", LABELS, 2, 1.0)
+        open_amazon_ml("waist", "Var{:03d}", LABELS, 2, 1.0)
         if predictor == "amazon-ml"
-        else open_sagemaker("har", "npy", LABELS, 64, 2, 1.0)
+        else open_sagemaker("waist", "npy", LABELS, 64, 2, 1.0)
     )
     async with opened as endpoint:
         await set_faults(address, fault)
@@ -232,11 +232,11 @@ async def test_names_that_are_wrong_stop_the_worker_and_say_so(
     serve: Serve, features: Floats
 ) -> None:
     async with serve():
-        with pytest.raises(EndpointError, match="there is 'har'"):
+        with pytest.raises(EndpointError, match="there is 'waist'"):
             async with open_amazon_ml("walk", "Var{:03d}", LABELS, 2, 1.0):
                 pass
         async with open_sagemaker("walk", "npy", LABELS, 64, 2, 1.0) as endpoint:
-            with pytest.raises(EndpointError, match="there is 'har'"):
+            with pytest.raises(EndpointError, match="there is 'waist'"):
                 await endpoint.score(features)
 
 
@@ -248,7 +248,7 @@ async def test_without_a_region_the_error_says_how_to_set_one(
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     with pytest.raises(SettingsError, match="AWS_DEFAULT_REGION"):
-        async with open_amazon_ml("har", "Var{:03d}", LABELS, 2, 1.0):
+        async with open_amazon_ml("waist", "Var{:03d}", LABELS, 2, 1.0):
             pass
 
 

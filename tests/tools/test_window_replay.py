@@ -51,7 +51,7 @@ async def predict(settings: Settings, *arguments: str) -> Result:
         *("--bootstrap-servers", settings.bootstrap_servers, "--yes"),
         *("--readings-topic", settings.readings_topic, "--dlq-topic", settings.dlq_topic),
         *("--events-topic", settings.events_topic, "--predictor", "sagemaker"),
-        *("--endpoint", "har", "--endpoint-format", "npy"),
+        *("--endpoint", "waist", "--endpoint-format", "npy"),
     ]
     return await asyncio.to_thread(CliRunner().invoke, main, ["dlq", "predict", *flags, *arguments])
 
@@ -82,7 +82,7 @@ async def test_refused_windows_get_their_events_once_when_the_endpoint_is_mended
     assert [partition for partition, _ in events] == [1] * 5
     assert [event.window_id for _, event in events] == [f"a/{START_MS + i}" for i in range(5)]
     scores = np.array([list(event.scores.values()) for _, event in events])
-    expected = artifact.load().probabilities(features[:5])
+    expected = artifact.load(artifact.PUBLISHED).probabilities(features[:5])
     np.testing.assert_allclose(scores, expected, atol=1e-6)
     assert {(event.coverage, event.settled) for _, event in events} == {(0.9, True)}
     # A worker that recovers must not continue from them: it would not have, without a crash.

@@ -158,7 +158,7 @@ def test_the_shipped_model_knows_the_people_it_has_learned_from(har_dir: Path) -
         for recording in read_labelled_recordings(har_dir / "RawData")
         if recording.subject in "1358"
     ]
-    windows = cut_recordings(recordings, seed=5)
+    windows = cut_recordings(recordings, seed=5, feature_set=shipped.feature_set)
     windows = windows.of(windows.truths != UNLABELLED)
 
     best = shipped.probabilities(windows.features).argmax(axis=1)
