@@ -1,12 +1,12 @@
-"""Kills workers and brokers at random, and compares what is published with what must be.
+"""Kills workers and brokers at random, and compares the output with the expected output.
 
     python benchmarks/chaos.py [--kills 200] [--minutes 18] [--seed 0]
 
-Up to three workers of a group take in one log while it is written, with recordings in it if
-STREAMER_HAR_DIR names them. They are killed with SIGKILL, at random moments and at chosen points of
-a transaction, stopped with SIGTERM, frozen and woken, and the broker is restarted now and then. In
-the end every event and every dead letter must be there, once, with the bytes that a single worker
-that nothing happened to would have published.
+Up to three workers of a group read one log while it is written. If STREAMER_HAR_DIR is set, the log
+contains recordings. Workers are killed with SIGKILL at random moments and at chosen points of a
+transaction, stopped with SIGTERM, frozen and resumed; the broker is restarted from time to time. At
+the end every event and every dead letter must be there once, with the bytes that a single worker
+without failures publishes.
 """
 
 import asyncio

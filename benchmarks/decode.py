@@ -1,8 +1,8 @@
-"""How fast readings are decoded, against `json.loads` of the same bytes in the same run.
+"""Measures decoding of readings, relative to `json.loads` of the same bytes in the same run.
 
     python benchmarks/decode.py
 
-`json.loads` only parses; decoding also checks key, shape, time and every value, and gives columns.
+`json.loads` only parses. Decoding also checks key, shape, times and values, and returns columns.
 """
 
 import json

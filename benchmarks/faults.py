@@ -1,12 +1,12 @@
-"""A worker whose prediction endpoint has bad days: is anything lost, and how late do events come?
+"""Measures events of a worker whose prediction endpoint fails in different ways.
 
     python benchmarks/faults.py [--seconds 120] [--devices 50]
 
-For each fault: simulated devices publish in real time, a worker asks an endpoint that fails so,
-and a consumer notes when each event becomes visible. In the end all of it is compared with what the
-log must give, to the byte. Reported besides, after a quarter of the time: how long after its
-window's end an event came, the longest time without any event, the worker's memory (MB, its least
-and most), and calls that the endpoint throttled.
+For each fault, simulated devices publish in real time, a worker calls an endpoint with that fault,
+and a consumer records when each event becomes visible. At the end all events are compared with the
+expected events, byte by byte. Reported, after the first quarter of the time: the delay of events
+after the end of their window, the longest time without any event, the memory of the worker (MB,
+smallest and largest), and the number of throttled calls.
 """
 
 import asyncio

@@ -1,10 +1,10 @@
-"""Windows per second and core: our features by batch size, and tsfel's.
+"""Measures windows a second on one core: our features by batch size, and tsfel's.
 
     python benchmarks/features.py [--peers-python .venv-peers/bin/python] [--repeat 5]
 
-tsfel computes what it has by default for the nine signals of a window, some 1,400 numbers, with one
-core; it is the usual library for features of such signals. Sizes and tsfel take turns; medians and
-the ratio to tsfel are reported. Also checked: every batch size gives the same bits.
+tsfel is the usual library for features of such signals. With its defaults it computes some 1,400
+numbers for the nine signals of a window. Batch sizes and tsfel take turns. Reported: medians and
+the ratio to tsfel. Every batch size must give the same bits.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""How a benchmark says what it has measured: a JSON line for each figure, and a table to read."""
+"""Prints the figures of a benchmark: a JSON line for each figure, and a table."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""From the last sample that a window needs to its event, visible to a consumer.
+"""Measures the time from the last sample of a window until a consumer sees its event.
 
     python benchmarks/latency.py [--devices 1000] [--delivery exactly-once] [--predictor local]
 

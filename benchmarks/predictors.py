@@ -1,9 +1,9 @@
-"""Windows per second through each predictor, on one core, the server on another.
+"""Measures windows a second of each predictor, on one core; the server has another core.
 
     python benchmarks/predictors.py [--seconds 5] [--repeat 5]
 
-Beside them a naive client of SageMaker: aioboto3 with its defaults, one window a call as CSV, ten
-calls at once. All take turns; the medians are reported, with their ratio to the naive client.
+For comparison, a simple client of SageMaker: aioboto3 with its defaults, one window a call as CSV,
+ten concurrent calls. All take turns; the medians are reported, with their ratio to the naive client.
 Amazon ML answers 200 calls a second and throttles the rest, so there the figures are the share of
 that quota and the throttles.
 """

@@ -1,9 +1,9 @@
-"""How long a partition with many live devices takes to recover, and how much faster than it came.
+"""Measures the recovery of a partition with many live devices.
 
     python benchmarks/recovery.py [--devices 1000] [--batch 1] [--seconds 120]
 
-Devices publish for a while, a worker takes everything in and is killed, the next one recovers: what
-its log says is reported, one JSON object.
+Devices publish for a while; a worker reads everything and is killed; the next worker recovers. The
+result is one JSON object with what the worker has logged.
 """
 
 import re

@@ -1,9 +1,9 @@
-"""Half of what a worker can do, for minutes, while another one is killed again and again.
+"""Runs two workers under half of their load for minutes, and kills one of them again and again.
 
     python benchmarks/soak.py [--minutes 10] [--samples-per-second 20000]
 
-The memory of the worker that is left alone must be flat within 5% after the first minutes, and its
-counters must balance at every look.
+The memory of the other worker must be constant within 5% after the first minutes, and its counters
+must balance whenever they are read.
 """
 
 import json

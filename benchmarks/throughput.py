@@ -1,10 +1,10 @@
-"""Samples per second, from readings in Kafka to events in Kafka, features and model included.
+"""Measures samples a second from readings in Kafka to events in Kafka.
 
     python benchmarks/throughput.py [--workers 1 --workers 2] [--batch 1] [--commit-interval-ms 100]
 
-An option given several times makes cases; all cases take turns, so that what else the machine does
-meets all of them, and the median of each is reported, with its ratio to the first case. The topic
-is written before. What counts is the time in which all workers are at work on all partitions, see
+An option that is given several times makes cases. All cases take turns, so that other load of the
+machine affects all of them. Reported: the median of each case and its ratio to the first case. The
+topic is written before. What counts is the time in which all workers are at work on all partitions, see
 `steady_rate`.
 """
 

@@ -1,4 +1,4 @@
-"""Trains on two thirds of the people, streams the others through a real Kafka, judges the labels.
+"""Trains on two thirds of the people, and evaluates labels of the others through a real Kafka.
 
     python benchmarks/unseen_people.py RAW_DIR
 

@@ -78,6 +78,8 @@ async def run_worker(
         summary = Summary.of(metrics)
         if health.was_connected:
             summary.write_log()
+            if trouble := health.trouble():
+                log.warning("the worker ends in trouble", trouble=trouble)
     log.info("done")
     return summary
 

@@ -117,10 +117,17 @@ def _cells(device: Device) -> tuple[str | Text, ...]:
         Text(printable(device.activity), style=_COLOURS.get(device.activity, _OTHER_COLOUR)),
         _percent(device.confidence),
         utc_time(device.since_ms),
-        str(timedelta(seconds=device.duration_ms // 1000)),
+        _duration(device.duration_ms),
         str(device.windows),
     )
 
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.0%}"
+
+
+def _duration(duration_ms: int) -> str:
+    try:
+        return str(timedelta(seconds=duration_ms // 1000))
+    except OverflowError:
+        return f"{duration_ms} ms"

@@ -1,6 +1,7 @@
 import io
 from itertools import chain
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,6 +144,16 @@ def test_a_table_that_does_not_fit_says_how_many_are_hidden() -> None:
 
     assert text.count("phone-") == 4
     assert "and 5 more" in text
+
+
+@pytest.mark.parametrize("time_ms", [-(10**18), 10**18, 2**63 - 1])
+def test_times_that_no_calendar_has_are_shown_as_numbers(time_ms: int) -> None:
+    strange = msgspec.structs.replace(event(0), window_start=0, window_end=time_ms)
+    board = Board()
+    board.update([strange], now_s=0)
+    assert str(time_ms) in rendered(board)
+    late = msgspec.structs.replace(event(0), window_start=time_ms)
+    assert str(time_ms) in line(late)
 
 
 def test_trouble_is_said_under_the_table() -> None:
