@@ -15,7 +15,7 @@ from streamer.contracts.events import PredictionSource, decode_event
 from streamer.localkafka.broker import free_ports
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
-from tests.support.endpoint import Serve
+from tests.support.endpoint import Serve, set_faults
 from tests.support.feeding import append, feeding
 from tests.support.fleet import Fleet, fleet
 from tests.support.golden import as_local, compare, golden, read_published, windows_of
@@ -110,6 +110,31 @@ async def test_a_worker_that_holds_loses_nothing_while_the_endpoint_is_away(
         assert "answers again" in workers.text("last")
     found = await read_published(settings)
     assert compare(await golden(log, settings), as_local(found)).good
+
+
+async def test_a_worker_whose_endpoint_refuses_everything_is_not_ready_and_gives_up_no_window(
+    make_settings: MakeSettings, tmp_path: Path, log: Log, serve: Serve
+) -> None:
+    #   endpoint   | refuses everything ......................| mended
+    #   worker     |-- holds, not ready, says the words ------|-- everything, once --|
+    settings = make_settings()
+    async with serve("refuse") as address, running(settings, tmp_path, log) as workers:
+        workers.start("worker", "--until-end", *ASK)
+        await asyncio.to_thread(workers.says, "worker", "refuses every window")
+        [port] = re.findall(r"http://127\.0\.0\.1:(\d+)/metrics", workers.text("worker"))
+        async with (
+            ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}/readyz") as answer,
+        ):
+            assert answer.status == 503
+            assert "injected fault: refused" in await answer.text()
+        meanwhile = await read_published(settings)
+        assert not meanwhile.events
+        await set_faults(address)
+        assert await asyncio.to_thread(workers.wait, "worker") == 0, workers.text("worker")
+    found = await read_published(settings)
+    verdict = compare(await golden(log, settings), as_local(found))
+    assert verdict.good, f"{verdict}, {verdict.examples}"
 
 
 @pytest.mark.parametrize("policy", ["fallback", "unavailable"])
