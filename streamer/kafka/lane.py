@@ -216,6 +216,7 @@ class Lane:
             return
         resources = self._resources
         kept, self._kept = self._kept, None
+        self.source.overtaken = False
         async with open_sink(
             self._settings, resources.metrics, self._partition, resources.consumer, self.lag
         ) as sink:

@@ -29,8 +29,7 @@ class PartitionSource:
         next: the record that the next fetch begins with.
         exhausted: whether everything before the end was fetched.
         behind: whether there was more to fetch at the last fetch.
-        overtaken: whether the next records were deleted before they could be fetched; `seek` clears
-            it.
+        overtaken: whether the next records were deleted before they could be fetched.
         waiting_since: monotonic time since when the consumer has given no records although it was
             asked for some; None if it has.
     """
@@ -69,7 +68,6 @@ class PartitionSource:
         self._consumer.seek(self._partition, offset)
         self._parts, self._part = iter(()), None
         self.next = offset
-        self.overtaken = False
         self.waiting_since = None
 
     def narrow(self, first: int, last: int, size: int) -> None:

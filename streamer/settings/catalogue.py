@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         0.5,
         ge=0,
         le=1,
-        description="Share of rejected records above which the worker stops; 1 never stops it.",
+        description="Share of rejected records above which a partition is held; 1 never holds one.",
     )
     reject_window_s: PositiveFloat = Field(
         60, allow_inf_nan=False, description="Time over which `max_reject_share` is measured."

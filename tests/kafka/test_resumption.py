@@ -1,5 +1,6 @@
 """The log and the group's position disagree: it is noticed, counted and said, and work goes on."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,11 +8,16 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic, RecordsToDelete
 from aiokafka.structs import OffsetAndMetadata
 
+from streamer.arrays import Floats
 from streamer.errors import LostRecordsError
+from streamer.kafka import member as member_module
 from streamer.kafka import topics
 from streamer.kafka.positions import offset_to_commit, read_position
 from streamer.kafka.resumption import Bounds, Reset, Resumption, resume
 from streamer.kafka.topics import partition_counts
+from streamer.model import artifact
+from streamer.predict.local_predictor import LocalPredictor
+from streamer.predict.predictor import Prediction
 from streamer.settings import Settings
 from streamer.stream.position import Position
 from tests.conftest import MakeSettings
@@ -23,6 +29,7 @@ from tests.support.member import (
     read_topic,
     run_to_end,
     ten_seconds,
+    until,
     until_devices,
     working,
 )
@@ -221,3 +228,48 @@ async def test_events_without_offsets_are_told_before_they_are_published_again(
         )
     member = await run_to_end(other)
     assert member.resets == {"offsets_missing": 1}
+
+
+class Gated(LocalPredictor):
+    """A model that answers when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(artifact.load())
+        self.gate = asyncio.Event()
+        self.asked = False
+
+    async def predict(self, features: Floats) -> Prediction:
+        self.asked = True
+        await self.gate.wait()
+        return await super().predict(features)
+
+
+# log       |-- read, waits for the model --|-- deleted --|-- still there --|
+# worker    |-- held up ----------------------------------| commits, then goes on at what is there
+async def test_retention_that_overtakes_a_worker_which_is_held_up_is_counted(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member_module, "LARGEST_FETCH", 20_000)
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    records = [record for i in range(40) for record in ten_seconds(f"phone-{i}", batch=25)]
+    for i in range(0, len(records), 20):
+        await publish(settings, records[i : i + 20])
+    predictor = Gated()
+    async with working(Member(settings, predictor)) as member:
+
+        async def is_held_up() -> bool:
+            read = member.value("records_total")
+            await asyncio.sleep(1)  # in which it would read more
+            return predictor.asked and 0 < read == member.value("records_total") < len(records)
+
+        await until(is_held_up)
+        read = member.value("records_total")
+        await delete_before(settings, 780)
+        predictor.gate.set()
+        await until_devices(settings, "phone-39")
+        assert member.resets == {"retention": 1}
+        lost = member.value("records_lost_total", reason="retention")
+        # What the consumer holds is read too; every other record is counted.
+        assert 0 < lost == len(records) - member.value("records_total")
+        assert lost <= 780 - read
