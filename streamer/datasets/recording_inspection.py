@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamer.datasets.inspection import RecordingReport, inspect_recording
@@ -54,8 +54,14 @@ def inspect_source(source: Path, layout: FileLayout | None) -> Inspection:
         folder = source.parent if source.name in sensors else source
         if reports := _try(folder, shipped):
             return Inspection(reports, profile=path.stem)
-    proposal = propose_profile(_find_file(source))
-    return Inspection(_inspect_proposed(_find_file(source), proposal), proposal=proposal)
+    file = _find_file(source)
+    proposal = propose_profile(file)
+    if file != source:
+        remark = (
+            f"only {file} was looked at; if other files have other sensors, name them by `file`"
+        )
+        proposal = replace(proposal, remarks=(*proposal.remarks, remark))
+    return Inspection(_inspect_proposed(file, proposal), proposal=proposal)
 
 
 def _inspect_json(source: Path) -> Inspection:

@@ -11,6 +11,7 @@ import numpy as np
 
 from streamer.arrays import Floats
 from streamer.datasets.raw_recording import RawRecording, SensorSeries
+from streamer.profiles.units import ACC_UNITS
 
 LEAST_GRAVITY, MOST_GRAVITY = 0.4, 2.0
 """Bounds in g of the mean acceleration over a window."""
@@ -18,7 +19,6 @@ MOST_ROTATION = 12.0
 """Bound in rad/s of the root mean square of rotation over a window."""
 
 _WINDOW_US = 2_560_000
-_GRAVITY_IN = {"g": 1.0, "m/s2": 9.81, "mg": 1000.0}
 _RELATIVE = 0.3
 """How far a mean acceleration may be from gravity in a unit to look like that unit."""
 
@@ -40,8 +40,8 @@ def measure_rotation(gyro: SensorSeries) -> float:
 
 def guess_acc_unit(gravity: float) -> str:
     """Return the unit that a mean acceleration looks like, or empty when it is none of ours."""
-    for unit, one_g in _GRAVITY_IN.items():
-        if abs(gravity / one_g - 1) <= _RELATIVE:
+    for unit, g in ACC_UNITS.items():
+        if abs(gravity * g - 1) <= _RELATIVE:
             return unit
     return ""
 

@@ -112,7 +112,9 @@ async def replay(
         KafkaError: no broker answers, or it does not accept what is sent.
     """
     with console.status("reading the recordings"):
-        recordings = read_for_replay(source, layout, only, console.print)
+        recordings = read_for_replay(
+            source, layout, only, lambda note: console.print(note, soft_wrap=True)
+        )
     await topics.ensure(settings, PATIENCE_S)
     longest = max(len(recording.acc_gyro) for recording in recordings)
     timeline = sending.timeline(math.inf if loop else (longest - 1) * INTERVAL_MS)
