@@ -41,8 +41,8 @@ from tests.support.golden import Verdict, as_local, compare, golden, read_publis
 from tests.support.log import Log
 
 PARTITIONS = 3
-SAGEMAKER = ["--predictor", "sagemaker", "--endpoint", "har", "--endpoint-format", "npy"]
-AMAZON_ML = ["--predictor", "amazon-ml", "--endpoint", "har"]
+SAGEMAKER = ["--predictor", "sagemaker", "--endpoint", "waist", "--endpoint-format", "npy"]
+AMAZON_ML = ["--predictor", "amazon-ml", "--endpoint", "waist"]
 MIXED = ["latency=200ms:10%", "error=503:5%", "hang:1%", "half-open:1%", "wrong-answer:2%"]
 CASES: list[tuple[list[str], list[str]]] = [
     (SAGEMAKER, []),
@@ -80,6 +80,7 @@ def main(seconds: int, devices: int) -> None:
                     "dlq_topic": f"dlq-{number}",
                     "group_id": f"group-{number}",
                     "partitions": PARTITIONS,
+                    "model": "waist",
                 }
             )
             with server(faults) as address:

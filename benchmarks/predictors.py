@@ -3,9 +3,9 @@
     python benchmarks/predictors.py [--seconds 5] [--repeat 5]
 
 For comparison, a simple client of SageMaker: aioboto3 with its defaults, one window a call as CSV,
-ten concurrent calls. All take turns; the medians are reported, with their ratio to the naive client.
-Amazon ML answers 200 calls a second and throttles the rest, so there the figures are the share of
-that quota and the throttles.
+ten concurrent calls. All take turns; the medians are reported, with their ratio to the naive
+client. Amazon ML answers 200 calls a second and throttles the rest, so there the figures are the
+share of that quota and the throttles.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ CASES = {
     "sagemaker csv": {"predictor": "sagemaker", "endpoint_format": "csv"},
     "sagemaker jsonlines": {"predictor": "sagemaker", "endpoint_format": "jsonlines"},
     "sagemaker npy": {"predictor": "sagemaker", "endpoint_format": "npy"},
-    "local": {"predictor": "local"},
+    "local": {"predictor": "local", "model": "waist"},
     "amazon-ml": {"predictor": "amazon-ml"},
 }
 
@@ -123,7 +123,7 @@ async def windows_per_second(flags: dict[str, str], seconds: float) -> float:
     if not flags:
         async with naive() as ask_one:
             return await rate(lambda: ask_one(rows), 10, 1, seconds)
-    settings = Settings.load({**flags, "endpoint": "har"})
+    settings = Settings.load({**flags, "endpoint": "waist"})
     async with open_predictor(settings, Metrics(), print) as ask:
         if flags["predictor"] == "amazon-ml":
             return await rate(lambda: answered(ask, rows[:1]), 20, 1, seconds)
@@ -142,7 +142,7 @@ async def naive() -> AsyncIterator[Callable[[Floats], Awaitable[None]]]:
         async def ask_one(rows: Floats) -> None:
             body = ",".join(str(value) for value in rows[0])
             answer = await client.invoke_endpoint(
-                EndpointName="har", Body=body, ContentType="text/csv"
+                EndpointName="waist", Body=body, ContentType="text/csv"
             )
             json.loads(await answer["Body"].read())
 

@@ -4,8 +4,8 @@
 
 An option that is given several times makes cases. All cases take turns, so that other load of the
 machine affects all of them. Reported: the median of each case and its ratio to the first case. The
-topic is written before. What counts is the time in which all workers are at work on all partitions, see
-`steady_rate`.
+topic is written before. What counts is the time in which all workers are at work on all partitions,
+see `steady_rate`.
 """
 
 import asyncio

@@ -22,7 +22,7 @@ from streamer.tools.watch import watch
 _POLL_S = 0.5
 _LOG_LINES = 10
 
-_ASKING = ["--predictor", "sagemaker", "--endpoint", "har", "--endpoint-format", "npy"]
+_ASKING = ["--predictor", "sagemaker", "--endpoint", "waist", "--endpoint-format", "npy"]
 
 
 def show_demo(settings: Settings, devices: int, console: Console) -> None:
