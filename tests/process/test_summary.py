@@ -40,6 +40,7 @@ def test_a_summary_has_the_fates_of_all_that_was_counted() -> None:
         (Summary(records=9, windows=Counter(sampling_rate=3)), NOTHING_CAME, NOTHING_CAME),
         (Summary(records=9, samples=Counter(late=900)), NOTHING_CAME, NOTHING_CAME),
         (Summary(records=9, windows=Counter(open=3)), 0, NOTHING_CAME),
+        (Summary(records=9, windows=Counter(gap=1, predicted=3)), 0, NOTHING_CAME),
     ],
 )
 def test_records_without_any_event_have_an_exit_code_of_their_own(
