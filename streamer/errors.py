@@ -50,6 +50,10 @@ class RejectsError(ProcessingError):
     """Most records are rejected: something is wrong with all of them."""
 
 
+class RegistryError(StreamerError):
+    """The schema registry does not answer as it should."""
+
+
 class EndpointError(StreamerError):
     """The prediction endpoint refuses every call, or does not exist."""
 

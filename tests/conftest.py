@@ -11,7 +11,7 @@ import pytest
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 
-pytest_plugins = ["tests.support.endpoint", "tests.support.models"]
+pytest_plugins = ["tests.support.endpoint", "tests.support.models", "tests.support.registry"]
 
 
 class MakeSettings(Protocol):

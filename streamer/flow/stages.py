@@ -121,7 +121,12 @@ class Stages:
         self._limit = limit
         self._features = features or partial(compute_features, feature_set)
         self._see_devices = see_devices
-        self._decoder = make_decoder(settings.readings_format)
+        login = settings.schema_registry_login
+        self._decoder = make_decoder(
+            settings.readings_format,
+            settings.schema_registry,
+            login.get_secret_value() if login else None,
+        )
         self._windows = PartitionWindows(settings.rules, feature_set, position.clock_us)
         self._replay_start = ReplayStart(position)
         self._rebuilt = Rebuilt()

@@ -32,14 +32,15 @@ from streamer.contracts.readings import (
     Rejection,
     RejectReason,
 )
-from streamer.contracts.records import KEY, KEY_END, Records
+from streamer.contracts.records import KEY, KEY_END, VALUE, VALUE_END, Records
+from streamer.errors import SettingsError
 from streamer.profiles.columns import Rows, Samples, to_samples
 from streamer.profiles.fast_records import Cells, FastReader
 from streamer.profiles.fast_values import find_first_alike
 from streamer.profiles.objects import read_object
 from streamer.profiles.profile import CONTRACT, load_record_layout
 from streamer.profiles.program import NO_SLOT, Program
-from streamer.profiles.record_layout import RecordLayout
+from streamer.profiles.record_layout import FRAME, NEED_REGISTRY, RecordLayout
 
 Decoder = Callable[[Records, int], Decoded]
 """Decodes the records of a fetch; the second argument is as in `streamer.contracts.decode`."""
@@ -47,28 +48,46 @@ Decoder = Callable[[Records, int], Decoded]
 _LIMITS = np.array([LARGEST_ACCELERATION] * 3 + [LARGEST_ROTATION] * 3)
 
 
-def make_decoder(name: str) -> Decoder:
+def make_decoder(name: str, registry: str | None = None, login: str | None = None) -> Decoder:
     """Return the decoder of a format.
 
     Args:
         name: `CONTRACT`, the name of a profile in the package, or the path of one.
+        registry: URL of the schema registry, for Avro and Protobuf.
+        login: `user:password` of the registry.
 
     Raises:
         SettingsError: there is no such profile, or it does not describe records.
+        InstallationError: it needs the extra `streamer[registry]`.
     """
-    return decode if name == CONTRACT else ProfileDecoder(load_record_layout(name)).decode
+    if name == CONTRACT:
+        return decode
+    layout = load_record_layout(name)
+    if registry is None or layout.encoding not in NEED_REGISTRY:
+        return ProfileDecoder(layout).decode
+    from streamer.profiles.framed import FramedDecoder  # noqa: PLC0415 - an optional extra
+
+    return ProfileDecoder(layout, FramedDecoder(layout.encoding, registry, login).decode).decode
 
 
 class ProfileDecoder:
-    """Decodes records by one profile."""
+    """Decodes records by one profile.
 
-    def __init__(self, layout: RecordLayout) -> None:
+    Args:
+        layout: where a record has what.
+        decode_framed: decodes a value of Avro or Protobuf to objects, lists, texts and numbers.
+    """
+
+    def __init__(
+        self, layout: RecordLayout, decode_framed: Callable[[bytes], object] | None = None
+    ) -> None:
         self._layout = layout
+        self._decode_framed = decode_framed
         self._program = Program(layout)
         is_csv = layout.encoding == "csv"
         self._fast = (
             FastReader(self._program.slots, layout.separator if is_csv else None, layout.columns)
-            if is_csv or layout.encoding == "json"
+            if is_csv or layout.encoding in ("json", "json-schema")
             else None
         )
 
@@ -76,6 +95,8 @@ class ProfileDecoder:
         """Decode and check the records of a fetch; see `streamer.contracts.decode.decode`."""
         rejects: list[Reject] = []
         names = _Names()
+        if self._layout.encoding == "json-schema":
+            records = _without_frames(records)
         parts = [*self._read_fast(records, names, rejects)]
         done = np.zeros(len(records), np.bool_)
         for part in parts:
@@ -187,12 +208,16 @@ class ProfileDecoder:
         """Decode a value to objects, lists, texts and numbers."""
         try:
             match self._layout.encoding:
-                case "json":
+                case "json" | "json-schema":
                     return msgspec.json.decode(value)
                 case "msgpack":
                     return msgspec.msgpack.decode(value)
-                case _:
+                case "csv":
                     return self._parse_csv(value.decode())
+                case _:
+                    if self._decode_framed is None:
+                        raise SettingsError("readings in Avro and Protobuf need a schema registry")
+                    return self._decode_framed(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
             raise Rejection(RejectReason.MALFORMED, f"{error!s:.300}") from None
 
@@ -211,6 +236,20 @@ class ProfileDecoder:
             {name: cell.strip() or None for name, cell in zip(columns, line, strict=True)}
             for line in lines
         ]
+
+
+def _without_frames(records: Records) -> Records:
+    """Return the records without the zero byte and the schema's id before their JSON.
+
+    A value that is not framed stays as it is. Its first byte is then no JSON, or it is JSON that
+    was written without a registry.
+    """
+    table = records.table.copy()
+    buffer = np.frombuffer(records.buffer, np.uint8)
+    long = np.flatnonzero(table[:, VALUE_END] - table[:, VALUE] >= FRAME)
+    framed = long[buffer[table[long, VALUE]] == 0]
+    table[framed, VALUE] += FRAME
+    return Records(records.buffer, table)
 
 
 @dataclass(frozen=True, slots=True)

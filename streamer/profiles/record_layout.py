@@ -7,6 +7,12 @@ from pydantic import AfterValidator, Field, model_validator
 from streamer.profiles.layouts import AccLayout, GravityLayout, GyroLayout, Section, TimeLayout
 from streamer.profiles.paths import EACH, parse_path
 
+NEED_REGISTRY = ("avro", "protobuf")
+"""Encodings that cannot be read without the schemas of a registry."""
+
+FRAME = 5
+"""Bytes that a registry's serializers write before the data: a zero and the schema's id."""
+
 
 def _check_path(path: str) -> str:
     parse_path(path)

@@ -29,6 +29,7 @@ from pydantic_settings import (
 from streamer.contracts.activities import check_activity_names
 from streamer.errors import SettingsError
 from streamer.profiles.profile import CONTRACT, load_record_layout
+from streamer.profiles.record_layout import NEED_REGISTRY
 from streamer.settings.sources import (
     ENV_PREFIX,
     complaint,
@@ -58,6 +59,12 @@ class Settings(BaseSettings):
         CONTRACT,
         description="Format of the readings: `streamer`, the name of a profile in the package, or"
         " the path of a profile of your own, a `.toml` file.",
+    )
+    schema_registry: Name | None = Field(
+        None, description="URL of the schema registry, for readings in Avro and Protobuf."
+    )
+    schema_registry_login: SecretStr | None = Field(
+        None, description="`user:password` of the schema registry, if it wants one."
     )
     events_topic: Name = Field(
         "activity-events", description="Topic to which activity events are published."
@@ -269,6 +276,18 @@ class Settings(BaseSettings):
             if not (host and port.isdecimal() and 0 < int(port) < 2**16):
                 raise ValueError("should be `host:port`, comma-separated")
         return servers
+
+    @model_validator(mode="after")
+    def _has_registry(self) -> Self:
+        if self.readings_format != CONTRACT and self.schema_registry is None:
+            encoding = load_record_layout(self.readings_format).encoding
+            if encoding in NEED_REGISTRY:
+                raise contradiction(
+                    f"readings_format is a profile of {encoding}, and schema_registry is not given",
+                    "readings_format",
+                    "schema_registry",
+                )
+        return self
 
     @model_validator(mode="after")
     def _login_is_complete(self) -> Self:
