@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from streamer.errors import SettingsError
 from streamer.profiles.layouts import AccLayout, GravityLayout, GyroLayout, Section, TimeLayout
-from streamer.profiles.record_layout import RecordLayout
+from streamer.profiles.record_layout import NEED_REGISTRY, RecordLayout
 
 SHIPPED = Path(__file__).with_name("shipped")
 """The profiles of the package, one TOML file each."""
@@ -142,3 +142,21 @@ def load_record_layout(name: str) -> RecordLayout:
             f"the profile {name!r} has no section [records]: it describes files, not records"
         )
     return records
+
+
+def check_format(name: str, registry: str | None) -> str | None:
+    """Return why records in a format cannot be read; None if they can.
+
+    Args:
+        name: `CONTRACT`, the name of a profile in the package, or the path of one.
+        registry: URL of the schema registry.
+    """
+    if name == CONTRACT:
+        return None
+    try:
+        encoding = load_record_layout(name).encoding
+    except SettingsError as error:
+        return str(error)
+    if encoding in NEED_REGISTRY and registry is None:
+        return f"a profile of {encoding} needs schema_registry"
+    return None

@@ -28,8 +28,7 @@ from pydantic_settings import (
 
 from streamer.contracts.activities import check_activity_names
 from streamer.errors import SettingsError
-from streamer.profiles.profile import CONTRACT, load_record_layout
-from streamer.profiles.record_layout import NEED_REGISTRY
+from streamer.profiles.profile import CONTRACT, check_format
 from streamer.settings.sources import (
     ENV_PREFIX,
     complaint,
@@ -278,18 +277,6 @@ class Settings(BaseSettings):
         return servers
 
     @model_validator(mode="after")
-    def _has_registry(self) -> Self:
-        if self.readings_format != CONTRACT and self.schema_registry is None:
-            encoding = load_record_layout(self.readings_format).encoding
-            if encoding in NEED_REGISTRY:
-                raise contradiction(
-                    f"readings_format is a profile of {encoding}, and schema_registry is not given",
-                    "readings_format",
-                    "schema_registry",
-                )
-        return self
-
-    @model_validator(mode="after")
     def _login_is_complete(self) -> Self:
         if self.security_protocol.startswith("SASL") and not (
             self.sasl_username and self.sasl_password
@@ -300,15 +287,11 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("readings_format")
-    @classmethod
-    def _can_be_read(cls, name: str) -> str:
-        if name != CONTRACT:
-            try:
-                load_record_layout(name)
-            except SettingsError as error:
-                raise ValueError(str(error)) from None
-        return name
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        if problem := check_format(self.readings_format, self.schema_registry):
+            raise contradiction(problem, "readings_format")
+        return self
 
     @field_validator("endpoint_variable")
     @classmethod

@@ -131,7 +131,7 @@ def test_a_registry_that_does_not_answer_rejects_nothing(tmp_path: Path) -> None
 
 
 def test_a_profile_of_avro_without_a_registry_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="schema_registry is not given"):
+    with pytest.raises(SettingsError, match="a profile of avro needs schema_registry"):
         Settings.load({"readings_format": toml(tmp_path, "avro")}, None)
 
 
