@@ -68,7 +68,7 @@ def labelled(
 
 
 @pytest.mark.parametrize("activities", [SIX, TWELVE, OWN])
-def test_from_every_state_the_chances_add_up_and_everything_is_possible(
+def test_the_transition_probabilities_add_up_to_one_and_none_is_zero(
     activities: tuple[str, ...],
 ) -> None:
     moves = transitions(activities)
@@ -76,9 +76,7 @@ def test_from_every_state_the_chances_add_up_and_everything_is_possible(
     assert (moves > 0).all()
 
 
-def test_nobody_walks_out_of_a_chair_and_sitting_down_takes_a_movement_if_the_model_knows_one() -> (
-    None
-):
+def test_nobody_walks_directly_after_sitting_and_changes_lead_through_known_movements() -> None:
     twelve, six = transitions(TWELVE), transitions(SIX)
     at = TWELVE.index
     assert twelve[at("sitting"), at("walking")] < twelve[at("standing"), at("walking")] / 5
@@ -89,7 +87,7 @@ def test_nobody_walks_out_of_a_chair_and_sitting_down_takes_a_movement_if_the_mo
     assert six[at("standing"), at("sitting")] == six[at("standing"), at("walking")]
 
 
-def test_the_filter_is_the_textbook_recursion() -> None:
+def test_the_filter_is_the_forward_algorithm() -> None:
     scores = np.random.default_rng(0).dirichlet(np.ones(12), size=20)
     smoothing, moves = ForwardFilter(TWELVE), transitions(TWELVE)
     weights = smoothing.likelihoods(scores)
@@ -107,7 +105,7 @@ def test_the_filter_is_the_textbook_recursion() -> None:
 # window      0        1        2        3        4
 # alone       walking  walking  laying   walking  walking
 # smoothed    walking  walking  walking  walking  walking
-def test_a_slip_of_the_model_is_smoothed_away_and_still_seen_in_activity_raw() -> None:
+def test_a_single_error_of_the_model_is_smoothed_away_and_visible_in_activity_raw() -> None:
     walking, slip = sure(TWELVE, "walking"), sure(TWELVE, "laying", 0.8)
     events = labelled(TWELVE, [walking, walking, slip, walking, walking])
     assert [event.activity for event in events] == ["walking"] * 5
@@ -119,7 +117,7 @@ def test_a_slip_of_the_model_is_smoothed_away_and_still_seen_in_activity_raw() -
     assert {event.reliability for event in events} == {Reliability.MODEL}
 
 
-def test_a_movement_between_postures_is_unknown_and_says_so() -> None:
+def test_a_movement_between_postures_is_unknown_with_a_reason() -> None:
     postures = [
         "standing",
         "standing",
@@ -138,7 +136,7 @@ def test_a_movement_between_postures_is_unknown_and_says_so() -> None:
 
 
 @given(st.lists(st.sampled_from(TWELVE), min_size=1, max_size=8))
-def test_without_smoothing_every_window_stands_for_itself(names: list[str]) -> None:
+def test_without_smoothing_each_window_is_labelled_alone(names: list[str]) -> None:
     alone = LabelPolicy(smoothing=False)
     events = labelled(TWELVE, [sure(TWELVE, name) for name in names], alone)
     for name, event in zip(names, events, strict=True):
@@ -147,7 +145,7 @@ def test_without_smoothing_every_window_stands_for_itself(names: list[str]) -> N
         assert event.posterior == {}
 
 
-def test_doubt_is_unknown_with_its_scores_or_decided_by_the_context() -> None:
+def test_a_doubtful_window_is_unknown_or_decided_by_the_context() -> None:
     walking = sure(SIX, "walking")
     doubt = [0.34, 0.0, 0.0, 0.0, 0.36, 0.3]
     rows = [walking, walking, doubt]
@@ -165,14 +163,14 @@ def test_doubt_is_unknown_with_its_scores_or_decided_by_the_context() -> None:
     assert context.activity_raw == "standing"
 
 
-def test_classes_that_stand_for_the_same_activity_count_together() -> None:
+def test_classes_with_the_same_activity_count_together() -> None:
     [decision] = decide(np.array([[0.4, 0.3, 0.3]]), ("rowing", "resting", "resting"))
     assert (decision.activity, decision.confidence) == ("resting", 0.6)
 
 
 # hop        0        1        2        3 (missing)        4
 # belief     a ------ b ------ c                           a
-def test_after_a_window_that_is_not_there_a_device_starts_afresh() -> None:
+def test_after_a_missing_window_a_device_starts_without_a_belief() -> None:
     labels, walking = Labeller(LabelPolicy()), sure(SIX, "walking")
     events = labels.label(windows("a", [0, 1, 2, 4]), answered(SIX, [walking] * 4))
     assert events[0].posterior == events[3].posterior
@@ -191,7 +189,7 @@ def test_the_order_in_which_a_model_names_its_classes_does_not_matter() -> None:
     assert list(turned.posterior) == list(same.posterior)[::-1]
 
 
-def test_another_model_or_a_forgotten_device_starts_afresh() -> None:
+def test_with_another_model_or_when_forgotten_a_device_starts_without_a_belief() -> None:
     labels, walking = Labeller(LabelPolicy()), sure(SIX, "walking")
     [first] = labels.label(windows("a", [0]), answered(SIX, [walking]))
     [second] = labels.label(windows("a", [1]), answered(TWELVE, [sure(TWELVE, "walking")]))
@@ -202,7 +200,7 @@ def test_another_model_or_a_forgotten_device_starts_afresh() -> None:
     assert first.posterior != second.posterior
 
 
-def test_windows_without_an_answer_or_refused_are_no_memory() -> None:
+def test_windows_without_scores_leave_no_belief() -> None:
     labels, walking = Labeller(LabelPolicy()), sure(SIX, "walking")
     [only] = labels.label(windows("a", [0]), answered(SIX, [walking]))
     whole = answered(SIX, [walking])
@@ -215,7 +213,9 @@ def test_windows_without_an_answer_or_refused_are_no_memory() -> None:
 
 
 @given(st.data())
-def test_whoever_reads_the_last_events_goes_on_to_the_same_bytes(data: st.DataObject) -> None:
+def test_a_worker_that_reads_the_last_events_continues_with_the_same_bytes(
+    data: st.DataObject,
+) -> None:
     devices = ["a", "b", "c"]
     hops = data.draw(st.lists(st.tuples(st.sampled_from(devices), st.booleans()), max_size=30))
     rows: list[Window] = []
@@ -248,9 +248,7 @@ def plain_step(moves: Floats, before: Floats, weights: Floats, belief: Floats) -
 
 
 @given(st.sampled_from([SIX, TWELVE, OWN]), st.integers(0, 2**32 - 1))
-def test_compiled_or_not_beliefs_are_the_same_to_the_bit(
-    activities: tuple[str, ...], seed: int
-) -> None:
+def test_compiled_or_not_beliefs_have_the_same_bits(activities: tuple[str, ...], seed: int) -> None:
     scores = np.random.default_rng(seed).dirichlet(np.full(len(activities), 0.3), size=30)
     smoothing = ForwardFilter(activities)
     weights = smoothing.likelihoods(scores)
@@ -274,6 +272,6 @@ def test_compiled_or_not_beliefs_are_the_same_to_the_bit(
         (["walking", ">"], "no activity"),
     ],
 )
-def test_names_that_are_no_activities_are_found(names: list[str], complaint: str) -> None:
+def test_names_that_are_not_activities_are_refused(names: list[str], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         check_activity_names(names)

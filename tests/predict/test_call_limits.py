@@ -32,16 +32,16 @@ class Clock:
         return self.now
 
 
-async def test_turns_come_one_by_one_at_the_rate_and_never_in_a_burst() -> None:
-    pace, loop = RateLimiter(200), asyncio.get_running_loop()
+async def test_calls_are_admitted_one_by_one_at_the_rate_and_never_in_a_burst() -> None:
+    limiter, loop = RateLimiter(200), asyncio.get_running_loop()
     times: list[float] = []
 
     async def take() -> None:
-        await pace.acquire()
+        await limiter.acquire()
         times.append(loop.time())
 
     await asyncio.gather(*(take() for _ in range(60)))
-    # Nobody has turns saved up from a quiet time.
+    # A quiet time must not save up calls.
     await asyncio.sleep(0.3)
     quiet = len(times)
     await asyncio.gather(*(take() for _ in range(60)))
@@ -50,12 +50,12 @@ async def test_turns_come_one_by_one_at_the_rate_and_never_in_a_burst() -> None:
         assert (len(run) - 2) / (run[-1] - run[0] + CATCH_UP_S) < 200
 
 
-async def test_no_second_has_more_turns_than_the_quota_even_after_the_loop_was_busy() -> None:
-    pace, loop = RateLimiter(50), asyncio.get_running_loop()
+async def test_no_second_has_more_calls_than_the_quota_even_after_the_event_loop_was_busy() -> None:
+    limiter, loop = RateLimiter(50), asyncio.get_running_loop()
     times: list[float] = []
 
     async def take() -> None:
-        await pace.acquire()
+        await limiter.acquire()
         times.append(loop.time())
 
     takers = [asyncio.create_task(take()) for _ in range(110)]
@@ -69,7 +69,7 @@ async def test_no_second_has_more_turns_than_the_quota_even_after_the_loop_was_b
         assert sum(begin <= time < begin + 1 for time in times) <= 50
 
 
-async def test_concurrency_grows_while_all_goes_well_and_halves_for_throttles() -> None:
+async def test_concurrency_grows_with_answers_and_halves_with_throttles() -> None:
     clock = Clock()
     concurrency = ConcurrencyLimit(16, clock)
     assert concurrency.limit == FIRST
@@ -92,7 +92,7 @@ async def test_concurrency_grows_while_all_goes_well_and_halves_for_throttles() 
 
 
 @pytest.mark.parametrize("quota", [1, 2, 5, 20, 100])
-def test_calls_come_hardly_faster_than_a_quota_that_nobody_has_told(quota: int) -> None:
+def test_calls_are_hardly_faster_than_an_unknown_quota(quota: int) -> None:
     #   endpoint   throttles what is more than its quota in any second
     #   calls      one after the other, for two minutes, as soon as the limit allows
     clock = Clock()
@@ -113,7 +113,7 @@ def test_calls_come_hardly_faster_than_a_quota_that_nobody_has_told(quota: int) 
     assert len(answered_s) > 0.6 * quota * 120
 
 
-def test_after_a_time_in_which_everything_was_throttled_calls_soon_come_as_before() -> None:
+def test_the_limit_recovers_soon_after_a_time_in_which_all_calls_were_throttled() -> None:
     #   throttles, pauses up to 4 s | answers, pauses halve
     clock = Clock()
     concurrency = ConcurrencyLimit(1, clock)
@@ -133,7 +133,7 @@ async def _enter(concurrency: ConcurrencyLimit) -> Callable[[], Awaitable[None]]
     return lambda: concurrency.__aexit__(None, None, None)
 
 
-def test_a_throttle_is_heeded_for_a_while() -> None:
+def test_a_throttle_counts_as_recent_for_a_quarter_of_a_second() -> None:
     clock = Clock()
     concurrency = ConcurrencyLimit(8, clock)
     heard = [concurrency.just_throttled]
@@ -209,7 +209,7 @@ async def test_a_failed_probe_makes_the_pause_longer() -> None:
     await outcome(breaker, None)
 
 
-async def test_probes_do_not_keep_time_with_an_endpoint_that_fails_in_a_rhythm() -> None:
+async def test_probes_do_not_keep_meeting_an_endpoint_that_fails_periodically() -> None:
     #   endpoint   | down 1 s | up 3 s | down 1 s | up 3 s ...
     #   probes     x          x  four seconds later, if pauses were all the same
     clock = Clock()
@@ -247,7 +247,7 @@ async def test_only_one_call_probes_and_the_others_follow_when_it_succeeds() -> 
     await asyncio.gather(*calls)
 
 
-async def test_a_cancelled_probe_leaves_the_place_to_another() -> None:
+async def test_a_cancelled_probe_lets_another_call_probe() -> None:
     clock = Clock()
     breaker = await opened(clock)
     clock.now += FIRST_PAUSE_S
@@ -260,7 +260,7 @@ async def test_a_cancelled_probe_leaves_the_place_to_another() -> None:
 
 
 @pytest.mark.parametrize("error", [RefusedError(), ThrottledError()])
-async def test_an_endpoint_that_refuses_is_there(error: Exception) -> None:
+async def test_refusals_and_throttles_do_not_open_the_breaker(error: Exception) -> None:
     breaker = CircuitBreaker(Clock())
     for _ in range(3 * FAILURES):
         with pytest.raises(type(error)):
@@ -268,7 +268,7 @@ async def test_an_endpoint_that_refuses_is_there(error: Exception) -> None:
     assert not breaker.open
 
 
-async def test_a_call_slower_than_nearly_all_is_made_again_and_the_first_answer_counts() -> None:
+async def test_a_call_that_is_slower_than_most_is_repeated_and_the_first_answer_counts() -> None:
     hedged: list[None] = []
 
     async def count_hedge() -> None:

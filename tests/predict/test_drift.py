@@ -1,4 +1,4 @@
-"""Drift: what is seen live beside what the model has learned from."""
+"""Drift detection: live windows compared with the training data."""
 
 import math
 
@@ -51,7 +51,7 @@ def test_the_index_is_the_sum_over_the_bins() -> None:
     assert float(histogram.stability_index()) == pytest.approx(expected)
 
 
-def test_nothing_is_said_before_enough_was_seen_and_old_windows_fade() -> None:
+def test_there_is_no_index_before_there_are_enough_windows_and_old_windows_count_less() -> None:
     histogram = Histogram([0.5, 0.5])
     histogram.see([ENOUGH - 1, 0])
     assert np.isnan(histogram.stability_index())
@@ -62,7 +62,7 @@ def test_nothing_is_said_before_enough_was_seen_and_old_windows_fade() -> None:
     assert float(histogram.stability_index()) < 0.01
 
 
-def test_what_resembles_the_training_has_no_drift_and_what_does_not_is_named() -> None:
+def test_windows_like_the_training_data_have_no_drift_and_a_feature_that_differs_is_named() -> None:
     drift, moved = Drift(MODEL.profile, MODEL.signature), usual_features(4000)
     drift.see(moved, Answers(len(moved)))
     names = set(drift.indices()) - {LABELS, CONFIDENCE}
@@ -76,7 +76,7 @@ def test_what_resembles_the_training_has_no_drift_and_what_does_not_is_named() -
     assert [name for name, index in found.items() if index > 0.25] == [NAMES[most_important]]
 
 
-def test_another_mix_of_labels_drifts_and_the_usual_one_does_not() -> None:
+def test_another_mix_of_labels_is_drift_and_the_mix_of_the_training_data_is_not() -> None:
     classes = len(MODEL.card.labels)
     counts = np.round(np.array(MODEL.profile.mix) * 4000).astype(int)
     usual = np.repeat(np.eye(classes), counts, axis=0)
@@ -99,7 +99,7 @@ def test_labels_of_another_model_are_not_compared() -> None:
     assert np.isnan(drift.indices()[LABELS])
 
 
-async def test_the_metrics_show_it_and_the_live_table_sums_it_up() -> None:
+async def test_the_metrics_show_the_drift_and_the_live_table_summarizes_it() -> None:
     metrics = Metrics()
     drift = Drift(MODEL.profile, MODEL.signature)
     ask = watch_drift(make_ask(LocalPredictor(MODEL)), drift, metrics)

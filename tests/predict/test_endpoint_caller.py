@@ -1,4 +1,4 @@
-"""An endpoint that does anything, and what a worker makes of it."""
+"""A worker calls an endpoint that fails as a script says."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.predictor import Prediction
 
 CARD = ModelIdentity("scripted", "1", ("a", "b"), ("walking", "sitting"))
-TERMS = CallOptions(
+OPTIONS = CallOptions(
     batch_wait_s=0,
     max_concurrency=4,
     rate=None,
@@ -55,11 +55,13 @@ class Scripted:
         return Prediction(np.column_stack([features[:, 0], 1 - features[:, 0]]), CARD)
 
 
-def remote(
-    endpoint: Scripted, terms: CallOptions = TERMS, on_trouble: Callable[[str | None], None] = print
+def make_caller(
+    endpoint: Scripted,
+    options: CallOptions = OPTIONS,
+    on_trouble: Callable[[str | None], None] = print,
 ) -> tuple[EndpointCaller, Metrics]:
     metrics = Metrics()
-    return EndpointCaller(endpoint, terms, windows(0.5), metrics, on_trouble), metrics
+    return EndpointCaller(endpoint, options, windows(0.5), metrics, on_trouble), metrics
 
 
 def windows(*first: float) -> Floats:
@@ -72,11 +74,11 @@ def count(metrics: Metrics, name: str, **labels: str) -> float:
     return metrics.registry.get_sample_value(f"streamer_{name}_total", labels) or 0.0
 
 
-async def test_what_may_go_better_another_time_is_tried_again_until_it_does() -> None:
+async def test_retryable_errors_are_retried_until_the_endpoint_answers() -> None:
     script = [ThrottledError("slow down"), RetryableError("503"), RetryableError("cut off")]
     endpoint = Scripted(*script)
-    asked, metrics = remote(endpoint)
-    answers = await asked.ask(windows(0.5))
+    caller, metrics = make_caller(endpoint)
+    answers = await caller.ask(windows(0.5))
     assert answers.complete is not None
     assert answers.complete.prediction.model is CARD
     assert endpoint.calls == 4
@@ -92,7 +94,7 @@ def test_refused_windows_are_found_and_all_others_have_their_scores(good: list[b
     first = [(i + 1) / 100 * (1 if each else -1) for i, each in enumerate(good)]
 
     async def ask() -> Answers:
-        return await remote(Scripted())[0].ask(windows(*first))
+        return await make_caller(Scripted())[0].ask(windows(*first))
 
     answers = asyncio.run(ask())
     assert sorted(answers.refused) == [i for i, each in enumerate(good) if not each]
@@ -106,28 +108,28 @@ def test_refused_windows_are_found_and_all_others_have_their_scores(good: list[b
     assert not answers.unavailable
 
 
-async def test_a_refused_window_is_not_tried_again_if_the_endpoint_accepts_another_one() -> None:
+async def test_a_refused_window_is_not_retried_if_the_endpoint_accepts_a_typical_window() -> None:
     endpoint = Scripted()
-    asked, _ = remote(endpoint)
-    assert list((await asked.ask(windows(-1))).refused) == [0]
+    caller, _ = make_caller(endpoint)
+    assert list((await caller.ask(windows(-1))).refused) == [0]
     assert endpoint.calls == 2
 
 
-async def test_what_somebody_must_put_right_is_raised_at_once() -> None:
+async def test_an_error_of_the_set_up_is_raised_at_once() -> None:
     endpoint = Scripted(ever=EndpointError("not allowed"))
-    asked, _ = remote(endpoint)
+    caller, _ = make_caller(endpoint)
     with pytest.raises(EndpointError, match="not allowed"):
-        await asked.ask(windows(0.5, 0.6))
+        await caller.ask(windows(0.5, 0.6))
     assert endpoint.calls == 1
 
 
-async def test_hold_waits_however_long_and_says_so_meanwhile() -> None:
+async def test_hold_waits_without_limit_and_reports_the_trouble() -> None:
     #   down ......|..deadline..|..deadline..|  up: answered
     trouble: asyncio.Queue[str | None] = asyncio.Queue()
     endpoint = Scripted(ever=RetryableError("503"))
-    terms = _terms(deadline_s=0.1)
-    asked, _ = remote(endpoint, terms, trouble.put_nowait)
-    question = asyncio.ensure_future(asked.ask(windows(0.5)))
+    options = _change_options(deadline_s=0.1)
+    caller, _ = make_caller(endpoint, options, trouble.put_nowait)
+    question = asyncio.ensure_future(caller.ask(windows(0.5)))
     async with asyncio.timeout(20):
         for _ in range(3):
             assert "does not answer" in (await trouble.get() or "")
@@ -139,14 +141,14 @@ async def test_hold_waits_however_long_and_says_so_meanwhile() -> None:
     assert last is None
 
 
-async def test_while_the_endpoint_is_down_the_fallback_answers_and_soon_without_asking_it() -> None:
+async def test_while_the_endpoint_is_down_the_fallback_answers_without_further_calls() -> None:
     endpoint = Scripted(ever=RetryableError("503"))
     fallback = LocalPredictor(artifact.load(artifact.PUBLISHED))
-    terms = _terms(deadline_s=60, hold=False, fallback=fallback)
-    asked, _ = remote(endpoint, terms)
-    first = await asked.ask(windows(0.5))
+    options = _change_options(deadline_s=60, hold=False, fallback=fallback)
+    caller, _ = make_caller(endpoint, options)
+    first = await caller.ask(windows(0.5))
     calls = endpoint.calls
-    second = await asked.ask(windows(0.5))
+    second = await caller.ask(windows(0.5))
     assert endpoint.calls == calls
     for answers in (first, second):
         assert answers.complete is not None
@@ -156,24 +158,26 @@ async def test_while_the_endpoint_is_down_the_fallback_answers_and_soon_without_
 
 async def test_without_a_fallback_those_windows_are_unavailable_and_only_those() -> None:
     endpoint = Scripted(ever=RetryableError("503"))
-    asked, _ = remote(endpoint, _terms(deadline_s=60, hold=False))
-    assert (await asked.ask(windows(0.5, 0.6))).unavailable == [0, 1]
+    caller, _ = make_caller(endpoint, _change_options(deadline_s=60, hold=False))
+    assert (await caller.ask(windows(0.5, 0.6))).unavailable == [0, 1]
     endpoint.ever = None
     async with asyncio.timeout(20):
-        while (await asked.ask(windows(0.5))).unavailable:  # noqa: ASYNC110 - time must pass
+        while (await caller.ask(windows(0.5))).unavailable:  # noqa: ASYNC110 - time must pass
             await asyncio.sleep(0.05)
 
 
-async def test_an_endpoint_that_is_too_slow_is_as_good_as_none() -> None:
+async def test_windows_of_an_endpoint_that_is_too_slow_are_unavailable() -> None:
     class Slow(Scripted):
         async def score(self, features: Floats) -> Prediction:
             await asyncio.sleep(3600)
             raise AssertionError
 
-    asked, metrics = remote(Slow(), _terms(attempt_timeout_s=0.01, deadline_s=0.05, hold=False))
-    assert (await asked.ask(windows(0.5))).unavailable == [0]
+    caller, metrics = make_caller(
+        Slow(), _change_options(attempt_timeout_s=0.01, deadline_s=0.05, hold=False)
+    )
+    assert (await caller.ask(windows(0.5))).unavailable == [0]
     assert count(metrics, "endpoint_calls", outcome="timeout") > 0
 
 
-def _terms(**changes: object) -> CallOptions:
-    return replace(TERMS, **changes)  # type: ignore[arg-type]
+def _change_options(**changes: object) -> CallOptions:
+    return replace(OPTIONS, **changes)  # type: ignore[arg-type]

@@ -165,7 +165,7 @@ async def test_an_endpoint_with_a_small_quota_gets_little_more_calls_than_it_ans
         ("wrong-answer", ""),
     ],
 )
-async def test_windows_wait_for_an_endpoint_that_does_not_make_sense(
+async def test_windows_wait_while_the_endpoint_answers_nonsense(
     serve: Serve, features: Floats, predictor: str, fault: str, words: str
 ) -> None:
     troubles: asyncio.Queue[str | None] = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""Questions in, calls out: sizes, deadlines, and everybody's answers in their own order."""
+"""Batches of windows: their sizes, when they go, and the order of the answers."""
 
 import asyncio
 
@@ -59,9 +59,7 @@ questions = st.lists(st.lists(st.integers(-2, 50), max_size=25), max_size=12)
 
 @settings(max_examples=60, deadline=None)
 @given(questions, st.integers(1, 9))
-def test_everybody_gets_the_answers_to_their_own_question_in_order(
-    asked: list[list[int]], most: int
-) -> None:
+def test_each_question_gets_its_own_answers_in_order(asked: list[list[int]], most: int) -> None:
     echo = Echo()
 
     async def ask_all() -> list[Answers]:
@@ -76,14 +74,14 @@ def test_everybody_gets_the_answers_to_their_own_question_in_order(
     assert sum(echo.sizes) == sum(map(len, asked))
 
 
-async def test_small_questions_go_together_and_a_full_batch_waits_for_nothing() -> None:
+async def test_small_questions_share_a_batch_and_a_full_batch_goes_at_once() -> None:
     echo = Echo()
     batches = MicroBatcher(echo, 8, 3600)
     await asyncio.gather(*(batches.ask(np.ones((2, 1))) for _ in range(8)))
     assert echo.sizes == [8, 8]
 
 
-async def test_a_batch_that_does_not_fill_goes_when_its_time_has_come() -> None:
+async def test_a_batch_that_is_not_full_goes_after_the_waiting_time() -> None:
     echo = Echo()
     batches = MicroBatcher(echo, 8, 0.01)
     async with asyncio.timeout(10):
@@ -91,7 +89,7 @@ async def test_a_batch_that_does_not_fill_goes_when_its_time_has_come() -> None:
     assert echo.sizes == [3]
 
 
-async def test_while_calls_are_to_be_spared_a_batch_waits_and_grows() -> None:
+async def test_while_the_endpoint_throttles_a_batch_waits_and_grows() -> None:
     #   early  |-- asks -- due, spared -----|
     #   late                |-- asks -------|   one call for both
     echo, due, spared = Echo(), asyncio.Event(), True
@@ -110,7 +108,7 @@ async def test_while_calls_are_to_be_spared_a_batch_waits_and_grows() -> None:
     assert echo.sizes == [3]
 
 
-async def test_a_call_that_nobody_waits_for_any_more_is_called_off() -> None:
+async def test_a_call_that_nobody_waits_for_is_cancelled() -> None:
     #   a  |-- asks --| cancelled
     #   b  |-- asks --------| cancelled      the call ends here, not before
     started, ended = asyncio.Event(), asyncio.Event()
@@ -134,7 +132,7 @@ async def test_a_call_that_nobody_waits_for_any_more_is_called_off() -> None:
         await ended.wait()
 
 
-async def test_what_a_call_raises_reaches_everybody_who_waits_for_it() -> None:
+async def test_the_error_of_a_call_reaches_all_who_wait_for_it() -> None:
     async def fail(_: Floats) -> Answers:
         raise RuntimeError("no")
 

@@ -66,7 +66,7 @@ async def plain(features: Floats) -> Floats:
     return keep_activities(prediction, {}).scores
 
 
-async def test_what_the_article_does_works_with_nothing_but_an_address(
+async def test_the_script_of_the_article_needs_only_an_address(
     serve: Serve, features: Floats
 ) -> None:
     model = artifact.load(artifact.PUBLISHED)
@@ -90,7 +90,7 @@ async def test_what_the_article_does_works_with_nothing_but_an_address(
     assert expected == "walking upstairs"
 
 
-async def test_an_answer_has_what_amazon_ml_gives(serve: Serve, features: Floats) -> None:
+async def test_an_answer_has_the_fields_of_amazon_ml(serve: Serve, features: Floats) -> None:
     def ask() -> tuple[dict[str, Any], dict[str, Any]]:
         client = sdk("machinelearning")
         model = client.get_ml_model(MLModelId="waist")
@@ -186,7 +186,7 @@ async def test_a_poison_window_is_refused_with_the_endpoints_words(
     "fault", ["error=500", "error=503", "error=530", "hang", "half-open", "down"]
 )
 @pytest.mark.parametrize("predictor", ["amazon-ml", "sagemaker"])
-async def test_every_failure_may_be_tried_again(
+async def test_every_failure_is_retryable(
     serve: Serve, features: Floats, predictor: str, fault: str
 ) -> None:
     async with serve() as address:
@@ -196,14 +196,14 @@ async def test_every_failure_may_be_tried_again(
 
 
 @pytest.mark.parametrize("predictor", ["amazon-ml", "sagemaker"])
-async def test_a_throttle_is_known_as_one(serve: Serve, features: Floats, predictor: str) -> None:
+async def test_a_throttle_is_recognized(serve: Serve, features: Floats, predictor: str) -> None:
     async with serve() as address:
         with pytest.raises(ThrottledError):
             await _once(address, predictor, features[:1], "throttle=0/s")
 
 
 @pytest.mark.parametrize("predictor", ["amazon-ml", "sagemaker"])
-async def test_a_wrong_answer_is_not_believed(
+async def test_an_answer_that_does_not_fit_is_an_error(
     serve: Serve, features: Floats, predictor: str
 ) -> None:
     rows = features[: 1 if predictor == "amazon-ml" else 5]
@@ -228,9 +228,7 @@ async def _once(address: str, predictor: str, features: Floats, fault: str) -> N
             await set_faults(address)
 
 
-async def test_names_that_are_wrong_stop_the_worker_and_say_so(
-    serve: Serve, features: Floats
-) -> None:
+async def test_a_wrong_name_stops_the_worker_with_an_error(serve: Serve, features: Floats) -> None:
     async with serve():
         with pytest.raises(EndpointError, match="there is 'waist'"):
             async with open_amazon_ml("walk", "Var{:03d}", LABELS, 2, 1.0):
@@ -271,7 +269,7 @@ async def test_a_container_answers_sagemakers_own_requests(serve: Serve, feature
                 assert (await answer.json())["error"]
 
 
-def test_a_mounted_model_is_found_and_two_are_one_too_many(tmp_path: Path) -> None:
+def test_a_mounted_model_is_found_and_two_are_an_error(tmp_path: Path) -> None:
     assert find_mounted_model(tmp_path / "none") is None
     (tmp_path / "one.npz").touch()
     assert find_mounted_model(tmp_path) == tmp_path / "one.npz"
@@ -369,7 +367,7 @@ def repeated_labels() -> bytes:
         ("", b""),
     ],
 )
-def test_what_is_no_answer_is_known_as_none(kind: str, body: bytes) -> None:
+def test_an_answer_that_cannot_be_read_is_invalid(kind: str, body: bytes) -> None:
     with pytest.raises(InvalidAnswerError):
         sagemaker_formats.decode(body, kind, CARD, 2)
 
@@ -378,7 +376,7 @@ def test_what_is_no_answer_is_known_as_none(kind: str, body: bytes) -> None:
     st.sampled_from(["text/csv", "application/json", "application/x-npy", "application/jsonlines"]),
     st.binary(max_size=60) | st.text('0123456789.,[]{}":\n e-', max_size=60).map(str.encode),
 )
-def test_no_answer_whatever_breaks_anything(kind: str, body: bytes) -> None:
+def test_any_answer_is_either_read_or_invalid(kind: str, body: bytes) -> None:
     try:
         found = sagemaker_formats.decode(body, kind, CARD, 2)
     except CallError:
