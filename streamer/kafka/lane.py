@@ -33,7 +33,7 @@ from streamer.health import Health
 from streamer.kafka.aiokafka_internals import TopicState
 from streamer.kafka.client import flatten_causes, is_kafka_error
 from streamer.kafka.lag import PartitionLag
-from streamer.kafka.last_events import read_last_events
+from streamer.kafka.last_events import has_events, read_last_events
 from streamer.kafka.positions import read_position
 from streamer.kafka.resumption import Bounds, Reset, Resumption, resume
 from streamer.kafka.sink import PartitionSink, open_sink
@@ -296,7 +296,7 @@ class Lane:
             committed,
             bounds,
             recreated=self._resources.recreated,
-            has_events=self._has_events,
+            has_events=lambda: has_events(self._settings, self._partition.partition),
             first_since=lambda time_us: self._first_since(time_us, bounds.end),
         )
 
@@ -305,12 +305,6 @@ class Lane:
         begin = (await consumer.beginning_offsets([partition]))[partition]
         end = (await consumer.end_offsets([partition]))[partition]
         return Bounds(begin, end, self._resources.topics[partition.topic].topic_id)
-
-    async def _has_events(self) -> bool:
-        events = TopicPartition(self._settings.events_topic, self._partition.partition)
-        consumer = self._resources.consumer
-        begin = (await consumer.beginning_offsets([events]))[events]
-        return bool((await consumer.end_offsets([events]))[events] > begin)
 
     async def _first_since(self, time_us: int, end: int) -> int:
         times = {self._partition: -(-time_us // 1000)}

@@ -64,6 +64,18 @@ async def read_last_events(
     return found
 
 
+async def has_events(settings: Settings, partition: int) -> bool:
+    """Return whether there is any committed event in a partition of the topic of events."""
+    topic = TopicPartition(settings.events_topic, partition)
+    async with connect(lambda: _reader(settings)) as consumer:
+        consumer.assign([topic])
+        begin = (await consumer.beginning_offsets([topic]))[topic]
+        end = (await consumer.end_offsets([topic]))[topic]
+        async for _ in _between(consumer, topic, begin, end):
+            return True
+    return False
+
+
 async def _end(consumer: AIOKafkaConsumer, topic: TopicPartition) -> int:
     """Where the partition ends, open transactions included: they hide our events for a while."""
     await consumer.seek_to_end(topic)

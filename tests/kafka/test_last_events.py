@@ -89,3 +89,9 @@ async def test_nothing_is_found_in_a_topic_without_events(make_settings: MakeSet
     settings = make_settings(partitions=2)
     await topics.ensure(settings)
     assert await read_back(settings, PARTITION, {"a": 1}, 10_000) == []
+    assert not await last_events.has_events(settings, PARTITION)
+    # As a worker leaves it that is killed in its first transaction.
+    await abort(settings, [event("phone", 5)])
+    assert not await last_events.has_events(settings, PARTITION)
+    await publish(settings, [event("phone", 5)], commits=1)
+    assert await last_events.has_events(settings, PARTITION)
