@@ -2,6 +2,8 @@
 
     python benchmarks/decode.py
 
+A profile reads the same JSON as the contract's own reader.
+
 `json.loads` only parses. Decoding also checks key, shape, times and values, and returns columns.
 """
 
@@ -16,6 +18,8 @@ from streamer.contracts.decode import decode
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.contracts.records import Records
+from streamer.profiles.decoder import ProfileDecoder
+from streamer.profiles.record_layout import RecordLayout
 
 NOW_MS = 1_763_906_400_000
 SKEW_US = 300_000_000
@@ -46,6 +50,18 @@ def fetched(count: int, samples: int, form: Format) -> list[FetchedRecord]:
     return records
 
 
+def profile(each: str) -> ProfileDecoder:
+    """A profile of the contract's JSON; ``each`` is `[]` for batches."""
+    layout = {
+        "time": {"field": "timestamp"},
+        "acc": {"fields": [f"acc{each}.{axis}" for axis in range(3)], "unit": "g"},
+        "gyro": {"fields": [f"gyro{each}.{axis}" for axis in range(3)], "unit": "rad/s"},
+    }
+    return ProfileDecoder(
+        RecordLayout.model_validate(layout | ({"interval": "interval_ms"} if each else {}))
+    )
+
+
 def seconds_a_record(job: str, names: dict[str, object], records: int, repeat: int) -> float:
     """The best of several runs."""
     return min(timeit.repeat(job, globals=names, number=1, repeat=repeat)) / records
@@ -69,10 +85,22 @@ def main(records: int, repeat: int) -> None:
                 "skew": SKEW_US,
             }
             spent = seconds_a_record("decode(batch, skew)", names, records, repeat)
-            click.echo(
-                f"{form:8} {samples:7} {1 / spent:11,.0f} {samples / spent:12,.0f} "
-                f"{spent * 1e6:11.2f} {parse * 1e6:15.2f} {spent / parse:7.2f}"
-            )
+            show(form, samples, spent, parse)
+        names = {
+            "decode": profile("" if samples == 1 else "[]").decode,
+            "batch": Records.of(fetched(records, samples, Format.JSON)),
+            "skew": SKEW_US,
+        }
+        spent = seconds_a_record("decode(batch, skew)", names, records, repeat)
+        show("profile", samples, spent, parse)
+
+
+def show(form: str, samples: int, spent: float, parse: float) -> None:
+    """Print one line."""
+    click.echo(
+        f"{form:8} {samples:7} {1 / spent:11,.0f} {samples / spent:12,.0f} "
+        f"{spent * 1e6:11.2f} {parse * 1e6:15.2f} {spent / parse:7.2f}"
+    )
 
 
 if __name__ == "__main__":
