@@ -17,7 +17,8 @@ def read_object(value: object, program: Program) -> tuple[list[list[float]], str
         the profile has it in the value.
 
     Raises:
-        Rejection: a value has a type that its slot cannot hold, or there are too many samples.
+        Rejection: a value has a type that its slot cannot hold, or there are too many samples, or
+            one has nothing.
     """
     width = len(program.slots)
     rows: list[list[float]] = [[math.nan] * width]
@@ -47,7 +48,18 @@ def read_object(value: object, program: Program) -> tuple[list[list[float]], str
                 device_id = device_id or _device_id(found, slot)
             else:
                 row[number] = _cell(found, slot)
+    _check_rows(rows)
     return rows, device_id
+
+
+def _check_rows(rows: list[list[float]]) -> None:
+    """Refuse samples without anything in them: one byte of them would take a hundred in memory."""
+    if len(rows) > 1:
+        for number, row in enumerate(rows):
+            if all(map(math.isnan, row)):
+                raise Rejection(
+                    RejectReason.SCHEMA, f"sample {number} has none of the profile's fields"
+                )
 
 
 def _follow(value: Any, steps: tuple[str, ...]) -> Any:

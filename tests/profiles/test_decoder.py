@@ -291,6 +291,14 @@ def test_records_are_rejected_for_the_contracts_reasons(one: ARecord, reason: Re
     assert reject.reason is reason
 
 
+def test_many_empty_samples_are_rejected_before_they_fill_the_memory() -> None:
+    value = msgspec.msgpack.encode({"id": "watch", "list": [{}] * 10_000})
+    decoder = profile(READINGS, encoding="msgpack")
+    (reject,) = decode_by(decoder, [ARecord(b"watch", value)]).rejects
+    assert reject.reason is RejectReason.SCHEMA
+    assert "sample 0 has none" in reject.detail
+
+
 def test_the_device_id_may_be_in_a_header() -> None:
     layout = BATCH | {"device_header": "device"}
     one = sent(fields(), headers=(("device", b"watch"),))
