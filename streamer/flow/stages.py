@@ -1,4 +1,4 @@
-"""One partition's memory: what each stage of the flow needs to remember between two fetches."""
+"""The state of one partition: what each stage of the flow keeps between two fetches."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How every client of ours connects: with the same options, and with patience."""
+"""Connects clients to Kafka: with the same options, and trying until a broker answers."""
 
 import asyncio
 import ssl
@@ -31,19 +31,19 @@ Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClie
 
 
 def flatten_causes(error: BaseException) -> list[BaseException]:
-    """What went wrong, one by one, where several things may have at once."""
+    """Return the single errors in an error, which may be a group of several."""
     if isinstance(error, BaseExceptionGroup):
         return [cause for part in error.exceptions for cause in flatten_causes(part)]
     return [error]
 
 
 def is_kafka_error(error: BaseException) -> bool:
-    """Whether everything that went wrong went wrong between Kafka and us."""
+    """Return whether an error has to do with Kafka, and with nothing else."""
     return all(isinstance(cause, AIOKafkaError) for cause in flatten_causes(error))
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
-    """Where the brokers are and how to log in, as keyword arguments of aiokafka's clients.
+    """Return the addresses and the login as keyword arguments of aiokafka's clients.
 
     Raises:
         SettingsError: the CA certificates cannot be read.
@@ -71,11 +71,11 @@ def transactional_id(settings: Settings, partition: TopicPartition) -> str:
 async def connect(
     make: Callable[[], Client], patience_s: float | None = None
 ) -> AsyncIterator[Client]:
-    """Start a client, trying again while no broker answers, and stop it at the end.
+    """Start a client, trying again while no broker answers; stop it at the end.
 
     Args:
-        make: makes the client; a new one for each try, for a failed one is not usable again.
-        patience_s: how long to try; None for ever.
+        make: makes the client; each try needs a new one.
+        patience_s: how long to try; None without end.
 
     Raises:
         KafkaError: no broker answered in that time.
@@ -146,7 +146,7 @@ async def _started(make: Callable[[], Client], patience_s: float | None) -> Clie
             f"{patience_s:g} s; check --bootstrap-servers and the login, or start a broker here "
             "with `streamer broker`"
         ) from None
-    raise AssertionError("it tries for ever")
+    raise AssertionError("it tries without end")
 
 
 async def _start(client: Client) -> Client:
@@ -173,7 +173,7 @@ async def _stop(client: Client) -> None:
             else:
                 await client.stop()
     except TimeoutError:
-        log.warning("a broker does not answer; connection closed without a farewell")
+        log.warning("a broker does not answer; the connection was closed without telling it")
     except asyncio.CancelledError:
         # A consumer that had no time to start its tasks lets their cancellation out of `stop`.
         task = asyncio.current_task()

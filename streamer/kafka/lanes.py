@@ -1,4 +1,4 @@
-"""The lanes of a group member, as the group gives it partitions and takes them away."""
+"""The lanes of a group member: started and stopped as the group assigns and revokes partitions."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ from streamer.kafka.resumption import Reset
 log = structlog.get_logger(__name__)
 
 DRAIN_S: Final = 5.0
-"""How long lanes may take to commit what they have when their partitions go."""
+"""How long lanes may take to commit what they have when their partitions are revoked."""
 
 LOOK_S: Final = 2.0
 """How often progress is looked at."""
@@ -112,7 +112,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             log.warning("more workers than partitions: this one waits until another leaves")
 
     async def drain(self) -> None:
-        """Let every lane commit what it has and end; those that cannot are cut off."""
+        """Let every lane commit what it has and end; cancel those that cannot."""
         running, self._running = self._running, {}
         for lane, _ in running.values():
             lane.stop()
@@ -126,7 +126,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             if lane.stages is not None:
                 self._kept[partition] = lane.stages
             elif not task.cancelled() and (error := task.exception()):
-                log.warning("gave up uncommitted work", partition=partition, error=repr(error))
+                log.warning(
+                    "gave up uncommitted output; the next owner repeats it",
+                    partition=partition,
+                    error=repr(error),
+                )
             self._health.forget_partition(partition.partition, self._resources.metrics)
         self._resources.metrics.partitions.set(0)
         self._health.recovering.clear()
@@ -221,7 +225,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         return not elsewhere
 
     async def _look(self) -> None:
-        """Tell `Health` whether records go through, and give up a consumer that has gone deaf."""
+        """Tell `Health` whether there is progress; give up a consumer that no longer fetches."""
         health = self._health
         lanes = {partition: lane for partition, (lane, _) in self._running.items()}
         health.broken = [lane.broken for lane in lanes.values() if lane.broken]

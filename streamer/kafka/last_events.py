@@ -1,4 +1,4 @@
-"""Reads back what was published last of devices, from the end of the topic of events.
+"""Reads the last events of devices back, from the end of the topic of events.
 
 Events of a partition of readings are in the partition of events with the same number. Those that
 are looked for are among the last ones, so the topic is read backwards, in larger and larger parts::
@@ -52,11 +52,11 @@ async def read_last_events(
             async for key, value in _between(consumer, topic, start, end):
                 read += 1
                 if key in wanted:
-                    # What is no event of ours, or of an older version, is nothing to go on from.
+                    # An event of another program or of an older version has no usable belief.
                     with suppress(DataError):
                         event = decode_event(value)
                         if event.window_start == wanted[key]:
-                            # Of a window that was published again the last event counts.
+                            # If a window was published twice, the last event counts.
                             seen[key] = event
             found += seen.values()
             wanted = {key: at for key, at in wanted.items() if key not in seen}

@@ -1,4 +1,4 @@
-"""Reading a topic from outside the worker: all of its partitions, no consumer group."""
+"""Reads all partitions of a topic without a consumer group, for everybody but workers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ async def open_reader(
         settings: where the brokers are.
         topic: whose partitions it is assigned, all of them.
         start: with the oldest record, or with the next one.
-        patience_s: how long to try when no broker answers; None for ever.
+        patience_s: how long to try when no broker answers; None without end.
 
     Raises:
         TopicError: there is no such topic.

@@ -1,4 +1,4 @@
-"""Where a partition's output goes: events, dead letters and the position, all or nothing."""
+"""Publishes a partition's output: events, dead letters and the position in one transaction."""
 
 import asyncio
 import time
@@ -26,12 +26,12 @@ IDLE_COMMIT_S = 5.0
 LARGEST_REQUEST: Final = PART_BYTES + 1024 * 1024
 """Bytes, uncompressed: a dead letter is the largest record that is read whole, and its headers."""
 
-# A transaction begun right after the last one's commit is told to come back later; aiokafka does
-# after this time, 100 ms by default.
+# The broker refuses a transaction that begins right after the commit of the one before; aiokafka
+# tries again after this time, 100 ms by default.
 _RETRY_BACKOFF_MS = 10
 
 
-class Message(NamedTuple):
+class OutgoingRecord(NamedTuple):
     """A record to be written."""
 
     key: bytes | None
@@ -63,10 +63,10 @@ class PartitionSink:
         self.interval_s = settings.commit_interval_ms / 1000
 
     async def commit(self, outputs: Sequence[Output]) -> None:
-        """Publish outputs and the position of the last one.
+        """Publish outputs, and with them the position of the last one.
 
-        A position that moves without any output may wait: going on from an earlier one gives the
-        same output again, none.
+        A position that moves without any output may wait: continuing from an earlier one gives the
+        same result, no output.
         """
         self._position = outputs[-1].position
         silent = not any(output.events or output.dead_letters for output in outputs)
@@ -76,7 +76,7 @@ class PartitionSink:
         self._lag.settle(self._position.next, group_offset.low)
 
     async def finish(self) -> None:
-        """Commit a position that still waits."""
+        """Commit a position that was not committed yet because nothing was published."""
         if self._position != self.committed:
             await self._publish([])
 
@@ -101,12 +101,12 @@ class PartitionSink:
         """Write everything and wait until the broker has it."""
         topic, partition = self._partition
         events = (
-            Message(event.device_id.encode(), encode_event(event), [])
+            OutgoingRecord(event.device_id.encode(), encode_event(event), [])
             for output in outputs
             for event in output.events
         )
         letters = (
-            Message(
+            OutgoingRecord(
                 letter.record.key,
                 letter.record.value,
                 make_dead_letter_headers(
@@ -121,9 +121,9 @@ class PartitionSink:
         await asyncio.gather(*sent)
 
     async def _enqueue(
-        self, topic: str, messages: Iterable[Message]
+        self, topic: str, messages: Iterable[OutgoingRecord]
     ) -> list[asyncio.Future[RecordMetadata]]:
-        """Pack messages into batches: handing them over one by one takes ten times as long."""
+        """Pack records into batches: sending them one by one takes ten times as long."""
         producer, now_ms = self._producer, int(time.time() * 1000)
         sent = []
         batch = producer.create_batch()

@@ -1,4 +1,4 @@
-"""What topics must be like so that nothing is lost: rules without any I/O."""
+"""The rules that topics must follow so that nothing is lost; without any I/O."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -51,14 +51,14 @@ class Finding:
 
 
 def recovery_s(settings: Settings) -> float:
-    """How far back a worker may have to read when it starts again."""
+    """Return how far back a worker may have to read when it starts again, in seconds."""
     filters_us = 2 * UCI_HAR.epoch_hops * UCI_HAR.hop_us
     rules = settings.rules
     return (filters_us + UCI_HAR.length_us + rules.lateness_us + rules.idle_us) / 1e6
 
 
 def findings(settings: Settings, cluster: Cluster) -> list[Finding]:
-    """Everything that is wrong, topic by topic."""
+    """Return everything that is wrong, topic by topic."""
     found = list(_internal(settings, cluster))
     for name in (settings.readings_topic, settings.events_topic, settings.dlq_topic):
         if name in cluster.topics:
@@ -106,7 +106,7 @@ def _clock(settings: Settings, readings: Topic) -> Iterator[Finding]:
 
 
 def _compaction(settings: Settings, readings: Topic) -> Iterator[Finding]:
-    """The log is the state: all of it, not the newest of each device."""
+    """State is rebuilt from all readings, not from the newest one of each device."""
     topic, policy = settings.readings_topic, readings.config["cleanup.policy"]
     if "compact" in policy:
         yield Finding(
@@ -231,7 +231,7 @@ def _replication(settings: Settings, cluster: Cluster, name: str) -> Iterator[Fi
 
 
 def _internal(settings: Settings, cluster: Cluster) -> Iterator[Finding]:
-    """Kafka makes these topics when they are first needed; if it cannot, clients just wait."""
+    """Kafka creates these topics when they are first needed; if it cannot, clients wait."""
     needed = {"__consumer_offsets": "offsets.topic.replication.factor"}
     if settings.delivery == "exactly-once":
         needed["__transaction_state"] = "transaction.state.log.replication.factor"
@@ -241,7 +241,7 @@ def _internal(settings: Settings, cluster: Cluster) -> Iterator[Finding]:
                 name,
                 "error",
                 f"the brokers' {key} is {cluster.config[key]}, and {cluster.brokers} are there: "
-                "Kafka cannot make it, and workers would wait for ever",
+                "Kafka cannot create it, and workers would wait without end",
                 f"set {key}={cluster.brokers} in the brokers' server.properties",
             )
 

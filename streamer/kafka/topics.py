@@ -1,4 +1,4 @@
-"""The three topics: creating them, and looking at those that exist."""
+"""Creates the three topics, and describes those that exist."""
 
 import asyncio
 import difflib
@@ -30,13 +30,13 @@ _LETTERS = _EVENTS | {"max.message.bytes": str(2 * 1024 * 1024)}
 
 
 async def ensure(settings: Settings, patience_s: float | None = None) -> list[str]:
-    """Create those of the three topics that are missing; several processes may do so at once.
+    """Create those of the three topics that are missing. Several processes may do so at once.
 
     The topics of events and dead letters get as many partitions as the readings have.
 
     Args:
         settings: names, partitions and replicas of the topics.
-        patience_s: how long to try when no broker answers; None for ever.
+        patience_s: how long to try when no broker answers; None without end.
 
     Returns:
         The names of those that were created.
@@ -81,11 +81,11 @@ async def require(settings: Settings, patience_s: float | None = None) -> None:
 
 
 async def check(settings: Settings, patience_s: float | None = None) -> list[Finding]:
-    """Look for everything about the topics that would lose data or surprise.
+    """Return everything about the topics that would lose data or that operators may not expect.
 
     Args:
         settings: names of the topics, and what they are needed for.
-        patience_s: how long to try when no broker answers; None for ever.
+        patience_s: how long to try when no broker answers; None without end.
 
     Raises:
         KafkaError: no broker answered in time, or it does not let us look.
@@ -133,7 +133,7 @@ async def _config(
 
 
 async def partition_counts(admin: AIOKafkaAdminClient, *awaited: str) -> dict[str, int]:
-    """Partitions of every topic, once the broker knows those that were just created."""
+    """Return the partitions of every topic, once the broker knows those that are awaited."""
     while True:
         # Asking for them by name would create them, where brokers do that.
         described = await ask(admin.describe_topics)
@@ -150,7 +150,7 @@ async def _create(
     partitions: int,
     config: dict[str, str],
 ) -> list[str]:
-    """The name, unless somebody else has just created it."""
+    """Create a topic; return its name, or nothing if somebody else has just created it."""
     replicas = settings.replication_factor
     # With the broker's default aiokafka wants an assignment too, if only an empty one.
     assignments: dict[int, list[int]] | None = {} if replicas == -1 else None

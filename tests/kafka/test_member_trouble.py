@@ -1,5 +1,6 @@
 """What is neither the data's fault nor Kafka's: nothing is skipped, and other partitions go on."""
 
+import asyncio
 import re
 from concurrent.futures import Executor
 
@@ -31,6 +32,8 @@ from tests.support.member import (
     until_devices,
     working,
 )
+from tests.support.processes import run
+from tests.support.worker_process import where
 
 
 class Brittle(LocalPredictor):
@@ -170,8 +173,10 @@ async def test_a_record_that_is_done_or_is_not_there_cannot_be_skipped(
     await run_to_end(settings)
     with pytest.raises(ProcessingError, match=r"record 3 .* is processed already"):
         await skip_record(settings, 0, 3)
-    with pytest.raises(ProcessingError, match="has no partition 7"):
-        await skip_record(settings, 7, 3)
+    command = ["skip", "7", "3", *where(settings, "readings_topic", "group_id")]
+    refused = await asyncio.to_thread(run, *command)
+    assert refused.returncode == 1
+    assert f"{settings.readings_topic} has no partition 7" in refused.stderr
 
 
 # partition 0   |-- 3,000 records of rubbish from one publisher --|   held

@@ -48,7 +48,7 @@ class Member:
             self.stopping,
             until_end=self.until_end,
         )
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(240):
             await member.run()
 
     def value(self, name: str, **labels: str) -> float:
@@ -125,7 +125,7 @@ async def read_events(settings: Settings) -> list[ActivityEvent]:
     return [decode_event(r.value or b"") for r in await read_topic(settings, settings.events_topic)]
 
 
-async def until(condition: Callable[[], Awaitable[object]], patience_s: float = 45) -> None:
+async def until(condition: Callable[[], Awaitable[object]], patience_s: float = 120) -> None:
     """Wait for something that another process does."""
     async with asyncio.timeout(patience_s):
         while not await condition():  # noqa: ASYNC110 - of another process
