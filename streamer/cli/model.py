@@ -186,6 +186,11 @@ def train(
 )
 @click.option("--cross-validate", is_flag=True, help="Judge by models that learn from others.")
 @click.option(
+    "--leave-out",
+    metavar="NAME",
+    help="With --cross-validate: judge by this source only, and learn from the others.",
+)
+@click.option(
     "--algorithm",
     type=click.Choice(list(ALGORITHMS)),
     default="tree",
@@ -204,6 +209,7 @@ def evaluate(
     sources: list[TrainingSource],
     path: Path,
     cross_validate: bool,
+    leave_out: str | None,
     algorithm: Algorithm,
     page_path: Path | None,
     as_machine: bool,
@@ -214,10 +220,17 @@ def evaluate(
     Cross-validation leaves every user out once, in folds, and judges them by a model of the
     others. A model that has learned from these users is not judged by them: it is told.
     """
+    if leave_out is not None and not cross_validate:
+        raise click.UsageError("--leave-out goes with --cross-validate")
     with _progress() as report:
         if cross_validate:
-            title = f"{ALGORITHMS[algorithm]}, cross-validated over users"
-            [judged] = judge_candidates([algorithm], sources, selection, report).values()
+            title = f"{ALGORITHMS[algorithm]}, " + (
+                "cross-validated over users"
+                if leave_out is None
+                else f"judged by {leave_out}, learned from the others"
+            )
+            found = judge_candidates([algorithm], sources, selection, report, leave_out)
+            [judged] = found.values()
         else:
             title = f"{path.name}"
             [judged] = judge_candidates([str(path)], sources, selection, report).values()

@@ -9,7 +9,6 @@ import numpy as np
 from streamer.datasets.atomic_files import atomic_file
 from streamer.reports import html_page
 from streamer.reports.html_page import Bars, Facts, Grid, Note, Picture, Section, Text
-from streamer.reports.judgement_tables import ARTICLE_MACRO_F1
 from streamer.training.classification_scores import ConfusionMatrix, ReliabilityDiagram
 from streamer.training.confused_pair import find_most_confused
 from streamer.training.judgement import Judgement
@@ -55,7 +54,6 @@ def _summarize(judgement: Judgement) -> list[Block]:
     facts.append(("calibration error", f"{judgement.calibration_error:.4f}"))
     if judgement.movement_auroc is not None:
         facts.append(("transition AUROC", f"{judgement.movement_auroc:.4f}"))
-    facts.append(("the article's macro-F1", f"{ARTICLE_MACRO_F1:.2f}"))
     blocks: list[Block] = [
         Facts(facts),
         Text(
@@ -130,7 +128,6 @@ def _draw_people(judgement: Judgement) -> list[Block]:
         if judgement.smoothed_confusion is not None:
             smoothed = [found[user][1] or 0.0 for user in users]
             axes.plot(users, smoothed, "o", label="smoothed")
-        axes.axhline(ARTICLE_MACRO_F1, color=html_page.MUTED, linewidth=1, label="the article")
         axes.set_xlabel("user")
         axes.set_ylabel("macro-F1")
         axes.legend(loc="lower right")

@@ -19,9 +19,6 @@ from streamer.training.people_scores import (
     score_people,
 )
 
-ARTICLE_MACRO_F1 = 0.92
-"""Macro-F1 of one window, six classes, in the article that this project started from."""
-
 
 def judgement_as_json(judgement: Judgement) -> dict[str, Any]:
     """Return the figures as JSON types."""
@@ -33,7 +30,7 @@ def judgement_as_json(judgement: Judgement) -> dict[str, Any]:
         and _rounded(judgement.smoothed_confusion.macro_f1),
         "calibration_error": _rounded(judgement.calibration_error),
         "movement_auroc": judgement.movement_auroc and _rounded(judgement.movement_auroc),
-        "article_macro_f1": ARTICLE_MACRO_F1,
+        "places": {place: _summarize(judgement.at(place)) for place in judgement.places},
         "window": confusion_as_json(judgement.window_confusion),
         "smoothed": judgement.smoothed_confusion
         and confusion_as_json(judgement.smoothed_confusion),
@@ -55,6 +52,18 @@ def judgement_as_json(judgement: Judgement) -> dict[str, Any]:
     }
 
 
+def _summarize(judgement: Judgement) -> dict[str, float]:
+    """Return the figures of the devices at one place, as far as there are any."""
+    smoothed = judgement.smoothed_confusion
+    figures = {
+        "macro_f1": judgement.window_confusion.macro_f1,
+        "smoothed_macro_f1": None if smoothed is None else smoothed.macro_f1,
+        "calibration_error": judgement.calibration_error,
+        "movement_auroc": judgement.movement_auroc,
+    }
+    return {name: _rounded(value) for name, value in figures.items() if value is not None}
+
+
 def judgement_as_tables(judgement: Judgement) -> RenderableType:
     """Lay the figures out for a terminal."""
     ones, smooths = zip(*score_people(judgement).values(), strict=True)
@@ -66,10 +75,12 @@ def judgement_as_tables(judgement: Judgement) -> RenderableType:
             f"macro-F1 smoothed        {judgement.smoothed_confusion.macro_f1:.4f}   "
             f"{_spread(smooths)}"
         )
-    lines.append(f"macro-F1 of the article  {ARTICLE_MACRO_F1:.2f}")
     lines.append(f"calibration error        {judgement.calibration_error:.4f}")
     if judgement.movement_auroc is not None:
         lines.append(f"transition AUROC         {judgement.movement_auroc:.4f}")
+    for place in judgement.places:
+        figures = _summarize(judgement.at(place))
+        lines.append(f"{place}: " + ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
     lines += [
         f"{name}: {each.missed} of {each.changes} changes missed, the others labelled after "
         f"{each.delay:.2f} windows; {each.false_a_minute:.2f} false changes a minute"

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from streamer.datasets.class_names import order_classes
-from streamer.datasets.labelled_windows import LabelledWindows
+from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows
 from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.errors import DataError
 from streamer.features import FeatureSet
@@ -13,7 +15,7 @@ from streamer.model import artifact
 from streamer.model.artifact import Model
 from streamer.training.cross_validation import cross_validate
 from streamer.training.judgement import Judgement, judge
-from streamer.training.linear_classifiers import ALGORITHMS, Algorithm
+from streamer.training.linear_classifiers import ALGORITHMS, Algorithm, fit_classifiers
 from streamer.training.training_windows import TrainingSource, read_training_windows
 
 
@@ -22,6 +24,7 @@ def judge_candidates(
     sources: Sequence[TrainingSource],
     selection: dict[str, Any],
     report: ReportProgress = ignore_progress,
+    leave_out: str | None = None,
 ) -> dict[str, Judgement]:
     """Judge each candidate by the recordings of a source.
 
@@ -32,6 +35,7 @@ def judge_candidates(
         selection: the other arguments of `read_training_windows`, without `with_copies`. Its
             feature set is that of the algorithms; a model file says which one it takes.
         report: called when a part of the work is done.
+        leave_out: judge algorithms by this source, and learn from the others.
 
     Raises:
         DataError: the source is malformed, or has none of a model's activities.
@@ -53,19 +57,42 @@ def judge_candidates(
     for name in candidates:
         if name in algorithms:
             windows = read(wanted)
-            activities = order_classes(windows.truths.tolist())
-            held_out = cross_validate(windows, activities, algorithms[name], report)
-            judgement = judge(held_out.windows, held_out.activities, held_out.scores)
+            if leave_out is not None:
+                judgement = _judge_left_out(windows, leave_out, algorithms[name], report)
+            else:
+                activities = order_classes(windows.truths.tolist())
+                held_out = cross_validate(windows, activities, algorithms[name], report)
+                judgement = judge(held_out.windows, held_out.activities, held_out.scores)
         else:
             windows = read(models[name].feature_set)
             _check_features(models[name], windows)
             originals = windows.of(windows.copies == 0)
             scores = models[name].probabilities(originals.features)
             judgement = judge(originals, models[name].card.activities, scores)
-        if not judgement.within_activity.any():
+        if not np.isin(judgement.windows.truths, judgement.activities).any():
             raise DataError(f"the sources have no window wholly within an activity of {name}")
         judgements[name] = judgement
     return judgements
+
+
+def _judge_left_out(
+    windows: LabelledWindows, source: str, algorithm: Algorithm, report: ReportProgress
+) -> Judgement:
+    """Judge by one source what is learned from the others, with temperatures fitted to these."""
+    left_out = np.char.startswith(windows.subjects, f"{source}/")
+    if not left_out.any() or left_out.all():
+        raise DataError(
+            f"there must be a source called {source}, to be left out, and others, to learn from"
+        )
+    others = windows.of(~left_out)
+    activities = order_classes(others.truths.tolist())
+    held_out = cross_validate(others, activities, algorithm, report)
+    fitted = fit_classifiers(others, others.truths != UNLABELLED, activities, algorithm)
+    report("fitting to all users", 1, 1)
+    theirs = windows.of(left_out & (windows.copies == 0))
+    by_row = fitted.division.repeat_by_row(held_out.temperatures)
+    scores = fitted.division.probabilities(fitted.logits(theirs.features) / by_row)
+    return judge(theirs, activities, scores)
 
 
 def _check_features(model: Model, windows: LabelledWindows) -> None:

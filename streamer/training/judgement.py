@@ -60,9 +60,9 @@ class Judgement:
 
     @cached_property
     def within_activity(self) -> Bools:
-        """Mask (n,) of the windows wholly within one activity that is a class."""
-        names = {name for name in self.activities if not is_movement(name)}
-        return np.isin(self.windows.truths, sorted(names))
+        """Mask (n,) of the windows wholly within one activity, whether it is a class or not."""
+        labelled: Bools = self.windows.truths != UNLABELLED
+        return labelled & ~self.within_movement
 
     @cached_property
     def within_movement(self) -> Bools:
@@ -102,6 +102,21 @@ class Judgement:
         return (
             self._confusion(self.predicted, rows),
             None if labels is None else self._confusion(labels, rows),
+        )
+
+    @property
+    def places(self) -> list[str]:
+        """Where the devices were, as far as somebody said so."""
+        return sorted(set(self.windows.places.tolist()) - {""})
+
+    def at(self, place: str) -> "Judgement":
+        """Return the part of it about the devices at one place."""
+        rows = self.windows.places == place
+        return Judgement(
+            self.windows.of(rows),
+            self.activities,
+            self.scores[rows],
+            None if self.beliefs is None else self.beliefs[rows],
         )
 
     @property

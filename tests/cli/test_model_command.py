@@ -91,7 +91,7 @@ def test_a_way_to_learn_is_cross_validated_and_reported_as_a_page(
     assert found["macro_f1"] > 0.9
     assert found["smoothed_macro_f1"] > 0.9
     assert found["movement_auroc"] > 0.9
-    assert found["article_macro_f1"] == 0.92
+    assert found["places"] == {}
     assert set(found["people"]) == {"1", "2", "3"}
     text = page.read_text()
     assert f"{found['macro_f1']:.4f}" in text
@@ -128,6 +128,40 @@ def test_a_table_of_features_is_learned_from_too(raw_dir: Path, tmp_path: Path) 
     assert card.activities == activities
     assert card.training.subjects == ("1", "2", "3")
     assert card.training.judged.smoothed_macro_f1 is None
+
+
+def test_devices_at_several_places_are_judged_apart_and_a_source_can_be_left_out(
+    raw_dir: Path,
+) -> None:
+    sources = ("--source", f"waist={raw_dir}", "--source", f"pocket={raw_dir},name=trousers")
+
+    done = streamer_model("evaluate", *sources, "--cross-validate", "--json")
+
+    found = msgspec.json.decode(done.stdout)
+    assert set(found["places"]) == {"waist", "pocket"}
+    assert found["places"]["pocket"]["macro_f1"] > 0.8
+    theirs = {f"trousers/{user}" for user in (1, 2, 3)}
+    assert set(found["people"]) == theirs | {f"waist/{user}" for user in (1, 2, 3)}
+
+    done = streamer_model(
+        "evaluate", *sources, "--cross-validate", "--leave-out", "trousers", "--json"
+    )
+    assert set(msgspec.json.decode(done.stdout)["people"]) == theirs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "say where recordings are"),
+        (["--source", "waist"], "is not like waist=FOLDER"),
+        (["--source", "waist=nowhere"], "there is no nowhere"),
+        (["--source", "waist=.", "--source", "waist=."], "two sources have one name"),
+    ],
+)
+def test_sources_that_cannot_be_are_refused(arguments: list[str], message: str) -> None:
+    done = streamer_model("evaluate", *arguments)
+    assert done.exit_code == 2
+    assert message in done.output
 
 
 OWN = """

@@ -91,3 +91,16 @@ def test_a_node_has_one_logit_less_than_outcomes() -> None:
     assert division.select_logits(0, logits).tolist() == [[0, 1, 0]]
     assert division.select_logits(1, logits).tolist() == [[2, 0]]
     assert division.repeat_by_row([7, 8, 9]).tolist() == [7, 7, 8, 9, 9]
+
+
+def test_an_outcome_with_several_logits_has_the_sum_of_their_probabilities() -> None:
+    # walking at the waist, walking in the pocket | sitting
+    tree = ClassTree([((0,), (1,))], [(0, 0, 1)])
+    logits = np.array([[1.0, 2.0], [-30.0, 700.0]])
+
+    walking, sitting = tree.probabilities(logits).T
+
+    whole = np.exp([[1, 2, 0]]).sum()
+    assert walking[0] == pytest.approx((np.exp(1) + np.exp(2)) / whole)
+    np.testing.assert_allclose(walking + sitting, 1)
+    assert tree.rows == 2
