@@ -16,7 +16,7 @@ from streamer import kernel_cache
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.contracts.records import OneRecord, Records
-from streamer.features import UCI_HAR
+from streamer.features import GRAVITY_FRAME, UCI_HAR
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import Stages
 from streamer.kafka.aiokafka_internals import WholeBatch, build_batch
@@ -41,7 +41,9 @@ def warm_up(readings_format: str = CONTRACT) -> None:
     """
     begin_s = time.monotonic()
     for form, samples in ((Format.JSON, 1), (Format.JSON, 10), (Format.F32, 10)):
-        stages = Stages(Settings(), Metrics(), Position(0, 0), RejectLimit(1, 1, lambda: 0.0))
+        stages = Stages(
+            Settings(), Metrics(), Position(0, 0), RejectLimit(1, 1, lambda: 0.0), GRAVITY_FRAME
+        )
         [records] = unpack([WholeBatch(_batch(form, samples))])
         computed = stages.compute(records, len(records))
         assert len(computed.windows) > 0
