@@ -48,6 +48,7 @@ class Health:
         endpoint_trouble: why the prediction endpoint does not answer; None while it does.
         behind_since: since when there are records and no progress; None while there is some.
         resets: which partitions were not taken up where the group had left them, and why.
+        split_devices: how many devices had readings in two partitions.
         open_transactions: which partitions wait for the end of a transaction in the readings.
     """
 
@@ -63,6 +64,7 @@ class Health:
     behind_since: float | None = None
 
     resets: list[str] = field(default_factory=list)
+    split_devices: int = 0
     open_transactions: list[str] = field(default_factory=list)
 
     patience_s: float = 30.0
@@ -84,6 +86,10 @@ class Health:
         The worker stays ready; `trouble` tells it for as long as the process runs.
         """
         self.resets.append(problem)
+
+    def note_split_devices(self, number: int) -> None:
+        """Note that so many more devices had readings in two partitions."""
+        self.split_devices += number
 
     def answered(self) -> None:
         """Note that Kafka has answered a question just now."""
@@ -153,6 +159,11 @@ class Health:
     def trouble(self) -> str | None:
         """What is wrong and does not belong to a normal start; None when all is well."""
         found = [*self._troubles().values(), *self.open_transactions, *self.resets]
+        if self.split_devices:
+            found.append(
+                f"devices with readings in two partitions: {self.split_devices}. Their events "
+                "are wrong: the log names them, docs/contracts.md says how to set the partitioner"
+            )
         return found[0] if found else None
 
     def why_not_ready(self) -> str | None:

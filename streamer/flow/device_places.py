@@ -1,5 +1,7 @@
 """Notices devices whose readings are in two partitions."""
 
+from collections.abc import Callable
+
 import structlog
 
 from streamer.metrics import Metrics
@@ -19,10 +21,15 @@ class DevicePlaces:
     A device in two partitions has two histories: both lack samples, and its events are wrong in
     both. Its publishers use different partitioners, or partitions were added to the topic. Devices
     whose partitions belong to different workers are not noticed.
+
+    Args:
+        metrics: counts these devices.
+        note: called with the number of devices that were found.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, note: Callable[[int], None]) -> None:
         self._metrics = metrics
+        self._note = note
         self._recent: dict[str, int] = {}
         self._older: dict[str, int] = {}
         self._split: set[str] = set()
@@ -43,6 +50,7 @@ class DevicePlaces:
         if found and len(self._split) < MOST_DEVICES:
             self._split.update(device_id for device_id, _ in found)
             self._metrics.split_devices.inc(len(found))
+            self._note(len(found))
             log.warning(
                 "devices have readings in two partitions, and their events are wrong in both: "
                 "their publishers use different partitioners, or partitions were added; "

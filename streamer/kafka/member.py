@@ -75,7 +75,7 @@ class GroupMember:
         self._ask = ask
         self._feature_set = feature_set
         self._until_end = until_end
-        self._places = DevicePlaces(metrics)
+        self._places = DevicePlaces(metrics, health.note_split_devices)
         self._ends: dict[TopicPartition, int] | None = {} if until_end else None
         self._stopping = stopping
         self._kept: dict[TopicPartition, Stages] = {}

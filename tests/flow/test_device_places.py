@@ -3,6 +3,7 @@ from structlog.testing import capture_logs
 
 from streamer.flow import device_places
 from streamer.flow.device_places import DevicePlaces
+from streamer.health import Health
 from streamer.metrics import Metrics
 
 
@@ -14,7 +15,8 @@ def test_a_device_in_two_partitions_is_named_and_counted_once() -> None:
     #  partition 0   a b    a      a
     #  partition 1       c    b      b d
     metrics = Metrics()
-    places = DevicePlaces(metrics)
+    health = Health(lambda: 0.0)
+    places = DevicePlaces(metrics, health.note_split_devices)
     with capture_logs() as logs:
         places.see(0, ["a", "b"])
         places.see(1, ["c"])
@@ -24,7 +26,8 @@ def test_a_device_in_two_partitions_is_named_and_counted_once() -> None:
         places.see(0, ["a"])
         places.see(1, ["b", "d"])
         places.see(0, ["b"])
-    assert counted(metrics) == 1
+    assert counted(metrics) == health.split_devices == 1
+    assert "devices with readings in two partitions: 1" in (health.trouble() or "")
     (line,) = logs
     assert line["log_level"] == "warning"
     assert line["devices"] == ["b"]
@@ -33,7 +36,7 @@ def test_a_device_in_two_partitions_is_named_and_counted_once() -> None:
 
 def test_what_is_remembered_of_devices_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_places, "MOST_DEVICES", 100)
-    places = DevicePlaces(Metrics())
+    places = DevicePlaces(Metrics(), lambda _: None)
     for i in range(1000):
         places.see(i % 2, [f"device-{i}", "always here" if i % 2 else "always there"])
         assert len(places._recent) + len(places._older) <= 2 * 102
