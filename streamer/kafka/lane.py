@@ -5,42 +5,32 @@ import contextlib
 import math
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
 
 from streamer.contracts.events import ActivityEvent
 from streamer.errors import (
-    LostRecordsError,
     ProcessingError,
     RejectsError,
     StreamerError,
     TopicError,
 )
-from streamer.features import FeatureSet
-from streamer.flow.device_places import DevicePlaces
 from streamer.flow.failure import RecordsError
 from streamer.flow.pipeline import flow
 from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stages import Stages
-from streamer.health import Health
-from streamer.kafka.aiokafka_internals import TopicState
+from streamer.kafka import start
 from streamer.kafka.client import flatten_causes, is_kafka_error
 from streamer.kafka.lag import PartitionLag
-from streamer.kafka.last_events import has_events, read_last_events
+from streamer.kafka.lane_resources import LaneResources
+from streamer.kafka.last_events import read_last_events
 from streamer.kafka.positions import read_position
-from streamer.kafka.resumption import Bounds, Reset, Resumption, resume
 from streamer.kafka.sink import PartitionSink, open_sink
 from streamer.kafka.source import PartitionSource
-from streamer.metrics import Metrics
-from streamer.predict.answers import Ask
-from streamer.settings import Settings
 from streamer.stream.position import Position
 
 log = structlog.get_logger(__name__)
@@ -56,32 +46,6 @@ REPORT_S: Final = 5.0
 
 LOOK_AGAIN_S: Final = 2.0
 """How often a held partition is looked at for a position that an operator has set."""
-
-END_CHECKS: Final = 3
-"""How often Kafka is asked for the end of a log before it is believed to be before our position:
-a new leader may not know it at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class LaneResources:
-    """What all lanes of a worker share.
-
-    Attributes:
-        topics: readings, events and dead letters, as they were when the session began.
-        recreated: whether the readings' topic was made again since the session before.
-    """
-
-    settings: Settings
-    metrics: Metrics
-    health: Health
-    ask: Ask
-    feature_set: FeatureSet
-    consumer: AIOKafkaConsumer
-    admin: AIOKafkaAdminClient
-    cpu: Executor
-    topics: Mapping[str, TopicState]
-    recreated: bool
-    places: DevicePlaces
 
 
 class Lane:
@@ -220,7 +184,7 @@ class Lane:
         async with open_sink(
             self._settings, resources.metrics, self._partition, resources.consumer, self.lag
         ) as sink:
-            position = await self._find_start()
+            position = await start.find_start(resources, self._partition)
             self.lag.start_at(position.next, position.low)
             if kept is not None and kept.position == position:
                 stages = kept
@@ -264,52 +228,6 @@ class Lane:
 
     async def _read_position(self) -> Position | None:
         return await read_position(self._resources.admin, self._settings.group_id, self._partition)
-
-    async def _find_start(self) -> Position:
-        """Return where to take the partition up.
-
-        Raises:
-            LostRecordsError: not where the group has left it, and the worker is to stop then.
-        """
-        found = await self._resume(await self._read_position())
-        if found.reset is None:
-            return found.position
-        resources = self._resources
-        problem = f"{self._name}: {found.problem}"
-        resources.metrics.count_reset(found.reset, found.lost)
-        resources.health.note_reset(problem)
-        log.error("records are lost or read again", reason=found.reset.value, problem=problem)
-        if self._settings.on_lost_records == "stop" and found.reset is not Reset.CONTEXT:
-            raise LostRecordsError(
-                f"{problem}. This has not happened yet: the worker stops, because on_lost_records "
-                "is stop. Start it with --on-lost-records continue, or set the group's offset"
-            )
-        return found.position
-
-    async def _resume(self, committed: Position | None) -> Resumption:
-        for _ in range(END_CHECKS):
-            bounds = await self._bounds()
-            if committed is None or committed.next <= bounds.end:
-                break
-            await asyncio.sleep(RETRY_S / 2)  # of a new leader of the partition
-        return await resume(
-            committed,
-            bounds,
-            recreated=self._resources.recreated,
-            has_events=lambda: has_events(self._settings, self._partition.partition),
-            first_since=lambda time_us: self._first_since(time_us, bounds.end),
-        )
-
-    async def _bounds(self) -> Bounds:
-        consumer, partition = self._resources.consumer, self._partition
-        begin = (await consumer.beginning_offsets([partition]))[partition]
-        end = (await consumer.end_offsets([partition]))[partition]
-        return Bounds(begin, end, self._resources.topics[partition.topic].topic_id)
-
-    async def _first_since(self, time_us: int, end: int) -> int:
-        times = {self._partition: -(-time_us // 1000)}
-        found = (await self._resources.consumer.offsets_for_times(times))[self._partition]
-        return end if found is None else int(found.offset)
 
     async def _recover(self, stages: Stages, position: Position) -> None:
         """Rebuild the state at a position, and log the progress."""

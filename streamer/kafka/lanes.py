@@ -18,7 +18,8 @@ from streamer.kafka.aiokafka_internals import (
 )
 from streamer.kafka.client import is_kafka_error
 from streamer.kafka.fatal import InstanceTakenError
-from streamer.kafka.lane import Lane, LaneResources
+from streamer.kafka.lane import Lane
+from streamer.kafka.lane_resources import LaneResources
 from streamer.kafka.open_transactions import OpenTransactions
 from streamer.kafka.positions import read_position
 from streamer.kafka.resumption import Reset

@@ -19,7 +19,7 @@ from streamer.health import Health
 from streamer.kafka.aiokafka_internals import TopicState, read_topics, whole_batches
 from streamer.kafka.client import client_options, connect, is_kafka_error
 from streamer.kafka.fatal import explain_fatal
-from streamer.kafka.lane import LaneResources
+from streamer.kafka.lane_resources import LaneResources
 from streamer.kafka.lanes import DRAIN_S, Lanes
 from streamer.metrics import Metrics
 from streamer.predict.answers import Ask

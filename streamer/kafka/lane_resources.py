@@ -1,0 +1,38 @@
+"""What all lanes of a worker share."""
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streamer.features.feature_set import FeatureSet
+from streamer.flow.device_places import DevicePlaces
+from streamer.health import Health
+from streamer.kafka.aiokafka_internals import TopicState
+from streamer.metrics import Metrics
+from streamer.predict.answers import Ask
+from streamer.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class LaneResources:
+    """What all lanes of a worker share.
+
+    Attributes:
+        topics: readings, events and dead letters, as they were when the session began.
+        recreated: whether the readings' topic was made again since the session before.
+    """
+
+    settings: Settings
+    metrics: Metrics
+    health: Health
+    ask: Ask
+    feature_set: FeatureSet
+    consumer: AIOKafkaConsumer
+    admin: AIOKafkaAdminClient
+    cpu: Executor
+    topics: Mapping[str, TopicState]
+    recreated: bool
+    places: DevicePlaces

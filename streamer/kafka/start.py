@@ -1,0 +1,76 @@
+"""Finds out where a lane takes its partition up; says so if the group was elsewhere."""
+
+import asyncio
+from typing import Final
+
+import structlog
+from aiokafka import TopicPartition
+
+from streamer.errors import LostRecordsError
+from streamer.kafka.lane_resources import LaneResources
+from streamer.kafka.last_events import has_events
+from streamer.kafka.positions import read_position
+from streamer.kafka.resumption import Bounds, Reset, Resumption, resume
+from streamer.stream.position import Position
+
+log = structlog.get_logger(__name__)
+
+END_CHECKS: Final = 3
+"""How often Kafka is asked for the end of a log before it is believed to be before our position:
+a new leader may not know it at once."""
+
+END_CHECK_S: Final = 0.5
+
+
+async def find_start(resources: LaneResources, partition: TopicPartition) -> Position:
+    """Return where to take a partition up; its previous owner must have been fenced.
+
+    Raises:
+        LostRecordsError: not where the group has left it, and the worker is to stop then.
+    """
+    settings = resources.settings
+    found = await _resume(
+        resources, partition, await read_position(resources.admin, settings.group_id, partition)
+    )
+    if found.reset is None:
+        return found.position
+    problem = f"{partition.topic}[{partition.partition}]: {found.problem}"
+    resources.metrics.count_reset(found.reset, found.lost)
+    resources.health.note_reset(problem)
+    log.error("records are lost or read again", reason=found.reset.value, problem=problem)
+    if settings.on_lost_records == "stop" and found.reset is not Reset.CONTEXT:
+        raise LostRecordsError(
+            f"{problem}. This has not happened yet: the worker stops, because on_lost_records is "
+            "stop. Start it with --on-lost-records continue, or set the group's offset"
+        )
+    return found.position
+
+
+async def _resume(
+    resources: LaneResources, partition: TopicPartition, committed: Position | None
+) -> Resumption:
+    bounds = await _read_bounds(resources, partition)
+    for _ in range(END_CHECKS - 1):
+        if committed is None or committed.next <= bounds.end:
+            break
+        await asyncio.sleep(END_CHECK_S)
+        bounds = await _read_bounds(resources, partition)
+
+    async def first_since(time_us: int) -> int:
+        times = {partition: -(-time_us // 1000)}
+        found = (await resources.consumer.offsets_for_times(times))[partition]
+        return bounds.end if found is None else int(found.offset)
+
+    return await resume(
+        committed,
+        bounds,
+        recreated=resources.recreated,
+        has_events=lambda: has_events(resources.settings, partition.partition),
+        first_since=first_since,
+    )
+
+
+async def _read_bounds(resources: LaneResources, partition: TopicPartition) -> Bounds:
+    begin = (await resources.consumer.beginning_offsets([partition]))[partition]
+    end = (await resources.consumer.end_offsets([partition]))[partition]
+    return Bounds(begin, end, resources.topics[partition.topic].topic_id)
