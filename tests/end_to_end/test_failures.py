@@ -18,9 +18,10 @@ from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.support.feeding import append, feeding
-from tests.support.fleet import ENDED_WELL, PATIENCE_S, Fleet, fleet, until
+from tests.support.fleet import ENDED_WELL, Fleet, fleet
 from tests.support.golden import compare, golden, read_published
 from tests.support.log import Log, make_log
+from tests.support.processes import PATIENCE_S, until
 
 
 @pytest.fixture(scope="module")

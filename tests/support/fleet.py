@@ -3,17 +3,14 @@
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from streamer.process.summary import NOTHING_CAME
 from streamer.settings import Settings
-
-PATIENCE_S = 180.0
-
+from tests.support.processes import PATIENCE_S, until
 
 ENDED_WELL = {0, NOTHING_CAME}
 """Exit codes of a worker that has ended in order; it may have read records that gave no event."""
@@ -119,11 +116,3 @@ def fleet(settings: Settings, folder: Path) -> Iterator[Fleet]:
     finally:
         for name in list(workers.running):
             workers.kill(name)
-
-
-def until(condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
-    """Wait for something that other processes do."""
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {patience_s:g} s"
-        time.sleep(0.05)

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 CLI = [sys.executable, "-c", "from streamer.cli import main; main()"]
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 def start(*arguments: str) -> "subprocess.Popen[str]":
