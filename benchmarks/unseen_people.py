@@ -81,7 +81,8 @@ def judge(raw_dir: Path, unseen: list[int], scratch: Path, kafka: str) -> dict[s
     for flag, name in topics.items():
         where += [f"--{flag}", f"{name}-{scratch.name}"]
     events, listed = where[:6], ",".join(map(str, unseen))
-    streamer("model", "train", raw_dir, "--output", model, "--exclude-users", listed)
+    streamer("model", "train", raw_dir, "--output", model, "--exclude-users", listed,
+             "--features", "published")  # fmt: skip
     streamer("replay", theirs, *where, "--speed", "max", "--batch", "50", "--format", "f32")
     streamer("run", *where, "--group-id", scratch.name, "--until-end", "--http-port", "0",
              "--model", model)  # fmt: skip

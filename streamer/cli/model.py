@@ -24,7 +24,7 @@ from streamer.reports.judgement_tables import (
 )
 from streamer.reports.model_card_table import card_as_table
 from streamer.terminal import echo, terminal
-from streamer.training.candidates import judge_candidates, users_learned_from
+from streamer.training.candidates import find_unnamed, judge_candidates, users_learned_from
 from streamer.training.linear_classifiers import ALGORITHMS, Algorithm
 from streamer.training.train import train as train_model
 from streamer.training.training_windows import TrainingSource, read_training_windows
@@ -236,6 +236,8 @@ def evaluate(
             [judged] = judge_candidates([str(path)], sources, selection, report).values()
             if known := users_learned_from(artifact.load(path), judged):
                 echo(f"it has learned from these: users {', '.join(known)}", err=True)
+            elif note := find_unnamed(artifact.load(path), judged):
+                echo(note, err=True)
     if page_path is not None:
         write_page(page_path, title, judged)
     if as_machine:

@@ -106,3 +106,15 @@ def _check_features(model: Model, windows: LabelledWindows) -> None:
 def users_learned_from(model: Model, judgement: Judgement) -> list[str]:
     """Return the users of a judgement whose numbers occur in the model's training data."""
     return [user for user in judgement.subjects if user in model.card.training.subjects]
+
+
+def find_unnamed(model: Model, judgement: Judgement) -> str | None:
+    """Say that nobody knows whether a model has learned from these users; None if it is known."""
+    names = {subject.split("/")[0] for subject in model.card.training.subjects if "/" in subject}
+    if not names or any("/" in subject for subject in judgement.subjects):
+        return None
+    return (
+        f"the model has learned from users of {', '.join(sorted(names))}; if these are among them, "
+        "the figures are too good: name the source, for instance --source waist=FOLDER,name="
+        f"{min(names)}"
+    )

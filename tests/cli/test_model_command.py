@@ -149,6 +149,15 @@ def test_devices_at_several_places_are_judged_apart_and_a_source_can_be_left_out
     assert set(msgspec.json.decode(done.stdout)["people"]) == theirs
 
 
+def test_users_without_a_source_may_be_those_that_the_model_has_learned_from(
+    raw_dir: Path,
+) -> None:
+    done = streamer_model("evaluate", raw_dir)
+    assert "the model has learned from users of hapt, motionsense" in done.stderr
+    done = streamer_model("evaluate", "--source", f"waist={raw_dir},name=hapt")
+    assert "it has learned from these: users hapt/1, hapt/3" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
