@@ -43,9 +43,11 @@ class Chains(NamedTuple):
     history: Floats
 
     @classmethod
-    def empty(cls, length: int) -> Self:
-        """Return no rows yet; a window has ``length`` samples and needs one more for the jerk."""
-        return cls(np.zeros((0, CHAINS, STATE_SIZE)), np.zeros((0, CHAINS, SIGNALS, length + 1)))
+    def room(cls, rows: int, length: int) -> Self:
+        """Return rows; a window has ``length`` samples and needs one more for the jerk."""
+        return cls(
+            np.zeros((rows, CHAINS, STATE_SIZE)), np.zeros((rows, CHAINS, SIGNALS, length + 1))
+        )
 
 
 class Filters(NamedTuple):

@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 
 from streamer.arrays import Bools, Floats, Ints
-from streamer.stream.devices import RING, Columns
+from streamer.stream.devices import Columns, DeviceTable
 from streamer.stream.rules import Rules
 from streamer.stream.samples import NEVER
 from streamer.stream.watermarks import Arrived, Judged, judge
@@ -99,14 +99,15 @@ class Admission:
         self._patience_us = rules.patience_us
         self.waiting = Arrivals.none()
 
-    def admit(self, columns: Columns, arrivals: Arrivals, clock_us: Ints) -> Verdict:
+    def admit(self, table: DeviceTable, arrivals: Arrivals, clock_us: Ints) -> Verdict:
         """Judge new arrivals; moves the devices' newest times forward.
 
         Args:
-            columns: of the devices.
+            table: of the devices.
             arrivals: new ones, in lives by silence alone.
             clock_us: (s,) partition clock at each of them.
         """
+        columns = table.columns
         row, life, time = arrivals.row, arrivals.life, arrivals.time_us
         first = first_of_each(row, life)
         starts = np.flatnonzero(first)
@@ -127,7 +128,7 @@ class Admission:
         restarts = judge(arrived, columns, self._lag_us, self._patience_us, judged)
         arrivals = replace(arrivals, life=judged.life)
         behind = judged.behind
-        duplicate = self._repeated(columns, arrivals, judged.watermark, behind)
+        duplicate = self._repeated(table, arrivals, judged.watermark, behind)
         admitted, repeats = self._release(columns, arrivals[~behind])
         late = behind & ~duplicate
         return Verdict(admitted, judged.life, late, int(duplicate.sum()) + repeats, restarts)
@@ -138,8 +139,12 @@ class Admission:
         released, self.waiting = self.waiting[going], self.waiting[~going]
         return released
 
+    def move(self, rows: Ints) -> None:
+        """Follow the devices to the rows (old rows,) that they have now."""
+        self.waiting = replace(self.waiting, row=rows[self.waiting.row])
+
     def _repeated(
-        self, columns: Columns, arrivals: Arrivals, watermark: Ints, behind: Bools
+        self, table: DeviceTable, arrivals: Arrivals, watermark: Ints, behind: Bools
     ) -> Bools:
         """Whether an arrival behind the watermark repeats one of the last samples before that.
 
@@ -150,7 +155,7 @@ class Admission:
         asked = np.flatnonzero(behind & (arrivals.time_us > watermark - DUPLICATE_MEMORY_US))
         if len(asked):
             device = arrivals.row[asked], arrivals.life[asked]
-            known = self._known(columns, arrivals[~behind], np.unique(device[0]))
+            known = self._known(table, arrivals[~behind], np.unique(device[0]))
             at, found, run = look_up(
                 known, np.stack([*device, arrivals.time_us[asked]]), self._max_gap_us
             )
@@ -160,18 +165,24 @@ class Admission:
             repeated[asked] = found & (run == last_run) & (end - at < DUPLICATE_MEMORY)
         return repeated
 
-    def _known(self, columns: Columns, arrivals: Arrivals, rows: Ints) -> Ints:
+    def _known(self, table: DeviceTable, arrivals: Arrivals, rows: Ints) -> Ints:
         """(3, k) row, life and time of samples in the ring, of those that wait, and of these."""
-        newest = columns.slots[rows, None] - 1
-        slot = newest - (newest - np.arange(RING)) % RING
-        landed = columns.real[rows] & (slot >= columns.base[rows, None])
-        landed &= columns.fresh[rows, None] == 0
-        row = np.broadcast_to(rows[:, None], landed.shape)[landed]
+        columns = table.columns
         unlanded = self.waiting.then(arrivals)
         unlanded = unlanded[np.isin(unlanded.row, rows)]
+        rows = rows[(columns.fresh[rows] == 0) & (columns.slots[rows] > 0)]
+        first = np.maximum(
+            columns.base[rows], columns.slots[rows] - table.places.mask[rows].astype(np.int64) - 1
+        )
+        count = columns.slots[rows] - first
+        row = np.repeat(rows, count)
+        slot = np.arange(len(row)) + np.repeat(first - np.cumsum(count) + count, count)
+        cells = table.cells(row, slot)
+        landed = table.rings.real[cells]
+        row, time_us = row[landed], table.rings.time_us[cells[landed]]
         return np.concatenate(
             [
-                [row, np.zeros_like(row), columns.time_us[rows][landed]],
+                [row, np.zeros_like(row), time_us],
                 [unlanded.row, unlanded.life, unlanded.time_us],
             ],
             axis=1,

@@ -8,7 +8,7 @@ from streamer.arrays import Bools, Floats, Ints
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.filter_chains import CHAINS
 from streamer.stream.accounting import Skip, Tally
-from streamer.stream.devices import OPEN, RING, DeviceTable
+from streamer.stream.devices import OPEN, DeviceTable
 from streamer.stream.filter_slots import filter_up_to
 from streamer.stream.state import State
 from streamer.stream.windows import RATE_TOLERANCE, ClosedWindows
@@ -110,25 +110,28 @@ def close_oldest(device: int, n: int, state: State, room: Room) -> int:
     room.follows[n] = follows
     room.counts[CLOSED] += 1
     room.counts[UNSETTLED] += not settled
+    row, history = state.places.chain[device], state.rings.chains.history
     for signal in range(room.signals.shape[1]):
         for t in range(room.signals.shape[2]):
-            room.signals[n, signal, t] = state.chains.history[device, chain, signal, t]
+            room.signals[n, signal, t] = history[row, chain, signal, t]
     return n + 1
 
 
 @compiled_together
 def _coverage(device: int, slot: int, state: State) -> float:
     """Return the share of a window's slots that are samples, not filled holes."""
+    at, mask = state.places.at[device], state.places.mask[device]
     real = 0
     for i in range(slot, slot + state.limits.length):
-        real += state.columns.real[device, i % RING]
+        real += state.rings.real[at + (i & mask)]
     return real / state.limits.length
 
 
 @compiled_together
 def _is_off_rate(device: int, slot: int, state: State) -> bool:
-    time_us, limits = state.columns.time_us, state.limits
+    at, mask = state.places.at[device], state.places.mask[device]
+    time_us, limits = state.rings.time_us, state.limits
     nominal_us = (limits.length - 1) * limits.step_us
-    last_us = time_us[device, (slot + limits.length - 1) % RING]
-    span_us = last_us - time_us[device, slot % RING]
+    last_us = time_us[at + ((slot + limits.length - 1) & mask)]
+    span_us = last_us - time_us[at + (slot & mask)]
     return bool(abs(span_us - nominal_us) * RATE_TOLERANCE > nominal_us)

@@ -1,18 +1,17 @@
 """The device table: one row a device, one NumPy column a fact about it."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from streamer.arrays import Bools, Floats, Ints
+from streamer.arrays import Bools, Ints
 from streamer.features.feature_set import FeatureSet
-from streamer.features.filter_chains import CHAINS, Chains
+from streamer.features.filter_chains import CHAINS
 from streamer.stream.grid import phase_us
+from streamer.stream.rings import RING, SMALLEST, Places, Rings, pack
 from streamer.stream.samples import NEVER
-
-RING = 256
-"""Raw samples kept for a device; a power of two. 7.7 s at the slowest rate a slot can have."""
 
 CROWDED = RING // 2
 """Unfiltered slots of a device after which it is filtered though no window is complete."""
@@ -24,14 +23,16 @@ OPEN = 8
 ALWAYS = -NEVER
 """An offset, or a time, after all others."""
 
+ALL = slice(None)
+
 NOT_DUE = -1
 """No slot: no epoch waits to be started."""
 
 
 class Columns(NamedTuple):
-    """Everything that is known about each device but its filters.
+    """Everything that is known about each device but its slots and filters.
 
-    Slots are numbered from a device's first sample on; slot i lives at ring position ``i % RING``.
+    Slots are numbered from a device's first sample on.
     """
 
     phase_us: Ints
@@ -61,12 +62,6 @@ class Columns(NamedTuple):
     """Hop of the grid in which the last slot lies."""
     last_offset: Ints
     """Smallest offset of a record that the last slot depends on."""
-    time_us: Ints
-    """(rows, RING) times of the slots."""
-    values: Floats
-    """(rows, RING, 6) samples."""
-    real: Bools
-    """(rows, RING) true for a sample, false for the filling of a hole."""
 
     opened: Ints
     """Windows opened so far; window j lives at position ``j % OPEN``."""
@@ -100,9 +95,6 @@ class Columns(NamedTuple):
             base=ints(),
             hop=ints(),
             last_offset=ints(),
-            time_us=ints(RING),
-            values=np.zeros((0, RING, 6)),
-            real=np.zeros((0, RING), np.bool_),
             opened=ints(),
             closed=ints(),
             follows=np.zeros(0, np.bool_),
@@ -132,18 +124,24 @@ class Cursor(NamedTuple):
         return cls(rows, rows, rows, pairs, pairs)
 
 
-T = TypeVar("T", Columns, Cursor, Chains)
+T = TypeVar("T", Columns, Cursor, Places)
 
 
-def grown(columns: T, rows: int) -> T:
-    """The same arrays, lengthened with zeros to this many rows."""
+def grown(columns: T, rows: int, kept: Ints | slice = ALL) -> T:
+    """Return the kept rows of the same arrays, lengthened with zeros to this many rows."""
 
     def longer(old: npt.NDArray[Any]) -> Any:
         new = np.zeros((rows, *old.shape[1:]), old.dtype)
-        new[: len(old)] = old
+        some = old[kept]
+        new[: len(some)] = some
         return new
 
-    return type(columns)(*map(longer, columns))
+    arrays: Iterable[Any] = columns
+    return type(columns)(*map(longer, arrays))
+
+
+_MANY = 1024
+"""Rows up to which a table is not worth shrinking."""
 
 
 class DeviceTable:
@@ -155,9 +153,11 @@ class DeviceTable:
     def __init__(self, features: FeatureSet) -> None:
         self.columns = Columns.empty()
         self.cursor = Cursor.empty()
-        self.chains = Chains.empty(features.length)
+        self.places = Places.empty()
+        self.rings = Rings.room(0, 0, features.length)
         self.capacity = 0
         self._hop_us = features.hop_us
+        self._length = features.length
         self._row_of: dict[str, int] = {}
         self._id_of: list[str] = []
         self._free: list[int] = []
@@ -193,6 +193,36 @@ class DeviceTable:
             del self._row_of[self._id_of[row]]
             self._free.append(row)
 
+    def shrink(self) -> Ints | None:
+        """Return memory that few of the devices of before need.
+
+        Returns:
+            (rows,) the new row of each live device by its old one; None if nothing has moved.
+        """
+        live = self.live()
+        if self.capacity <= _MANY or len(live) > self.capacity // 4:
+            return None
+        moved = np.zeros(self.capacity, np.int64)
+        moved[live] = np.arange(len(live))
+        self._id_of = list(self._row_of)
+        self._row_of = {device_id: row for row, device_id in enumerate(self._id_of)}
+        self._free = []
+        self.capacity = max(16, 2 * len(live))
+        self.columns = grown(self.columns, self.capacity, live)
+        self.cursor = grown(self.cursor, self.capacity, live)
+        self.places = grown(self.places, self.capacity, live)
+        self.make_room()
+        return moved
+
+    def cells(self, rows: Ints, slots: Ints) -> Ints:
+        """Return the cells (n,) of slots (n,) of devices in rows (n,)."""
+        return self.places.at[rows] + (slots & self.places.mask[rows])
+
+    def make_room(self, cells: int = 0, rows: Ints | None = None) -> None:
+        """Pack the rings of all live devices, or of those in some rows, and leave room for more."""
+        rows = self.live() if rows is None else rows
+        self.rings = pack(self.rings, self.places, rows, cells, self._length)
+
     def skip_open(self, rows: Ints) -> int:
         """Give up the open windows of devices; says how many there were."""
         columns = self.columns
@@ -215,7 +245,13 @@ class DeviceTable:
             self.capacity = max(16, 2 * self.capacity, len(self._id_of))
             self.columns = grown(self.columns, self.capacity)
             self.cursor = grown(self.cursor, self.capacity)
-            self.chains = grown(self.chains, self.capacity)
+            self.places = grown(self.places, self.capacity)
+        if self.rings.used[0] + SMALLEST * len(rows) > len(self.rings.time_us):
+            self.make_room(SMALLEST * len(rows), np.setdiff1d(self.live(), rows))
+        self.places.at[rows] = self.rings.used[0] + SMALLEST * np.arange(len(rows))
+        self.places.mask[rows] = SMALLEST - 1
+        self.places.chain[rows] = -1
+        self.rings.used[0] += SMALLEST * len(rows)
         columns = self.columns
         for row in rows:
             columns.phase_us[row] = phase_us(self._id_of[row], self._hop_us)

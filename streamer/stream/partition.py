@@ -12,7 +12,7 @@ from streamer.arrays import Ints
 from streamer.features.feature_set import FeatureSet
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.admission import Admission, Arrivals, first_of_each
-from streamer.stream.devices import RING, DeviceTable
+from streamer.stream.devices import DeviceTable
 from streamer.stream.rules import Rules
 from streamer.stream.samples import NEVER, Samples
 from streamer.stream.watermarks import CLOCK
@@ -87,12 +87,14 @@ class PartitionWindows:
             Windows closed by it, each device's in the order of its grid, and the late samples.
         """
         arrivals, clock_us, order = self._arrivals(samples)
-        verdict = self._admission.admit(self._table.columns, arrivals, clock_us)
+        verdict = self._admission.admit(self._table, arrivals, clock_us)
         self.tally.late += int(verdict.late.sum())
         self.tally.duplicate += verdict.duplicates
         windows = list(self._windowing.land(verdict.admitted, self.tally))
         self._await_new_lives(arrivals.row, verdict.life, verdict.admitted)
-        restarted = self._table.ids(np.unique(arrivals.row[verdict.life % 2 == CLOCK]))
+        restarted: list[str] = []
+        if verdict.restarts:
+            restarted = self._table.ids(np.unique(arrivals.row[verdict.life % 2 == CLOCK]))
         self.tally.restarts += verdict.restarts
         self.clock_us = samples.clock_after_us
         left, forgotten = self._forget_idle()
@@ -104,7 +106,7 @@ class PartitionWindows:
         rows = self._table.live()
         windows = list(self._windowing.land(self._admission.flush(rows), self.tally))
         columns = self._table.columns
-        last_us = columns.time_us[rows, (columns.slots[rows] - 1) % RING]
+        last_us = self._table.rings.time_us[self._table.cells(rows, columns.slots[rows] - 1)]
         columns.newest_us[rows] = last_us + self._rules.watermark_lag_us
         return Outcome(windows, np.zeros(0, np.int64), [], [])
 
@@ -157,4 +159,7 @@ class PartitionWindows:
         self.tally.skip(Skip.IDLE, self._table.skip_open(rows))
         forgotten = self._table.ids(rows)
         self._table.forget(rows)
+        moved = self._table.shrink()
+        if moved is not None:
+            self._admission.move(moved)
         return windows, forgotten

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from streamer.arrays import Floats, Ints
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.filter_chains import CHAINS
-from streamer.stream.devices import NOT_DUE, OPEN, RING
+from streamer.stream.devices import NOT_DUE, OPEN
 from streamer.stream.state import State
 
 
@@ -71,22 +71,23 @@ def land_slot(samples: Admitted, i: int, part: int, slots: int, state: State) ->
 
     Returns whether it opens a window.
     """
-    columns, cursor = state.columns, state.cursor
+    columns, cursor, rings = state.columns, state.cursor, state.rings
     device, at_us, offset = samples.row[i], samples.time_us[i], samples.offset[i]
     slot = columns.slots[device]
-    before, here = (slot - part) % RING, slot % RING
+    at, mask = state.places.at[device], state.places.mask[device]
+    before, here = at + ((slot - part) & mask), at + (slot & mask)
     if part < slots:
-        before_us = columns.time_us[device, before]
+        before_us = rings.time_us[before]
         at_us = before_us + (at_us - before_us) * part // slots
         offset = min(offset, columns.last_offset[device])
     for channel in range(samples.values.shape[1]):
         value = samples.values[i, channel]
         if part < slots:
-            first = columns.values[device, before, channel]
+            first = rings.values[before, channel]
             value = first + (value - first) * (part / slots)
-        columns.values[device, here, channel] = value
-    columns.time_us[device, here] = at_us
-    columns.real[device, here] = part == slots
+        rings.values[here, channel] = value
+    rings.time_us[here] = at_us
+    rings.real[here] = part == slots
     columns.slots[device] = slot + 1
     low = min(offset, columns.last_offset[device])
     columns.last_offset[device] = offset

@@ -3,8 +3,9 @@
 from typing import NamedTuple, Self
 
 from streamer.features.feature_set import FeatureSet
-from streamer.features.filter_chains import Bench, Chains, Filters
-from streamer.stream.devices import RING, Columns, Cursor, DeviceTable
+from streamer.features.filter_chains import Bench, Filters
+from streamer.stream.devices import Columns, Cursor, DeviceTable
+from streamer.stream.rings import RING, Places, Rings
 from streamer.stream.rules import Rules
 
 
@@ -53,7 +54,8 @@ class State(NamedTuple):
 
     columns: Columns
     cursor: Cursor
-    chains: Chains
+    places: Places
+    rings: Rings
     limits: Limits
     bench: Bench
     filters: Filters
@@ -61,4 +63,4 @@ class State(NamedTuple):
     @classmethod
     def of(cls, table: DeviceTable, tools: Tools) -> Self:
         """Put the present arrays of a table and the tools together."""
-        return cls(table.columns, table.cursor, table.chains, *tools)
+        return cls(table.columns, table.cursor, table.places, table.rings, *tools)

@@ -28,13 +28,14 @@ The work is done sample by sample, by compiled code, in batches of about `ENOUGH
 
 from collections.abc import Iterator
 
-from streamer.compiled import compiled_together
+from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.feature_set import FeatureSet
 from streamer.stream.accounting import Tally
 from streamer.stream.admission import Arrivals
 from streamer.stream.closing import GAP, IDLE, LATE, OPENED, Room, close_oldest, is_complete
-from streamer.stream.devices import CROWDED, OPEN, RING, DeviceTable
+from streamer.stream.devices import CROWDED, OPEN, Columns, DeviceTable
 from streamer.stream.filter_slots import filter_up_to
+from streamer.stream.rings import RING, grow
 from streamer.stream.rules import Rules
 from streamer.stream.slots import Admitted, land_slot, slots_of, start_anew
 from streamer.stream.state import State, Tools
@@ -60,45 +61,66 @@ class Windowing:
         columns = Admitted(
             samples.row, samples.life, samples.time_us, samples.values, samples.offset
         )
-        state = State.of(table, self._tools)
         at = 0
         while at < len(samples):
             # The last sample, with the hole before it, may complete more than one window.
-            room = Room.of(ENOUGH_WINDOWS + OPEN, table.chains.history.shape[2:])
-            at, n = _land(columns, at, state, room)
+            room = Room.of(ENOUGH_WINDOWS + OPEN, table.rings.chains.history.shape[2:])
+            at, n = _land(columns, at, State.of(table, self._tools), room)
+            if at < len(samples) and n < ENOUGH_WINDOWS:
+                table.make_room()
             room.add_to(tally)
             if n:
                 yield room.windows(n, table)
 
 
+@compiled_inline
+def _life_begun(samples: Admitted, i: int, columns: Columns) -> int:
+    """Return the number of the life that a sample begins; 0 if it begins none."""
+    device, life = samples.row[i], samples.life[i]
+    if i > 0 and samples.row[i - 1] == device:
+        return int(life if life != samples.life[i - 1] else 0)
+    fresh = columns.fresh[device]
+    columns.fresh[device] = 0
+    return int(life if life > 0 else fresh)
+
+
+@compiled_inline
+def _fits(device: int, slots: int, state: State) -> bool:
+    """Return whether a device's ring has room for some more slots; it grows if it can."""
+    count = state.columns.slots[device]
+    wanted = count + slots - state.columns.base[device]
+    is_full = wanted > state.places.mask[device] + 1
+    return not is_full or grow(device, count, wanted, state.places, state.rings)
+
+
 @compiled_together
 def _land(samples: Admitted, begin: int, state: State, room: Room) -> tuple[int, int]:
-    """Land samples until `ENOUGH_WINDOWS` are closed, or a few more.
+    """Land samples until `ENOUGH_WINDOWS` are closed, or a few more, or a ring finds no room.
 
     Returns which sample is next, and how many windows are in the room.
     """
-    row, life, columns, limits = samples.row, samples.life, state.columns, state.limits
+    row, columns, limits = samples.row, state.columns, state.limits
+    places = state.places
     n = 0
     for i in range(begin, len(row)):
         if n >= ENOUGH_WINDOWS:
             return i, n
-        device = row[i]
-        begun = life[i]
-        if i == 0 or row[i - 1] != device:
-            begun = begun if begun > 0 else columns.fresh[device]
-            columns.fresh[device] = 0
-        elif begun == life[i - 1]:
-            begun = 0
+        device, slots = row[i], 1
         count = columns.slots[device]
-        dt_us = samples.time_us[i] - columns.time_us[device, (count - 1) % RING]
-        slots = 1
-        if begun > 0 or count == 0 or dt_us > limits.max_gap_us:
+        newest = places.at[device] + ((count - 1) & places.mask[device])
+        dt_us = samples.time_us[i] - state.rings.time_us[newest]
+        is_gap = count == 0 or dt_us > limits.max_gap_us
+        if not is_gap:
+            slots = slots_of(dt_us, limits.step_us)
+        if places.mask[device] < RING - 1 and not _fits(device, slots, state):
+            return i, n
+        begun = _life_begun(samples, i, columns)
+        if begun > 0 or is_gap:
+            slots = 1
             skipped = columns.opened[device] - columns.closed[device]
             by_clock = begun % 2 == CLOCK
             room.counts[LATE if by_clock else IDLE if begun > 0 else GAP] += skipped
             start_anew(device, samples.time_us[i], samples.offset[i], by_clock, state)
-        else:
-            slots = slots_of(dt_us, limits.step_us)
         for part in range(1, slots + 1):
             room.counts[OPENED] += land_slot(samples, i, part, slots, state)
             if is_complete(device, state):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,9 +10,18 @@ from streamer.features.feature_set import UCI_HAR
 from streamer.stream.grid import phase_us
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
-from tests.stream.logs import RULES, SHORT_EPOCHS, SIZES, START_US, STEP_US, logs, regular
+from tests.stream.logs import (
+    RULES,
+    SHORT_EPOCHS,
+    SIZES,
+    START_US,
+    STEP_US,
+    logs,
+    regular,
+    renumbered,
+)
 from tests.stream.reference import Record
-from tests.stream.runs import Result, push, take_in
+from tests.stream.runs import Result, assert_agrees, push, take_in
 
 
 @settings(max_examples=20, deadline=None)
@@ -72,3 +82,47 @@ def test_many_new_devices_in_one_batch_each_get_a_row() -> None:
     push(partition, log, Result())
     assert partition.devices == 300
     assert partition.low == 0
+
+
+def nbytes(partition: PartitionWindows) -> int:
+    """Bytes of a partition's device table; cells that were never used are not resident."""
+    table, rings = partition._table, partition._table.rings
+    used, chains = map(int, rings.used)
+    rows = sum(array.nbytes for array in (*table.columns, *table.cursor, *table.places))
+    cell = sum(array[:1].nbytes for array in (rings.time_us, rings.values, rings.real))
+    chain = sum(array[:1].nbytes for array in rings.chains)
+    return int(rows + used * cell + chains * chain)
+
+
+@pytest.mark.parametrize(("samples_each", "most"), [(1, 1_500), (8, 2_500), (60, 12_000)])
+def test_a_device_costs_memory_by_what_it_has_sent(samples_each: int, most: int) -> None:
+    log = [
+        record
+        for number in range(2_000)
+        for record in regular(f"{number}", START_US, samples_each, per_record=samples_each)
+    ]
+    partition = PartitionWindows(Rules(), UCI_HAR)
+    push(partition, renumbered(log), Result())
+    assert partition.devices == 2_000
+    assert nbytes(partition) / 2_000 < most
+
+
+def test_memory_of_many_devices_is_returned_and_those_that_stay_go_on() -> None:
+    # a, b     |~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~|
+    # others      5,000 for a moment     | forgotten
+    stay = [
+        regular(device_id, START_US, 4_000, per_record=10, seed=seed)
+        for seed, device_id in enumerate("ab")
+    ]
+    steady = [record for pair in zip(*stay, strict=True) for record in pair]
+    moment = [regular(f"{number}", START_US + 5_000_000, 1)[0] for number in range(5_000)]
+    log = renumbered(sorted(steady + moment, key=lambda record: record.clock_us))
+    rules = Rules(lateness_us=250_000, idle_us=20_000_000)
+    assert_agrees(rules, UCI_HAR, log, [300])
+
+    partition = PartitionWindows(rules, UCI_HAR)
+    take_in(partition, log, 0, 5_200, [300])
+    full = nbytes(partition)
+    take_in(partition, log, 5_200, len(log), [300])
+    assert partition.devices == 2
+    assert nbytes(partition) < full / 10
