@@ -224,9 +224,11 @@ def _decoded(readings: _Readings, first_us: Ints, rejects: list[Reject]) -> Deco
     position = np.arange(len(readings.values)) - np.repeat(np.cumsum(count) - count, count)
     later_us = np.rint(position * np.repeat(readings.interval_ms * 1000, count)).astype(np.int64)
     by_appearance, rank = order_by_appearance(device, len(readings.device_ids))
-    sensors = np.repeat(readings.sensors.astype(np.uint8), count)
     complete = readings.sensors.min(initial=BOTH_SENSORS) == BOTH_SENSORS
-    if not complete:
+    if complete:
+        sensors = np.full(len(readings.values), BOTH_SENSORS, np.uint8)
+    else:
+        sensors = np.repeat(readings.sensors.astype(np.uint8), count)
         readings.values[sensors == GYRO, :3] = np.nan
         readings.values[sensors == ACC, 3:] = np.nan
     return Decoded(
