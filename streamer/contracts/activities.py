@@ -40,5 +40,5 @@ def check_activity_names(names: Sequence[str]) -> tuple[str, ...]:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no activity, such as walking or standing>sitting")
         if name == UNKNOWN:
-            raise ValueError(f"{UNKNOWN!r} is what doubt is called, not a class")
+            raise ValueError(f"{UNKNOWN!r} is reserved for doubtful windows; rename this class")
     return tuple(names)

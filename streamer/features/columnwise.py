@@ -1,4 +1,4 @@
-"""Loops over columns, compiled: what `kernels` is made of.
+"""Loops over columns, compiled: the parts of `compiled_features`.
 
 They become instructions for several columns at once, as long as they write to no more than two
 arrays. Sums begin with zero, as NumPy's do.

@@ -1,8 +1,8 @@
 """Statistics of many series at once.
 
-A series is computed by the same operations in the same order whatever other series stand beside it,
-so a number never depends on the batch. Series stand side by side as columns and time runs down: a
-sum along it is then taken value by value, in NumPy as in `kernels`, which gives the same bits.
+A series is computed by the same operations in the same order, whatever other series stand beside
+it. Time is therefore the first axis of all arrays here, and a sum along it adds value by value, in
+NumPy as in `compiled_features`. This gives the same bits.
 """
 
 from collections.abc import Sequence

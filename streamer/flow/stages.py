@@ -35,7 +35,7 @@ MOST_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that could not be used, whole or in part, and why."""
+    """A record that was rejected, whole or in part, with the reason."""
 
     record: Record
     reason: str
@@ -44,7 +44,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a fetch led to, and how far the partition is done with it."""
+    """The output of a fetch, and the position after it."""
 
     events: list[ActivityEvent]
     dead_letters: list[DeadLetter]
@@ -55,7 +55,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """What a fetch led to, with windows that nobody has looked at yet."""
+    """The output of a fetch whose windows are not yet predicted."""
 
     windows: list[Window]
     features: Floats
@@ -69,7 +69,7 @@ class Computed:
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """The same, with what the model says of the windows."""
+    """A computed fetch with its predictions."""
 
     computed: Computed
     answers: Answers
@@ -104,7 +104,7 @@ def samples_of(records: Records, decoded: Decoded, clock_us: int) -> Samples:
 
 
 class Stages:
-    """One partition's way from records to features, and from predictions to events."""
+    """The state of one partition, and its steps: records to features, and predictions to events."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class Stages:
         self.position = position
 
     def compute(self, records: Records, following: int) -> Computed:
-        """Records in, features out. Nothing but CPU: runs off the event loop.
+        """Return the features of the windows that records close. Runs in a thread: only computes.
 
         Args:
             records: the next ones, at least one.
@@ -172,7 +172,7 @@ class Stages:
         return self._featured(outcome, skipped + rejects + late, oldest_ms)
 
     def label(self, predicted: Predicted) -> Output:
-        """Predictions in, events out; in the order in which they were computed."""
+        """Return the events of predictions. Call it in the order in which they were computed."""
         computed, answers = predicted.computed, predicted.answers
         events = self.labels.label(computed.windows, answers)
         self.labels.forget(computed.forgotten)
@@ -182,7 +182,7 @@ class Stages:
         )
 
     def replay(self, records: Records) -> None:
-        """Take in records again whose output is published already."""
+        """Process records again whose output is already published."""
         following = int(records.offset[-1]) + 1
         records, _ = self._split_skipped(records)
         if len(records):
@@ -190,12 +190,12 @@ class Stages:
         self._replay_start.processed(following, self._windows.clock_us)
 
     def replay_flush(self) -> None:
-        """Flush where `finish` did."""
+        """Flush at the record at which `finish` did."""
         self._rebuilt.add(self._windows.flush())
 
     @property
     def rebuilt(self) -> Rebuilt:
-        """Which windows were closed again."""
+        """Return the windows that the recovery closed again."""
         return self._rebuilt
 
     @property
@@ -209,20 +209,20 @@ class Stages:
         return self._rebuilt.most_events(self._settings.rules.lateness_us)
 
     def take_over(self) -> None:
-        """Count what is open now, opened elsewhere or before: it is closed here."""
+        """Count the open windows and waiting samples that this worker takes over."""
         windows = self._windows
         windows.take_tally()
         with self._metrics.lock:
             self._metrics.count_taken_over(windows.devices, windows.open_windows, windows.waiting)
 
     def hand_over(self) -> None:
-        """Count what is open now: it is closed elsewhere or later."""
+        """Count the open windows and waiting samples that this worker hands over."""
         windows = self._windows
         with self._metrics.lock:
             self._metrics.count_moved(windows.devices, windows.open_windows, windows.waiting)
 
     def finish(self, following: int) -> Computed:
-        """Close the windows that wait for nothing but their watermark: no record is left.
+        """Close the windows that only wait for the watermark, because no record is left.
 
         Args:
             following: the record that would be the next one.
@@ -279,7 +279,7 @@ class Stages:
 
 
 def _refused(computed: Computed, row: int, words: str) -> DeadLetter:
-    """A window that the endpoint does not take."""
+    """Return the dead letter of a window that the endpoint rejects."""
     window = computed.windows[row]
     letter = WindowLetter(
         window_id(window.device_id, window.start_ms),
