@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from streamer.arrays import Floats, Ints
-from streamer.features import turning, turning_compiled
+from streamer.features import turning_compiled
 from streamer.features.extract import extract
 from streamer.features.feature_set import DIRECTIONS, GRAVITY_FRAME, NAMES
 
@@ -56,7 +56,7 @@ def extract_in_gravity_frame(signals: Floats) -> Floats:
     turned[:, CONSTANT] = 0
     features = np.empty((len(signals), len(GRAVITY_FRAME.names)))
     features[:, : len(NAMES)] = turned
-    components = dict(zip("xyz", turning.find_up(signals).T, strict=True))
+    components = dict(zip("xyz", turning_compiled.find_up(signals).T, strict=True))
     for column, axes in enumerate(DIRECTIONS, len(NAMES)):
         product = components[axes[0]]
         for axis in axes[1:]:

@@ -1,4 +1,4 @@
-"""What `turning.turn` computes, compiled: the same numbers, to the bit."""
+"""What `turning` computes, compiled: the same numbers, to the bit."""
 
 import math
 
@@ -13,8 +13,31 @@ def turn(signals: Floats) -> Floats:
     """Compute what `turning.turn` does."""
     turning.check(signals)
     result = np.empty(signals.shape)
-    _turn_each(np.ascontiguousarray(signals), turning.find_up(signals), result)
+    _turn_each(np.ascontiguousarray(signals), find_up(signals), result)
     return result
+
+
+def find_up(signals: Floats) -> Floats:
+    """Compute what `turning.find_up` does."""
+    units = np.empty((len(signals), 3))
+    _find_up(np.ascontiguousarray(signals), units)
+    return units
+
+
+@compiled
+def _find_up(signals: Floats, units: Floats) -> None:
+    length = signals.shape[2] - 1
+    for window in range(len(signals)):
+        x, y, z = 0.0, 0.0, 0.0
+        for t in range(length):
+            x += signals[window, 3, t]
+            y += signals[window, 4, t]
+            z += signals[window, 5, t]
+        x, y, z = x / length, y / length, z / length
+        size = math.sqrt(x * x + y * y + z * z)
+        if size == 0:
+            x, size = 1.0, 1.0
+        units[window, 0], units[window, 1], units[window, 2] = x / size, y / size, z / size
 
 
 @compiled

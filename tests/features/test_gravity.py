@@ -13,7 +13,7 @@ from streamer.errors import ShapeError
 from streamer.features import NAMES, extract, turning_compiled
 from streamer.features.feature_set import DIRECTIONS, GRAVITY_FRAME
 from streamer.features.gravity import CONSTANT, LOGARITHMS, SMALLEST, extract_in_gravity_frame
-from streamer.features.turning import turn
+from streamer.features.turning import find_up, turn
 from tests.features.test_extract import KINDS
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -132,6 +132,7 @@ def test_compiled_turning_gives_the_bits_of_numpy(n: int, seed: int) -> None:
 
     signals = windows(n, seed)
     signals[signals == 0] = -0.0
+    assert turning_compiled.find_up(signals).tobytes() == find_up(signals).tobytes()
     assert turning_compiled.turn(signals).tobytes() == turn(signals).tobytes()
 
 
