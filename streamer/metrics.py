@@ -123,6 +123,8 @@ class Metrics:
             "Devices that started anew because all their samples were late for some seconds. When"
             " it grows, the log names devices whose clocks go back or are stamped ahead.",
         )
+        text = "Windows in other units than g and rad/s. When it grows, the log names devices."
+        self.doubts = counter("implausible_windows", text, "looks_like")
         self.samples_waiting = gauge(
             "samples_waiting", "Samples that wait for the watermark of their device to pass."
         )

@@ -1,7 +1,7 @@
 """The state of one partition: what each stage of the flow keeps between two fetches."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,6 +14,7 @@ from streamer.contracts.events import ActivityEvent, window_id
 from streamer.contracts.readings import Decoded, Record
 from streamer.contracts.records import Records
 from streamer.features import UCI_HAR, FeatureSet, compute_features
+from streamer.flow.plausibility import Doubt, find_doubts
 from streamer.flow.rejects import RejectLimit
 from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
@@ -21,6 +22,7 @@ from streamer.metrics import Metrics
 from streamer.predict.answers import Answers
 from streamer.profiles.decoder import make_decoder
 from streamer.settings import Settings
+from streamer.stream.accounting import Skip
 from streamer.stream.partition import Outcome, PartitionWindows
 from streamer.stream.position import Position, ReplayStart
 from streamer.stream.rebuilt import Rebuilt
@@ -31,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 MOST_NAMED = 10
 """Devices that one line of the log names."""
+
+SAID_AGAIN_US = 3_600_000_000
+"""What a device does wrong is logged once in this time, by the partition clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,7 @@ class Stages:
         self._replay_start = ReplayStart(position)
         self._rebuilt = Rebuilt()
         self._skipped = np.array(position.skipped, np.int64)
+        self._said_us: dict[str, int] = {}
         self.labels = Labeller(LabelPolicy.of(settings), feature_set)
         self.position = position
 
@@ -152,7 +158,7 @@ class Stages:
         self._limit.count(len(records), keys)
         devices = self._windows.devices
         with self._metrics.stage("windows"):
-            outcome = self._windows.push(samples)
+            outcome = self._withhold(self._windows.push(samples))
         if outcome.restarted:
             log.warning(
                 "devices that sent nothing but late samples for some seconds start anew: their "
@@ -229,7 +235,7 @@ class Stages:
         """
         if self._windows.waiting:
             self._replay_start.flushed(following)
-        outcome = self._windows.flush()
+        outcome = self._withhold(self._windows.flush())
         with self._metrics.lock:
             self._processed(following, 0)
         return self._featured(outcome, [], self._windows.clock_us // 1000)
@@ -250,6 +256,33 @@ class Stages:
             decoded = self._decoder(records, int(self._settings.max_future_skew_s * 1e6))
             decoded = reject_partial(decoded)
         return decoded, samples_of(records, decoded, self._windows.clock_us)
+
+    def _withhold(self, outcome: Outcome) -> Outcome:
+        """Skip the windows that cannot be what the contract says, and name their devices."""
+        parts = []
+        for part in outcome.windows:
+            good, doubts = find_doubts(part)
+            parts.append(part if good.all() else part.of(good))
+            for doubt, settled in zip(doubts, part.settled[~good].tolist(), strict=True):
+                self._windows.tally.withhold(Skip.IMPLAUSIBLE, settled)
+                self._metrics.doubts.labels(doubt.looks_like).inc()
+                self._say(doubt)
+        for device_id in outcome.forgotten:
+            self._said_us.pop(device_id, None)
+        return replace(outcome, windows=parts)
+
+    def _say(self, doubt: Doubt) -> None:
+        """Name a device once an hour."""
+        clock_us = self._windows.clock_us
+        said_us = self._said_us.get(doubt.device_id)
+        if said_us is None or clock_us - said_us > SAID_AGAIN_US:
+            self._said_us[doubt.device_id] = clock_us
+            log.warning(
+                "windows of a device are not labelled",
+                device=doubt.device_id,
+                reason=Skip.IMPLAUSIBLE.value,
+                because=doubt.detail,
+            )
 
     def _late(self, records: Records, decoded: Decoded, outcome: Outcome) -> list[DeadLetter]:
         record, samples = np.unique(decoded.record[outcome.late], return_counts=True)

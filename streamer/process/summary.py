@@ -28,6 +28,7 @@ _SKIPPED = {
     "clock": "devices' clocks go back, or a sample was stamped ahead; the log names the devices",
     "coverage": "devices lose samples: fewer than min_coverage of a window's samples were there",
     "sampling_rate": "devices do not sample at the rate of the feature set",
+    "implausible": "devices send other units than g and rad/s; the log names them",
 }
 _NOT_SKIPPED = {"predicted", "moved"}
 
@@ -57,6 +58,8 @@ class Summary:
     """Events by activity."""
     split_devices: int = 0
     """Devices whose readings were in two partitions."""
+    doubts: Counter[str] = field(default_factory=Counter)
+    """Windows that were not labelled for what they look like, by that."""
     drifted: Counter[str] = field(default_factory=Counter)
     """Stability indices above `DRIFTED`, in hundredths, by what has changed."""
 
@@ -76,6 +79,7 @@ class Summary:
             answers=_by_label(metrics.answers),
             events=_by_label(metrics.events),
             split_devices=_value(metrics.split_devices),
+            doubts=_by_label(metrics.doubts),
             drifted=Counter({name: round(100 * x) for name, x in drift if x > DRIFTED}),
         )
 
@@ -150,6 +154,8 @@ class Summary:
         log.info("summary of samples", **_total(self.samples))
         log.info("summary of windows", **_total(self.windows))
         log.info("summary of events", **_total(self.events))
+        if self.doubts:
+            log.info("summary of windows that look wrong", **_total(self.doubts))
         if self.drifted:
             indices = {name: index / 100 for name, index in self.drifted.most_common()}
             log.info("summary of drift", above_0_25=indices)

@@ -18,6 +18,8 @@ class Skip(StrEnum):
     """Too few of its samples were really there."""
     SAMPLING_RATE = "sampling_rate"
     """Its samples came more than 5% faster or slower than the feature set wants."""
+    IMPLAUSIBLE = "implausible"
+    """Its acceleration cannot be in g with gravity, or its rotation not in rad/s."""
 
 
 @dataclass(slots=True)
@@ -43,3 +45,9 @@ class Tally:
         """Count windows that get no prediction."""
         if windows:
             self.skipped[reason] += windows
+
+    def withhold(self, reason: Skip, settled: bool) -> None:
+        """Count a closed window as one that gets no prediction after all."""
+        self.closed -= 1
+        self.unsettled -= not settled
+        self.skip(reason, 1)

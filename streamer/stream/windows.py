@@ -55,6 +55,17 @@ class ClosedWindows:
     def __len__(self) -> int:
         return len(self.device_ids)
 
+    def of(self, some: Bools) -> "ClosedWindows":
+        """Return some of them."""
+        return ClosedWindows(
+            [device_id for device_id, one in zip(self.device_ids, some, strict=True) if one],
+            self.start_us[some],
+            self.coverage[some],
+            self.settled[some],
+            self.follows[some],
+            self.signals[some],
+        )
+
     def __iter__(self) -> Iterator[Window]:
         """One by one, without their signals."""
         return map(

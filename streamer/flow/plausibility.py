@@ -1,0 +1,86 @@
+"""Windows that cannot be what the contract says: other units, gravity removed, a silent gyroscope.
+
+The bounds are from 31,000 windows of 62 people with nine kinds of devices. In the units of the
+contract the mean acceleration of a window was 0.44 to 1.56 g, and the root mean square of rotation
+at most 8.9 rad/s. Without gravity 98% of windows are below the lower bound, in m/s2 all are above
+the upper one; whoever walks is above the bound of rotation in degrees per second.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from streamer.arrays import Bools
+from streamer.features import UCI_HAR
+from streamer.stream.windows import ClosedWindows
+
+LEAST_G: Final = 0.4
+"""Acceleration that a window has at least on average: all sensors at rest measure 1 g."""
+
+MOST_G: Final = 2.0
+"""Acceleration that a window has at most on average."""
+
+MOST_ROTATION: Final = 12.0
+"""Root mean square of a window's rotation at most, in rad/s."""
+
+_STILL: Final = 1e-9
+"""A gyroscope that measures anything is not as still as this, in rad/s."""
+
+_STANDARD_GRAVITY: Final = 9.80665
+
+
+class Doubt(NamedTuple):
+    """A window that is not labelled, and why."""
+
+    device_id: str
+    looks_like: str
+    """What is sent, for counting: one of few texts."""
+    detail: str
+    """The same with the window's figures, and what to do."""
+
+
+def find_doubts(windows: ClosedWindows) -> tuple[Bools, list[Doubt]]:
+    """Look at n windows before they are predicted.
+
+    Returns:
+        (n,) which windows are good, and a doubt for each of the others, in their order.
+    """
+    length = UCI_HAR.length
+    signals = windows.signals[:, :, :length]
+    mean = (signals[:, :3] + signals[:, 3:6]).mean(axis=2)
+    acceleration = np.sqrt((mean * mean).sum(axis=1))
+    rotation = np.sqrt(np.einsum("nct,nct->n", signals[:, 6:], signals[:, 6:]) / length)
+    good = (acceleration >= LEAST_G) & (acceleration <= MOST_G)
+    good &= (rotation <= MOST_ROTATION) & (rotation > _STILL)
+    return good, [
+        Doubt(windows.device_ids[i], *_describe(float(acceleration[i]), float(rotation[i])))
+        for i in np.flatnonzero(~good).tolist()
+    ]
+
+
+def _describe(acceleration: float, rotation: float) -> tuple[str, str]:
+    """Say what a window looks like that is not good."""
+    if not LEAST_G <= acceleration <= MOST_G:
+        return _describe_acceleration(acceleration)
+    if rotation > MOST_ROTATION:
+        return "rotation in deg/s", (
+            f"its rotation looks like degrees per second: {rotation:.0f} on average; send rad/s, "
+            "or name a profile with the unit"
+        )
+    return "silent gyroscope", "its rotation never changes: the gyroscope does not work"
+
+
+def _describe_acceleration(average: float) -> tuple[str, str]:
+    if average == 0:
+        return "no acceleration", "it sends no acceleration; send `acc` in g"
+    if average < LEAST_G:
+        return "acceleration without gravity", (
+            f"its acceleration looks like one without gravity: {average:.2f} g on average; send "
+            "the total acceleration, or name a profile that adds gravity"
+        )
+    if LEAST_G < average / _STANDARD_GRAVITY < MOST_G:
+        return "acceleration in m/s2", (
+            f"its acceleration looks like m/s2: {average:.2f} on average; send g, or name a "
+            "profile with the unit"
+        )
+    return "acceleration not in g", f"its acceleration is {average:.2f} on average, not about 1 g"
