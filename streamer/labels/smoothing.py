@@ -33,7 +33,7 @@ FLOOR: Final = 1e-3
 DECIMALS: Final = 6
 _SCALE: Final = 10.0**DECIMALS
 
-_WALKS = frozenset({"walking", "walking_upstairs", "walking_downstairs"})
+_GAITS = frozenset({"walking", "walking_upstairs", "walking_downstairs", "jogging"})
 _OFF_ONES_FEET = frozenset({"sitting", "laying"})
 
 
@@ -112,5 +112,5 @@ def _leads_to(here: str, there: str, activities: Sequence[str]) -> bool:
         return there == split_movement(here)[1]
     if is_movement(there):
         return here == split_movement(there)[0]
-    off_ones_feet = {here, there} & _WALKS and {here, there} & _OFF_ONES_FEET
+    off_ones_feet = {here, there} & _GAITS and {here, there} & _OFF_ONES_FEET
     return not off_ones_feet and name_movement(here, there) not in activities

@@ -67,6 +67,17 @@ def labelled(
     return labels.label(windows("a", range(len(rows))), answered(activities, rows))
 
 
+@pytest.mark.parametrize("posture", ["sitting", "laying"])
+def test_somebody_who_jogs_stands_still_before_sitting_down_as_somebody_who_walks(
+    posture: str,
+) -> None:
+    activities = ("walking", "jogging", "sitting", "standing", "laying")
+    moves = transitions(activities)
+    here, there = activities.index("jogging"), activities.index(posture)
+    assert moves[here, there] < moves[here, activities.index("standing")]
+    assert moves[there, here] < moves[there, activities.index("standing")]
+
+
 @pytest.mark.parametrize("activities", [SIX, TWELVE, OWN])
 def test_the_transition_probabilities_add_up_to_one_and_none_is_zero(
     activities: tuple[str, ...],
