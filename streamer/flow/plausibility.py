@@ -12,6 +12,7 @@ import numpy as np
 
 from streamer.arrays import Bools
 from streamer.features import UCI_HAR
+from streamer.stream.accounting import Skip
 from streamer.stream.windows import ClosedWindows
 
 LEAST_G: Final = 0.4
@@ -33,14 +34,19 @@ class Doubt(NamedTuple):
     """A window that is not labelled, and why."""
 
     device_id: str
+    skip: Skip
     looks_like: str
     """What is sent, for counting: one of few texts."""
     detail: str
     """The same with the window's figures, and what to do."""
 
 
-def find_doubts(windows: ClosedWindows) -> tuple[Bools, list[Doubt]]:
-    """Look at n windows before they are predicted.
+def find_doubts(windows: ClosedWindows, needs_gyroscope: bool = True) -> tuple[Bools, list[Doubt]]:
+    """Look at windows before they are predicted.
+
+    Args:
+        windows: n of them.
+        needs_gyroscope: whether the model cannot do without.
 
     Returns:
         (n,) which windows are good, and a doubt for each of the others, in their order.
@@ -51,23 +57,33 @@ def find_doubts(windows: ClosedWindows) -> tuple[Bools, list[Doubt]]:
     acceleration = np.sqrt((mean * mean).sum(axis=1))
     rotation = np.sqrt(np.einsum("nct,nct->n", signals[:, 6:], signals[:, 6:]) / length)
     good = (acceleration >= LEAST_G) & (acceleration <= MOST_G)
-    good &= (rotation <= MOST_ROTATION) & (rotation > _STILL)
+    good &= ~windows.gyroscope | (rotation <= MOST_ROTATION) & (rotation > _STILL)
+    if needs_gyroscope:
+        good &= windows.gyroscope
     return good, [
-        Doubt(windows.device_ids[i], *_describe(float(acceleration[i]), float(rotation[i])))
+        Doubt(
+            windows.device_ids[i],
+            *_describe(float(acceleration[i]), float(rotation[i]), bool(windows.gyroscope[i])),
+        )
         for i in np.flatnonzero(~good).tolist()
     ]
 
 
-def _describe(acceleration: float, rotation: float) -> tuple[str, str]:
+def _describe(acceleration: float, rotation: float, gyroscope: bool) -> tuple[Skip, str, str]:
     """Say what a window looks like that is not good."""
     if not LEAST_G <= acceleration <= MOST_G:
-        return _describe_acceleration(acceleration)
+        return Skip.IMPLAUSIBLE, *_describe_acceleration(acceleration)
+    if not gyroscope:
+        detail = "it sends no rotation; the model needs `gyro` in rad/s"
+        return Skip.NO_GYROSCOPE, "no gyroscope", detail
     if rotation > MOST_ROTATION:
-        return "rotation in deg/s", (
+        detail = (
             f"its rotation looks like degrees per second: {rotation:.0f} on average; send rad/s, "
             "or name a profile with the unit"
         )
-    return "silent gyroscope", "its rotation never changes: the gyroscope does not work"
+        return Skip.IMPLAUSIBLE, "rotation in deg/s", detail
+    detail = "its rotation never changes; leave `gyro` out where there is no gyroscope"
+    return Skip.IMPLAUSIBLE, "silent gyroscope", detail
 
 
 def _describe_acceleration(average: float) -> tuple[str, str]:

@@ -9,7 +9,6 @@ import structlog
 
 from streamer.arrays import Floats
 from streamer.contracts.dead_letters import REFUSED, SKIPPED, WindowLetter, make_window_letter
-from streamer.contracts.decode import reject_partial
 from streamer.contracts.events import ActivityEvent, window_id
 from streamer.contracts.readings import Decoded, Record
 from streamer.contracts.records import Records
@@ -22,7 +21,6 @@ from streamer.metrics import Metrics
 from streamer.predict.answers import Answers
 from streamer.profiles.decoder import make_decoder
 from streamer.settings import Settings
-from streamer.stream.accounting import Skip
 from streamer.stream.partition import Outcome, PartitionWindows
 from streamer.stream.position import Position, ReplayStart
 from streamer.stream.rebuilt import Rebuilt
@@ -254,7 +252,6 @@ class Stages:
     def _decode(self, records: Records) -> tuple[Decoded, Samples]:
         with self._metrics.stage("decode"):
             decoded = self._decoder(records, int(self._settings.max_future_skew_s * 1e6))
-            decoded = reject_partial(decoded)
         return decoded, samples_of(records, decoded, self._windows.clock_us)
 
     def _withhold(self, outcome: Outcome) -> Outcome:
@@ -264,7 +261,7 @@ class Stages:
             good, doubts = find_doubts(part)
             parts.append(part if good.all() else part.of(good))
             for doubt, settled in zip(doubts, part.settled[~good].tolist(), strict=True):
-                self._windows.tally.withhold(Skip.IMPLAUSIBLE, settled)
+                self._windows.tally.withhold(doubt.skip, settled)
                 self._metrics.doubts.labels(doubt.looks_like).inc()
                 self._say(doubt)
         for device_id in outcome.forgotten:
@@ -280,7 +277,7 @@ class Stages:
             log.warning(
                 "windows of a device are not labelled",
                 device=doubt.device_id,
-                reason=Skip.IMPLAUSIBLE.value,
+                reason=doubt.skip.value,
                 because=doubt.detail,
             )
 

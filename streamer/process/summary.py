@@ -27,8 +27,9 @@ _SKIPPED = {
     "idle": "devices stop sending before a window is complete",
     "clock": "devices' clocks go back, or a sample was stamped ahead; the log names the devices",
     "coverage": "devices lose samples: fewer than min_coverage of a window's samples were there",
-    "sampling_rate": "devices do not sample at the rate of the feature set",
+    "sampling_rate": "devices change their sampling rate all the time",
     "implausible": "devices send other units than g and rad/s; the log names them",
+    "no_gyroscope": "devices send no rotation, and the model needs it",
 }
 _NOT_SKIPPED = {"predicted", "moved"}
 

@@ -138,7 +138,7 @@ class Settings(BaseSettings):
 
     # Windows: which are worth a prediction
     min_coverage: float = Field(
-        0.8,
+        0.6,
         ge=0,
         le=1,
         description="Smallest share of a window's samples that must have been received.",

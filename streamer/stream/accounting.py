@@ -17,9 +17,11 @@ class Skip(StrEnum):
     COVERAGE = "coverage"
     """Too few of its samples were really there."""
     SAMPLING_RATE = "sampling_rate"
-    """Its samples came more than 5% faster or slower than the feature set wants."""
+    """The device changed its sampling rate inside it."""
     IMPLAUSIBLE = "implausible"
     """Its acceleration cannot be in g with gravity, or its rotation not in rad/s."""
+    NO_GYROSCOPE = "no_gyroscope"
+    """The device sent no rotation, and the model cannot do without."""
 
 
 @dataclass(slots=True)

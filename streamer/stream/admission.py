@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 
 from streamer.arrays import Bools, Floats, Ints
-from streamer.stream.devices import Columns, DeviceTable
+from streamer.stream.devices import LANDED, LAST_US, SENSOR_US, Columns, DeviceTable
 from streamer.stream.rules import Rules
 from streamer.stream.samples import NEVER
 from streamer.stream.watermarks import Arrived, Judged, judge
@@ -53,6 +53,21 @@ class Arrivals:
 
     def __len__(self) -> int:
         return len(self.row)
+
+    @property
+    def sends(self) -> Bools:
+        """(s, 2) whether a sample is of the accelerometer, and of the gyroscope."""
+        return ~np.isnan(self.values[:, ::3])
+
+    @property
+    def single(self) -> Bools:
+        """(s,) whether a sample is of one sensor only."""
+        return np.isnan(self.values[:, 0]) | np.isnan(self.values[:, 3])
+
+    @property
+    def stream(self) -> Ints:
+        """(s,) what keeps an order of its own: a device, and a gyroscope that comes by itself."""
+        return 2 * self.row + np.isnan(self.values[:, 0])
 
     @classmethod
     def none(cls) -> Self:
@@ -107,7 +122,8 @@ class Admission:
             arrivals: new ones, in lives by silence alone.
             clock_us: (s,) partition clock at each of them.
         """
-        columns = table.columns
+        columns, sensors = table.columns, table.sensors
+        self._find_apart(table, arrivals)
         row, life, time = arrivals.row, arrivals.life, arrivals.time_us
         first = first_of_each(row, life)
         starts = np.flatnonzero(first)
@@ -117,6 +133,7 @@ class Admission:
         previous[1:] = time[:-1]
         previous[starts] = newest
         settled = bool((columns.restarted_clock_us[row[starts]] == NEVER).all())
+        settled &= not sensors.apart[row[starts]].any()
         if self._lag_us == 0 and settled and bool((time > previous).all()):
             last = np.append(starts, len(row))[1:] - 1
             columns.newest_us[row[last]] = time[last]
@@ -124,14 +141,27 @@ class Admission:
             return Verdict(arrivals, life, np.zeros(len(row), np.bool_), 0, 0)
 
         judged = Judged.room(len(row))
-        arrived = Arrived(row, life, time, clock_us, arrivals.offset)
-        restarts = judge(arrived, columns, self._lag_us, self._patience_us, judged)
+        arrived = Arrived(row, life, time, clock_us, arrivals.offset, arrivals.sends)
+        restarts = judge(arrived, columns, sensors, self._lag_us, self._patience_us, judged)
         arrivals = replace(arrivals, life=judged.life)
         behind = judged.behind
         duplicate = self._repeated(table, arrivals, judged.watermark, behind)
         admitted, repeats = self._release(columns, arrivals[~behind])
         late = behind & ~duplicate
         return Verdict(admitted, judged.life, late, int(duplicate.sum()) + repeats, restarts)
+
+    def _find_apart(self, table: DeviceTable, arrivals: Arrivals) -> None:
+        """Notice the devices whose sensors come apart; until now all their samples were whole."""
+        single = arrivals.single
+        if single.any():
+            rows = np.unique(arrivals.row[single])
+            rows = rows[~table.sensors.apart[rows]]
+            table.sensors.apart[rows] = True
+            table.sensors.first_us[rows] = table.columns.newest_us[rows]
+            table.sensors.newest_us[rows] = table.columns.newest_us[rows, None]
+            run = table.sampling.run
+            for sensor in range(2):
+                run[rows, SENSOR_US + sensor] = run[rows, LAST_US]
 
     def flush(self, rows: Ints) -> Arrivals:
         """Release what waits on these devices, as if their watermark had reached the newest."""
@@ -148,52 +178,50 @@ class Admission:
     ) -> Bools:
         """Whether an arrival behind the watermark repeats one of the last samples before that.
 
-        Samples from before the device last started anew do not count: after a crash they need not
-        be known.
+        Samples from before the last gap do not count: after a crash they need not be known.
         """
         repeated = np.zeros(len(arrivals), np.bool_)
         asked = np.flatnonzero(behind & (arrivals.time_us > watermark - DUPLICATE_MEMORY_US))
         if len(asked):
-            device = arrivals.row[asked], arrivals.life[asked]
-            known = self._known(table, arrivals[~behind], np.unique(device[0]))
+            stream = arrivals.stream[asked], arrivals.life[asked]
+            known = self._known(table, arrivals[~behind], np.unique(stream[0]))
+            if not known.shape[1]:
+                return repeated
             at, found, run = look_up(
-                known, np.stack([*device, arrivals.time_us[asked]]), self._max_gap_us
+                known, np.stack([*stream, arrivals.time_us[asked]]), self._max_gap_us
             )
             end, _, last_run = look_up(
-                known, np.stack([*device, watermark[asked]]), self._max_gap_us
+                known, np.stack([*stream, watermark[asked]]), self._max_gap_us
             )
             repeated[asked] = found & (run == last_run) & (end - at < DUPLICATE_MEMORY)
         return repeated
 
-    def _known(self, table: DeviceTable, arrivals: Arrivals, rows: Ints) -> Ints:
-        """(3, k) row, life and time of samples in the ring, of those that wait, and of these."""
-        columns = table.columns
+    def _known(self, table: DeviceTable, arrivals: Arrivals, streams: Ints) -> Ints:
+        """(3, k) stream, life and time of samples that landed, of those that wait, and of these."""
+        rows, kind = np.divmod(streams, 2)
+        back, mask = np.arange(LANDED), table.places.mask[rows, None].astype(np.int64)
+        number = table.sensors.landed[rows, kind][:, None] - 1 - back
+        landed = (number >= 0) & (back <= mask) & (table.columns.fresh[rows, None] == 0)
+        stream = np.broadcast_to(streams[:, None], landed.shape)[landed]
+        cells = (table.places.at[rows, None] + (number & mask))[landed]
+        time_us = table.rings.landed_us[cells, stream % 2]
         unlanded = self.waiting.then(arrivals)
-        unlanded = unlanded[np.isin(unlanded.row, rows)]
-        rows = rows[(columns.fresh[rows] == 0) & (columns.slots[rows] > 0)]
-        first = np.maximum(
-            columns.base[rows], columns.slots[rows] - table.places.mask[rows].astype(np.int64) - 1
-        )
-        count = columns.slots[rows] - first
-        row = np.repeat(rows, count)
-        slot = np.arange(len(row)) + np.repeat(first - np.cumsum(count) + count, count)
-        cells = table.cells(row, slot)
-        landed = table.rings.real[cells]
-        row, time_us = row[landed], table.rings.time_us[cells[landed]]
+        unlanded = unlanded[np.isin(unlanded.stream, streams)]
         return np.concatenate(
             [
-                [row, np.zeros_like(row), time_us],
-                [unlanded.row, unlanded.life, unlanded.time_us],
+                [stream, np.zeros_like(stream), time_us],
+                [unlanded.stream, unlanded.life, unlanded.time_us],
             ],
             axis=1,
         )
 
     def _release(self, columns: Columns, arrivals: Arrivals) -> tuple[Arrivals, int]:
         candidates = self.waiting.then(arrivals)
-        order = np.lexsort((candidates.time_us, candidates.life, candidates.row))
+        stream = candidates.stream
+        order = np.lexsort((stream, candidates.time_us, candidates.life, candidates.row))
         candidates = candidates[order]
-        row, life, time = candidates.row, candidates.life, candidates.time_us
-        repeat = ~first_of_each(row, life, time)
+        life, time = candidates.life, candidates.time_us
+        repeat = ~first_of_each(stream[order], life, time)
         candidates = candidates[~repeat]
         row, life, time = candidates.row, candidates.life, candidates.time_us
         last_life = np.zeros(len(columns.slots), np.int64)

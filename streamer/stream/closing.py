@@ -8,7 +8,7 @@ from streamer.arrays import Bools, Floats, Ints
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.filter_chains import CHAINS
 from streamer.stream.accounting import Skip, Tally
-from streamer.stream.devices import OPEN, DeviceTable
+from streamer.stream.devices import OPEN, PRESENT, DeviceTable
 from streamer.stream.filter_slots import filter_up_to
 from streamer.stream.state import State
 from streamer.stream.windows import RATE_TOLERANCE, ClosedWindows
@@ -26,6 +26,7 @@ class Room(NamedTuple):
     coverage: Floats
     settled: Bools
     follows: Bools
+    gyroscope: Bools
     signals: Floats
     counts: Ints
 
@@ -36,6 +37,7 @@ class Room(NamedTuple):
             np.empty(windows, np.int64),
             np.empty(windows, np.int64),
             np.empty(windows),
+            np.empty(windows, np.bool_),
             np.empty(windows, np.bool_),
             np.empty(windows, np.bool_),
             np.empty((windows, *signals)),
@@ -50,6 +52,7 @@ class Room(NamedTuple):
             self.coverage[:n],
             self.settled[:n],
             self.follows[:n],
+            self.gyroscope[:n],
             self.signals[:n],
         )
 
@@ -108,6 +111,7 @@ def close_oldest(device: int, n: int, state: State, room: Room) -> int:
     room.coverage[n] = coverage
     room.settled[n] = settled
     room.follows[n] = follows
+    room.gyroscope[n] = state.sampling.run[device, PRESENT + 1] == 1
     room.counts[CLOSED] += 1
     room.counts[UNSETTLED] += not settled
     row, history = state.places.chain[device], state.rings.chains.history

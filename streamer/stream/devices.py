@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from streamer.arrays import Bools, Ints
+from streamer.arrays import Bools, Floats, Ints
 from streamer.features.feature_set import FeatureSet
 from streamer.features.filter_chains import CHAINS
 from streamer.stream.grid import phase_us
@@ -19,6 +19,14 @@ CROWDED = RING // 2
 OPEN = 8
 """Windows of a device that may be open at once; a power of two. RING slots see at most 6 starts."""
 
+LANDED = 128
+"""Samples of a kind whose times are remembered."""
+
+LOWS = 6
+"""Crossings back to which the offsets reach that a device depends on."""
+
+REACH = 4
+"""Points of the grid that one sample may have a share in; a power of two."""
 
 ALWAYS = -NEVER
 """An offset, or a time, after all others."""
@@ -60,13 +68,13 @@ class Columns(NamedTuple):
     """First slot since it last started anew."""
     hop: Ints
     """Hop of the grid in which the last slot lies."""
-    last_offset: Ints
-    """Smallest offset of a record that the last slot depends on."""
 
     opened: Ints
     """Windows opened so far; window j lives at position ``j % OPEN``."""
     closed: Ints
     """Windows closed or skipped so far."""
+    reopening: Ints
+    """Windows that were opened while samples were held, and will be again when they are landed."""
     follows: Bools
     """Whether the last window before the oldest open one was predicted, in the same life."""
     window_slot: Ints
@@ -94,12 +102,101 @@ class Columns(NamedTuple):
             slots=ints(),
             base=ints(),
             hop=ints(),
-            last_offset=ints(),
             opened=ints(),
             closed=ints(),
+            reopening=ints(),
             follows=np.zeros(0, np.bool_),
             window_slot=ints(OPEN),
             window_hop=ints(OPEN),
+        )
+
+
+class Sensors(NamedTuple):
+    """What admission knows of a device's sensors: 0 is acceleration, 1 is the gyroscope.
+
+    A sample of both counts for both. The *kind* of a sample is 1 if it is of the gyroscope alone,
+    0 otherwise: each kind keeps its own order.
+    """
+
+    apart: Bools
+    """Whether the device has sent samples of one sensor in this life; `newest_us` counts then."""
+    first_us: Ints
+    """Time of the first sample of its life."""
+    newest_us: Ints
+    """(rows, 2) largest time of each sensor."""
+    landed: Ints
+    """(rows, 2) samples of each kind that were admitted in this life; see `Rings.landed_us`."""
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return no rows yet."""
+        rows, pairs = np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
+        return cls(np.zeros(0, np.bool_), rows, pairs, pairs)
+
+
+LAST_US, FIRST_US, DECIDED, RESAMPLED, WORTH, UNEVEN_US, NEXT_HOP_US, GRID = range(8)
+SENSOR_US, PRESENT, CROSSING_US, CROSSING_WORTH = range(8, 16, 2)
+CROSSING_LANDED, CROSSING_UNEVEN_US, LOW = range(16, 22, 2)
+"""Columns of `Sampling.run`; those of two numbers have the second one in the next column."""
+
+_RUN = LOW + LOWS
+
+TIME_US, DONE, KNOWN, SUMMED = range(4)
+"""Columns of `Sampling.points`."""
+
+NEWEST = REACH
+"""Row of `Sampling.sums` that holds each sensor's last sample itself."""
+
+WEIGHT = 6
+"""Column of `Sampling.sums` that holds the weight of acceleration, before the gyroscope's."""
+
+
+class Sampling(NamedTuple):
+    """How a device's samples become slots.
+
+    The numbers of a run stand side by side in one array: compiled functions get an array handed
+    over as seven arguments.
+    """
+
+    run: Ints
+    """(rows, 26) what is known of all that was sent since the device last started anew:
+
+    | column | is |
+    |---|---|
+    | LAST_US | time of its last sample |
+    | FIRST_US | time of its first sample |
+    | SENSOR_US (2) | time of each sensor's last sample |
+    | PRESENT (2) | 1 if the sensor takes part in the run |
+    | DECIDED | 1 if it is known how the run is sampled |
+    | RESAMPLED | 1 if slots lie on the grid; otherwise they are the samples as they come |
+    | WORTH | slots that the samples would be worth as they come |
+    | UNEVEN_US | by how much all steps in time differ from those of their slots |
+    | NEXT_HOP_US | when the hop after the one of the last sample begins |
+    | CROSSING_US (2) | times of the last samples that were the first ones of a hop, newest first |
+    | CROSSING_WORTH (2) | WORTH at these |
+    | CROSSING_LANDED (2) | number of the sample at these |
+    | CROSSING_UNEVEN_US (2) | UNEVEN_US at these |
+    | GRID | point of the grid that the next slot is, if resampled |
+    | LOW (`LOWS`) | least offset since the last crossing, between that and the one before, ... |
+
+    Point p of the grid is at phase + p * step.
+    """
+    points: Ints
+    """(rows, 2, 4) of each sensor: TIME_US of its last sample, `NEVER` before the first; points
+    before DONE are finished, before KNOWN have both neighbours, before SUMMED have a sum."""
+    sparse: Bools
+    """(rows, REACH, 2) whether the neighbours of a point are too far apart to be weighted."""
+    sums: Floats
+    """(rows, REACH + 1, 8) weighted sums of samples near a point, and the weights; `NEWEST`."""
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return no rows yet."""
+        return cls(
+            np.zeros((0, _RUN), np.int64),
+            np.zeros((0, 2, 4), np.int64),
+            np.zeros((0, REACH, 2), np.bool_),
+            np.zeros((0, REACH + 1, 8)),
         )
 
 
@@ -124,7 +221,7 @@ class Cursor(NamedTuple):
         return cls(rows, rows, rows, pairs, pairs)
 
 
-T = TypeVar("T", Columns, Cursor, Places)
+T = TypeVar("T", Columns, Sensors, Sampling, Cursor, Places)
 
 
 def grown(columns: T, rows: int, kept: Ints | slice = ALL) -> T:
@@ -152,6 +249,8 @@ class DeviceTable:
 
     def __init__(self, features: FeatureSet) -> None:
         self.columns = Columns.empty()
+        self.sensors = Sensors.empty()
+        self.sampling = Sampling.empty()
         self.cursor = Cursor.empty()
         self.places = Places.empty()
         self.rings = Rings.room(0, 0, features.length)
@@ -210,6 +309,8 @@ class DeviceTable:
         self.capacity = max(16, 2 * len(live))
         self.columns = grown(self.columns, self.capacity, live)
         self.cursor = grown(self.cursor, self.capacity, live)
+        self.sensors = grown(self.sensors, self.capacity, live)
+        self.sampling = grown(self.sampling, self.capacity, live)
         self.places = grown(self.places, self.capacity, live)
         self.make_room()
         return moved
@@ -226,8 +327,9 @@ class DeviceTable:
     def skip_open(self, rows: Ints) -> int:
         """Give up the open windows of devices; says how many there were."""
         columns = self.columns
-        skipped = int((columns.opened[rows] - columns.closed[rows]).sum())
+        skipped = int((columns.opened[rows] - columns.closed[rows] + columns.reopening[rows]).sum())
         columns.closed[rows] = columns.opened[rows]
+        columns.reopening[rows] = 0
         return skipped
 
     def _take(self, device_id: str) -> int:
@@ -244,6 +346,8 @@ class DeviceTable:
         if len(self._id_of) > self.capacity:
             self.capacity = max(16, 2 * self.capacity, len(self._id_of))
             self.columns = grown(self.columns, self.capacity)
+            self.sensors = grown(self.sensors, self.capacity)
+            self.sampling = grown(self.sampling, self.capacity)
             self.cursor = grown(self.cursor, self.capacity)
             self.places = grown(self.places, self.capacity)
         if self.rings.used[0] + SMALLEST * len(rows) > len(self.rings.time_us):
@@ -266,4 +370,14 @@ class DeviceTable:
         columns.base[rows] = 0
         columns.opened[rows] = 0
         columns.closed[rows] = 0
+        columns.reopening[rows] = 0
         columns.follows[rows] = False
+        self.sensors.apart[rows] = False
+        self.sensors.first_us[rows] = NEVER
+        self.sensors.newest_us[rows] = NEVER
+        self.sensors.landed[rows] = 0
+        run = self.sampling.run
+        run[rows] = 0
+        run[rows, LAST_US] = NEVER
+        run[rows, FIRST_US] = NEVER
+        run[rows, LOW:] = ALWAYS

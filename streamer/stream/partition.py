@@ -12,7 +12,7 @@ from streamer.arrays import Ints
 from streamer.features.feature_set import FeatureSet
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.admission import Admission, Arrivals, first_of_each
-from streamer.stream.devices import DeviceTable
+from streamer.stream.devices import LAST_US, LOW, DeviceTable
 from streamer.stream.rules import Rules
 from streamer.stream.samples import NEVER, Samples
 from streamer.stream.watermarks import CLOCK
@@ -62,7 +62,7 @@ class PartitionWindows:
     def open_windows(self) -> int:
         """Windows that were opened and have not got all their samples."""
         columns, rows = self._table.columns, self._table.live()
-        return int((columns.opened[rows] - columns.closed[rows]).sum())
+        return int((columns.opened[rows] - columns.closed[rows] + columns.reopening[rows]).sum())
 
     def take_tally(self) -> Tally:
         """Counts since the last call."""
@@ -72,9 +72,13 @@ class PartitionWindows:
     @property
     def low(self) -> int | None:
         """Smallest offset on which a window not closed yet may depend; None without devices."""
-        rows = self._table.live()
-        placed = rows[self._table.columns.slots[rows] > 0]
-        lows = [self._table.cursor.low[placed].ravel(), self._admission.waiting.offset]
+        table, rows = self._table, self._table.live()
+        placed = rows[table.sampling.run[rows, LAST_US] != NEVER]
+        lows = [
+            table.cursor.low[placed].ravel(),
+            table.sampling.run[placed, LOW],
+            self._admission.waiting.offset,
+        ]
         return min((int(low.min()) for low in lows if len(low)), default=None)
 
     def push(self, samples: Samples) -> Outcome:
@@ -105,9 +109,8 @@ class PartitionWindows:
         """Let no sample wait any longer for its watermark; later ones before it are late."""
         rows = self._table.live()
         windows = list(self._windowing.land(self._admission.flush(rows), self.tally))
-        columns = self._table.columns
-        last_us = self._table.rings.time_us[self._table.cells(rows, columns.slots[rows] - 1)]
-        columns.newest_us[rows] = last_us + self._rules.watermark_lag_us
+        last_us = self._table.sampling.run[rows, LAST_US]
+        self._table.columns.newest_us[rows] = last_us + self._rules.watermark_lag_us
         return Outcome(windows, np.zeros(0, np.int64), [], [])
 
     def _arrivals(self, samples: Samples) -> tuple[Arrivals, Ints, Ints]:

@@ -54,6 +54,9 @@ class Rings(NamedTuple):
     """(cells, 6) samples."""
     real: Bools
     """(cells,) true for a sample, false for the filling of a hole."""
+    landed_us: Ints
+    """(cells, 2) times of the last samples of each kind, see `Sensors`: sample i of a device lives
+    in cell ``at + (i & mask)``."""
     chains: Chains
     used: Ints
     """(2,) cells, and rows of chains."""
@@ -65,18 +68,20 @@ class Rings(NamedTuple):
             np.zeros(cells, np.int64),
             np.zeros((cells, 6)),
             np.zeros(cells, np.bool_),
+            np.zeros((cells, 2), np.int64),
             Chains.room(chains, length),
             np.zeros(2, np.int64),
         )
 
 
 @compiled_together
-def grow(device: int, slots: int, wanted: int, places: Places, rings: Rings) -> bool:
+def grow(device: int, slots: int, landed: Ints, wanted: int, places: Places, rings: Rings) -> bool:
     """Give a device a ring of at least so many cells, and chains with the largest ring.
 
     Args:
         device: its row.
         slots: how many slots it has had.
+        landed: (rows, 2) how many samples of each kind have landed.
         wanted: how many it needs.
         places: of all devices.
         rings: of all devices.
@@ -98,6 +103,10 @@ def grow(device: int, slots: int, wanted: int, places: Places, rings: Rings) -> 
         rings.real[new] = rings.real[old]
         for channel in range(rings.values.shape[1]):
             rings.values[new, channel] = rings.values[old, channel]
+    for kind in range(2):
+        count = landed[device, kind]
+        for i in range(max(0, count - mask - 1), count):
+            rings.landed_us[used + (i & (size - 1)), kind] = rings.landed_us[at + (i & mask), kind]
     places.at[device], places.mask[device] = used, size - 1
     rings.used[0] += size
     if chains:
@@ -127,6 +136,7 @@ def pack(rings: Rings, places: Places, rows: Ints, cells: int, length: int) -> R
     packed.time_us[:total] = rings.time_us[old]
     packed.values[:total] = rings.values[old]
     packed.real[:total] = rings.real[old]
+    packed.landed_us[:total] = rings.landed_us[old]
     packed.chains.state[:chains] = rings.chains.state[places.chain[filtered]]
     packed.chains.history[:chains] = rings.chains.history[places.chain[filtered]]
     packed.used[:] = total, chains

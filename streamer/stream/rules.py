@@ -15,7 +15,7 @@ class Rules:
     """Silence, by the partition clock, after which a device is forgotten."""
     patience_us: int = 5_000_000
     """A device that for longer than this sends nothing but late samples begins a new life."""
-    min_coverage: float = 0.8
+    min_coverage: float = 0.6
     """Least share of a window's samples that must really be there."""
 
     @property

@@ -1,11 +1,12 @@
-"""Samples become slots: holes are filled, windows are opened, filter epochs begin. Compiled.
+"""Slots land in a device's ring: windows are opened, filter epochs begin. Compiled.
 
-A step of ``dt`` between two samples is ``max(1, round(dt / step))`` slots, halves up::
+Samples that are taken as they come are slots; a step of ``dt`` between two of them is
+``max(1, round(dt / step))`` slots, halves up::
 
     samples  0     20          60   83 ms
     slots    0     1     2     3    4        slot 2 is a filled hole at 40 ms
 
-Nothing else is resampled, so a regular stream passes through untouched.
+`resampling` makes slots of all others.
 """
 
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from streamer.arrays import Floats, Ints
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.filter_chains import CHAINS
-from streamer.stream.devices import NOT_DUE, OPEN
+from streamer.stream.devices import ALWAYS, LOW, LOWS, NOT_DUE, OPEN
 from streamer.stream.state import State
 
 
@@ -33,17 +34,21 @@ def slots_of(dt_us: int, step_us: int) -> int:
     return (2 * dt_us + step_us) // (2 * step_us) if 2 * dt_us >= 3 * step_us else 1
 
 
-@compiled_together
-def start_anew(device: int, at_us: int, offset: int, by_clock: bool, state: State) -> None:
-    """Start a device anew: nothing before the slot that lands next matters.
+@compiled_inline
+def open_windows(device: int, state: State) -> int:
+    """Return how many windows are open."""
+    columns = state.columns
+    return int(columns.opened[device] - columns.closed[device] + columns.reopening[device])
 
-    But that a life was begun by late samples depends on the life before it.
-    """
+
+@compiled_together
+def begin_slots(device: int, at_us: int, state: State) -> None:
+    """Nothing before the slot that lands next matters; no window is open."""
     columns, cursor, limits = state.columns, state.cursor, state.limits
     columns.closed[device] = columns.opened[device]
+    columns.reopening[device] = 0
     columns.base[device] = columns.slots[device]
     columns.follows[device] = False
-    columns.last_offset[device] = offset
     into_us = at_us - columns.phase_us[device]
     hop = into_us // limits.hop_us
     # A device that starts within a step of a hop's beginning has not missed any of it.
@@ -51,57 +56,53 @@ def start_anew(device: int, at_us: int, offset: int, by_clock: bool, state: Stat
     columns.hop[device] = hop - 1 if on_time else hop
     cursor.filtered[device] = columns.slots[device]
     cursor.restart[device] = NOT_DUE
-    if by_clock or offset <= columns.restart_until[device]:
-        offset = _lowest(device, offset, state)
-    for chain in range(CHAINS):
-        cursor.low[device, chain] = offset
-
-
-@compiled_together
-def _lowest(device: int, offset: int, state: State) -> int:
-    """Return the smallest offset that a device depends on already, or this one."""
-    for chain in range(CHAINS):
-        offset = min(offset, state.cursor.low[device, chain])
-    return offset
 
 
 @compiled_inline
-def land_slot(samples: Admitted, i: int, part: int, slots: int, state: State) -> bool:
+def land_part(samples: Admitted, i: int, part: int, slots: int, state: State) -> bool:
     """Land one of the slots that a sample is worth, of which the last is the sample itself.
 
-    Returns whether it opens a window.
+    Returns whether it opens a window that is not counted yet.
     """
-    columns, cursor, rings = state.columns, state.cursor, state.rings
-    device, at_us, offset = samples.row[i], samples.time_us[i], samples.offset[i]
+    columns, rings = state.columns, state.rings
+    device, at_us = samples.row[i], samples.time_us[i]
     slot = columns.slots[device]
     at, mask = state.places.at[device], state.places.mask[device]
     before, here = at + ((slot - part) & mask), at + (slot & mask)
     if part < slots:
         before_us = rings.time_us[before]
         at_us = before_us + (at_us - before_us) * part // slots
-        offset = min(offset, columns.last_offset[device])
     for channel in range(samples.values.shape[1]):
         value = samples.values[i, channel]
         if part < slots:
             first = rings.values[before, channel]
             value = first + (value - first) * (part / slots)
         rings.values[here, channel] = value
-    rings.time_us[here] = at_us
     rings.real[here] = part == slots
+    return land_slot(device, at_us, state)
+
+
+@compiled_inline
+def land_slot(device: int, at_us: int, state: State) -> bool:
+    """Land a slot whose values lie in the ring.
+
+    Returns whether it opens a window that is not counted yet.
+    """
+    columns = state.columns
+    slot = columns.slots[device]
+    state.rings.time_us[state.places.at[device] + (slot & state.places.mask[device])] = at_us
     columns.slots[device] = slot + 1
-    low = min(offset, columns.last_offset[device])
-    columns.last_offset[device] = offset
-    for chain in range(CHAINS):
-        cursor.low[device, chain] = min(cursor.low[device, chain], offset)
     if at_us - columns.phase_us[device] < (columns.hop[device] + 1) * state.limits.hop_us:
         return False
-    _begin_hop(device, at_us, low, state)
-    return True
+    return _begin_hop(device, at_us, state)
 
 
 @compiled_together
-def _begin_hop(device: int, at_us: int, low: int, state: State) -> None:
-    """Open a window at the last slot, the first one in its hop; it may begin an epoch too."""
+def _begin_hop(device: int, at_us: int, state: State) -> bool:
+    """Open a window at the last slot, the first one in its hop; it may begin an epoch too.
+
+    Returns whether the window has not been counted yet.
+    """
     columns, cursor, limits = state.columns, state.cursor, state.limits
     slot = columns.slots[device] - 1
     hop = (at_us - columns.phase_us[device]) // limits.hop_us
@@ -109,10 +110,30 @@ def _begin_hop(device: int, at_us: int, low: int, state: State) -> None:
     if slot > columns.base[device] and epoch > columns.hop[device] // limits.epoch_hops:
         cursor.restart[device] = slot
         cursor.restart_chain[device] = epoch % CHAINS
-        is_new = low <= columns.restart_until[device]
-        cursor.low[device, epoch % CHAINS] = _lowest(device, low, state) if is_new else low
+        cursor.low[device, epoch % CHAINS] = chain_low(device, False, state)
     columns.hop[device] = hop
     position = columns.opened[device] % OPEN
     columns.window_slot[device, position] = slot
     columns.window_hop[device, position] = hop
     columns.opened[device] += 1
+    if columns.reopening[device]:
+        columns.reopening[device] -= 1
+        return False
+    return True
+
+
+@compiled_together
+def chain_low(device: int, by_clock: bool, state: State) -> int:
+    """Return the smallest offset that a chain depends on if it starts with the next slot.
+
+    It reaches `LOWS` crossings back. That a life was begun by late samples depends on the life
+    before it.
+    """
+    run, cursor = state.sampling.run, state.cursor
+    low = ALWAYS
+    for k in range(LOWS):
+        low = min(low, run[device, LOW + k])
+    if by_clock or low <= state.columns.restart_until[device]:
+        for chain in range(CHAINS):
+            low = min(low, cursor.low[device, chain])
+    return low

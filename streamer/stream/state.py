@@ -2,9 +2,12 @@
 
 from typing import NamedTuple, Self
 
+import numpy as np
+
+from streamer.arrays import Floats, Ints
 from streamer.features.feature_set import FeatureSet
 from streamer.features.filter_chains import Bench, Filters
-from streamer.stream.devices import Columns, Cursor, DeviceTable
+from streamer.stream.devices import Columns, Cursor, DeviceTable, Sampling, Sensors
 from streamer.stream.rings import RING, Places, Rings
 from streamer.stream.rules import Rules
 
@@ -19,11 +22,15 @@ class Limits(NamedTuple):
     epoch_hops: int
     settled_us: int
     max_gap_us: int
+    max_pause_us: int
     min_coverage: float
 
     @classmethod
     def of(cls, features: FeatureSet, rules: Rules) -> Self:
-        """Return the limits; ``hops`` is how many hops a window is long."""
+        """Return the limits; ``hops`` is how many hops a window is long.
+
+        ``max_pause_us`` is how long one sensor may be silent while the other one is not.
+        """
         return cls(
             features.step_us,
             features.hop_us,
@@ -32,8 +39,21 @@ class Limits(NamedTuple):
             features.epoch_hops,
             features.settled_us,
             rules.max_gap_us,
+            min(rules.max_gap_us, features.hop_us),
             rules.min_coverage,
         )
+
+
+class Held(NamedTuple):
+    """Work space for the samples of a run that is resampled from its beginning.
+
+    Attributes:
+        time_us: (RING,).
+        values: (RING, 6).
+    """
+
+    time_us: Ints
+    values: Floats
 
 
 class Tools(NamedTuple):
@@ -42,25 +62,38 @@ class Tools(NamedTuple):
     limits: Limits
     bench: Bench
     filters: Filters
+    held: Held
 
     @classmethod
     def of(cls, features: FeatureSet, rules: Rules) -> Self:
         """Return the tools, with room for a ring of samples on the bench."""
-        return cls(Limits.of(features, rules), Bench.empty(RING), Filters.all())
+        held = Held(np.zeros(RING, np.int64), np.zeros((RING, 6)))
+        return cls(Limits.of(features, rules), Bench.empty(RING), Filters.all(), held)
 
 
 class State(NamedTuple):
     """All that is known of the devices, and the tools."""
 
     columns: Columns
+    sensors: Sensors
+    sampling: Sampling
     cursor: Cursor
     places: Places
     rings: Rings
     limits: Limits
     bench: Bench
     filters: Filters
+    held: Held
 
     @classmethod
     def of(cls, table: DeviceTable, tools: Tools) -> Self:
         """Put the present arrays of a table and the tools together."""
-        return cls(table.columns, table.cursor, table.places, table.rings, *tools)
+        return cls(
+            table.columns,
+            table.sensors,
+            table.sampling,
+            table.cursor,
+            table.places,
+            table.rings,
+            *tools,
+        )

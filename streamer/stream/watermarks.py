@@ -20,8 +20,12 @@ import numpy as np
 
 from streamer.arrays import Bools, Ints
 from streamer.compiled import compiled_together
-from streamer.stream.devices import ALWAYS, Columns
+from streamer.stream.devices import ALWAYS, Columns, Sensors
 from streamer.stream.samples import NEVER
+
+APART_US: Final = 5_120_000
+"""A sensor that is further behind the other one is absent. Four hops: so far back reaches what a
+chain depends on, and a recovery finds the same sensors absent."""
 
 CLOCK: Final = 1
 """Lives are numbered so that those begun by late samples are odd, those begun by silence even."""
@@ -35,6 +39,8 @@ class Arrived(NamedTuple):
     time_us: Ints
     clock_us: Ints
     offset: Ints
+    sends: Bools
+    """(s, 2) whether it is of the accelerometer, and of the gyroscope."""
 
 
 class Judged(NamedTuple):
@@ -51,7 +57,14 @@ class Judged(NamedTuple):
 
 
 @compiled_together
-def judge(samples: Arrived, columns: Columns, lag_us: int, patience_us: int, judged: Judged) -> int:
+def judge(
+    samples: Arrived,
+    columns: Columns,
+    sensors: Sensors,
+    lag_us: int,
+    patience_us: int,
+    judged: Judged,
+) -> int:
     """Compare every sample with its device's watermark, and move the watermarks forward.
 
     Returns how many lives begin with a sample that would have been late.
@@ -65,16 +78,23 @@ def judge(samples: Arrived, columns: Columns, lag_us: int, patience_us: int, jud
         if samples.life[i] != (0 if is_first else samples.life[i - 1]):
             newest, by_clock = NEVER, False
             columns.restarted_clock_us[device], columns.restart_until[device] = NEVER, NEVER
+            _forget_sensors(device, sensors)
         watermark = newest - lag_us
+        if sensors.apart[device]:
+            watermark = max(watermark, _newest_of(device, samples.sends, i, sensors) - lag_us)
         behind = time <= watermark
         if behind and _begins_anew(device, time, clock, columns, patience_us):
             newest, watermark, behind, by_clock = NEVER, NEVER, False, True
+            _forget_sensors(device, sensors)
             restarts += 1
             begun += 1
         if not behind:
             columns.late_since_us[device] = NEVER
-        if time > newest:
-            newest = time
+        reached = time
+        if sensors.apart[device]:
+            reached = newest if behind else _joined(device, time, samples.sends, i, sensors)
+        if reached > newest:
+            newest = reached
             if columns.restarted_clock_us[device] != NEVER:
                 _end_restart(device, time, clock, samples.offset[i], columns, 2 * patience_us)
         judged.life[i] = samples.life[i] + 2 * restarts - (CLOCK if by_clock else 0)
@@ -82,6 +102,41 @@ def judge(samples: Arrived, columns: Columns, lag_us: int, patience_us: int, jud
         judged.behind[i] = behind
         columns.newest_us[device] = newest
     return begun
+
+
+@compiled_together
+def _forget_sensors(device: int, sensors: Sensors) -> None:
+    """Begin a new life."""
+    sensors.first_us[device] = NEVER
+    for sensor in range(2):
+        sensors.newest_us[device, sensor] = NEVER
+
+
+@compiled_together
+def _newest_of(device: int, sends: Bools, i: int, sensors: Sensors) -> int:
+    """Return the newest time of the sensors that a sample is of."""
+    newest: int = NEVER
+    for sensor in range(2):
+        if sends[i, sensor]:
+            newest = max(newest, sensors.newest_us[device, sensor])
+    return newest
+
+
+@compiled_together
+def _joined(device: int, time: int, sends: Bools, i: int, sensors: Sensors) -> int:
+    """Take in a sample's time, and return how far the sensor is that is behind.
+
+    It is not waited for if it is too far behind.
+    """
+    if sensors.first_us[device] == NEVER:
+        sensors.first_us[device] = time
+    for sensor in range(2):
+        if sends[i, sensor]:
+            sensors.newest_us[device, sensor] = max(sensors.newest_us[device, sensor], time)
+    ahead: int = max(sensors.newest_us[device, 0], sensors.newest_us[device, 1])
+    behind: int = min(sensors.newest_us[device, 0], sensors.newest_us[device, 1])
+    is_absent = ahead - max(behind, sensors.first_us[device]) > APART_US
+    return ahead if is_absent else behind
 
 
 @compiled_together

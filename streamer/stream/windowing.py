@@ -28,16 +28,41 @@ The work is done sample by sample, by compiled code, in batches of about `ENOUGH
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.feature_set import FeatureSet
 from streamer.stream.accounting import Tally
 from streamer.stream.admission import Arrivals
 from streamer.stream.closing import GAP, IDLE, LATE, OPENED, Room, close_oldest, is_complete
-from streamer.stream.devices import CROWDED, OPEN, Columns, DeviceTable
+from streamer.stream.devices import (
+    CROWDED,
+    DECIDED,
+    FIRST_US,
+    LAST_US,
+    NEXT_HOP_US,
+    OPEN,
+    RESAMPLED,
+    UNEVEN_US,
+    WORTH,
+    Columns,
+    DeviceTable,
+)
 from streamer.stream.filter_slots import filter_up_to
+from streamer.stream.resampling import next_slot, take_in
 from streamer.stream.rings import RING, grow
 from streamer.stream.rules import Rules
-from streamer.stream.slots import Admitted, land_slot, slots_of, start_anew
+from streamer.stream.sampling import (
+    HELD,
+    begin_run,
+    depend,
+    hold_single,
+    remember,
+    starts_anew,
+    take_part,
+    treat,
+)
+from streamer.stream.slots import Admitted, land_part, open_windows, slots_of
 from streamer.stream.state import State, Tools
 from streamer.stream.watermarks import CLOCK
 from streamer.stream.windows import ENOUGH_WINDOWS, ClosedWindows
@@ -61,11 +86,12 @@ class Windowing:
         columns = Admitted(
             samples.row, samples.life, samples.time_us, samples.values, samples.offset
         )
+        singles = bool(samples.single.any())
         at = 0
         while at < len(samples):
             # The last sample, with the hole before it, may complete more than one window.
             room = Room.of(ENOUGH_WINDOWS + OPEN, table.rings.chains.history.shape[2:])
-            at, n = _land(columns, at, State.of(table, self._tools), room)
+            at, n = _land(columns, singles, at, State.of(table, self._tools), room)
             if at < len(samples) and n < ENOUGH_WINDOWS:
                 table.make_room()
             room.add_to(tally)
@@ -73,58 +99,123 @@ class Windowing:
                 yield room.windows(n, table)
 
 
-@compiled_inline
-def _life_begun(samples: Admitted, i: int, columns: Columns) -> int:
-    """Return the number of the life that a sample begins; 0 if it begins none."""
-    device, life = samples.row[i], samples.life[i]
-    if i > 0 and samples.row[i - 1] == device:
-        return int(life if life != samples.life[i - 1] else 0)
-    fresh = columns.fresh[device]
-    columns.fresh[device] = 0
-    return int(life if life > 0 else fresh)
-
-
-@compiled_inline
-def _fits(device: int, slots: int, state: State) -> bool:
-    """Return whether a device's ring has room for some more slots; it grows if it can."""
-    count = state.columns.slots[device]
-    wanted = count + slots - state.columns.base[device]
-    is_full = wanted > state.places.mask[device] + 1
-    return not is_full or grow(device, count, wanted, state.places, state.rings)
-
-
 @compiled_together
-def _land(samples: Admitted, begin: int, state: State, room: Room) -> tuple[int, int]:
+def _land(
+    samples: Admitted, singles: bool, begin: int, state: State, room: Room
+) -> tuple[int, int]:
     """Land samples until `ENOUGH_WINDOWS` are closed, or a few more, or a ring finds no room.
 
     Returns which sample is next, and how many windows are in the room.
     """
-    row, columns, limits = samples.row, state.columns, state.limits
-    places = state.places
+    columns, filtered = state.columns, state.cursor.filtered
+    acc = gyro = True
     n = 0
-    for i in range(begin, len(row)):
+    for i in range(begin, len(samples.row)):
         if n >= ENOUGH_WINDOWS:
             return i, n
-        device, slots = row[i], 1
-        count = columns.slots[device]
-        newest = places.at[device] + ((count - 1) & places.mask[device])
-        dt_us = samples.time_us[i] - state.rings.time_us[newest]
-        is_gap = count == 0 or dt_us > limits.max_gap_us
-        if not is_gap:
-            slots = slots_of(dt_us, limits.step_us)
-        if places.mask[device] < RING - 1 and not _fits(device, slots, state):
+        device = samples.row[i]
+        if state.places.mask[device] < RING - 1 and not _fits(samples, i, state):
             return i, n
-        begun = _life_begun(samples, i, columns)
-        if begun > 0 or is_gap:
-            slots = 1
-            skipped = columns.opened[device] - columns.closed[device]
-            by_clock = begun % 2 == CLOCK
-            room.counts[LATE if by_clock else IDLE if begun > 0 else GAP] += skipped
-            start_anew(device, samples.time_us[i], samples.offset[i], by_clock, state)
-        for part in range(1, slots + 1):
-            room.counts[OPENED] += land_slot(samples, i, part, slots, state)
+        if singles:
+            acc, gyro = not np.isnan(samples.values[i, 0]), not np.isnan(samples.values[i, 3])
+        slots = _begin_sample(samples, i, acc, gyro, state, room)
+        part = 1
+        while _land_next(samples, i, part, slots, state, room):
+            part += 1
             if is_complete(device, state):
                 n = close_oldest(device, n, state, room)
-            elif columns.slots[device] - state.cursor.filtered[device] > CROWDED:
+            elif columns.slots[device] - filtered[device] > CROWDED:
                 filter_up_to(device, columns.slots[device] - 1, state)
-    return len(row), n
+    return len(samples.row), n
+
+
+@compiled_together
+def _fits(samples: Admitted, i: int, state: State) -> bool:
+    """Return whether a device's ring has room for a sample's slots; it grows if it can.
+
+    Once it is decided how a run is sampled it needs the largest ring: it may be resampled.
+    """
+    device, at_us = samples.row[i], samples.time_us[i]
+    run, limits, count = state.sampling.run, state.limits, state.columns.slots[device]
+    dt_us = at_us - run[device, LAST_US]
+    wanted = count - state.columns.base[device] + 1
+    if dt_us <= limits.max_gap_us:
+        wanted += slots_of(dt_us, limits.step_us) - 1
+        if (
+            state.sensors.apart[device]
+            or at_us - run[device, FIRST_US] >= limits.hop_us
+            or wanted > HELD
+        ):
+            wanted = RING
+    if wanted <= state.places.mask[device] + 1:
+        return True
+    return grow(device, count, state.sensors.landed, wanted, state.places, state.rings)
+
+
+@compiled_inline
+def _begin_sample(
+    samples: Admitted, i: int, acc: bool, gyro: bool, state: State, room: Room
+) -> int:
+    """Decide how a sample becomes slots; it may start its device anew.
+
+    Returns how many slots it is worth if it is taken as it comes.
+    """
+    device, at_us = samples.row[i], samples.time_us[i]
+    run, limits, apart = state.sampling.run, state.limits, state.sensors.apart[device]
+    begun = _begun_life(samples, i, state.columns)
+    dt_us = at_us - run[device, LAST_US]
+    slots = 1
+    if begun > 0 or (
+        starts_anew(device, at_us, acc, gyro, state) if apart else dt_us > limits.max_gap_us
+    ):
+        room.counts[_reason(begun)] += open_windows(device, state)
+        begin_run(device, at_us, samples.offset[i], begun, state)
+        take_part(device, at_us, acc, gyro, state)
+    else:
+        if apart:
+            take_part(device, at_us, acc, gyro, state)
+        if acc and gyro and run[device, DECIDED] and at_us < run[device, NEXT_HOP_US]:
+            slots = slots_of(dt_us, limits.step_us)
+            run[device, WORTH] += slots
+            run[device, UNEVEN_US] += abs(dt_us - slots * limits.step_us)
+        else:
+            slots = treat(device, at_us, not (acc and gyro), state, room.counts)
+    depend(device, samples.offset[i], state)
+    remember(device, 0 if acc else 1, at_us, state)
+    if run[device, RESAMPLED]:
+        take_in(device, at_us, samples.values, i, state)
+    elif not (acc and gyro):
+        hold_single(samples, i, state)
+        slots = 0
+    return slots
+
+
+@compiled_inline
+def _land_next(samples: Admitted, i: int, part: int, slots: int, state: State, room: Room) -> bool:
+    """Land the next slot of a sample, its part-th; says if there was one."""
+    device = samples.row[i]
+    if state.sampling.run[device, RESAMPLED]:
+        return next_slot(device, samples.time_us[i], samples.values, i, state, room.counts)
+    if part > slots:
+        return False
+    room.counts[OPENED] += land_part(samples, i, part, slots, state)
+    return True
+
+
+@compiled_inline
+def _begun_life(samples: Admitted, i: int, columns: Columns) -> int:
+    """Return the number of the life that a sample begins, 0 if it goes on with the one before."""
+    device, life = samples.row[i], samples.life[i]
+    if i == 0 or samples.row[i - 1] != device:
+        fresh = columns.fresh[device]
+        columns.fresh[device] = 0
+        return int(life if life > 0 else fresh)
+    return int(0 if life == samples.life[i - 1] else life)
+
+
+@compiled_inline
+def _reason(begun: int) -> int:
+    """Return the place of the count of windows that are open when a device starts anew."""
+    if begun == 0:
+        return GAP
+    return LATE if begun % 2 == CLOCK else IDLE

@@ -9,8 +9,9 @@ from streamer.arrays import Bools, Floats, Ints
 ENOUGH_WINDOWS = 64
 """Windows that are handed on, and whose features are computed, at once where there are so many."""
 
-RATE_TOLERANCE = 20
-"""A window whose sampling rate is off by more than one part in this many gets no prediction."""
+RATE_TOLERANCE = 16
+"""A window whose slots are off by more than one part in this many gets no prediction: its device
+changed its rate. Somewhat more than what `sampling` takes as it comes, for jitter."""
 
 
 class Window(NamedTuple):
@@ -42,6 +43,7 @@ class ClosedWindows:
         coverage: (n,) share of the samples that were really there.
         settled: (n,) whether the filters had run long enough.
         follows: (n,) whether the window before was predicted too, see `Window`.
+        gyroscope: (n,) whether the device has one; its signals are zero otherwise.
         signals: (n, 9, length + 1) body acceleration, gravity, gyroscope.
     """
 
@@ -50,6 +52,7 @@ class ClosedWindows:
     coverage: Floats
     settled: Bools
     follows: Bools
+    gyroscope: Bools
     signals: Floats
 
     def __len__(self) -> int:
@@ -63,6 +66,7 @@ class ClosedWindows:
             self.coverage[some],
             self.settled[some],
             self.follows[some],
+            self.gyroscope[some],
             self.signals[some],
         )
 

@@ -6,6 +6,7 @@ import pytest
 
 from streamer.features.filters import condition
 from streamer.flow.plausibility import find_doubts
+from streamer.stream.accounting import Skip
 from streamer.stream.windows import ClosedWindows
 
 Floats = npt.NDArray[np.float64]
@@ -23,11 +24,13 @@ def walking() -> Floats:
     return raw
 
 
-def window_of(raw: Floats) -> ClosedWindows:
+def window_of(raw: Floats, *, gyroscope: bool = True) -> ClosedWindows:
     """The last window of a recording."""
     flag = np.ones(1, np.bool_)
     signals = condition(raw, start="rest")[None, :, -129:]
-    return ClosedWindows(["phone-7"], np.zeros(1, np.int64), np.ones(1), flag, flag, signals)
+    return ClosedWindows(
+        ["phone-7"], np.zeros(1, np.int64), np.ones(1), flag, flag, flag & gyroscope, signals
+    )
 
 
 def test_what_is_in_the_units_of_the_contract_is_good() -> None:
@@ -55,5 +58,17 @@ def test_other_units_are_named(
     raw *= np.repeat(factors, 3)[:, None]
     good, doubts = find_doubts(window_of(raw))
     assert not good.any()
-    assert [doubt.looks_like for doubt in doubts] == [looks_like]
+    assert [(doubt.skip, doubt.looks_like) for doubt in doubts] == [(Skip.IMPLAUSIBLE, looks_like)]
     assert words in doubts[0].detail
+
+
+def test_a_window_without_a_gyroscope_needs_a_model_that_needs_none() -> None:
+    raw = walking()
+    raw[3:] = 0
+    window = window_of(raw, gyroscope=False)
+    good, doubts = find_doubts(window)
+    assert not good.any()
+    assert doubts[0].skip is Skip.NO_GYROSCOPE
+    good, doubts = find_doubts(window, needs_gyroscope=False)
+    assert good.all()
+    assert not doubts

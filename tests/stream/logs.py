@@ -1,7 +1,9 @@
 """Messy logs of several devices."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 import numpy as np
 from hypothesis import strategies as st
@@ -12,6 +14,12 @@ from tests.stream.reference import Record, Sample
 
 SHORT_EPOCHS = replace(UCI_HAR, epoch_hops=4, settled_us=5_000_000)
 """Epochs of 5.12 s, so that a short log has many of them."""
+
+RATES = [
+    *(80_000, 40_000, 30_000, 29_999, 21_100, 20_900, 19_100, 18_900, 16_000),
+    *(15_000, 14_999, 10_000, 5_000, 1_000, 200),
+]
+"""Steps in time that are not the usual one: from 12.5 Hz to more than anybody samples."""
 
 START_US = 1_763_906_400_000_000
 STEP_US = 20_000
@@ -74,6 +82,8 @@ class Steady:
     jitter_us: int
     lost: float
     per_record: int
+    sensors: str = "both"
+    """Both in each sample, "acc" or "gyro" alone, or "apart": records of each in turn."""
 
 
 @dataclass(frozen=True)
@@ -125,13 +135,11 @@ def acts(rules: Rules) -> st.SearchStrategy[Act]:
     steady = st.builds(
         Steady,
         count=st.sampled_from([1, 2, 40, 140, 300, 300, 700, 700]),
-        step_us=st.sampled_from(
-            [20_000] * 20
-            + [100_000, 30_000, 29_999, 21_100, 20_900, 19_100, 18_900, 10_000, 5_000, 1_000]
-        ),
+        step_us=st.sampled_from([20_000] * 10 + RATES),
         jitter_us=st.sampled_from([0, 0, 0, 0, 3_000, 9_000, 45_000]),
         lost=st.sampled_from([0.0, 0.0, 0.0, 0.01, 0.15]),
         per_record=st.sampled_from([1, 1, 7, 50, 500]),
+        sensors=st.sampled_from(["both"] * 6 + ["apart", "apart", "apart", "acc", "gyro"]),
     )
     pause = st.builds(
         Pause,
@@ -188,15 +196,30 @@ class Publisher:
                 self.records.append((partition_us, ()))
 
     def _steady(self, act: Steady) -> None:
-        times = self.now_us + np.arange(act.count) * act.step_us
-        times += self.rng.integers(-act.jitter_us, act.jitter_us + 1, act.count)
-        times = times[self.rng.random(act.count) >= act.lost]
-        self.now_us += act.count * act.step_us
-        taken = samples(times.tolist(), self.rng)
-        self.sent += taken
-        for begin in range(0, len(taken), act.per_record):
-            part = taken[begin : begin + act.per_record]
-            self.records.append((len(part) * act.step_us, part))
+        begin_us, self.now_us = self.now_us, self.now_us + act.count * act.step_us
+        kinds = ["acc", "gyro"] if act.sensors == "apart" else [act.sensors]
+        parts = []
+        for number, kind in enumerate(kinds):
+            times = begin_us + 7_000 * number + np.arange(act.count) * act.step_us
+            times += self.rng.integers(-act.jitter_us, act.jitter_us + 1, act.count)
+            times = times[self.rng.random(act.count) >= act.lost]
+            taken = tuple(only(kind, each) for each in samples(times.tolist(), self.rng))
+            self.sent += taken
+            parts.append(
+                [taken[i : i + act.per_record] for i in range(0, len(taken), act.per_record)]
+            )
+        for together in zip_longest(*parts):
+            for part in filter(None, together):
+                self.records.append((len(part) * act.step_us // len(kinds), part))
+
+
+def only(sensors: str, sample: Sample) -> Sample:
+    """The sample with NaN for a sensor that it is not of."""
+    keeps = {"acc": (True, False), "gyro": (False, True), "both": (True, True)}[sensors]
+    values = tuple(
+        value if keeps[channel // 3] else math.nan for channel, value in enumerate(sample.values)
+    )
+    return replace(sample, values=values)
 
 
 @st.composite

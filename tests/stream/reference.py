@@ -4,26 +4,45 @@ Slow and plain on purpose. It shares the grid's phase and the filters with the p
 else, so that whatever the program's arrays get wrong shows as a difference.
 """
 
-import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
-from streamer.arrays import Floats
 from streamer.features.feature_set import FeatureSet
 from streamer.features.filters import advance, median3, state_at_rest
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.grid import phase_us
 from streamer.stream.rules import Rules
+from tests.stream.reference_resampling import Track
+
+Floats = npt.NDArray[np.float64]
+
+ACC, GYRO = "acc", "gyro"
+CHANNELS = {ACC: slice(0, 3), GYRO: slice(3, 6)}
+APART_US = 5_120_000
+"""A sensor this far behind the other one is absent."""
+PRESENT_US = 1_280_000
+"""A sensor of a run pauses for no longer than this, nor than the longest gap."""
+SINGLE = 1_000_000
+"""What a sample of one sensor is worth in slots: too much for its run to be taken as it comes."""
+HELD = 120
+"""Slots that are held at most until it is decided how a run is sampled."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement of six channels."""
+    """One measurement of six channels; those of a sensor that it has not are NaN."""
 
     time_us: int
     values: tuple[float, ...] = field(repr=False)
+
+    @property
+    def sensors(self) -> set[str]:
+        """Those that it is of."""
+        return {name for name, of in CHANNELS.items() if not math.isnan(self.values[of][0])}
 
 
 @dataclass(frozen=True)
@@ -46,12 +65,13 @@ class Window:
     coverage: float
     settled: bool
     follows: bool
+    gyroscope: bool
     signals: bytes
 
 
 @dataclass
 class Slot:
-    """A sample, or the filling of a hole."""
+    """A sample, the filling of a hole, or a point of the grid."""
 
     time_us: int
     values: Floats
@@ -71,14 +91,38 @@ class Chain:
 class Run:
     """What a device sent since it last started anew."""
 
+    first_us: int
+    hop: int
+    """Of the last slot; at first the one before the first window's."""
+    last_us: dict[str, int]
+    """Of each sensor that takes part."""
     slots: list[Slot] = field(default_factory=list)
     chains: dict[int, Chain] = field(default_factory=dict)
     """By the epoch that a chain started with."""
     open: list[tuple[int, int]] = field(default_factory=list)
     """Hop and first slot of each window that has not got all its samples."""
-    hop: int = 0
     predicted: bool = False
     """Whether the last window that closed was."""
+    newest_us: int = 0
+    worth: int = 0
+    """Slots that all samples would be worth as they come."""
+    count: int = 0
+    """Samples after the first one."""
+    uneven_us: int = 0
+    """By how much all steps differ from those of slots."""
+    crossings: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """Times of first samples in a hop; what all up to there were worth, how many, how uneven."""
+    decided: bool = False
+    resampled: bool = False
+    held: list[Sample] = field(default_factory=list)
+    """All samples until it is decided."""
+    reopening: int = 0
+    """Windows that opened with samples that were held, and will open again."""
+    tracks: dict[str, Track] = field(default_factory=dict)
+
+    @property
+    def open_windows(self) -> int:
+        return len(self.open) + self.reopening
 
 
 class Device:
@@ -90,32 +134,48 @@ class Device:
         self.features = features
         self.tally = tally
         self.clock_us = 0
-        self.newest_us: int | None = None
+        self.phase_us = phase_us(device_id, features.hop_us)
+        self.first_us: int | None = None
+        self.newest_us: dict[str, int] = {}
+        """Of each sensor."""
         self.watermark_us: int | None = None
         """Whatever is not after it is settled."""
         self.late_since_us: int | None = None
         """Partition clock when it began to send the stream of late samples that it sends now."""
         self.late_newest_us = 0
-        self.waiting: list[tuple[int, Sample]] = []
-        self.run = Run()
+        self.waiting: list[Sample] = []
+        self.landed: dict[str, list[int]] = {ACC: [], GYRO: []}
+        """Times of what was used: of samples with acceleration, and of those without."""
+        self.run: Run | None = None
         self.windows: list[Window] = []
 
     def take(self, sample: Sample) -> bool:
         """Take in one sample; false if it is late."""
-        is_behind = self.watermark_us is not None and sample.time_us <= self.watermark_us
+        lag_us = self.rules.watermark_lag_us
+        behind = [self.newest_us[name] - lag_us for name in sample.sensors & {*self.newest_us}]
+        if self.watermark_us is not None:
+            behind.append(self.watermark_us)
+        is_behind = bool(behind) and sample.time_us <= max(behind)
         if is_behind and not self.begins_anew(sample.time_us):
-            if self.remembers(sample.time_us):
+            if self.remembers(sample, max(behind)):
                 self.tally.duplicate += 1
                 return True
             self.tally.late += 1
             return False
         self.late_since_us = None
-        if any(time_us == sample.time_us for time_us, _ in self.waiting):
+        stream = stream_of(sample)
+        waiting = [(each.time_us, stream_of(each)) for each in self.waiting]
+        if (sample.time_us, stream) in waiting:
             self.tally.duplicate += 1
             return True
-        heapq.heappush(self.waiting, (sample.time_us, sample))
-        self.newest_us = max(sample.time_us, self.newest_us or sample.time_us)
-        self.settle(self.newest_us - self.rules.watermark_lag_us)
+        self.waiting.append(sample)
+        if self.first_us is None:
+            self.first_us = sample.time_us
+        for name in sample.sensors:
+            self.newest_us[name] = max(sample.time_us, self.newest_us.get(name, sample.time_us))
+        joined_us = self.joined_us()
+        if joined_us is not None:
+            self.settle(joined_us - lag_us)
         return True
 
     def begins_anew(self, time_us: int) -> bool:
@@ -128,28 +188,47 @@ class Device:
             if self.clock_us - self.late_since_us > patience_us:
                 self.flush()
                 self.skip_open(Skip.CLOCK)
-                self.run, self.newest_us, self.watermark_us = Run(), None, None
+                self.run, self.first_us, self.newest_us = None, None, {}
+                self.watermark_us, self.landed = None, {ACC: [], GYRO: []}
                 self.tally.restarts += 1
                 return True
         return False
 
-    def remembers(self, time_us: int) -> bool:
-        """Whether one of the last 128 samples, over at most 2.56 s, has this time."""
-        assert self.watermark_us is not None
-        real = [slot.time_us for slot in self.run.slots if slot.real]
-        return time_us in real[-128:] and time_us > self.watermark_us - 2_560_000
+    def joined_us(self) -> int | None:
+        """How far both sensors are, or one of them if the other is absent."""
+        assert self.first_us is not None
+        if len(self.newest_us) == 2:
+            behind, ahead = sorted(self.newest_us.values())
+        else:
+            behind, (ahead,) = None, self.newest_us.values()
+        since_us = self.first_us if behind is None else max(behind, self.first_us)
+        return ahead if ahead - since_us > APART_US else behind
+
+    def remembers(self, sample: Sample, watermark_us: int) -> bool:
+        """Whether one of the last 128 of its kind, over at most 2.56 s, has this time."""
+        known = self.landed[stream_of(sample)] + [
+            each.time_us
+            for each in self.waiting
+            if stream_of(each) == stream_of(sample) and each.time_us <= watermark_us
+        ]
+        known.sort()
+        gaps = [i + 1 for i, dt in enumerate(np.diff(known)) if dt > self.rules.max_gap_us]
+        last = known[gaps[-1] if gaps else 0 :][-128:]
+        return sample.time_us in last and sample.time_us > watermark_us - 2_560_000
 
     def settle(self, watermark_us: int) -> None:
         """Move the watermark, never back, and use what waited for it."""
         if self.watermark_us is None or watermark_us > self.watermark_us:
             self.watermark_us = watermark_us
-        while self.waiting and self.waiting[0][0] <= self.watermark_us:
-            self.use(heapq.heappop(self.waiting)[1])
+        settled = [each for each in self.waiting if each.time_us <= self.watermark_us]
+        self.waiting = [each for each in self.waiting if each.time_us > self.watermark_us]
+        for sample in sorted(settled, key=lambda each: (each.time_us, stream_of(each))):
+            self.use(sample)
 
     def flush(self) -> None:
         """Let nothing wait any longer."""
-        if self.newest_us is not None:
-            self.settle(self.newest_us)
+        if self.newest_us:
+            self.settle(max(self.newest_us.values()))
 
     def forget(self) -> None:
         """The end: nothing more will come."""
@@ -157,42 +236,159 @@ class Device:
         self.skip_open(Skip.IDLE)
 
     def skip_open(self, reason: Skip) -> None:
-        if self.run.open:
-            self.tally.skipped[reason] += len(self.run.open)
-        self.run.open = []
+        if self.run is not None and self.run.open_windows:
+            self.tally.skipped[reason] += self.run.open_windows
+            self.run.open, self.run.reopening = [], 0
 
     def use(self, sample: Sample) -> None:
-        """The next sample in order: fill the hole before it, or start anew after a gap."""
+        """The next sample in order."""
         self.tally.used += 1
-        values = np.array(sample.values)
-        if self.run.slots:
-            last = self.run.slots[-1]
-            dt_us = sample.time_us - last.time_us
-            if dt_us <= self.rules.max_gap_us:
-                step_us = self.features.step_us
-                steps = max(1, (2 * dt_us + step_us) // (2 * step_us))
-                for j in range(1, steps):
-                    between = last.values + (values - last.values) * (j / steps)
-                    self.land(Slot(last.time_us + dt_us * j // steps, between, False))
-            else:
-                self.skip_open(Skip.GAP)
-                self.run = Run()
-        self.land(Slot(sample.time_us, values, True))
+        self.landed[stream_of(sample)].append(sample.time_us)
+        run = self.run
+        anew = run is None or self.starts_anew(run, sample)
+        if anew:
+            self.skip_open(Skip.GAP)
+            hop, into_us = self.hop(sample.time_us)
+            # A device that starts within a step of a hop's beginning has the window of that hop.
+            begun = hop - 1 if into_us < self.features.step_us else hop
+            run = self.run = Run(sample.time_us, begun, {})
+            run.crossings = [(sample.time_us, 0, 0, 0)] * 2
+        assert run is not None
+        for name in sample.sensors:
+            run.last_us[name] = sample.time_us
+        if not anew:
+            self.treat(run, sample)
+        self.slot(run, sample)
+        run.newest_us = sample.time_us
 
-    def land(self, slot: Slot) -> None:
-        """The next slot: it may open a window, begin an epoch, and complete the oldest window."""
-        run, features = self.run, self.features
-        hop, into_us = divmod(
-            slot.time_us - phase_us(self.device_id, features.hop_us), features.hop_us
+    def starts_anew(self, run: Run, sample: Sample) -> bool:
+        """Whether a sensor has paused for too long, or one comes that was not there."""
+        limit_us = min(self.rules.max_gap_us, PRESENT_US)
+        for name in (ACC, GYRO):
+            if name not in run.last_us:
+                early = sample.time_us - run.first_us <= limit_us
+                if name in sample.sensors and (run.decided or not early):
+                    return True
+            else:
+                pause_us = sample.time_us - run.last_us[name]
+                longest_us = self.rules.max_gap_us if name in sample.sensors else limit_us
+                if pause_us > longest_us:
+                    return True
+        return False
+
+    def treat(self, run: Run, sample: Sample) -> None:
+        """Decide whether samples are taken as they come or resampled, from this one on."""
+        dt_us = sample.time_us - run.newest_us
+        single = len(sample.sensors) == 1
+        worth = 1 if single else self.steps(dt_us)
+        run.worth += SINGLE if single else worth
+        run.count += 1
+        run.uneven_us += abs(dt_us - worth * self.features.step_us)
+        off = self.is_off(run, sample.time_us)
+        was_decided = run.decided
+        if not run.decided and (
+            sample.time_us - run.first_us >= self.features.hop_us or len(run.slots) + worth > HELD
+        ):
+            run.decided = True
+            if off:
+                self.rewind(run)
+        if self.hop(sample.time_us)[0] > self.hop(run.newest_us)[0]:
+            run.crossings.append((sample.time_us, run.worth, run.count, run.uneven_us))
+            if was_decided:
+                self.switch(run, off)
+        if run.decided and single:
+            self.switch(run, True)
+
+    def is_off(self, run: Run, at_us: int) -> bool:
+        """Whether samples are too fast, slow, few or uneven to be taken as they come."""
+        since_us, worth, count, uneven_us = run.crossings[-2]
+        nominal_us = (run.worth - worth) * self.features.step_us
+        samples = run.count - count
+        return (
+            abs(at_us - since_us - nominal_us) * 20 > nominal_us
+            or 5 * samples < 3 * (run.worth - worth)
+            or run.uneven_us - uneven_us > 4_000 * samples
         )
+
+    def rewind(self, run: Run) -> None:
+        """Resample what was held."""
+        run.reopening = len(run.open)
+        run.resampled, run.slots, run.chains, run.open = True, [], {}, []
+        hop, into_us = self.hop(run.first_us)
+        run.hop = hop - 1 if into_us < self.features.step_us else hop
+        self.begin_tracks(run, run.first_us)
+        for sample in run.held:
+            self.resample(run, sample)
+
+    def switch(self, run: Run, resampled: bool) -> None:
+        if resampled and not run.resampled:
+            last = run.slots[-1]
+            self.begin_tracks(run, last.time_us + 1)
+            for name, track in run.tracks.items():
+                track.take(last.time_us, last.values[CHANNELS[name]], self.features.step_us)
+        run.resampled = resampled
+
+    def begin_tracks(self, run: Run, from_us: int) -> None:
+        """The first points are those at or after a time."""
+        step_us = self.features.step_us
+        next_us = from_us + (self.phase_us - from_us) % step_us
+        run.tracks = {name: Track(next_us) for name in run.last_us}
+
+    def slot(self, run: Run, sample: Sample) -> None:
+        """Make slots of a sample."""
+        if run.resampled:
+            self.resample(run, sample)
+            return
+        values = np.array(sample.values)
+        if not run.decided:
+            run.held.append(sample)
+        if run.slots:
+            last = run.slots[-1]
+            dt_us = sample.time_us - last.time_us
+            steps = self.steps(dt_us) if len(sample.sensors) == 2 else 1
+            for j in range(1, steps):
+                between = last.values + (values - last.values) * (j / steps)
+                self.land(run, Slot(last.time_us + dt_us * j // steps, between, False))
+        self.land(run, Slot(sample.time_us, values, True))
+
+    def steps(self, dt_us: int) -> int:
+        step_us = self.features.step_us
+        return max(1, (2 * dt_us + step_us) // (2 * step_us))
+
+    def resample(self, run: Run, sample: Sample) -> None:
+        """Give a sample to the tracks of its sensors, and land the slots that are complete."""
+        values = np.array(sample.values)
+        for name in sample.sensors:
+            run.tracks[name].take(sample.time_us, values[CHANNELS[name]], self.features.step_us)
+        while all(track.points for track in run.tracks.values()):
+            first = next(iter(run.tracks.values()))
+            time_us = first.next_us - len(first.points) * self.features.step_us
+            together, real = np.zeros(6), True
+            for name, track in run.tracks.items():
+                together[CHANNELS[name]], near = track.points.pop(0)
+                real = real and near
+            self.land(run, Slot(time_us, together, real))
+
+    def hop(self, time_us: int) -> tuple[int, int]:
+        """In which hop of the grid a time lies, and how far from its beginning."""
+        return divmod(time_us - self.phase_us, self.features.hop_us)
+
+    def land(self, run: Run, slot: Slot) -> None:
+        """The next slot: it may open a window, begin an epoch, and complete the oldest window."""
+        features = self.features
+        hop, _ = self.hop(slot.time_us)
         index = len(run.slots)
         run.slots.append(slot)
-        if hop > run.hop if index else into_us < features.step_us:
+        if not run.resampled and np.isnan(slot.values).any():
+            # Held, to be resampled.
+            return
+        if hop > run.hop:
             run.open.append((hop, index))
-            self.tally.opened += 1
-        run.hop = hop
+            self.tally.opened += run.reopening == 0
+            run.reopening = max(0, run.reopening - 1)
+            run.hop = hop
         epoch = hop // features.epoch_hops
-        if index == 0:
+        if not run.chains:
             # Whatever it is asked for before the next epoch begins, there is only this chain.
             run.chains[epoch - 1] = run.chains[epoch] = Chain(0, [])
         elif epoch not in run.chains:
@@ -200,39 +396,47 @@ class Device:
             run.chains.pop(epoch - 3, None)
         # The sample after the jerk's is the median's.
         if run.open and index == run.open[0][1] + features.length + 1:
-            self.close(*run.open.pop(0))
+            self.close(run, *run.open.pop(0))
 
-    def close(self, hop: int, first: int) -> None:
+    def close(self, run: Run, hop: int, first: int) -> None:
         """A window has all it needs."""
-        features, slots = self.features, self.run.slots
+        features, slots = self.features, run.slots
         taken = slots[first : first + features.length]
         span_us = taken[-1].time_us - taken[0].time_us
         nominal_us = (features.length - 1) * features.step_us
         coverage = sum(slot.real for slot in taken) / features.length
-        follows, self.run.predicted = self.run.predicted, False
-        if abs(span_us - nominal_us) > nominal_us / 20:
+        follows, run.predicted = run.predicted, False
+        if abs(span_us - nominal_us) > nominal_us / 16:
             self.tally.skipped[Skip.SAMPLING_RATE] += 1
             return
         if coverage < self.rules.min_coverage:
             self.tally.skipped[Skip.COVERAGE] += 1
             return
         self.tally.closed += 1
-        self.run.predicted = True
+        run.predicted = True
         end_hop = hop + features.length // features.hop
-        chain = self.run.chains[end_hop // features.epoch_hops - 1]
-        signals = self.signals(chain, first, first + features.length + 1)
-        start_us = phase_us(self.device_id, features.hop_us) + hop * features.hop_us
+        chain = run.chains[end_hop // features.epoch_hops - 1]
+        signals = self.signals(run, chain, first, first + features.length + 1)
+        start_us = self.phase_us + hop * features.hop_us
         warm_us = start_us - slots[chain.first].time_us
         settled = warm_us >= features.settled_us
         self.tally.unsettled += not settled
         self.windows.append(
-            Window(self.device_id, start_us, coverage, settled, follows, signals.tobytes())
+            Window(
+                self.device_id,
+                start_us,
+                coverage,
+                settled,
+                follows,
+                GYRO in run.last_us,
+                signals.tobytes(),
+            )
         )
 
-    def signals(self, chain: Chain, first: int, end: int) -> Floats:
+    def signals(self, run: Run, chain: Chain, first: int, end: int) -> Floats:
         """What the chain makes of the slots from first to end."""
         filtered = chain.first + len(chain.signals)
-        medians = [self.median(index) for index in range(filtered, end)]
+        medians = [self.median(run, index) for index in range(filtered, end)]
         if medians:
             samples = np.stack(medians, axis=1)[None]
             state = state_at_rest(samples[:, :, 0]) if chain.state is None else chain.state
@@ -240,11 +444,15 @@ class Device:
             chain.signals += list(signals[0].T)
         return np.stack(chain.signals[first - chain.first : end - chain.first], axis=1)
 
-    def median(self, index: int) -> Floats:
+    def median(self, run: Run, index: int) -> Floats:
         """The median-filtered slot; the first one has itself before it."""
-        slots = self.run.slots
-        around = [slots[max(0, index - 1)], slots[index], slots[index + 1]]
+        around = [run.slots[max(0, index - 1)], run.slots[index], run.slots[index + 1]]
         return median3(np.stack([slot.values for slot in around], axis=1))[:, 0]
+
+
+def stream_of(sample: Sample) -> str:
+    """Whose order a sample keeps: a gyroscope that comes by itself has its own."""
+    return ACC if ACC in sample.sensors else GYRO
 
 
 class ReferencePartition:
@@ -299,4 +507,4 @@ class ReferencePartition:
 
     @property
     def open_windows(self) -> int:
-        return sum(len(device.run.open) for device in self.devices.values())
+        return sum(device.run.open_windows for device in self.devices.values() if device.run)

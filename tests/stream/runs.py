@@ -59,6 +59,7 @@ class Result:
                         float(part.coverage[i]),
                         bool(part.settled[i]),
                         bool(part.follows[i]),
+                        bool(part.gyroscope[i]),
                         part.signals[i].tobytes(),
                     )
                 )

@@ -150,16 +150,3 @@ def test_a_window_with_too_few_samples_is_skipped(lost: int, closed: int) -> Non
     take_in(partition, log, 0, 1, [1])
     assert partition.tally.closed == closed
     assert partition.tally.skipped[Skip.COVERAGE] == 1 - closed
-
-
-@pytest.mark.parametrize(
-    ("step_us", "sampled_right"),
-    [(18_999, False), (19_000, True), (20_000, True), (21_000, True), (21_001, False)],
-)
-def test_a_window_sampled_more_than_5_percent_off_is_skipped(
-    step_us: int, sampled_right: bool
-) -> None:
-    partition = PartitionWindows(Rules(), UCI_HAR)
-    take_in(partition, regular("a", GRID_US, 1_000, step_us=step_us), 0, 1_000, [100])
-    assert (partition.tally.closed > 0) is sampled_right
-    assert (partition.tally.skipped[Skip.SAMPLING_RATE] > 0) is not sampled_right
