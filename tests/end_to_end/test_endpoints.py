@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import PredictionSource, decode_event
 from streamer.localkafka.broker import free_ports
+from streamer.model import artifact
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.support.endpoint import Serve, set_faults
@@ -55,7 +56,7 @@ IMPATIENT = ["--attempt-timeout-s", "0.5", "--batch-windows", "8"]
 async def test_through_an_endpoint_every_event_is_what_it_is_without_one(
     make_settings: MakeSettings, tmp_path: Path, log: Log, serve: Serve, faults: list[str]
 ) -> None:
-    settings = make_settings()
+    settings = make_settings(model=artifact.PUBLISHED)
     async with serve(*faults), running(settings, tmp_path, log) as workers:
         await asyncio.to_thread(workers.run_to_end, *ASK, *IMPATIENT)
     found = await read_published(settings)
@@ -67,7 +68,7 @@ async def test_amazon_ml_gets_one_window_a_call_and_never_more_than_its_quota(
     make_settings: MakeSettings, tmp_path: Path, serve: Serve
 ) -> None:
     log = make_log(40, seed=6)
-    settings = make_settings()
+    settings = make_settings(model=artifact.PUBLISHED)
     async with serve() as address, running(settings, tmp_path, log) as workers:
         await asyncio.to_thread(
             workers.run_to_end, "--predictor", "amazon-ml", "--endpoint", "waist"
@@ -94,7 +95,7 @@ async def test_a_worker_that_holds_loses_nothing_while_the_endpoint_is_away(
     #   endpoint   ............ away ..................| back
     #   first      |-- holds, says so --| SIGTERM
     #   last                             |-- holds ----|-- everything, once --|
-    settings = make_settings()
+    settings = make_settings(model=artifact.PUBLISHED)
     async with running(settings, tmp_path, log) as workers:
         async with serve(port=port):
             pass  # its address is known, and nobody is there
@@ -117,17 +118,22 @@ async def test_a_worker_whose_endpoint_refuses_everything_is_not_ready_and_gives
 ) -> None:
     #   endpoint   | refuses everything ......................| mended
     #   worker     |-- holds, not ready, says the words ------|-- everything, once --|
-    settings = make_settings()
+    settings = make_settings(model=artifact.PUBLISHED)
     async with serve("refuse") as address, running(settings, tmp_path, log) as workers:
         workers.start("worker", "--until-end", *ASK)
         await asyncio.to_thread(workers.says, "worker", "refuses every window")
         [port] = re.findall(r"http://127\.0\.0\.1:(\d+)/metrics", workers.text("worker"))
-        async with (
-            ClientSession() as session,
-            session.get(f"http://127.0.0.1:{port}/readyz") as answer,
-        ):
-            assert answer.status == 503
-            assert "injected fault: refused" in await answer.text()
+        async with ClientSession() as session:
+
+            async def readiness() -> tuple[int, str]:
+                async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                    return answer.status, await answer.text()
+
+            async with asyncio.timeout(60):
+                # Partitions that are still being rebuilt are the first reason to be named.
+                while "injected fault: refused" not in (reason := await readiness())[1]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            assert reason[0] == 503
         meanwhile = await read_published(settings)
         assert not meanwhile.events
         await set_faults(address)
@@ -141,7 +147,7 @@ async def test_a_worker_whose_endpoint_refuses_everything_is_not_ready_and_gives
 async def test_while_the_endpoint_is_away_the_policy_decides(
     make_settings: MakeSettings, tmp_path: Path, log: Log, serve: Serve, port: int, policy: str
 ) -> None:
-    settings = make_settings()
+    settings = make_settings(model=artifact.PUBLISHED)
     async with running(settings, tmp_path, log) as workers:
         async with serve(port=port):
             pass

@@ -63,8 +63,9 @@ def make_stages(settings: Settings, position: Position | None = None) -> Stages:
 
 
 async def golden(log: Log, settings: Settings) -> Published:
-    """Compute everything in one batch a partition."""
-    ask, metrics = make_ask(LocalPredictor(artifact.load())), Metrics()
+    """Compute everything in one batch a partition, with the model that the settings name."""
+    model = artifact.load(settings.model or artifact.SHIPPED)
+    ask, metrics = make_ask(LocalPredictor(model)), Metrics()
     published = Published()
     for partition, records in enumerate(log):
         if not records:
@@ -134,7 +135,7 @@ def _counted(published: Published) -> Counter[object]:
 
 
 def as_local(published: Published) -> Published:
-    """What an endpoint that serves the shipped model has decided, as if it had been at home."""
+    """Return the events of an endpoint as a predictor in the process would have made them."""
     events = {
         device: [encode_event(replace(decode_event(each), predictor="local")) for each in events]
         for device, events in published.events.items()
