@@ -71,30 +71,6 @@ def decode(records: Records, max_future_skew_us: int) -> Decoded:
     return _check(records, readings, rejects, max_future_skew_us)
 
 
-def reject_partial(decoded: Decoded) -> Decoded:
-    """Reject the records that have samples of one sensor only."""
-    if decoded.complete:
-        return decoded
-    partial = np.bincount(decoded.record, decoded.sensors != BOTH_SENSORS) > 0
-    good = ~partial[decoded.record]
-    samples = np.bincount(decoded.record)
-    rejects = [
-        Reject(i, RejectReason.SCHEMA, "it needs both `acc` and `gyro`", int(samples[i]))
-        for i in np.flatnonzero(partial).tolist()
-    ]
-    kept, device = np.unique(decoded.device[good], return_inverse=True)
-    return Decoded(
-        record=decoded.record[good],
-        device=device,
-        device_ids=[decoded.device_ids[i] for i in kept.tolist()],
-        time_us=decoded.time_us[good],
-        values=decoded.values[good],
-        sensors=decoded.sensors[good],
-        complete=True,
-        rejects=sorted([*decoded.rejects, *rejects], key=lambda reject: reject.record),
-    )
-
-
 def _read(records: Records) -> tuple[_Readings, list[Reject]]:
     """Read all records: with the compiled reader, or else with the general decoder."""
     found = read_fast(records)

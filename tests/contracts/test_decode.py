@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from streamer.contracts import decode as decoding
 from streamer.contracts.dead_letters import make_dead_letter_headers
-from streamer.contracts.decode import reject_partial
 from streamer.contracts.readings import ACC, GYRO, Decoded, Format, Reject, RejectReason
 from streamer.contracts.records import Records, encode_headers
 from tests.support.records import (
@@ -176,24 +175,6 @@ def test_a_timestamp_in_another_unit_is_rejected_with_the_name_of_the_unit(
     assert reject.reason is RejectReason.TIMESTAMP
     assert f"looks like {unit}" in reject.detail
     assert reject.detail.endswith(f"send milliseconds, such as {NOW_MS}")
-
-
-@given(st.lists(good() | bad, max_size=8))
-def test_readings_of_one_sensor_can_be_rejected_and_the_others_stay(
-    mixed: list[Good | Bad],
-) -> None:
-    decoded = decode([one.record for one in mixed], SKEW_US)
-    whole = reject_partial(decoded)
-    partial = [
-        i for i, one in enumerate(mixed) if isinstance(one, Good) and np.isnan(one.values).any()
-    ]
-    rejected = [reject.record for reject in decoded.rejects]
-    assert [reject.record for reject in whole.rejects] == sorted(rejected + partial)
-    kept = ~np.isin(decoded.record, partial)
-    np.testing.assert_array_equal(whole.values, decoded.values[kept])
-    devices = [decoded.device_ids[i] for i in decoded.device[kept]]
-    assert [whole.device_ids[i] for i in whole.device] == devices
-    assert set(whole.device_ids) == set(devices)
 
 
 def with_raw_headers(encoded: bytes) -> Records:
