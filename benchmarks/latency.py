@@ -178,7 +178,7 @@ async def publish(settings: Settings, load: Load) -> None:
     names = [f"phone-{device}" for device in range(devices)]
     heads = [f'{{"device_id":"{name}","timestamp":' for name in names]
     keys = [name.encode() for name in names]
-    tails = [tail(rng.normal(size=(load.batch, 6)).round(5)) for _ in range(997)]
+    tails = [tail(rng.normal((1, 0, 0, 0, 0, 0), 1, (load.batch, 6)).round(5)) for _ in range(997)]
     # A record goes out with its last sample.
     first_ms = load.start_ms + (load.batch - 1) * STEP_MS
     sent = 0

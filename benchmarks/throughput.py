@@ -152,7 +152,7 @@ def readings(case: Case, samples: int) -> Iterator[tuple[int, dict[str, object]]
     rng = np.random.default_rng(1)
     interval_ms = None if case.batch == 1 else STEP_MS
     for first in range(0, samples // case.devices, case.batch):
-        values = rng.normal(size=(case.devices, case.batch, 6)).round(5)
+        values = rng.normal((1, 0, 0, 0, 0, 0), 1, (case.devices, case.batch, 6)).round(5)
         for device in range(case.devices):
             start_ms = START_MS + first * STEP_MS + device * STEP_MS / case.devices
             key, value, headers = encode(

@@ -42,8 +42,9 @@ def imported() -> set[str]:
 
 
 async def test_predictions_in_the_process_do_not_count_as_answers_of_an_endpoint() -> None:
-    samples = np.random.default_rng(0).normal(size=(500, 6))
+    samples = np.random.default_rng(0).normal((1, 0, 0, 0, 0, 0), 1, (500, 6))
     published = await run_script(readings("phone", samples))
+    assert published.events
     value = published.metrics.registry.get_sample_value
     assert value("streamer_answers_total", {"outcome": "local"}) == len(published.events)
     assert not value("streamer_answers_total", {"outcome": "endpoint"})
