@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from streamer.errors import KafkaError, TopicError
-from streamer.features import UCI_HAR, FeatureSet
+from streamer.features import FeatureSet
 from streamer.flow.device_places import DevicePlaces
 from streamer.flow.stages import Stages
 from streamer.health import Health
@@ -66,7 +66,7 @@ class GroupMember:
         ask: Ask,
         stopping: asyncio.Event,
         *,
-        feature_set: FeatureSet = UCI_HAR,
+        feature_set: FeatureSet,
         until_end: bool = False,
     ) -> None:
         self._settings = settings

@@ -19,7 +19,6 @@ from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask
 from streamer.predict.local_predictor import LocalPredictor
-from streamer.predict.predictor import Predictor
 from streamer.settings import Settings
 from streamer.testing import START_MS, readings
 
@@ -32,7 +31,7 @@ class Member:
     """A member, and what it shows."""
 
     settings: Settings
-    predictor: Predictor = field(default_factory=lambda: LocalPredictor(artifact.load()))
+    predictor: LocalPredictor = field(default_factory=lambda: LocalPredictor(artifact.load()))
     until_end: bool = False
     metrics: Metrics = field(default_factory=Metrics)
     health: Health = field(default_factory=lambda: Health(time.monotonic))
@@ -46,6 +45,7 @@ class Member:
             self.health,
             make_ask(self.predictor),
             self.stopping,
+            feature_set=self.predictor.feature_set,
             until_end=self.until_end,
         )
         async with asyncio.timeout(240):
