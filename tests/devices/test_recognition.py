@@ -1,4 +1,4 @@
-"""What synthetic people do is what the shipped model says that they do, smoothed as it is live."""
+"""The model of the waist recognizes synthetic people, whose phones are at the waist."""
 
 from collections import Counter
 
@@ -8,6 +8,8 @@ from streamer.contracts.readings import Record
 from streamer.devices.motions import MOTIONS
 from streamer.devices.people import RATE_HZ, Person
 from streamer.features import UCI_HAR
+from streamer.model import artifact
+from streamer.predict.local_predictor import LocalPredictor
 from streamer.testing import START_MS, readings, run_script
 
 PEOPLE, SECONDS = 16, 240
@@ -23,7 +25,8 @@ async def test_labels_of_synthetic_people_are_right_and_their_movements_are_unkn
         truths[f"person-{seed}"] = truth
         records += readings(f"person-{seed}", samples)
     records.sort(key=lambda record: record.timestamp)
-    published = await run_script(records)
+    predictor = LocalPredictor(artifact.load(artifact.PUBLISHED))
+    published = await run_script(records, predictor=predictor)
 
     right: dict[str, list[bool]] = {name: [] for name in NAMES}
     moving: Counter[str] = Counter()

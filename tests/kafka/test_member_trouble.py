@@ -54,14 +54,12 @@ class Brittle(LocalPredictor):
 
 def still(device_id: str) -> list[Record]:
     """Ten seconds of a device that does not move."""
-    value = b'{"device_id": "%s", "timestamp": %d, "acc": [0, -0.98, 0.12], "gyro": [0, 0, 0]}'
+    value = b'{"device_id": "%s", "timestamp": %d, "acc": [0, -0.98, 0.12], "gyro": [0, 0, %f]}'
+    name = device_id.encode()
     start_ms = ten_seconds(device_id)[0].timestamp
-    return [
-        OneRecord(
-            device_id.encode(), value % (device_id.encode(), start_ms + 20 * i), [], start_ms, 0
-        )
-        for i in range(500)
-    ]
+    # A gyroscope that works is never entirely silent.
+    values = [value % (name, start_ms + 20 * i, 0.001 * (i % 2)) for i in range(500)]
+    return [OneRecord(name, one, [], start_ms, 0) for one in values]
 
 
 @pytest.fixture

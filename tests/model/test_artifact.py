@@ -192,7 +192,7 @@ def test_a_pickle_is_never_opened(path: Path) -> None:
         ({"labels": ["A"] * 12}, "not two or more different names"),
         ({"labels": ["A"], "activities": ["walking"]}, "not two or more different names"),
         ({"labels": ["A", "B"]}, "2 labels have 12 activities"),
-        ({"activities": ["dancing"] * 11 + ["unknown"]}, "not a class"),
+        ({"activities": ["dancing"] * 11 + ["unknown"]}, "is reserved"),
         ({"nodes": []}, "its nodes do not reach each class"),
         ({"nodes": [node(range(11))]}, "its nodes do not reach each class"),
         ({"nodes": [node(range(13))]}, "its nodes do not reach each class"),
