@@ -133,6 +133,7 @@ def test_a_table_of_features_is_learned_from_too(raw_dir: Path, tmp_path: Path) 
 def test_devices_at_several_places_are_judged_apart_and_a_source_can_be_left_out(
     raw_dir: Path,
 ) -> None:
+    pytest.importorskip("sklearn")
     sources = ("--source", f"waist={raw_dir}", "--source", f"pocket={raw_dir},name=trousers")
 
     done = streamer_model("evaluate", *sources, "--cross-validate", "--json")
