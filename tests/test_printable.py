@@ -131,6 +131,7 @@ def evaluation(text: str) -> str:
 
 def html(text: str) -> str:
     pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
     return html_page.render(text, [html_page.Section(text, [html_page.Text(text)])], text)
 
 
