@@ -35,7 +35,8 @@ from streamer.contracts.records import KEY, KEY_END, Records
 
 _CHANNELS = ("acc x", "acc y", "acc z", "gyro x", "gyro y", "gyro z")
 _NO_SENSOR = (0.0, 0.0, 0.0)
-_LIMITS = np.array([LARGEST_ACCELERATION] * 3 + [LARGEST_ROTATION] * 3)
+LIMITS = np.array([LARGEST_ACCELERATION] * 3 + [LARGEST_ROTATION] * 3)
+"""Largest absolute value of each channel: three in g, three in rad/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +152,14 @@ def _check(
     kafka_us = records.timestamp[readings.record].astype(np.float64) * 1000
     start = np.cumsum(count) - count
 
-    sane = (timestamp >= 0) & (timestamp <= LATEST_TIMESTAMP_MS)
-    sane &= (timestamp < SECONDS_SINCE_2001) | (timestamp > SECONDS_UNTIL_2100)
+    sane = find_sane_times(timestamp)
     first_us = np.rint(np.where(sane, timestamp, 0) * 1000).astype(np.int64)
     last_us = first_us + np.rint((count - 1) * interval_us).astype(np.int64)
     ahead_us = last_us - kafka_us
     plausible = np.ones(len(count), dtype=np.bool_)
     # Nearly always the extremes decide. NaN fails both comparisons.
-    if not (values.min(initial=0) >= -_LIMITS.min() and values.max(initial=0) <= _LIMITS.min()):
-        implausible = ~(np.abs(values) <= _LIMITS).all(axis=1)
+    if not (values.min(initial=0) >= -LIMITS.min() and values.max(initial=0) <= LIMITS.min()):
+        implausible = ~(np.abs(values) <= LIMITS).all(axis=1)
         plausible[np.repeat(np.arange(len(count)), count)[implausible]] = False
     good = sane & (ahead_us <= max_future_skew_us) & plausible
 
@@ -217,6 +217,14 @@ def _decoded(readings: _Readings, first_us: Ints, rejects: list[Reject]) -> Deco
         complete=bool(complete),
         rejects=rejects,
     )
+
+
+def find_sane_times(timestamp_ms: Floats) -> Bools:
+    """Return which timestamps are possible in milliseconds and do not look like seconds."""
+    possible = (timestamp_ms >= 0) & (timestamp_ms <= LATEST_TIMESTAMP_MS)
+    not_seconds = (timestamp_ms < SECONDS_SINCE_2001) | (timestamp_ms > SECONDS_UNTIL_2100)
+    sane: Bools = possible & not_seconds
+    return sane
 
 
 def order_by_appearance(
@@ -292,8 +300,8 @@ def describe_future(ahead_us: float) -> str:
 
 def describe_values(values: Floats) -> str:
     """Say which of the samples (n, 6) of a record is the first one beyond the limits."""
-    sample, channel = np.argwhere(~(np.abs(values) <= _LIMITS))[0]
-    limit = _LIMITS[channel]
+    sample, channel = np.argwhere(~(np.abs(values) <= LIMITS))[0]
+    limit = LIMITS[channel]
     return (
         f"{_CHANNELS[channel]} of sample {sample} is {values[sample, channel]}, "
         f"not within -{limit:g} and {limit:g}"

@@ -10,10 +10,12 @@ import numpy as np
 
 from streamer.arrays import Bools, Floats, Ints
 from streamer.contracts.decode import (
+    LIMITS,
     decode,
     describe_future,
     describe_timestamp,
     describe_values,
+    find_sane_times,
     order_by_appearance,
 )
 from streamer.contracts.parse import DeviceIds
@@ -21,10 +23,7 @@ from streamer.contracts.readings import (
     ACC,
     BOTH_SENSORS,
     GYRO,
-    LARGEST_ACCELERATION,
-    LARGEST_ROTATION,
     LATEST_TIMESTAMP_MS,
-    SECONDS_SINCE_2001,
     SECONDS_UNTIL_2100,
     Decoded,
     Record,
@@ -44,8 +43,6 @@ from streamer.profiles.record_layout import FRAME, NEED_REGISTRY, RecordLayout
 
 Decoder = Callable[[Records, int], Decoded]
 """Decodes the records of a fetch; the second argument is as in `streamer.contracts.decode`."""
-
-_LIMITS = np.array([LARGEST_ACCELERATION] * 3 + [LARGEST_ROTATION] * 3)
 
 
 def make_decoder(name: str, registry: str | None = None, login: str | None = None) -> Decoder:
@@ -310,7 +307,7 @@ def _check(
     kafka_us = rows.kafka_ms.astype(np.float64) * 1000
     # Nearly always the extremes decide. NaN fails all comparisons.
     low, high = time_us.min(initial=_SANE_US[1]), time_us.max(initial=_SANE_US[0])
-    limit = _LIMITS.min()
+    limit = LIMITS.min()
     if not (
         not samples.faults
         and _SANE_US[0] <= low
@@ -340,9 +337,8 @@ def _find_faults(
     """Return the first fault of each record that has one."""
     owner, time_us, values = samples.owner, samples.time_us, samples.values
     time_ms = time_us / 1000
-    sane: Bools = (time_ms >= 0) & (time_ms <= LATEST_TIMESTAMP_MS)
-    sane &= (time_ms < SECONDS_SINCE_2001) | (time_ms > SECONDS_UNTIL_2100)
-    plausible = (np.abs(values) <= _LIMITS).all(axis=1)
+    sane = find_sane_times(time_ms)
+    plausible = (np.abs(values) <= LIMITS).all(axis=1)
     ahead_us = time_us - kafka_us[owner]
     good: Bools = sane & plausible & (ahead_us <= max_future_skew_us)
     faults = {i: (RejectReason.SCHEMA, detail) for i, detail in samples.faults.items()}
