@@ -9,12 +9,12 @@ from typing import Protocol
 from streamer.metrics import Metrics
 
 
-class Reason(StrEnum):
+class NotReady(StrEnum):
     """Why a worker is not ready, the most fundamental reason first."""
 
     NOT_CONNECTED = "not connected"
     RECOVERING = "recovering"
-    BROKEN = "broken"
+    HELD = "held"
     ENDPOINT = "endpoint"
     STALLED = "stalled"
 
@@ -43,7 +43,7 @@ class Health:
         answered_s: when Kafka has answered last, by `clock`; the start when it never has.
         lags: the lag of each assigned partition.
         recovering: partitions whose state is still being rebuilt from the log.
-        broken: why partitions are stopped, where our own code fails on their records.
+        held: why partitions stand still, one text each.
         failures: restarts of the Kafka clients in a row without any progress.
         endpoint_trouble: why the prediction endpoint does not answer; None while it does.
         behind_since: since when there are records and no progress; None while there is some.
@@ -58,7 +58,7 @@ class Health:
     answered_s: float = 0.0
     lags: dict[int, Lag] = field(default_factory=dict)
     recovering: set[int] = field(default_factory=set)
-    broken: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
     failures: int = 0
     endpoint_trouble: str | None = None
     behind_since: float | None = None
@@ -124,35 +124,36 @@ class Health:
         """
         return max([self.silent_s, *(lag.seconds() for lag in self.lags.values())])
 
-    def _troubles(self) -> dict[Reason, str]:
+    def _troubles(self) -> dict[NotReady, str]:
         found = {}
-        if self.broken:
-            found[Reason.BROKEN] = f"{Reason.BROKEN}: {' / '.join(self.broken)}"
+        if self.held:
+            found[NotReady.HELD] = f"{NotReady.HELD}: {' / '.join(self.held)}"
         if self.endpoint_trouble:
-            found[Reason.ENDPOINT] = f"{Reason.ENDPOINT}: {self.endpoint_trouble}"
+            found[NotReady.ENDPOINT] = f"{NotReady.ENDPOINT}: {self.endpoint_trouble}"
         if self.stalled:
             restarts = f", clients restarted {self.failures} times" if self.failures else ""
-            found[Reason.STALLED] = (
-                f"{Reason.STALLED}: there are records, and none went through for more than "
+            found[NotReady.STALLED] = (
+                f"{NotReady.STALLED}: there are records, and none went through for more than "
                 f"{self.patience_s:g} s{restarts}"
             )
         return found
 
-    def reasons(self) -> dict[Reason, str]:
+    def reasons(self) -> dict[NotReady, str]:
         """Every reason why the worker is not ready, and its details; empty when it is ready."""
         found = {}
         if not self.connected:
-            found[Reason.NOT_CONNECTED] = (
-                f"{Reason.NOT_CONNECTED}: the consumer group has not been joined yet"
+            found[NotReady.NOT_CONNECTED] = (
+                f"{NotReady.NOT_CONNECTED}: the consumer group has not been joined yet"
             )
         elif self.silent_s:
-            found[Reason.NOT_CONNECTED] = (
-                f"{Reason.NOT_CONNECTED}: no broker has answered for {self.silent_s:.0f} s"
+            found[NotReady.NOT_CONNECTED] = (
+                f"{NotReady.NOT_CONNECTED}: no broker has answered for {self.silent_s:.0f} s"
             )
         if self.recovering:
             partitions = ", ".join(map(str, sorted(self.recovering)))
-            found[Reason.RECOVERING] = (
-                f"{Reason.RECOVERING}: rebuilding the state of partitions {partitions} from the log"
+            found[NotReady.RECOVERING] = (
+                f"{NotReady.RECOVERING}: rebuilding the state of partitions {partitions} "
+                "from the log"
             )
         return found | self._troubles()
 
@@ -173,14 +174,14 @@ class Health:
     def show_in(self, metrics: Metrics) -> None:
         """Let the gauges of state be computed from this whenever they are scraped."""
         metrics.ready.set_function(lambda: float(not self.reasons()))
-        for reason in Reason:
+        for reason in NotReady:
             shown = metrics.not_ready.labels(reason.value)
             shown.set_function(partial(self._is, reason))
-        metrics.connected.set_function(lambda: float(Reason.NOT_CONNECTED not in self.reasons()))
+        metrics.connected.set_function(lambda: float(NotReady.NOT_CONNECTED not in self.reasons()))
         metrics.worst_lag.set_function(self.worst_lag_s)
-        metrics.broken.set_function(lambda: len(self.broken))
+        metrics.held.set_function(lambda: len(self.held))
 
-    def _is(self, reason: Reason) -> float:
+    def _is(self, reason: NotReady) -> float:
         return float(reason in self.reasons())
 
     def take_partition(self, partition: int, lag: Lag, metrics: Metrics) -> None:

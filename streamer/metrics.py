@@ -227,10 +227,11 @@ class Metrics:
         )
 
         self.partitions = gauge("assigned_partitions", "Partitions that this worker has.")
-        self.broken = gauge(
-            "broken_partitions",
-            "Partitions that are stopped because our own code fails on their records. When it is"
-            " above 0, the log has the traceback and the position.",
+        self.held = gauge(
+            "held_partitions",
+            "Partitions that stand still: our own code fails on a record, too many records are"
+            " rejected, or the output has no partition. When it is above 0, `/readyz` and the log"
+            " say why, and docs/operations.md what to do.",
         )
         self.devices = gauge("devices", "Devices that the worker has state of.")
         self.split_devices = counter(

@@ -23,11 +23,11 @@ from streamer.contracts.events import ActivityEvent, decode_event, encode_event
 from streamer.contracts.readings import Format, Record
 from streamer.contracts.records import OneRecord, Records
 from streamer.features import UCI_HAR
-from streamer.flow.failure import RecordsError
+from streamer.flow.partition_state import DeadLetter, Output, PartitionState
 from streamer.flow.pipeline import flow
+from streamer.flow.record_failure import RecordsError
 from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
-from streamer.flow.stages import DeadLetter, Output, Stages
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask
@@ -191,7 +191,9 @@ class _Worker:
         settings: Settings,
         batch: int,
     ) -> None:
-        predictor = predictor or LocalPredictor(artifact.load(settings.model or artifact.SHIPPED))
+        predictor = predictor or LocalPredictor(
+            artifact.load(settings.model or artifact.DEFAULT_MODEL)
+        )
         self._ask = make_ask(predictor)
         self._feature_set = getattr(predictor, "feature_set", UCI_HAR)
         self._features = features
@@ -201,9 +203,9 @@ class _Worker:
         self.published = Published()
         self._stages = self._fresh()
 
-    def _fresh(self) -> Stages:
+    def _fresh(self) -> PartitionState:
         published = self.published
-        return Stages(
+        return PartitionState(
             self._settings,
             published.metrics,
             published.position,

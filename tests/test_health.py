@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from streamer.health import Health, Reason
+from streamer.health import Health, NotReady
 from streamer.kafka.lag import PartitionLag
 from streamer.metrics import Metrics
 
@@ -73,13 +73,13 @@ def test_every_reason_is_a_series_and_several_may_be_true(worker: Worker) -> Non
     health.connected = True
     health.answered()
     health.recovering = {1}
-    health.broken = ["partition 2"]
+    health.held = ["partition 2"]
     health.endpoint("503")
-    shown = {reason.value: worker.shown("not_ready", reason=reason.value) for reason in Reason}
+    shown = {reason.value: worker.shown("not_ready", reason=reason.value) for reason in NotReady}
     assert shown == {
         "not connected": 0,
         "recovering": 1,
-        "broken": 1,
+        "held": 1,
         "endpoint": 1,
         "stalled": 0,
     }

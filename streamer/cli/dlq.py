@@ -23,7 +23,7 @@ from streamer.tools.letter_formats import (
     survey_table,
 )
 from streamer.tools.letter_replay import find_waiting, put_back
-from streamer.tools.window_replay import Outcome, find_refused, predict_refused
+from streamer.tools.window_replay import ReplayCounts, find_refused, predict_refused
 
 _PREDICTION = (
     *("predictor", "model", "endpoint", "endpoint_format", "endpoint_variable", "endpoint_labels"),
@@ -151,6 +151,6 @@ def predict(settings: Settings, dry_run: bool, yes: bool) -> None:
     )
 
 
-async def _predict(settings: Settings) -> Outcome:
+async def _predict(settings: Settings) -> ReplayCounts:
     async with open_predictor(settings, Metrics(), lambda _: None) as ask:
         return await predict_refused(settings, ask)

@@ -180,7 +180,7 @@ def train(
 @click.option(
     "--model",
     "path",
-    default=artifact.SHIPPED,
+    default=artifact.DEFAULT_MODEL,
     type=click.Path(path_type=Path),
     help="The model to judge; the one in the package when not given.",
 )
@@ -275,7 +275,7 @@ def compare(
 
 
 @model.command
-@click.argument("path", default=artifact.SHIPPED, type=click.Path(path_type=Path))
+@click.argument("path", default=artifact.DEFAULT_MODEL, type=click.Path(path_type=Path))
 def show(path: Path) -> None:
     """Say what a model is: the one in the package, or the one at PATH."""
     terminal().print(card_as_table(artifact.load(path)))

@@ -53,7 +53,7 @@ class FeatureTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class TableRow:
     """One line of a source.
 
     Attributes:
@@ -115,7 +115,7 @@ def read_table(
 
 
 def assemble_table(
-    records: Iterable[Record],
+    records: Iterable[TableRow],
     source: str,
     invalid: InvalidRecords,
     incomplete: bool = False,
@@ -145,7 +145,7 @@ def assemble_table(
     return FeatureTable(np.stack(rows), labels, np.array(subjects, np.int64) if subjects else None)
 
 
-def _find_fault(record: Record, values: Floats, incomplete: bool) -> str:
+def _find_fault(record: TableRow, values: Floats, incomplete: bool) -> str:
     """Return what is wrong with a record; empty when it is valid."""
     if len(values) != len(NAMES):
         return f"{len(values)} features, {len(NAMES)} are expected"
@@ -178,7 +178,7 @@ def _parse_float(text: str) -> float:
         return np.inf
 
 
-def _read_files(path: Path) -> Iterator[Record]:
+def _read_files(path: Path) -> Iterator[TableRow]:
     files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
     if not files:
         raise DataError(f"{path} has no .csv files; `streamer dataset convert` writes them")
@@ -191,7 +191,7 @@ def _read_files(path: Path) -> Iterator[Record]:
             raise DataError(f"{file} cannot be read: {error.strerror}") from None
 
 
-def _read_file(file: Path, lines: Iterable[str]) -> Iterator[Record]:
+def _read_file(file: Path, lines: Iterable[str]) -> Iterator[TableRow]:
     columns = [LABEL, *VARIABLES, SUBJECT]
     with_subject = False
     for number, line in enumerate(lines, start=1):
@@ -206,4 +206,4 @@ def _read_file(file: Path, lines: Iterable[str]) -> Iterator[Record]:
                     )
                 continue
         values, subject = (fields[1:-1], fields[-1]) if with_subject else (fields[1:], None)
-        yield Record(f"{file}, line {number}", fields[0], values, subject)
+        yield TableRow(f"{file}, line {number}", fields[0], values, subject)

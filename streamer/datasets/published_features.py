@@ -18,7 +18,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-from streamer.datasets.feature_table import FeatureTable, InvalidRecords, Record, assemble_table
+from streamer.datasets.feature_table import FeatureTable, InvalidRecords, TableRow, assemble_table
 from streamer.errors import DataError
 
 Place = Path | zipfile.Path
@@ -108,7 +108,7 @@ def _find_zipped(archive: zipfile.ZipFile) -> Place | None:
     return None
 
 
-def _split(folder: Place, names: Mapping[str, str], invalid: InvalidRecords) -> Iterator[Record]:
+def _split(folder: Place, names: Mapping[str, str], invalid: InvalidRecords) -> Iterator[TableRow]:
     x, y, who = (folder / f"{kind}_{folder.name}.txt" for kind in ("X", "y", "subject"))
     with _lines(y) as lines:
         labels = [line.strip() for line in lines]
@@ -124,7 +124,7 @@ def _split(folder: Place, names: Mapping[str, str], invalid: InvalidRecords) -> 
             if not label.isdecimal() or (names and label not in names):
                 invalid.add(f"{y}, line {number}", f"unknown activity {label[:40]!r}")
             else:
-                yield Record(f"{x}, line {number}", label, line.split(), subjects[number - 1])
+                yield TableRow(f"{x}, line {number}", label, line.split(), subjects[number - 1])
     for file, column in ((y, labels), (who, subjects)):
         if number < len(column):
             raise _uneven(x, number, file, number + 1)

@@ -11,7 +11,7 @@ from streamer.datasets.profile_proposal import Proposal, propose_profile
 from streamer.datasets.profiled_recordings import read_profiled_recordings
 from streamer.errors import DataError
 from streamer.profiles.decoder import make_decoder
-from streamer.profiles.profile import CONTRACT, SHIPPED, FileLayout, Profile, load_profile
+from streamer.profiles.profile import CONTRACT, SHIPPED_PROFILES, FileLayout, Profile, load_profile
 
 _JSON = {".json", ".jsonl", ".ndjson"}
 
@@ -45,7 +45,7 @@ def inspect_source(source: Path, layout: FileLayout | None) -> Inspection:
         return Inspection(_inspect(source, layout))
     if source.suffix in _JSON:
         return _inspect_json(source)
-    for path in sorted(SHIPPED.glob("*.toml")):
+    for path in sorted(SHIPPED_PROFILES.glob("*.toml")):
         shipped = load_profile(path.stem).files
         if shipped is None:
             continue
@@ -67,7 +67,9 @@ def inspect_source(source: Path, layout: FileLayout | None) -> Inspection:
 def _inspect_json(source: Path) -> Inspection:
     """Inspect JSON records of the contract, or of a profile of the package."""
     with_records = [
-        path.stem for path in sorted(SHIPPED.glob("*.toml")) if load_profile(path.stem).records
+        path.stem
+        for path in sorted(SHIPPED_PROFILES.glob("*.toml"))
+        if load_profile(path.stem).records
     ]
     faults = []
     for name in (CONTRACT, *with_records):

@@ -22,7 +22,7 @@ import numpy as np
 from streamer.arrays import Floats, Ints
 from streamer.contracts import f32
 from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Format
-from streamer.devices.publisher import OutgoingRecord
+from streamer.devices.publisher import DeviceRecord
 
 INTERVAL_US: Final = 20_000
 
@@ -55,7 +55,7 @@ class SensorFaults:
     bad: float = 0
 
 
-class Samples(NamedTuple):
+class DeviceSamples(NamedTuple):
     """Consecutive samples of a device."""
 
     time_us: Ints
@@ -79,13 +79,13 @@ class Due(NamedTuple):
     """A record, and the time at which its device sends it."""
 
     time_us: int
-    message: OutgoingRecord
+    message: DeviceRecord
     fate: Fate = Fate.NORMAL
 
 
 def add_jitter(
-    stream: Iterable[Samples], jitter_ms: float, batch: int, rng: np.random.Generator
-) -> Iterator[Samples]:
+    stream: Iterable[DeviceSamples], jitter_ms: float, batch: int, rng: np.random.Generator
+) -> Iterator[DeviceSamples]:
     """Yield the samples at irregular times, with these times.
 
     Values are interpolated at the new times. All ``batch`` samples of a record deviate by the same
@@ -97,7 +97,7 @@ def add_jitter(
         batch: samples in a record.
         rng: chooses the times.
     """
-    nothing = Samples(np.empty(0, np.int64), np.empty((0, 6)))
+    nothing = DeviceSamples(np.empty(0, np.int64), np.empty((0, 6)))
     before = nothing
     for here, after in pairwise(chain(stream, [nothing])):
         n = len(here.time_us)
@@ -107,7 +107,7 @@ def add_jitter(
         known_us = np.concatenate([before.time_us[-1:], here.time_us, after.time_us[:1]])
         known = np.concatenate([before.values[-1:], here.values, after.values[:1]])
         values = [np.interp(time_us, known_us, channel) for channel in known.T]
-        yield Samples(time_us, np.stack(values, axis=1))
+        yield DeviceSamples(time_us, np.stack(values, axis=1))
         before = here
 
 
@@ -164,7 +164,7 @@ def spoil_record(record: Due, kind: str) -> Due:
     return Due(record.time_us, message._replace(samples=0), Fate.BAD)
 
 
-Spoiler = Callable[[OutgoingRecord, float], OutgoingRecord]
+Spoiler = Callable[[DeviceRecord, float], DeviceRecord]
 """Receives a record and a valid time for it, in ms since the epoch; returns a bad record."""
 
 
@@ -175,7 +175,7 @@ def _with(**changes: Any) -> Spoiler:
 def _json(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Spoiler:
     """Return a spoiler that writes well-formed JSON with changed fields."""
 
-    def spoil(message: OutgoingRecord, time_ms: float) -> OutgoingRecord:
+    def spoil(message: DeviceRecord, time_ms: float) -> DeviceRecord:
         assert message.key is not None
         reading = {
             "device_id": message.key.decode(),
@@ -188,12 +188,12 @@ def _json(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Spoiler:
     return spoil
 
 
-def _cut_short(message: OutgoingRecord, _: float) -> OutgoingRecord:
+def _cut_short(message: DeviceRecord, _: float) -> DeviceRecord:
     assert message.value is not None
     return message._replace(value=message.value[:-5])
 
 
-def _not_a_number(message: OutgoingRecord, time_ms: float) -> OutgoingRecord:
+def _not_a_number(message: DeviceRecord, time_ms: float) -> DeviceRecord:
     return message._replace(
         value=f32.pack(time_ms, 0, np.full((1, 6), np.nan)),
         headers=[(CONTENT_TYPE, CONTENT_TYPES[Format.F32])],

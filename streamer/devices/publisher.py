@@ -30,7 +30,7 @@ _BATCH_BYTES = 512 * 1024
 _REQUEST_BYTES = 16 * 1024 * 1024
 
 
-class OutgoingRecord(NamedTuple):
+class DeviceRecord(NamedTuple):
     """A record to publish, and the number of samples that a reader gets out of it."""
 
     key: bytes | None
@@ -39,10 +39,10 @@ class OutgoingRecord(NamedTuple):
     samples: int
 
 
-class Device(Protocol):
+class DeviceSource(Protocol):
     """A source of records."""
 
-    def until(self, time_ms: float) -> Sequence[OutgoingRecord]:
+    def until(self, time_ms: float) -> Sequence[DeviceRecord]:
         """Return the records that are complete at a time (ms since the epoch), each only once."""
 
 
@@ -81,7 +81,7 @@ class Sent:
     """Bytes of keys and values."""
     seconds: float = 0.0
 
-    def add(self, messages: Sequence[OutgoingRecord]) -> None:
+    def add(self, messages: Sequence[DeviceRecord]) -> None:
         """Count messages."""
         self.records += len(messages)
         self.samples += sum(message.samples for message in messages)
@@ -97,7 +97,7 @@ class Sent:
 
 async def publish(
     settings: Settings,
-    devices: Sequence[Device],
+    devices: Sequence[DeviceSource],
     timeline: Timeline,
     stop: asyncio.Event,
     on_progress: Callable[[Sent], None] = lambda _: None,
@@ -200,7 +200,7 @@ class _Outbox:
         self._partitions = _Partitions(sorted(partitions))
         self._on_their_way: dict[int, asyncio.Future[Any]] = {}
 
-    async def send(self, messages: Sequence[OutgoingRecord]) -> None:
+    async def send(self, messages: Sequence[DeviceRecord]) -> None:
         batches: dict[int, Any] = {}
         for key, value, headers, _ in messages:
             partition = self._partitions[key]

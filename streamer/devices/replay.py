@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from streamer.contracts.encode import encode
 from streamer.datasets.recording import Recording
 from streamer.datasets.recording_sources import read_for_replay
-from streamer.devices.publisher import PATIENCE_S, OutgoingRecord, Sent, publish, until_interrupted
+from streamer.devices.publisher import PATIENCE_S, DeviceRecord, Sent, publish, until_interrupted
 from streamer.devices.sending import Sending
 from streamer.kafka import topics
 from streamer.profiles.profile import FileLayout
@@ -55,7 +55,7 @@ class RecordedDevice:
         self._loop = loop
         self._next = 0
 
-    def until(self, time_ms: float) -> Sequence[OutgoingRecord]:
+    def until(self, time_ms: float) -> Sequence[DeviceRecord]:
         """Return the records whose samples are complete at a time; each only once."""
         messages = self._records(time_ms)
         while self._loop and self._next == len(self._samples) and self._start_ms <= time_ms:
@@ -64,7 +64,7 @@ class RecordedDevice:
             messages += self._records(time_ms)
         return messages
 
-    def _records(self, time_ms: float) -> list[OutgoingRecord]:
+    def _records(self, time_ms: float) -> list[DeviceRecord]:
         size, n = self._sending.batch, len(self._samples)
         taken = min(n, max(0, math.floor((time_ms - self._start_ms) / INTERVAL_MS) + 1))
         complete = n if taken == n else taken // size * size
@@ -72,7 +72,7 @@ class RecordedDevice:
         self._next = max(self._next, complete)
         return messages
 
-    def _record(self, first: int, end: int) -> OutgoingRecord:
+    def _record(self, first: int, end: int) -> DeviceRecord:
         key, value, headers = encode(
             self._id,
             self._start_ms + first * INTERVAL_MS,
@@ -83,7 +83,7 @@ class RecordedDevice:
         if first == 0:
             info = ReplayInfo(self._start_ms, len(self._samples), INTERVAL_MS)
             headers = [*headers, (REPLAY_HEADER, msgspec.json.encode(info))]
-        return OutgoingRecord(key, value, headers, end - first)
+        return DeviceRecord(key, value, headers, end - first)
 
 
 async def replay(

@@ -11,15 +11,15 @@ from rich.console import Console
 from streamer.contracts.encode import encode
 from streamer.devices.faults import (
     INTERVAL_US,
+    DeviceSamples,
     Due,
     Fate,
-    Samples,
     SensorFaults,
     add_jitter,
     disturb,
 )
 from streamer.devices.people import RATE_HZ, Person
-from streamer.devices.publisher import PATIENCE_S, OutgoingRecord, Sent, publish, until_interrupted
+from streamer.devices.publisher import PATIENCE_S, DeviceRecord, Sent, publish, until_interrupted
 from streamer.devices.sending import Sending
 from streamer.kafka import topics
 from streamer.settings import Settings
@@ -61,7 +61,7 @@ class SimulatedDevice:
         self._records = disturb(self._written(stream), faults, rng)
         self._next = next(self._records, None)
 
-    def until(self, time_ms: float) -> Sequence[OutgoingRecord]:
+    def until(self, time_ms: float) -> Sequence[DeviceRecord]:
         """Return the records that are due at a time (ms since the epoch); each only once."""
         messages = []
         while self._next and self._next.time_us <= time_ms * 1000:
@@ -71,17 +71,17 @@ class SimulatedDevice:
             self._next = next(self._records, None)
         return messages
 
-    def _measured(self, person: Person, time_us: int, samples: float) -> Iterator[Samples]:
+    def _measured(self, person: Person, time_us: int, samples: float) -> Iterator[DeviceSamples]:
         """Yield about one second of samples at a time, in whole records."""
         length = -(-RATE_HZ // self._sending.batch) * self._sending.batch
         while samples > 0:
             values, _ = person.take(int(min(length, samples)))
             samples -= len(values)
             end_us = time_us + len(values) * INTERVAL_US
-            yield Samples(np.arange(time_us, end_us, INTERVAL_US), values)
+            yield DeviceSamples(np.arange(time_us, end_us, INTERVAL_US), values)
             time_us = end_us
 
-    def _written(self, stream: Iterator[Samples]) -> Iterator[Due]:
+    def _written(self, stream: Iterator[DeviceSamples]) -> Iterator[Due]:
         size = self._sending.batch
         for time_us, values in stream:
             for i, first_us in enumerate(time_us[::size].tolist()):
@@ -94,7 +94,7 @@ class SimulatedDevice:
                     self._sending.format,
                 )
                 last_us = first_us + (len(part) - 1) * INTERVAL_US
-                yield Due(last_us, OutgoingRecord(*written, len(part)))
+                yield Due(last_us, DeviceRecord(*written, len(part)))
 
 
 @dataclass(frozen=True, slots=True)

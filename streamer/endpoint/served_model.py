@@ -62,7 +62,7 @@ def load_served_model(path: Path | None, activities: Mapping[str, str]) -> Serve
     Raises:
         ModelError: the file cannot be used.
     """
-    path = path or artifact.PUBLISHED
+    path = path or artifact.WAIST_MODEL
     if path.suffix == ".onnx":
         predictor: Predictor = OnnxPredictor(path, activities)
         name = path.stem

@@ -11,9 +11,9 @@ public UCI HAR data set on the published scale (`extract`, or plainly `extract_p
 `scale`), and the same in the frame of gravity (`gravity`).
 """
 
+from streamer.features.compute import compute_features, find_feature_set
 from streamer.features.extract import extract, extract_plain
 from streamer.features.feature_set import GRAVITY_FRAME, NAMES, UCI_HAR, FeatureSet
-from streamer.features.feature_sets import compute_features, find_feature_set
 from streamer.features.scale import scale, unscale
 
 __all__ = [

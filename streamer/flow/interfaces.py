@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from streamer.contracts.records import Records
-from streamer.flow.stages import Output
+from streamer.flow.partition_state import Output
 
 
 class PartitionLog(Protocol):

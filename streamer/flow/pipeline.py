@@ -2,9 +2,9 @@
 
     records -> decode -> windows -> features -> predictions -> labels -> commit
 
-`Stages` computes, and remembers what it must between two fetches; `flow` keeps a few fetches on the
-way at once (one is computed while others are predicted or committed) and hands them on in their
-order.
+`PartitionState` computes, and remembers what it must between two fetches. `flow` keeps a few
+fetches in progress (one is computed while others are predicted or committed) and hands them on in
+their order.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from concurrent.futures import Executor
 from typing import Final
 
 from streamer.contracts.records import Records
-from streamer.flow.failure import blaming
 from streamer.flow.interfaces import OutputSink, PartitionLog
-from streamer.flow.stages import Computed, Output, Predicted, Stages
+from streamer.flow.partition_state import Computed, Output, PartitionState, Predicted
+from streamer.flow.record_failure import blaming
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers, Ask
 
@@ -34,7 +34,7 @@ late then anyway, and fewer transactions leave more time for catching up."""
 
 async def flow(
     source: PartitionLog,
-    stages: Stages,
+    stages: PartitionState,
     ask: Ask,
     sink: OutputSink,
     metrics: Metrics,

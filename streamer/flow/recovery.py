@@ -6,9 +6,9 @@ from concurrent.futures import Executor
 
 from streamer.contracts.events import ActivityEvent
 from streamer.contracts.records import Records
-from streamer.flow.failure import blaming
 from streamer.flow.interfaces import ReplayLog
-from streamer.flow.stages import Stages
+from streamer.flow.partition_state import PartitionState
+from streamer.flow.record_failure import blaming
 from streamer.labels.beliefs import find_last_beliefs
 from streamer.stream.position import Position
 
@@ -19,7 +19,7 @@ many events to go back at most."""
 
 async def recover(
     log: ReplayLog,
-    stages: Stages,
+    stages: PartitionState,
     position: Position,
     cpu: Executor,
     report: Callable[[int, int], None],

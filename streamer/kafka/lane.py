@@ -18,11 +18,11 @@ from streamer.errors import (
     StreamerError,
     TopicError,
 )
-from streamer.flow.failure import RecordsError
+from streamer.flow.partition_state import PartitionState
 from streamer.flow.pipeline import flow
+from streamer.flow.record_failure import RecordsError
 from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
-from streamer.flow.stages import Stages
 from streamer.kafka import start
 from streamer.kafka.client import flatten_causes, is_kafka_error
 from streamer.kafka.lag import PartitionLag
@@ -53,7 +53,7 @@ class Lane:
 
     Attributes:
         ready: whether the partition is taken over and its state is there.
-        broken: why nothing goes on here although the partition is still ours; None if it does.
+        held: why nothing goes on here although the partition is still ours; None if it does.
         stages: the partition's state, for the lane that continues where this one has stopped.
     """
 
@@ -62,7 +62,7 @@ class Lane:
         resources: LaneResources,
         partition: TopicPartition,
         until: int | None,
-        kept: Stages | None,
+        kept: PartitionState | None,
     ) -> None:
         self._resources = resources
         self._settings = resources.settings
@@ -80,8 +80,8 @@ class Lane:
             resources.metrics, resources.consumer, partition, until, self.lag
         )
         self.ready = False
-        self.broken: str | None = None
-        self.stages: Stages | None = None
+        self.held: str | None = None
+        self.stages: PartitionState | None = None
 
     def stop(self) -> None:
         """Finish what was fetched, then end."""
@@ -160,7 +160,7 @@ class Lane:
     async def _hold(self, problem: str) -> None:
         """Hold the partition until an operator has set another position, or until the end."""
         before = await self._read_position()
-        self.broken = problem
+        self.held = problem
         log.error("partition held", partition=self._name, problem=problem)
         while not self.source.stopping.is_set():
             with contextlib.suppress(TimeoutError):
@@ -168,7 +168,7 @@ class Lane:
                 return
             if await self._read_position() != before:
                 log.info("another position was set, trying again", partition=self._name)
-                self.broken, self._failed, self._failures = None, None, 0
+                self.held, self._failed, self._failures = None, None, 0
                 return
 
     async def _run(self) -> None:
@@ -189,7 +189,7 @@ class Lane:
             if kept is not None and kept.position == position:
                 stages = kept
             else:
-                stages = Stages(
+                stages = PartitionState(
                     self._settings,
                     resources.metrics,
                     position,
@@ -202,7 +202,7 @@ class Lane:
                 self.source.seek(position.next)
                 await self._flow(stages, sink)
 
-    async def _flow(self, stages: Stages, sink: PartitionSink) -> None:
+    async def _flow(self, stages: PartitionState, sink: PartitionSink) -> None:
         resources = self._resources
         stages.take_over()
         self.ready = True
@@ -229,7 +229,7 @@ class Lane:
     async def _read_position(self) -> Position | None:
         return await read_position(self._resources.admin, self._settings.group_id, self._partition)
 
-    async def _recover(self, stages: Stages, position: Position) -> None:
+    async def _recover(self, stages: PartitionState, position: Position) -> None:
         """Rebuild the state at a position, and log the progress."""
         if position.low == position.next:
             return

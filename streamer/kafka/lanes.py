@@ -9,7 +9,7 @@ import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from streamer.flow.stages import Stages
+from streamer.flow.partition_state import PartitionState
 from streamer.kafka.aiokafka_internals import (
     abandon_group,
     check_group,
@@ -57,7 +57,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self,
         resources: LaneResources,
         ends: Mapping[TopicPartition, int] | None,
-        kept: dict[TopicPartition, Stages],
+        kept: dict[TopicPartition, PartitionState],
     ) -> None:
         self._resources = resources
         self._health = resources.health
@@ -135,7 +135,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             self._health.forget_partition(partition.partition, self._resources.metrics)
         self._resources.metrics.partitions.set(0)
         self._health.recovering.clear()
-        self._health.broken.clear()
+        self._health.held.clear()
 
     async def work(self, stopping: asyncio.Event) -> None:
         """Watch over the lanes until told to stop, or until the topic has come to its end.
@@ -229,8 +229,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         """Tell `Health` whether there is progress; give up a consumer that no longer fetches."""
         health = self._health
         lanes = {partition: lane for partition, (lane, _) in self._running.items()}
-        health.broken = [lane.broken for lane in lanes.values() if lane.broken]
-        working = {partition: lane for partition, lane in lanes.items() if not lane.broken}
+        health.held = [lane.held for lane in lanes.values() if lane.held]
+        working = {partition: lane for partition, lane in lanes.items() if not lane.held}
         health.recovering = {p.partition for p, lane in working.items() if not lane.ready}
         try:
             async with asyncio.timeout(ANSWER_S):

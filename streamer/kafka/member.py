@@ -13,8 +13,8 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 
 from streamer.errors import KafkaError, TopicError
 from streamer.features import FeatureSet
-from streamer.flow.device_places import DevicePlaces
-from streamer.flow.stages import Stages
+from streamer.flow.device_partitions import DevicePartitions
+from streamer.flow.partition_state import PartitionState
 from streamer.health import Health
 from streamer.kafka.aiokafka_internals import TopicState, read_topics, whole_batches
 from streamer.kafka.client import client_options, connect, is_kafka_error
@@ -75,10 +75,10 @@ class GroupMember:
         self._ask = ask
         self._feature_set = feature_set
         self._until_end = until_end
-        self._places = DevicePlaces(metrics, health.note_split_devices)
+        self._places = DevicePartitions(metrics, health.note_split_devices)
         self._ends: dict[TopicPartition, int] | None = {} if until_end else None
         self._stopping = stopping
-        self._kept: dict[TopicPartition, Stages] = {}
+        self._kept: dict[TopicPartition, PartitionState] = {}
         self._topic_id = ""
 
     async def run(self) -> None:

@@ -11,7 +11,7 @@ from aiokafka.structs import RecordMetadata
 
 from streamer.contracts.dead_letters import make_dead_letter_headers
 from streamer.contracts.events import encode_event
-from streamer.flow.stages import Output
+from streamer.flow.partition_state import Output
 from streamer.kafka.client import client_options, connect, transactional_id
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.positions import offset_to_commit

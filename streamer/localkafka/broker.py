@@ -19,7 +19,7 @@ from typing import Self
 
 from streamer.errors import BrokerError
 from streamer.localkafka.jars import fetch
-from streamer.localkafka.node import HOST, Node, taken
+from streamer.localkafka.node import HOST, BrokerNode, taken
 
 # Below the ephemeral ports of clients (from 32768 or 49152 on), so that no client takes the port of
 # a node while the node is down.
@@ -61,7 +61,7 @@ class LocalKafka:
         self._folder = data_dir or Path(tempfile.gettempdir(), f"streamer-kafka-{uuid.uuid4()}")
         self._folder = self._folder.absolute()
         self._nodes = {
-            i: Node(
+            i: BrokerNode(
                 self._folder / f"node-{i}",
                 at,
                 _properties(i, nodes, at, controller, voters, round(rebalance_delay_s * 1000))

@@ -37,7 +37,7 @@ rootLogger.appenderRef.out.ref = out
 """
 
 
-class Node:
+class BrokerNode:
     """A Kafka node with its own folder for configuration, data and `server.log`."""
 
     def __init__(self, folder: Path, port: int, properties: str) -> None:

@@ -29,17 +29,17 @@ from numpy.lib import format as npy
 from streamer.arrays import Floats
 from streamer.errors import ModelError
 from streamer.features import FeatureSet
-from streamer.model.card import ModelCard, Profile, find_features, parse_card
+from streamer.model.card import DriftReference, ModelCard, find_features, parse_card
 from streamer.model.class_tree import ClassTree
 from streamer.model.identity import ModelIdentity
 
-SHIPPED = Path(__file__).with_name("har.npz")
+DEFAULT_MODEL = Path(__file__).with_name("har.npz")
 """The model in the package that is used when no other is named."""
 
-PUBLISHED = Path(__file__).with_name("waist.npz")
+WAIST_MODEL = Path(__file__).with_name("waist.npz")
 """The one in the package that takes the published features: a phone at the waist, as there."""
 
-NAMED = {path.stem: path for path in (SHIPPED, PUBLISHED)}
+NAMED = {path.stem: path for path in (DEFAULT_MODEL, WAIST_MODEL)}
 """The models in the package by name."""
 
 DECILES = 9
@@ -88,10 +88,10 @@ class Model:
         return find_features(self.card)
 
     @property
-    def profile(self) -> Profile:
+    def profile(self) -> DriftReference:
         """Distributions in the training data, for drift detection."""
         usual = self.card.usual
-        return Profile(
+        return DriftReference(
             self.deciles, usual.watched, usual.mix, usual.confidence, self.feature_set.names
         )
 
@@ -129,7 +129,7 @@ def save(path: Path, model: Model) -> None:
         raise ModelError(f"model {path} cannot be written: {error.strerror}") from None
 
 
-def load(path: Path = SHIPPED) -> Model:
+def load(path: Path = DEFAULT_MODEL) -> Model:
     """Read a model file, or a model in the package by its name, and check its contents.
 
     Raises:

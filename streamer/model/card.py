@@ -84,7 +84,7 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class DriftReference:
     """Reference distributions with which drift detection compares live windows.
 
     Attributes:

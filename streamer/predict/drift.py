@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from streamer.arrays import Floats
 from streamer.metrics import Metrics
-from streamer.model.card import Profile
+from streamer.model.card import DriftReference
 from streamer.model.identity import ModelIdentity
 from streamer.predict.answers import Answers, Ask, Scored
 
@@ -56,7 +56,7 @@ class Histogram:
 class Drift:
     """Compares features, labels and confidence of all partitions of a worker."""
 
-    def __init__(self, profile: Profile, model: ModelIdentity) -> None:
+    def __init__(self, profile: DriftReference, model: ModelIdentity) -> None:
         self._features = list(profile.watched)
         self._names = [profile.names[feature] for feature in profile.watched]
         self._edges = profile.deciles[self._features]

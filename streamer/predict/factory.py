@@ -65,9 +65,9 @@ def choose_feature_set(settings: Settings) -> FeatureSet:
 def _load_model(settings: Settings) -> artifact.Model:
     """Load the model that predicts here, or else the one that steps in and has the usual values."""
     if settings.predictor == "local":
-        return artifact.load(settings.model or artifact.SHIPPED)
+        return artifact.load(settings.model or artifact.DEFAULT_MODEL)
     has_model_file = settings.predictor in {"amazon-ml", "sagemaker"}
-    path = (has_model_file and settings.model) or artifact.PUBLISHED
+    path = (has_model_file and settings.model) or artifact.WAIST_MODEL
     model = artifact.load(path)
     if model.feature_set is not UCI_HAR:
         raise SettingsError(

@@ -17,8 +17,8 @@ from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.contracts.records import OneRecord, Records
 from streamer.features import GRAVITY_FRAME, UCI_HAR
+from streamer.flow.partition_state import PartitionState
 from streamer.flow.rejects import RejectLimit
-from streamer.flow.stages import Stages
 from streamer.kafka.aiokafka_internals import WholeBatch, build_batch
 from streamer.kafka.record_batches import unpack
 from streamer.labels.smoothing import ForwardFilter
@@ -41,7 +41,7 @@ def warm_up(readings_format: str = CONTRACT) -> None:
     """
     begin_s = time.monotonic()
     for form, samples in ((Format.JSON, 1), (Format.JSON, 10), (Format.F32, 10)):
-        stages = Stages(
+        stages = PartitionState(
             Settings(), Metrics(), Position(0, 0), RejectLimit(1, 1, lambda: 0.0), GRAVITY_FRAME
         )
         [records] = unpack([WholeBatch(_batch(form, samples))])

@@ -30,7 +30,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
+class RecordSamples:
     """The s samples of r records, in the order of the records, and what is wrong with records.
 
     Attributes:
@@ -48,7 +48,7 @@ class Samples:
     faults: dict[int, str]
 
 
-def to_samples(rows: Rows, program: Program) -> Samples:
+def to_samples(rows: Rows, program: Program) -> RecordSamples:
     """Convert rows of cells to samples."""
     start = np.cumsum(rows.count) - rows.count
     owner = np.repeat(np.arange(len(rows.count)), rows.count)
@@ -72,8 +72,8 @@ def to_samples(rows: Rows, program: Program) -> Samples:
         time_us = _times(program.sensors[0].time, rows, start, program)
         kept = sensors > 0
         if kept.all():
-            return Samples(owner, time_us, values, sensors, faults)
-        return Samples(owner[kept], time_us[kept], values[kept], sensors[kept], faults)
+            return RecordSamples(owner, time_us, values, sensors, faults)
+        return RecordSamples(owner[kept], time_us[kept], values[kept], sensors[kept], faults)
     parts = []
     for sensor, mask, bit in ((program.acc, acc, ACC), (program.gyro, gyro, GYRO)):
         if sensor is not None:
@@ -193,7 +193,9 @@ def _add_gravity(
     values[rows[here], :3] += low + share[:, None] * (high - low)
 
 
-def _joined(parts: list[tuple[Ints, Floats, Floats, Bytes]], faults: dict[int, str]) -> Samples:
+def _joined(
+    parts: list[tuple[Ints, Floats, Floats, Bytes]], faults: dict[int, str]
+) -> RecordSamples:
     """Return samples in the order of time, with both sensors where these have the same time."""
     owner, time_us, values, sensors = (np.concatenate(part) for part in zip(*parts, strict=True))
     order = np.lexsort((time_us, owner))
@@ -204,4 +206,4 @@ def _joined(parts: list[tuple[Ints, Floats, Floats, Bytes]], faults: dict[int, s
     sensors[second - 1] |= GYRO
     kept = np.ones(len(owner), np.bool_)
     kept[second] = False
-    return Samples(owner[kept], time_us[kept], values[kept], sensors[kept], faults)
+    return RecordSamples(owner[kept], time_us[kept], values[kept], sensors[kept], faults)

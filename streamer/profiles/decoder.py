@@ -33,7 +33,7 @@ from streamer.contracts.readings import (
 )
 from streamer.contracts.records import KEY, KEY_END, VALUE, VALUE_END, Records
 from streamer.errors import SettingsError
-from streamer.profiles.columns import Rows, Samples, to_samples
+from streamer.profiles.columns import RecordSamples, Rows, to_samples
 from streamer.profiles.fast_records import Cells, FastReader
 from streamer.profiles.fast_values import find_first_alike
 from streamer.profiles.objects import read_object
@@ -295,7 +295,7 @@ def _merged(parts: list[_Read], width: int) -> _Read:
 
 
 def _check(
-    samples: Samples,
+    samples: RecordSamples,
     rows: Rows,
     read: _Read,
     device_ids: list[str],
@@ -323,7 +323,7 @@ def _check(
             rejects.append(Reject(int(read.record[i]), reason, detail, int(rows.count[i])))
         rejects.sort(key=lambda reject: reject.record)
         kept = ~bad[owner]
-        samples = Samples(owner[kept], time_us[kept], values[kept], samples.sensors[kept], {})
+        samples = RecordSamples(owner[kept], time_us[kept], values[kept], samples.sensors[kept], {})
     return _decoded(samples, read, device_ids, rejects)
 
 
@@ -332,7 +332,7 @@ _SANE_US = (SECONDS_UNTIL_2100 * 1000, LATEST_TIMESTAMP_MS * 1000)
 
 
 def _find_faults(
-    samples: Samples, kafka_us: Floats, max_future_skew_us: int
+    samples: RecordSamples, kafka_us: Floats, max_future_skew_us: int
 ) -> dict[int, tuple[RejectReason, str]]:
     """Return the first fault of each record that has one."""
     owner, time_us, values = samples.owner, samples.time_us, samples.values
@@ -361,7 +361,7 @@ def _find_faults(
 
 
 def _decoded(
-    samples: Samples, read: _Read, device_ids: list[str], rejects: list[Reject]
+    samples: RecordSamples, read: _Read, device_ids: list[str], rejects: list[Reject]
 ) -> Decoded:
     owner, values, sensors = samples.owner, samples.values, samples.sensors
     device = read.device[owner]

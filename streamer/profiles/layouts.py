@@ -18,13 +18,13 @@ Axis = Annotated[str, AfterValidator(_check_axis)]
 Three = tuple[str, str, str]
 
 
-class Section(BaseModel):
+class ProfilePart(BaseModel):
     """A part of a profile; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TimeLayout(Section):
+class TimeLayout(ProfilePart):
     """Where the time of a sample is."""
 
     field: str = ""
@@ -43,7 +43,7 @@ class TimeLayout(Section):
         return self
 
 
-class SensorLayout(Section):
+class SensorLayout(ProfilePart):
     """Where the three axes of a sensor are, and what its numbers mean."""
 
     fields: Three

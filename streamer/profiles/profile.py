@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from streamer.errors import SettingsError
-from streamer.profiles.layouts import AccLayout, GravityLayout, GyroLayout, Section, TimeLayout
+from streamer.profiles.layouts import AccLayout, GravityLayout, GyroLayout, ProfilePart, TimeLayout
 from streamer.profiles.record_layout import NEED_REGISTRY, RecordLayout
 
-SHIPPED = Path(__file__).with_name("shipped")
+SHIPPED_PROFILES = Path(__file__).with_name("shipped")
 """The profiles of the package, one TOML file each."""
 
 CONTRACT = "streamer"
@@ -33,7 +33,7 @@ def _check_pattern(pattern: str) -> str:
 Pattern = Annotated[str, AfterValidator(_check_pattern)]
 
 
-class LabelLayout(Section):
+class LabelLayout(ProfilePart):
     """Where the labels of a recording are: in a column, in a file beside it, or in its name."""
 
     field: str = ""
@@ -53,7 +53,7 @@ class LabelLayout(Section):
     """Labels that mean that nothing is known."""
 
 
-class FileLayout(Section):
+class FileLayout(ProfilePart):
     """How recordings lie in files."""
 
     pattern: str = "**/*.csv"
@@ -90,7 +90,7 @@ class FileLayout(Section):
         return self
 
 
-class Profile(Section):
+class Profile(ProfilePart):
     """How readings of other devices are read."""
 
     description: str = ""
@@ -107,7 +107,7 @@ def load_profile(name: str) -> Profile:
     Raises:
         SettingsError: there is no such profile, or it is malformed; says where and what.
     """
-    shipped = {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
+    shipped = {path.stem: path for path in sorted(SHIPPED_PROFILES.glob("*.toml"))}
     path = Path(name) if name.endswith(".toml") else shipped.get(name)
     if path is None:
         raise SettingsError(

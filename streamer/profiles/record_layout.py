@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from streamer.profiles.layouts import AccLayout, GravityLayout, GyroLayout, Section, TimeLayout
+from streamer.profiles.layouts import AccLayout, GravityLayout, GyroLayout, ProfilePart, TimeLayout
 from streamer.profiles.paths import EACH, parse_path
 
 NEED_REGISTRY = ("avro", "protobuf")
@@ -22,7 +22,7 @@ def _check_path(path: str) -> str:
 Path = Annotated[str, AfterValidator(_check_path)]
 
 
-class _OwnTime(Section):
+class _OwnTime(ProfilePart):
     time: str = ""
     """Path of the sensor's own times, if its times are not those of the section `time`."""
 
@@ -39,7 +39,7 @@ class RecordGravity(GravityLayout, _OwnTime):
     """Where a record has the vector of gravity."""
 
 
-class RecordLayout(Section):
+class RecordLayout(ProfilePart):
     """How a record is written, and where in it the device id, the times and the sensors are."""
 
     encoding: Literal["json", "msgpack", "csv", "avro", "protobuf", "json-schema"] = "json"

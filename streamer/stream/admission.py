@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 
 from streamer.arrays import Bools, Floats, Ints
-from streamer.stream.devices import LANDED, LAST_US, SENSOR_US, Columns, DeviceTable
+from streamer.stream.device_table import LANDED, LAST_US, SENSOR_US, Columns, DeviceTable
 from streamer.stream.rules import Rules
 from streamer.stream.samples import NEVER
 from streamer.stream.watermarks import Arrived, Judged, judge

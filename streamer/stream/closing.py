@@ -8,18 +8,18 @@ from streamer.arrays import Bools, Floats, Ints
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.filter_chains import CHAINS
 from streamer.stream.accounting import Skip, Tally
-from streamer.stream.devices import OPEN, PRESENT, DeviceTable
+from streamer.stream.device_table import OPEN, PRESENT, DeviceTable
 from streamer.stream.filter_slots import filter_up_to
 from streamer.stream.state import State
 from streamer.stream.windows import RATE_TOLERANCE, ClosedWindows
 
 _COUNTS = 8
 OPENED, CLOSED, UNSETTLED, GAP, IDLE, LATE, RATE, COVERAGE = range(_COUNTS)
-"""Places of what is counted in `Room.counts`."""
+"""Places of what is counted in `WindowBuffer.counts`."""
 
 
-class Room(NamedTuple):
-    """Room for closed windows, see `ClosedWindows`, and for counts."""
+class WindowBuffer(NamedTuple):
+    """WindowBuffer for closed windows, see `ClosedWindows`, and for counts."""
 
     row: Ints
     start_us: Ints
@@ -81,7 +81,7 @@ def is_complete(device: int, state: State) -> bool:
 
 
 @compiled_together
-def close_oldest(device: int, n: int, state: State, room: Room) -> int:
+def close_oldest(device: int, n: int, state: State, room: WindowBuffer) -> int:
     """Close the oldest window, whose signals are then the newest ones filtered.
 
     If it is to be predicted it takes place n in the room. Returns the place of the next one.

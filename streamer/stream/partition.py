@@ -12,7 +12,7 @@ from streamer.arrays import Ints
 from streamer.features.feature_set import FeatureSet
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.admission import Admission, Arrivals, first_of_each
-from streamer.stream.devices import LAST_US, LOW, DeviceTable
+from streamer.stream.device_table import LAST_US, LOW, DeviceTable
 from streamer.stream.rules import Rules
 from streamer.stream.samples import NEVER, Samples
 from streamer.stream.watermarks import CLOCK
@@ -21,7 +21,7 @@ from streamer.stream.windows import ClosedWindows
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PushResult:
     """What a fetch led to.
 
     Attributes:
@@ -81,7 +81,7 @@ class PartitionWindows:
         ]
         return min((int(low.min()) for low in lows if len(low)), default=None)
 
-    def push(self, samples: Samples) -> Outcome:
+    def push(self, samples: Samples) -> PushResult:
         """Take in a fetch.
 
         Args:
@@ -103,15 +103,15 @@ class PartitionWindows:
         self.clock_us = samples.clock_after_us
         left, forgotten = self._forget_idle()
         late = np.sort(order[verdict.late])
-        return Outcome(windows + left, late, forgotten, restarted)
+        return PushResult(windows + left, late, forgotten, restarted)
 
-    def flush(self) -> Outcome:
+    def flush(self) -> PushResult:
         """Let no sample wait any longer for its watermark; later ones before it are late."""
         rows = self._table.live()
         windows = list(self._windowing.land(self._admission.flush(rows), self.tally))
         last_us = self._table.sampling.run[rows, LAST_US]
         self._table.columns.newest_us[rows] = last_us + self._rules.watermark_lag_us
-        return Outcome(windows, np.zeros(0, np.int64), [], [])
+        return PushResult(windows, np.zeros(0, np.int64), [], [])
 
     def _arrivals(self, samples: Samples) -> tuple[Arrivals, Ints, Ints]:
         """Sort samples by device, and number the lives that devices begin after a silence.

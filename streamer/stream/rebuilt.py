@@ -1,8 +1,8 @@
 """Which windows a recovery has closed again: their events were published before."""
 
 from streamer.features.feature_set import UCI_HAR
-from streamer.stream.devices import OPEN
-from streamer.stream.partition import Outcome
+from streamer.stream.device_table import OPEN
+from streamer.stream.partition import PushResult
 
 _SPARE = 10_000
 
@@ -16,7 +16,7 @@ class Rebuilt:
         self._windows = 0
         self._gone = 0
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: PushResult) -> None:
         """Take in what a fetch led to."""
         for part in outcome.windows:
             self._windows += len(part)

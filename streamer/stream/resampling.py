@@ -17,7 +17,7 @@ import numpy as np
 from streamer.arrays import Floats, Ints
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.stream.closing import OPENED
-from streamer.stream.devices import (
+from streamer.stream.device_table import (
     DONE,
     GRID,
     KNOWN,
@@ -88,7 +88,7 @@ def take_in(device: int, at_us: int, values: Floats, i: int, state: State) -> No
 
 @compiled_together
 def next_slot(device: int, at_us: int, values: Floats, i: int, state: State, counts: Ints) -> bool:
-    """Land the next slot that a sample completes; ``counts`` are those of a `Room`.
+    """Land the next slot that a sample completes; ``counts`` are those of a `WindowBuffer`.
 
     Returns false if there is no such slot: the sample is done with.
     """

@@ -25,7 +25,7 @@ _SPARE: Final = 64
 """Largest rings that packed arrays have room for besides twice what is there."""
 
 
-class Places(NamedTuple):
+class RingPlaces(NamedTuple):
     """Where the slots and the chains of each device are; each (rows,).
 
     Slot i of a device lives in cell ``at + (i & mask)``. As both are unsigned, compiled code need
@@ -75,7 +75,9 @@ class Rings(NamedTuple):
 
 
 @compiled_together
-def grow(device: int, slots: int, landed: Ints, wanted: int, places: Places, rings: Rings) -> bool:
+def grow(
+    device: int, slots: int, landed: Ints, wanted: int, places: RingPlaces, rings: Rings
+) -> bool:
     """Give a device a ring of at least so many cells, and chains with the largest ring.
 
     Args:
@@ -115,7 +117,7 @@ def grow(device: int, slots: int, landed: Ints, wanted: int, places: Places, rin
     return True
 
 
-def pack(rings: Rings, places: Places, rows: Ints, cells: int, length: int) -> Rings:
+def pack(rings: Rings, places: RingPlaces, rows: Ints, cells: int, length: int) -> Rings:
     """Return the rings of some rows in new arrays without anything between; moves their places.
 
     Args:

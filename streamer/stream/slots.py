@@ -14,7 +14,7 @@ from typing import NamedTuple
 from streamer.arrays import Floats, Ints
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.filter_chains import CHAINS
-from streamer.stream.devices import ALWAYS, LOW, LOWS, NOT_DUE, OPEN
+from streamer.stream.device_table import ALWAYS, LOW, LOWS, NOT_DUE, OPEN
 from streamer.stream.state import State
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from streamer.arrays import Floats, Ints
 from streamer.features.feature_set import FeatureSet
 from streamer.features.filter_chains import Bench, Filters
-from streamer.stream.devices import Columns, Cursor, DeviceTable, Sampling, Sensors
-from streamer.stream.rings import RING, Places, Rings
+from streamer.stream.device_table import Columns, Cursor, DeviceTable, Sampling, Sensors
+from streamer.stream.rings import RING, RingPlaces, Rings
 from streamer.stream.rules import Rules
 
 
@@ -78,7 +78,7 @@ class State(NamedTuple):
     sensors: Sensors
     sampling: Sampling
     cursor: Cursor
-    places: Places
+    places: RingPlaces
     rings: Rings
     limits: Limits
     bench: Bench

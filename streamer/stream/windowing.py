@@ -34,8 +34,8 @@ from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.feature_set import FeatureSet
 from streamer.stream.accounting import Tally
 from streamer.stream.admission import Arrivals
-from streamer.stream.closing import GAP, IDLE, LATE, OPENED, Room, close_oldest, is_complete
-from streamer.stream.devices import (
+from streamer.stream.closing import GAP, IDLE, LATE, OPENED, WindowBuffer, close_oldest, is_complete
+from streamer.stream.device_table import (
     CROWDED,
     DECIDED,
     FIRST_US,
@@ -90,7 +90,7 @@ class Windowing:
         at = 0
         while at < len(samples):
             # The last sample, with the hole before it, may complete more than one window.
-            room = Room.of(ENOUGH_WINDOWS + OPEN, table.rings.chains.history.shape[2:])
+            room = WindowBuffer.of(ENOUGH_WINDOWS + OPEN, table.rings.chains.history.shape[2:])
             at, n = _land(columns, singles, at, State.of(table, self._tools), room)
             if at < len(samples) and n < ENOUGH_WINDOWS:
                 table.make_room()
@@ -101,7 +101,7 @@ class Windowing:
 
 @compiled_together
 def _land(
-    samples: Admitted, singles: bool, begin: int, state: State, room: Room
+    samples: Admitted, singles: bool, begin: int, state: State, room: WindowBuffer
 ) -> tuple[int, int]:
     """Land samples until `ENOUGH_WINDOWS` are closed, or a few more, or a ring finds no room.
 
@@ -154,7 +154,7 @@ def _fits(samples: Admitted, i: int, state: State) -> bool:
 
 @compiled_inline
 def _begin_sample(
-    samples: Admitted, i: int, acc: bool, gyro: bool, state: State, room: Room
+    samples: Admitted, i: int, acc: bool, gyro: bool, state: State, room: WindowBuffer
 ) -> int:
     """Decide how a sample becomes slots; it may start its device anew.
 
@@ -191,7 +191,9 @@ def _begin_sample(
 
 
 @compiled_inline
-def _land_next(samples: Admitted, i: int, part: int, slots: int, state: State, room: Room) -> bool:
+def _land_next(
+    samples: Admitted, i: int, part: int, slots: int, state: State, room: WindowBuffer
+) -> bool:
     """Land the next slot of a sample, its part-th; says if there was one."""
     device = samples.row[i]
     if state.sampling.run[device, RESAMPLED]:

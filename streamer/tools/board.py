@@ -9,7 +9,7 @@ _RATE_SPAN_S = 5.0
 
 
 @dataclass(slots=True)
-class Device:
+class DeviceRow:
     """The latest window of a device, and the start of its current activity."""
 
     activity: str
@@ -31,7 +31,7 @@ class Board:
     """The devices by name, and the rate of events."""
 
     def __init__(self) -> None:
-        self.devices: dict[str, Device] = {}
+        self.devices: dict[str, DeviceRow] = {}
         self._arrivals: deque[tuple[float, int]] = deque()
 
     def update(self, events: list[ActivityEvent], now_s: float) -> list[ActivityEvent]:
@@ -56,7 +56,7 @@ class Board:
             and before.activity == event.activity
             and before.window_start_ms <= event.window_start <= before.window_end_ms
         )
-        self.devices[event.device_id] = Device(
+        self.devices[event.device_id] = DeviceRow(
             activity=event.activity,
             confidence=event.confidence,
             since_ms=before.since_ms if before and goes_on else event.window_start,

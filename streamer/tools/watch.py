@@ -18,7 +18,7 @@ from streamer.contracts.events import ActivityEvent
 from streamer.kafka.reader import open_reader
 from streamer.printable import printable, utc_time
 from streamer.settings import Settings
-from streamer.tools.board import Board, Device
+from streamer.tools.board import Board, DeviceRow
 from streamer.tools.drift_status import DriftStatus
 from streamer.tools.event_feed import News, follow_events
 
@@ -112,7 +112,7 @@ def table(board: Board, now_s: float, rows: int, trouble: str, drift: str = "") 
     return result
 
 
-def _cells(device: Device) -> tuple[str | Text, ...]:
+def _cells(device: DeviceRow) -> tuple[str | Text, ...]:
     return (
         Text(printable(device.activity), style=_COLOURS.get(device.activity, _OTHER_COLOUR)),
         _percent(device.confidence),

@@ -37,7 +37,7 @@ GROUP: Final = 200
 
 
 @dataclass(slots=True)
-class Outcome:
+class ReplayCounts:
     """Numbers of windows by the result of asking again."""
 
     published: int = 0
@@ -65,7 +65,7 @@ async def find_refused(settings: Settings) -> set[LetterId]:
     return waiting
 
 
-async def predict_refused(settings: Settings, ask: Ask) -> Outcome:
+async def predict_refused(settings: Settings, ask: Ask) -> ReplayCounts:
     """Ask about all refused windows, and publish the events of those that have scores.
 
     Raises:
@@ -83,7 +83,7 @@ async def predict_refused(settings: Settings, ask: Ask) -> Outcome:
 
     async with admin_client(settings, PATIENCE_S) as admin:
         partitions = (await partition_counts(admin)).get(settings.events_topic, 0)
-    outcome = Outcome()
+    outcome = ReplayCounts()
     # The producer fences any other run, so the receipts that are read after it are complete.
     async with connect(make, PATIENCE_S) as producer:
         waiting = await find_refused(settings)
@@ -110,7 +110,7 @@ async def _predict_group(
     producer: AIOKafkaProducer,
     letters: Sequence[Letter],
     partitions: int,
-    outcome: Outcome,
+    outcome: ReplayCounts,
 ) -> None:
     readable: list[tuple[Letter, WindowLetter]] = []
     for letter in letters:

@@ -11,15 +11,15 @@ from streamer.contracts.readings import Format, RejectReason
 from streamer.devices.faults import (
     INTERVAL_US,
     SPOILERS,
+    DeviceSamples,
     Due,
     Fate,
-    Samples,
     SensorFaults,
     add_jitter,
     disturb,
     spoil_record,
 )
-from streamer.devices.publisher import OutgoingRecord
+from streamer.devices.publisher import DeviceRecord
 from tests.support.records import NOW_MS, SKEW_US, ARecord, decode
 
 EVERYTHING = SensorFaults(gap=0.05, late=0.05, duplicate=0.05, bad=0.05)
@@ -29,7 +29,7 @@ def records(n: int, batch: int = 1) -> list[Due]:
     """One after the other, numbered in their values."""
     step_us = batch * INTERVAL_US
     return [
-        Due(i * step_us, OutgoingRecord(b"phone-1", b"%d" % i, [], batch)) for i in range(1, n + 1)
+        Due(i * step_us, DeviceRecord(b"phone-1", b"%d" % i, [], batch)) for i in range(1, n + 1)
     ]
 
 
@@ -117,7 +117,7 @@ def test_a_duplicate_repeats_what_was_there() -> None:
 
 def good(form: Format) -> Due:
     samples = np.array([[0.98, -0.16, 0.0, 0.01, 0.02, 0.03]])
-    return Due(NOW_MS * 1000, OutgoingRecord(*encode("phone-1", NOW_MS, None, samples, form), 1))
+    return Due(NOW_MS * 1000, DeviceRecord(*encode("phone-1", NOW_MS, None, samples, form), 1))
 
 
 def refused(record: Due) -> list[RejectReason]:
@@ -141,17 +141,17 @@ def test_records_are_spoilt_for_every_reason_to_refuse_one() -> None:
     assert reasons == set(RejectReason)
 
 
-def stream(n: int, part: int) -> list[Samples]:
+def stream(n: int, part: int) -> list[DeviceSamples]:
     """Channels that rise in a straight line, in parts of some length."""
     time_us = np.arange(n, dtype=np.int64) * INTERVAL_US
     values = np.multiply.outer(time_us / 1e6, np.arange(1.0, 7.0))
-    return [Samples(time_us[i : i + part], values[i : i + part]) for i in range(0, n, part)]
+    return [DeviceSamples(time_us[i : i + part], values[i : i + part]) for i in range(0, n, part)]
 
 
-def jitter(n: int, part: int, jitter_ms: float, batch: int = 1) -> Samples:
+def jitter(n: int, part: int, jitter_ms: float, batch: int = 1) -> DeviceSamples:
     rng = np.random.default_rng(0)
     parts = list(add_jitter(stream(n, part), jitter_ms, batch, rng))
-    return Samples(*map(np.concatenate, zip(*parts, strict=True)))
+    return DeviceSamples(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 @pytest.mark.parametrize("jitter_ms", [0.5, 2, 5])

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from streamer.devices.publisher import OutgoingRecord, Sent, Timeline, publish
+from streamer.devices.publisher import DeviceRecord, Sent, Timeline, publish
 from streamer.errors import KafkaError
 from streamer.kafka import topics
 from tests.conftest import MakeSettings
@@ -20,10 +20,10 @@ class Counter:
         self._padding = b" " * size
         self._sent = 0
 
-    def until(self, time_ms: float) -> list[OutgoingRecord]:
+    def until(self, time_ms: float) -> list[DeviceRecord]:
         due = max(0, math.floor((time_ms - self._start_ms) / 20) + 1)
         numbers, self._sent = range(self._sent, due), max(self._sent, due)
-        return [OutgoingRecord(self._key, b"%d%b" % (i, self._padding), [], 1) for i in numbers]
+        return [DeviceRecord(self._key, b"%d%b" % (i, self._padding), [], 1) for i in numbers]
 
 
 def now_ms() -> float:

@@ -25,7 +25,7 @@ async def test_labels_of_synthetic_people_are_right_and_their_movements_are_unkn
         truths[f"person-{seed}"] = truth
         records += readings(f"person-{seed}", samples)
     records.sort(key=lambda record: record.timestamp)
-    predictor = LocalPredictor(artifact.load(artifact.PUBLISHED))
+    predictor = LocalPredictor(artifact.load(artifact.WAIST_MODEL))
     published = await run_script(records, predictor=predictor)
 
     right: dict[str, list[bool]] = {name: [] for name in NAMES}

@@ -9,7 +9,7 @@ from rich.console import Console
 from streamer.contracts.readings import Format
 from streamer.devices.faults import Fate, SensorFaults
 from streamer.devices.people import Person
-from streamer.devices.publisher import OutgoingRecord
+from streamer.devices.publisher import DeviceRecord
 from streamer.devices.sending import Sending
 from streamer.devices.simulate import SimulatedDevice, simulate
 from tests.conftest import MakeSettings
@@ -28,7 +28,7 @@ def device(
     )
 
 
-def as_records(messages: list[OutgoingRecord]) -> list[ARecord]:
+def as_records(messages: list[DeviceRecord]) -> list[ARecord]:
     return [ARecord(key, value, tuple(headers)) for key, value, headers, _ in messages]
 
 

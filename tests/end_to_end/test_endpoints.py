@@ -56,7 +56,7 @@ IMPATIENT = ["--attempt-timeout-s", "0.5", "--batch-windows", "8"]
 async def test_through_an_endpoint_every_event_is_what_it_is_without_one(
     make_settings: MakeSettings, tmp_path: Path, log: Log, serve: Serve, faults: list[str]
 ) -> None:
-    settings = make_settings(model=artifact.PUBLISHED)
+    settings = make_settings(model=artifact.WAIST_MODEL)
     async with serve(*faults), running(settings, tmp_path, log) as workers:
         await asyncio.to_thread(workers.run_to_end, *ASK, *IMPATIENT)
     found = await read_published(settings)
@@ -68,7 +68,7 @@ async def test_amazon_ml_gets_one_window_a_call_and_never_more_than_its_quota(
     make_settings: MakeSettings, tmp_path: Path, serve: Serve
 ) -> None:
     log = make_log(40, seed=6)
-    settings = make_settings(model=artifact.PUBLISHED)
+    settings = make_settings(model=artifact.WAIST_MODEL)
     async with serve() as address, running(settings, tmp_path, log) as workers:
         await asyncio.to_thread(
             workers.run_to_end, "--predictor", "amazon-ml", "--endpoint", "waist"
@@ -95,7 +95,7 @@ async def test_a_worker_that_holds_loses_nothing_while_the_endpoint_is_away(
     #   endpoint   ............ away ..................| back
     #   first      |-- holds, says so --| SIGTERM
     #   last                             |-- holds ----|-- everything, once --|
-    settings = make_settings(model=artifact.PUBLISHED)
+    settings = make_settings(model=artifact.WAIST_MODEL)
     async with running(settings, tmp_path, log) as workers:
         async with serve(port=port):
             pass  # its address is known, and nobody is there
@@ -118,7 +118,7 @@ async def test_a_worker_whose_endpoint_refuses_everything_is_not_ready_and_gives
 ) -> None:
     #   endpoint   | refuses everything ......................| mended
     #   worker     |-- holds, not ready, says the words ------|-- everything, once --|
-    settings = make_settings(model=artifact.PUBLISHED)
+    settings = make_settings(model=artifact.WAIST_MODEL)
     async with serve("refuse") as address, running(settings, tmp_path, log) as workers:
         workers.start("worker", "--until-end", *ASK)
         await asyncio.to_thread(workers.says, "worker", "refuses every window")
@@ -147,7 +147,7 @@ async def test_a_worker_whose_endpoint_refuses_everything_is_not_ready_and_gives
 async def test_while_the_endpoint_is_away_the_policy_decides(
     make_settings: MakeSettings, tmp_path: Path, log: Log, serve: Serve, port: int, policy: str
 ) -> None:
-    settings = make_settings(model=artifact.PUBLISHED)
+    settings = make_settings(model=artifact.WAIST_MODEL)
     async with running(settings, tmp_path, log) as workers:
         async with serve(port=port):
             pass

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from streamer.contracts.records import OneRecord, Records
+from streamer.flow.partition_state import Output
 from streamer.flow.pipeline import flow
-from streamer.flow.stages import Output
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.metrics import Metrics
 from streamer.model import artifact

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from streamer.contracts.records import Records
+from streamer.flow.partition_state import Output, PartitionState
 from streamer.flow.pipeline import CATCHING_UP, LARGEST_GROUP, ON_THE_WAY, flow, group_outputs
 from streamer.flow.rejects import RejectLimit
-from streamer.flow.stages import Output, Stages
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers
 from streamer.settings import Settings
@@ -105,7 +105,7 @@ async def test_a_worker_that_is_behind_commits_ten_times_less_often(behind: bool
     #   commits   |<- 0.2 s, or ten times ->|
     partition = Partition(behind=behind)
     limit = RejectLimit(1, 1, time.monotonic)
-    stages = Stages(Settings(), Metrics(), Position(0, 0), limit)
+    stages = PartitionState(Settings(), Metrics(), Position(0, 0), limit)
 
     async def ask(_: object) -> Answers:
         raise AssertionError("one sample makes no window")

@@ -103,7 +103,7 @@ class Gated(LocalPredictor):
     """A model that answers when it is let."""
 
     def __init__(self) -> None:
-        super().__init__(artifact.load(artifact.PUBLISHED))
+        super().__init__(artifact.load(artifact.WAIST_MODEL))
         self.asked = asyncio.Event()
         self.gate = asyncio.Event()
 

@@ -5,7 +5,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streamer.contracts.events import ActivityEvent, encode_event
-from streamer.flow.stages import Output
+from streamer.flow.partition_state import Output
 from streamer.kafka import last_events, topics
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.last_events import read_last_events as read_back

@@ -11,7 +11,7 @@ from streamer.arrays import Floats
 from streamer.contracts.readings import Record
 from streamer.contracts.records import OneRecord
 from streamer.errors import KafkaError, ProcessingError, RejectsError
-from streamer.flow.stages import Stages
+from streamer.flow.partition_state import PartitionState
 from streamer.kafka import lane, member, topics
 from streamer.kafka.member import GroupMember
 from streamer.kafka.skip import skip_record
@@ -40,7 +40,7 @@ class Brittle(LocalPredictor):
     """A model with a bug: it breaks on whatever moves, until it is cured."""
 
     def __init__(self) -> None:
-        super().__init__(artifact.load(artifact.PUBLISHED))
+        super().__init__(artifact.load(artifact.WAIST_MODEL))
         self.cured = False
         self.breaks = 0
 
@@ -72,10 +72,10 @@ async def until_broken(worker: Member) -> str:
     """Wait until a partition is held; return why."""
 
     async def broken() -> bool:
-        return bool(worker.health.broken)
+        return bool(worker.health.held)
 
     await until(broken)
-    [problem] = worker.health.broken
+    [problem] = worker.health.held
     return problem
 
 
@@ -129,14 +129,14 @@ async def test_the_record_at_fault_is_found_and_can_be_skipped(
     records = ten_seconds("phone", batch=1)
     records[337] = OneRecord(b"phone", b"break", [("h", b"1")], records[337].timestamp, 0)
     await publish(settings, [*records, *ten_seconds("after")])
-    decode = Stages._decode
+    decode = PartitionState._decode
 
-    def break_on_some(stages: Stages, fetched: object) -> object:
+    def break_on_some(stages: PartitionState, fetched: object) -> object:
         if any(record.value == b"break" for record in fetched):  # type: ignore[attr-defined]
             raise ZeroDivisionError("a bug of ours")
         return decode(stages, fetched)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Stages, "_decode", break_on_some)
+    monkeypatch.setattr(PartitionState, "_decode", break_on_some)
     async with working(Member(settings)) as worker:
         problem = await until_broken(worker)
         assert f"fails on {settings.readings_topic}[0], the record 337: ZeroDivision" in problem

@@ -25,7 +25,7 @@ from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.predictor import Prediction
 from streamer.tools.drift_status import summarize_drift
 
-MODEL = artifact.load(artifact.PUBLISHED)
+MODEL = artifact.load(artifact.WAIST_MODEL)
 
 
 def usual_features(windows: int, seed: int = 0) -> Floats:

@@ -143,7 +143,7 @@ async def test_hold_waits_without_limit_and_reports_the_trouble() -> None:
 
 async def test_while_the_endpoint_is_down_the_fallback_answers_without_further_calls() -> None:
     endpoint = Scripted(ever=RetryableError("503"))
-    fallback = LocalPredictor(artifact.load(artifact.PUBLISHED))
+    fallback = LocalPredictor(artifact.load(artifact.WAIST_MODEL))
     options = _change_options(deadline_s=60, hold=False, fallback=fallback)
     caller, _ = make_caller(endpoint, options)
     first = await caller.ask(windows(0.5))

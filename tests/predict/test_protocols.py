@@ -57,19 +57,19 @@ def record(row: Floats) -> dict[str, str]:
 
 
 async def local(features: Floats) -> Floats:
-    return (await LocalPredictor(artifact.load(artifact.PUBLISHED)).predict(features)).scores
+    return (await LocalPredictor(artifact.load(artifact.WAIST_MODEL)).predict(features)).scores
 
 
 async def plain(features: Floats) -> Floats:
     """Of the activities only, as Amazon ML shows them."""
-    prediction = await LocalPredictor(artifact.load(artifact.PUBLISHED)).predict(features)
+    prediction = await LocalPredictor(artifact.load(artifact.WAIST_MODEL)).predict(features)
     return keep_activities(prediction, {}).scores
 
 
 async def test_the_script_of_the_article_needs_only_an_address(
     serve: Serve, features: Floats
 ) -> None:
-    model = artifact.load(artifact.PUBLISHED)
+    model = artifact.load(artifact.WAIST_MODEL)
     # A window that the model is sure about, in the published range: its rows are dynamic and static
     # against movements, then walking and upstairs against downstairs.
     dynamic, static, walking, upstairs = model.weights[:4]

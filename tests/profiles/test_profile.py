@@ -5,7 +5,7 @@ import pytest
 
 from streamer.errors import SettingsError
 from streamer.profiles.layouts import AccLayout, GyroLayout
-from streamer.profiles.profile import SHIPPED, load_profile
+from streamer.profiles.profile import SHIPPED_PROFILES, load_profile
 from streamer.profiles.units import STANDARD_GRAVITY, turn_axes
 
 MINIMAL = """
@@ -23,7 +23,9 @@ def write(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(SHIPPED_PROFILES.glob("*.toml")), ids=lambda path: path.stem
+)
 def test_every_shipped_profile_loads_and_says_what_it_is_for(path: Path) -> None:
     assert load_profile(path.stem).description
 

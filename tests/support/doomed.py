@@ -14,19 +14,19 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from streamer.cli import main
-from streamer.flow.stages import Stages
+from streamer.flow.partition_state import PartitionState
 from streamer.kafka import start
 from streamer.kafka.sink import PartitionSink
 
 POINTS: dict[str, tuple[Any, str]] = {
-    "before computing": (Stages, "compute"),
-    "before predicting": (Stages, "_featured"),
+    "before computing": (PartitionState, "compute"),
+    "before predicting": (PartitionState, "_featured"),
     "inside a transaction, before anything is sent": (PartitionSink, "_send"),
     "after sending, before the position": (AIOKafkaProducer, "send_offsets_to_transaction"),
     "after the position, before the commit": (AIOKafkaProducer, "commit_transaction"),
     "after a commit": (PartitionSink, "_account"),
     "after fencing, before reading the position": (start, "find_start"),
-    "during recovery": (Stages, "replay"),
+    "during recovery": (PartitionState, "replay"),
 }
 EXACTLY_ONCE = list(POINTS)
 POINTS["at least once: after sending, before the position"] = (AIOKafkaConsumer, "commit")

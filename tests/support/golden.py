@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from streamer.contracts.dead_letters import ORIGIN_OFFSET, ORIGIN_PARTITION, REASON
 from streamer.contracts.events import decode_event, encode_event
 from streamer.contracts.records import Records
+from streamer.flow.partition_state import Output, PartitionState
 from streamer.flow.pipeline import predict_windows
 from streamer.flow.rejects import RejectLimit
-from streamer.flow.stages import Output, Stages
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.metrics import Metrics
 from streamer.model import artifact
@@ -55,16 +55,16 @@ class Published:
         self.letters[(place[0], place[1], headers[REASON] or b"", record.value)] += 1
 
 
-def make_stages(settings: Settings, position: Position | None = None) -> Stages:
+def make_stages(settings: Settings, position: Position | None = None) -> PartitionState:
     """A partition's memory, from its beginning."""
     limit = RejectLimit(1, 1, lambda: 0.0)
     feature_set = choose_feature_set(settings)
-    return Stages(settings, Metrics(), position or Position(0, 0), limit, feature_set)
+    return PartitionState(settings, Metrics(), position or Position(0, 0), limit, feature_set)
 
 
 async def golden(log: Log, settings: Settings) -> Published:
     """Compute everything in one batch a partition, with the model that the settings name."""
-    model = artifact.load(settings.model or artifact.SHIPPED)
+    model = artifact.load(settings.model or artifact.DEFAULT_MODEL)
     ask, metrics = make_ask(LocalPredictor(model)), Metrics()
     published = Published()
     for partition, records in enumerate(log):

@@ -13,7 +13,7 @@ import numpy as np
 from streamer.contracts.decode import decode
 from streamer.contracts.records import Records
 from streamer.features import UCI_HAR, compute_features
-from streamer.flow.stages import samples_of
+from streamer.flow.partition_state import samples_of
 from streamer.settings import Settings
 from streamer.stream.partition import PartitionWindows
 from streamer.testing import readings

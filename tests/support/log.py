@@ -10,7 +10,7 @@ from streamer.contracts.readings import Format
 from streamer.contracts.records import OneRecord
 from streamer.datasets.public_recordings import read_recordings
 from streamer.devices.faults import SensorFaults
-from streamer.devices.publisher import Device, OutgoingRecord
+from streamer.devices.publisher import DeviceRecord, DeviceSource
 from streamer.devices.replay import RecordedDevice
 from streamer.devices.sending import Sending
 from streamer.devices.simulate import SimulatedDevice
@@ -29,7 +29,7 @@ Log = list[list[OneRecord]]
 class Stay:
     """A device that sends for a while."""
 
-    device: Device
+    device: DeviceSource
     begin_s: float
     end_s: float
 
@@ -47,7 +47,7 @@ def make_log(seconds: float, raw_dir: Path | None = None, seed: int = 0) -> Log:
     return log
 
 
-def _append(log: Log, message: OutgoingRecord, now_ms: int) -> None:
+def _append(log: Log, message: DeviceRecord, now_ms: int) -> None:
     partition = log[zlib.crc32(message.key or b"") % PARTITIONS]
     key, value, headers, _ = message
     partition.append(OneRecord(key, value, headers, now_ms, len(partition)))

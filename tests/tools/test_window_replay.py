@@ -82,7 +82,7 @@ async def test_refused_windows_get_their_events_once_when_the_endpoint_is_mended
     assert [partition for partition, _ in events] == [1] * 5
     assert [event.window_id for _, event in events] == [f"a/{START_MS + i}" for i in range(5)]
     scores = np.array([list(event.scores.values()) for _, event in events])
-    expected = artifact.load(artifact.PUBLISHED).probabilities(features[:5])
+    expected = artifact.load(artifact.WAIST_MODEL).probabilities(features[:5])
     np.testing.assert_allclose(scores, expected, atol=1e-6)
     assert {(event.coverage, event.settled) for _, event in events} == {(0.9, True)}
     # A worker that recovers must not continue from them: it would not have, without a crash.

@@ -15,7 +15,7 @@ NAMED = 10
 """How many of these devices the log names at a time."""
 
 
-class DevicePlaces:
+class DevicePartitions:
     """The partition in which each device was seen last, for all partitions of a worker.
 
     A device in two partitions has two histories: both lack samples, and its events are wrong in

@@ -1,8 +1,8 @@
 import pytest
 from structlog.testing import capture_logs
 
-from streamer.flow import device_places
-from streamer.flow.device_places import DevicePlaces
+from streamer.flow import device_partitions
+from streamer.flow.device_partitions import DevicePartitions
 from streamer.health import Health
 from streamer.metrics import Metrics
 
@@ -16,7 +16,7 @@ def test_a_device_in_two_partitions_is_named_and_counted_once() -> None:
     #  partition 1       c    b      b d
     metrics = Metrics()
     health = Health(lambda: 0.0)
-    places = DevicePlaces(metrics, health.note_split_devices)
+    places = DevicePartitions(metrics, health.note_split_devices)
     with capture_logs() as logs:
         places.see(0, ["a", "b"])
         places.see(1, ["c"])
@@ -35,8 +35,8 @@ def test_a_device_in_two_partitions_is_named_and_counted_once() -> None:
 
 
 def test_what_is_remembered_of_devices_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_places, "MOST_DEVICES", 100)
-    places = DevicePlaces(Metrics(), lambda _: None)
+    monkeypatch.setattr(device_partitions, "MOST_DEVICES", 100)
+    places = DevicePartitions(Metrics(), lambda _: None)
     for i in range(1000):
         places.see(i % 2, [f"device-{i}", "always here" if i % 2 else "always there"])
         assert len(places._recent) + len(places._older) <= 2 * 102

@@ -21,7 +21,7 @@ from streamer.metrics import Metrics
 from streamer.predict.answers import Answers
 from streamer.profiles.decoder import make_decoder
 from streamer.settings import Settings
-from streamer.stream.partition import Outcome, PartitionWindows
+from streamer.stream.partition import PartitionWindows, PushResult
 from streamer.stream.position import Position, ReplayStart
 from streamer.stream.rebuilt import Rebuilt
 from streamer.stream.samples import Samples
@@ -106,7 +106,7 @@ def samples_of(records: Records, decoded: Decoded, clock_us: int) -> Samples:
     )
 
 
-class Stages:
+class PartitionState:
     """The state of one partition, and its steps: records to features, and predictions to events."""
 
     def __init__(
@@ -254,7 +254,7 @@ class Stages:
             decoded = self._decoder(records, int(self._settings.max_future_skew_s * 1e6))
         return decoded, samples_of(records, decoded, self._windows.clock_us)
 
-    def _withhold(self, outcome: Outcome) -> Outcome:
+    def _withhold(self, outcome: PushResult) -> PushResult:
         """Skip the windows that cannot be what the contract says, and name their devices."""
         parts = []
         for part in outcome.windows:
@@ -281,7 +281,7 @@ class Stages:
                 because=doubt.detail,
             )
 
-    def _late(self, records: Records, decoded: Decoded, outcome: Outcome) -> list[DeadLetter]:
+    def _late(self, records: Records, decoded: Decoded, outcome: PushResult) -> list[DeadLetter]:
         record, samples = np.unique(decoded.record[outcome.late], return_counts=True)
         return [
             DeadLetter(records[i], "late", f"{n} of its samples came behind the watermark")
@@ -294,7 +294,7 @@ class Stages:
         self._metrics.count_tally(self._windows.take_tally(), samples)
 
     def _featured(
-        self, outcome: Outcome, dead_letters: list[DeadLetter], oldest_ms: int
+        self, outcome: PushResult, dead_letters: list[DeadLetter], oldest_ms: int
     ) -> Computed:
         with self._metrics.stage("features"):
             found = [self._features(signals) for signals in merge_small_parts(outcome.windows)]

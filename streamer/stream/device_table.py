@@ -10,7 +10,7 @@ from streamer.arrays import Bools, Floats, Ints
 from streamer.features.feature_set import FeatureSet
 from streamer.features.filter_chains import CHAINS
 from streamer.stream.grid import phase_us
-from streamer.stream.rings import RING, SMALLEST, Places, Rings, pack
+from streamer.stream.rings import RING, SMALLEST, RingPlaces, Rings, pack
 from streamer.stream.samples import NEVER
 
 CROWDED = RING // 2
@@ -221,7 +221,7 @@ class Cursor(NamedTuple):
         return cls(rows, rows, rows, pairs, pairs)
 
 
-T = TypeVar("T", Columns, Sensors, Sampling, Cursor, Places)
+T = TypeVar("T", Columns, Sensors, Sampling, Cursor, RingPlaces)
 
 
 def grown(columns: T, rows: int, kept: Ints | slice = ALL) -> T:
@@ -252,7 +252,7 @@ class DeviceTable:
         self.sensors = Sensors.empty()
         self.sampling = Sampling.empty()
         self.cursor = Cursor.empty()
-        self.places = Places.empty()
+        self.places = RingPlaces.empty()
         self.rings = Rings.room(0, 0, features.length)
         self.capacity = 0
         self._hop_us = features.hop_us
