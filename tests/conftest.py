@@ -1,6 +1,7 @@
 """What tests share: a real Kafka for the session, settings for it, the recordings."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 
 pytest_plugins = ["tests.support.endpoint", "tests.support.models", "tests.support.registry"]
+
+# Tests interrupt the programs that they start, and a shell has its background jobs ignore SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class MakeSettings(Protocol):

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from streamer.datasets.atomic_files import atomic_folder
 from streamer.datasets.s3 import SCHEME, S3Folder
@@ -13,7 +14,14 @@ from streamer.datasets.s3 import SCHEME, S3Folder
 @contextmanager
 def interrupted_by_sigterm() -> Iterator[None]:
     """Handle SIGTERM as an interrupt, so that unfinished output is removed."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # A shell starts its background jobs so; they must still end on SIGTERM.
+            signal.default_int_handler(number, frame)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -204,9 +205,17 @@ def test_an_upload_that_fails_leaves_nothing_in_s3(
     assert s3.objects().keys() == {"ab/other"}
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("stop", "sigint"),
+    [
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.default_int_handler),
+        # As shells start jobs in the background.
+        (signal.SIGTERM, signal.SIG_IGN),
+    ],
+)
 def test_an_interrupted_upload_leaves_nothing_in_s3(
-    source: Path, s3: S3Server, stop: signal.Signals
+    source: Path, s3: S3Server, stop: signal.Signals, sigint: Any
 ) -> None:
     arrived, go_on = threading.Event(), threading.Event()
 
@@ -218,9 +227,11 @@ def test_an_interrupted_upload_leaves_nothing_in_s3(
 
     s3.on_upload = hold
     command = ["dataset", "convert", str(source), "--output", f"s3://{BUCKET}/a"]
+    before = signal.signal(signal.SIGINT, sigint)
     with subprocess.Popen(
         [sys.executable, "-m", "streamer", *command, "--records-per-file", "10"]
     ) as process:
+        signal.signal(signal.SIGINT, before)
         assert arrived.wait(60)
         assert s3.objects().keys() == {f"a/{PIECES[0]}"}
         process.send_signal(stop)
