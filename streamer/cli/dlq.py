@@ -124,7 +124,7 @@ def replay(settings: Settings, **chosen: Any) -> None:
         return
     if not chosen["yes"]:
         click.confirm("Put them back?", abort=True)
-    echo(f"put back {asyncio.run(put_back(settings, waiting, corrections))} letters")
+    echo(f"put back {asyncio.run(put_back(settings, selection, corrections))} letters")
 
 
 @dlq.command()

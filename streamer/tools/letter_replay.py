@@ -98,17 +98,20 @@ async def find_waiting(
 
 
 async def put_back(
-    settings: Settings, waiting: Waiting, corrections: Corrections | None = None
+    settings: Settings, selection: Selection, corrections: Corrections | None = None
 ) -> int:
-    """Write readings and receipts, some letters in a transaction; return how many letters.
+    """Put back the letters of a selection that have no receipt; return how many.
+
+    Readings and receipts are written in transactions of some letters each.
 
     A letter goes back to the partition from which it came: another client's partitioner might
     choose another one, and a device in two partitions is two devices. An interrupted run is
     finished by the next one, because every letter and its receipt are in one transaction.
 
     Raises:
+        DataError: a letter that is selected by its place, or by a correction, is not there.
         TopicError: the partition of a letter does not exist.
-        KafkaError: no broker answers.
+        KafkaError: no broker answers, or another run of this command was started after this one.
     """
 
     def make() -> AIOKafkaProducer:
@@ -123,7 +126,9 @@ async def put_back(
     async with admin_client(settings, PATIENCE_S) as admin:
         partitions = await partition_counts(admin)
     done, group, size = 0, list[Letter](), 0
+    # The producer fences any other run, so the receipts that are read after its start are complete.
     async with connect(make, PATIENCE_S) as producer:
+        waiting = await find_waiting(settings, selection, corrections)
         async for item in read_topic(settings):
             if not isinstance(item, Letter) or item.id not in waiting:
                 continue

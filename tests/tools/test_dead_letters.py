@@ -5,9 +5,11 @@ import json
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import ProducerFenced
 from click.testing import CliRunner, Result
 
 from streamer.cli import main
@@ -17,7 +19,7 @@ from streamer.kafka import topics
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.settings import Settings
 from streamer.tools import letter_replay
-from streamer.tools.dead_letters import RECEIPT, REPLAYED_FROM, Letter, LetterId, Survey
+from streamer.tools.dead_letters import RECEIPT, REPLAYED_FROM, Letter, LetterId, Selection, Survey
 from tests.conftest import MakeSettings
 
 REFUSED: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], str]] = [
@@ -121,6 +123,52 @@ async def test_a_letter_goes_back_to_the_partition_it_came_from_whoever_chose_it
     async with open_reader(settings, settings.readings_topic, "earliest", 10) as consumer:
         partitions = [record.partition async for record in read_to_end(consumer)]
     assert sorted(partitions) == [0, 1, 2, 3]
+
+
+async def test_two_runs_at_the_same_time_put_each_letter_back_once(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    first     looks: 5 letters ... asks ................. puts back 0
+    second                         puts back 5 letters
+    """
+    settings = make_settings(partitions=1)
+    await refuse(settings)
+    loop = asyncio.get_running_loop()
+
+    def another_run_is_faster(*_: object, **__: object) -> bool:
+        other = letter_replay.put_back(settings, Selection())
+        return asyncio.run_coroutine_threadsafe(other, loop).result() == len(REFUSED)
+
+    monkeypatch.setattr("click.confirm", another_run_is_faster)
+    done = await dlq(settings, "replay")
+    assert done.output == "5 letters to put back\nput back 0 letters\n"
+    assert len(await readings(settings)) == len(REFUSED)
+
+
+async def test_a_run_that_another_one_overtakes_fails_and_puts_nothing_back(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    first     starts, reads receipts ........................ is fenced
+    second                            puts back 5 letters
+    """
+    settings = make_settings(partitions=1)
+    await refuse(settings)
+    find, runs = letter_replay.find_waiting, 0
+
+    async def find_before_another_run(*arguments: Any) -> letter_replay.Waiting:
+        nonlocal runs
+        runs += 1
+        waiting = await find(*arguments)
+        if runs == 1:
+            assert await letter_replay.put_back(settings, Selection()) == len(REFUSED)
+        return waiting
+
+    monkeypatch.setattr(letter_replay, "find_waiting", find_before_another_run)
+    with pytest.raises(ProducerFenced):
+        await letter_replay.put_back(settings, Selection())
+    assert len(await readings(settings)) == len(REFUSED)
 
 
 async def test_many_letters_go_back_in_several_transactions_once(
