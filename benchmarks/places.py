@@ -1,6 +1,6 @@
 """Judges the way in which the default model was learned, by place, and with phones in any way.
 
-    STREAMER_HAR_DIR=... STREAMER_DEVICES_DIR=... python benchmarks/places.py
+    STREAMER_HAR_DIR=... STREAMER_DEVICES_DIR=... python benchmarks/places.py [--features NAME]
 
 Everybody is judged by models that have not seen them. Every recording is judged twice: as it is,
 and turned as a whole into a random orientation, which nothing was learned from.
@@ -24,7 +24,7 @@ from streamer.datasets.class_names import order_classes
 from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, cut_recordings
 from streamer.datasets.public_recordings import read_labelled_recordings
 from streamer.datasets.recording import Recording, Segment
-from streamer.features import GRAVITY_FRAME
+from streamer.features import GRAVITY_FRAME, find_feature_set
 from streamer.training.cross_validation import cross_validate
 from streamer.training.judgement import judge
 from streamer.training.variation import IN_ANY_ORIENTATION, make_copies
@@ -39,16 +39,21 @@ ACTIVITIES = {
 }
 
 
-def main() -> None:
+@click.command
+@click.option("--features", default=GRAVITY_FRAME.name, show_default=True, help="A feature set.")
+def main(features: str) -> None:
     """Print macro-F1 and calibration error of each place, as it lies and turned, as JSON lines."""
+    feature_set = find_feature_set(features, "1")
+    if feature_set is None:
+        raise click.UsageError(f"there is no feature set {features}")
     recordings = [*read_waist(), *read_pocket()]
     windows = cut_recordings(
         recordings,
         make_copies=lambda each, rng: make_copies(each, rng, IN_ANY_ORIENTATION),
-        feature_set=GRAVITY_FRAME,
+        feature_set=feature_set,
     )
     rng = np.random.default_rng(4)
-    turned = cut_recordings([turn(each, rng) for each in recordings], feature_set=GRAVITY_FRAME)
+    turned = cut_recordings([turn(each, rng) for each in recordings], feature_set=feature_set)
     everything = LabelledWindows.joined([windows, turned])
     is_turned = np.arange(len(everything)) >= len(windows)
     # Nothing is learned from windows without a label.

@@ -31,8 +31,10 @@ from streamer.flow.rejects import RejectLimit
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask
+from streamer.predict.factory import choose_feature_set, load_model_without_gyroscope
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.predictor import Predictor
+from streamer.predict.sensors import ask_by_sensors
 from streamer.settings import Settings
 from streamer.stream.position import Position
 
@@ -191,11 +193,14 @@ class _Worker:
         settings: Settings,
         batch: int,
     ) -> None:
-        predictor = predictor or LocalPredictor(
-            artifact.load(settings.model or artifact.DEFAULT_MODEL)
-        )
-        self._ask = make_ask(predictor)
-        self._feature_set = getattr(predictor, "feature_set", UCI_HAR)
+        if predictor is None:
+            model = artifact.load(settings.model or artifact.DEFAULT_MODEL)
+            without_gyroscope = load_model_without_gyroscope(settings, model)
+            self._ask = ask_by_sensors(make_ask(LocalPredictor(model)), without_gyroscope)
+            self._feature_set = choose_feature_set(settings)
+        else:
+            self._ask = make_ask(predictor)
+            self._feature_set = getattr(predictor, "feature_set", UCI_HAR)
         self._features = features
         self._settings = settings
         self._limit = RejectLimit(1, 1, lambda: 0.0)

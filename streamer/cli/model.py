@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamer.cli.profile_option import find_layout, print_note, profile_option
 from streamer.datasets.progress import ReportProgress
-from streamer.features import GRAVITY_FRAME, UCI_HAR
+from streamer.features import GRAVITY_FRAME, GRAVITY_FRAME_ACC, UCI_HAR
 from streamer.model import artifact
 from streamer.profiles.profile import FileLayout
 from streamer.reports.judgement_page import write_page
@@ -31,7 +31,11 @@ from streamer.training.training_windows import TrainingSource, read_training_win
 
 Command = Callable[..., Any]
 
-FEATURE_SETS = {"gravity": GRAVITY_FRAME, "published": UCI_HAR}
+FEATURE_SETS = {
+    "gravity": GRAVITY_FRAME,
+    "gravity-acc": GRAVITY_FRAME_ACC,
+    "published": UCI_HAR,
+}
 
 
 def _names(_: click.Context, __: click.Parameter, value: str) -> list[str]:
@@ -85,7 +89,8 @@ def source_options(command: Command) -> Command:
             type=click.Choice(list(FEATURE_SETS)),
             default="gravity",
             show_default=True,
-            help="Features to learn from: in the frame of gravity, or as published.",
+            help="Features to learn from: in the frame of gravity, of both sensors or of "
+            "acceleration alone; or as published.",
         ),
         click.option(
             "--seed", default=0, show_default=True, help="Where windows start, how copies vary."

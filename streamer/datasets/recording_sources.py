@@ -27,13 +27,17 @@ def has_public_layout(source: Path) -> bool:
     return source.is_dir() and (source / "labels.txt").exists()
 
 
-def read_for_learning(source: Path, layout: FileLayout | None, note: Note) -> list[Recording]:
+def read_for_learning(
+    source: Path, layout: FileLayout | None, note: Note, needs_gyroscope: bool = True
+) -> list[Recording]:
     """Read labelled recordings, to learn from or to judge by.
 
     Args:
         source: a folder in the public layout, or what the profile describes.
         layout: the section `files` of a profile; None for the public layout.
-        note: called about gaps, and about recordings without labels.
+        note: called about gaps, and about recordings that are left out.
+        needs_gyroscope: whether to leave out recordings without rotation. Otherwise they have 0 for
+            it, and no feature should depend on that.
 
     Raises:
         DataError: a recording is malformed, or its values cannot be in the units of the profile.
@@ -46,6 +50,12 @@ def read_for_learning(source: Path, layout: FileLayout | None, note: Note) -> li
             raise DataError(fault)
         if not raw.labels:
             note(f"{raw.name} has no labels that the profile knows; it is left out")
+            continue
+        if raw.gyro is None and needs_gyroscope:
+            note(
+                f"{raw.name} has no rotation; it is left out: only --features gravity-acc, and "
+                "models that have learned from them, need none"
+            )
             continue
         found += _regularize(raw, note)
     if not found:

@@ -6,18 +6,26 @@
 | signals to features | `series`, `statistics`, `spectra` (NumPy) | `compiled_features` |
 | signals into the frame of gravity | `turning` (NumPy) | `turning_compiled` |
 
-`compute_features` computes a feature set as models take it. There are two: the 561 features of the
-public UCI HAR data set on the published scale (`extract`, or plainly `extract_plain`, then
-`scale`), and the same in the frame of gravity (`gravity`).
+`compute_features` computes a feature set as models take it. There are three: the 561 features of
+the public UCI HAR data set on the published scale (`extract`, or plainly `extract_plain`, then
+`scale`), the same in the frame of gravity (`gravity`), and those of the latter that need no
+gyroscope.
 """
 
 from streamer.features.compute import compute_features, find_feature_set
 from streamer.features.extract import extract, extract_plain
-from streamer.features.feature_set import GRAVITY_FRAME, NAMES, UCI_HAR, FeatureSet
+from streamer.features.feature_set import (
+    GRAVITY_FRAME,
+    GRAVITY_FRAME_ACC,
+    NAMES,
+    UCI_HAR,
+    FeatureSet,
+)
 from streamer.features.scale import scale, unscale
 
 __all__ = [
     "GRAVITY_FRAME",
+    "GRAVITY_FRAME_ACC",
     "NAMES",
     "UCI_HAR",
     "FeatureSet",

@@ -3,10 +3,21 @@
 from collections.abc import Callable
 from typing import Final
 
-from streamer.arrays import Floats
+import numpy as np
+
+from streamer.arrays import Bools, Floats
 from streamer.features.extract import extract
-from streamer.features.feature_set import GRAVITY_FRAME, UCI_HAR, FeatureSet
-from streamer.features.gravity import extract_in_gravity_frame
+from streamer.features.feature_set import (
+    GRAVITY_FRAME,
+    GRAVITY_FRAME_ACC,
+    UCI_HAR,
+    FeatureSet,
+    is_of_rotation,
+)
+from streamer.features.gravity import (
+    extract_acceleration_in_gravity_frame,
+    extract_in_gravity_frame,
+)
 from streamer.features.scale import scale
 
 
@@ -14,9 +25,12 @@ def _extract_published(signals: Floats) -> Floats:
     return scale(extract(signals))
 
 
-_COMPUTED: Final[dict[FeatureSet, Callable[[Floats], Floats]]] = {
-    UCI_HAR: _extract_published,
-    GRAVITY_FRAME: extract_in_gravity_frame,
+_SETS: Final = (UCI_HAR, GRAVITY_FRAME, GRAVITY_FRAME_ACC)
+
+_EXTRACT: Final[dict[str, Callable[[Floats], Floats]]] = {
+    UCI_HAR.name: _extract_published,
+    GRAVITY_FRAME.name: extract_in_gravity_frame,
+    GRAVITY_FRAME_ACC.name: extract_acceleration_in_gravity_frame,
 }
 
 
@@ -25,12 +39,18 @@ def compute_features(feature_set: FeatureSet, signals: Floats) -> Floats:
 
     Those of the public data set are on the published scale.
     """
-    return _COMPUTED[feature_set](signals)
+    return _EXTRACT[feature_set.name](signals)
+
+
+def blank_rotation(feature_set: FeatureSet, features: Floats, without: Bools) -> None:
+    """Set the features (n, features) of rotation to NaN for windows without a gyroscope (n,)."""
+    columns = np.array([is_of_rotation(name) for name in feature_set.names])
+    features[np.ix_(without, columns)] = np.nan
 
 
 def find_feature_set(name: str, version: str) -> FeatureSet | None:
     """Return the feature set of this name and version, None where there is none."""
-    for feature_set in _COMPUTED:
+    for feature_set in _SETS:
         if (feature_set.name, feature_set.version) == (name, version):
             return feature_set
     return None

@@ -1,4 +1,4 @@
-"""What a feature set is; the features of both sets by name."""
+"""What a feature set is; the features of each set by name."""
 
 from dataclasses import dataclass, replace
 from itertools import chain, combinations_with_replacement
@@ -19,6 +19,9 @@ class FeatureSet:
             samples older than two such epochs.
         settled_us: how long the filters have to run before their start is forgotten.
         names: of the features, in their order.
+        in_gravity_frame: whether nothing but gravity's direction depends on how the phone lies.
+        needs_gyroscope: whether windows without rotation have none of these features. Where it is
+            False and the set has features of rotation, these are NaN for such windows.
     """
 
     name: str
@@ -30,6 +33,8 @@ class FeatureSet:
     epoch_hops: int
     settled_us: int
     names: tuple[str, ...]
+    in_gravity_frame: bool = False
+    needs_gyroscope: bool = True
 
     @property
     def step_us(self) -> int:
@@ -158,5 +163,28 @@ GRAVITY_FRAME: Final = replace(
     UCI_HAR,
     name="uci-har-gravity",
     names=(*NAMES, *(f"gravityDirection-{axes}" for axes in DIRECTIONS)),
+    in_gravity_frame=True,
 )
 """The same in the frame of gravity, and how the phone lies in it: see `gravity`."""
+
+
+def is_of_rotation(name: str) -> bool:
+    """Return whether a feature needs a gyroscope."""
+    return "Gyro" in name
+
+
+ACCELERATION: Final = tuple(
+    i for i, name in enumerate(GRAVITY_FRAME.names) if not is_of_rotation(name)
+)
+"""Columns of `GRAVITY_FRAME` that come from acceleration alone."""
+
+ROTATION: Final = tuple(i for i, name in enumerate(GRAVITY_FRAME.names) if is_of_rotation(name))
+"""Columns of `GRAVITY_FRAME` that need a gyroscope."""
+
+GRAVITY_FRAME_ACC: Final = replace(
+    GRAVITY_FRAME,
+    name="uci-har-gravity-acc",
+    names=tuple(GRAVITY_FRAME.names[i] for i in ACCELERATION),
+    needs_gyroscope=False,
+)
+"""The columns of `GRAVITY_FRAME` that come from acceleration alone."""

@@ -18,7 +18,7 @@ import numpy as np
 from streamer.arrays import Floats, Ints
 from streamer.features import turning_compiled
 from streamer.features.extract import extract
-from streamer.features.feature_set import DIRECTIONS, GRAVITY_FRAME, NAMES
+from streamer.features.feature_set import ACCELERATION, DIRECTIONS, GRAVITY_FRAME, NAMES
 
 SMALLEST: Final = 1e-9
 """What is added before a logarithm: less than a sensor can tell apart."""
@@ -63,3 +63,18 @@ def extract_in_gravity_frame(signals: Floats) -> Floats:
             product = product * components[axis]
         features[:, column] = product
     return features
+
+
+def extract_acceleration_in_gravity_frame(signals: Floats) -> Floats:
+    """Compute the features of windows that come from acceleration alone.
+
+    A window is turned by its acceleration, so these are columns of `extract_in_gravity_frame`,
+    whatever the gyroscope measures.
+
+    Returns:
+        (n, 373) in the order of ``GRAVITY_FRAME_ACC.names``.
+
+    Raises:
+        ShapeError: the array has another shape or type.
+    """
+    return np.ascontiguousarray(extract_in_gravity_frame(signals)[:, ACCELERATION])

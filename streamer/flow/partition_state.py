@@ -13,6 +13,7 @@ from streamer.contracts.events import ActivityEvent, window_id
 from streamer.contracts.readings import Decoded, Record
 from streamer.contracts.records import Records
 from streamer.features import UCI_HAR, FeatureSet, compute_features
+from streamer.features.compute import blank_rotation
 from streamer.flow.plausibility import Doubt, find_doubts
 from streamer.flow.rejects import RejectLimit
 from streamer.labels.label_policy import LabelPolicy
@@ -62,7 +63,7 @@ class Computed:
 
     windows: list[Window]
     features: Floats
-    """Of the windows, (n, features) of the feature set."""
+    """Of the windows, (n, features) of the feature set; NaN where the device has no such sensor."""
     forgotten: list[str]
     """Devices that are gone after these windows."""
     dead_letters: list[DeadLetter]
@@ -122,6 +123,7 @@ class PartitionState:
         self._settings = settings
         self._metrics = metrics
         self._limit = limit
+        self._feature_set = feature_set
         self._features = features or partial(compute_features, feature_set)
         self._see_devices = see_devices
         login = settings.schema_registry_login
@@ -135,7 +137,7 @@ class PartitionState:
         self._rebuilt = Rebuilt()
         self._skipped = np.array(position.skipped, np.int64)
         self._said_us: dict[str, int] = {}
-        self.labels = Labeller(LabelPolicy.of(settings), feature_set)
+        self.labels = Labeller(LabelPolicy.of(settings))
         self.position = position
 
     def compute(self, records: Records, following: int) -> Computed:
@@ -258,7 +260,7 @@ class PartitionState:
         """Skip the windows that cannot be what the contract says, and name their devices."""
         parts = []
         for part in outcome.windows:
-            good, doubts = find_doubts(part)
+            good, doubts = find_doubts(part, self._feature_set.needs_gyroscope)
             parts.append(part if good.all() else part.of(good))
             for doubt, settled in zip(doubts, part.settled[~good].tolist(), strict=True):
                 self._windows.tally.withhold(doubt.skip, settled)
@@ -298,9 +300,13 @@ class PartitionState:
     ) -> Computed:
         with self._metrics.stage("features"):
             found = [self._features(signals) for signals in merge_small_parts(outcome.windows)]
+            features = np.concatenate(found) if found else np.empty((0, 0))
+            if not all(part.gyroscope.all() for part in outcome.windows):
+                gyroscope = np.concatenate([part.gyroscope for part in outcome.windows])
+                blank_rotation(self._feature_set, features, ~gyroscope)
         return Computed(
             [window for part in outcome.windows for window in part],
-            np.concatenate(found) if found else np.empty((0, 0)),
+            features,
             outcome.forgotten,
             dead_letters,
             self.position,

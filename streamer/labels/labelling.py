@@ -10,18 +10,18 @@ from streamer.arrays import Floats
 from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import (
     ActivityEvent,
-    FeatureSetVersion,
     ModelVersion,
     PredictionSource,
     Reason,
     Reliability,
     window_id,
 )
-from streamer.features import UCI_HAR, FeatureSet
+from streamer.features import UCI_HAR
 from streamer.labels.beliefs import Beliefs, LastBelief
 from streamer.labels.decision import Decision, decide
 from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.smoothing import DECIMALS
+from streamer.model.identity import PUBLISHED
 from streamer.predict.answers import Answers, Origin, Scored
 from streamer.predict.predictor import Prediction
 from streamer.stream.windows import Window
@@ -51,9 +51,8 @@ class _Verdict(NamedTuple):
 class Labeller:
     """Labels the windows of one partition in order: a label depends on the previous window."""
 
-    def __init__(self, policy: LabelPolicy, feature_set: FeatureSet = UCI_HAR) -> None:
+    def __init__(self, policy: LabelPolicy) -> None:
         self._policy = policy
-        self._feature_set = FeatureSetVersion(feature_set.name, feature_set.version)
         self._beliefs = Beliefs()
 
     def restore(self, last: Mapping[str, LastBelief]) -> None:
@@ -70,7 +69,7 @@ class Labeller:
         beliefs: Sequence[Floats | None] = [None] * len(answered)
         if self._policy.needs_memory:
             beliefs = self._beliefs.update(windows, answered)
-        events = {row: _unavailable(windows[row], self._feature_set) for row in answers.unavailable}
+        events = {row: _unavailable(windows[row]) for row in answers.unavailable}
         for scored, belief in zip(answered, beliefs, strict=True):
             rows = scored.rows.tolist()
             events.update(
@@ -113,7 +112,7 @@ class Labeller:
                 predictor=scored.predictor,
                 source=_SOURCES[scored.origin],
                 coverage=round(window.coverage, DECIMALS),
-                feature_set=self._feature_set,
+                feature_set=card.feature_set,
                 settled=window.settled,
             )
 
@@ -141,8 +140,8 @@ def _rounded(scored: Scored) -> Scored:
     return replace(scored, prediction=Prediction(scores, prediction.model))
 
 
-def _unavailable(window: Window, feature_set: FeatureSetVersion) -> ActivityEvent:
-    """Make the event of a window without a prediction."""
+def _unavailable(window: Window) -> ActivityEvent:
+    """Make the event of a window without a prediction: only an endpoint leaves one without."""
     return ActivityEvent(
         window_id=window_id(window.device_id, window.start_ms),
         device_id=window.device_id,
@@ -160,6 +159,6 @@ def _unavailable(window: Window, feature_set: FeatureSetVersion) -> ActivityEven
         predictor=NOBODY,
         source=PredictionSource.NONE,
         coverage=round(window.coverage, DECIMALS),
-        feature_set=feature_set,
+        feature_set=PUBLISHED,
         settled=window.settled,
     )

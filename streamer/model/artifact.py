@@ -39,7 +39,10 @@ DEFAULT_MODEL = Path(__file__).with_name("har.npz")
 WAIST_MODEL = Path(__file__).with_name("waist.npz")
 """The one in the package that takes the published features: a phone at the waist, as there."""
 
-NAMED = {path.stem: path for path in (DEFAULT_MODEL, WAIST_MODEL)}
+ACC_MODEL = Path(__file__).with_name("har-acc.npz")
+"""The one in the package that needs no gyroscope; it goes with the default model."""
+
+NAMED = {path.stem: path for path in (DEFAULT_MODEL, WAIST_MODEL, ACC_MODEL)}
 """The models in the package by name."""
 
 DECILES = 9
@@ -80,7 +83,8 @@ class Model:
     @cached_property
     def signature(self) -> ModelIdentity:
         """The identity that every event of the model carries."""
-        return ModelIdentity(self.card.id, self.version, self.card.labels, self.card.activities)
+        card = self.card
+        return ModelIdentity(card.id, self.version, card.labels, card.activities, card.feature_set)
 
     @cached_property
     def feature_set(self) -> FeatureSet:
@@ -113,6 +117,11 @@ class Model:
         return ClassTree(
             [node.outcomes for node in nodes], [node.outcome_of_logit for node in nodes]
         )
+
+
+def is_default(path: Path | None) -> bool:
+    """Return whether a setting names the model in the package that is used by default."""
+    return path is None or NAMED.get(str(path), path) == DEFAULT_MODEL
 
 
 def save(path: Path, model: Model) -> None:

@@ -1,6 +1,13 @@
 """The identity of a model, and the meaning of its classes."""
 
 from dataclasses import dataclass
+from typing import Final
+
+from streamer.contracts.events import FeatureSetVersion
+from streamer.features import UCI_HAR
+
+PUBLISHED: Final = FeatureSetVersion(UCI_HAR.name, UCI_HAR.version)
+"""The features that every model takes that does not name others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +20,4 @@ class ModelIdentity:
     """Names of the classes in the model, in the order of its scores."""
     activities: tuple[str, ...]
     """The activity or movement of each label, such as `walking` or `standing>sitting`."""
+    feature_set: FeatureSetVersion = PUBLISHED

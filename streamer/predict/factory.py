@@ -7,11 +7,12 @@ they take a second to import.
 import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from importlib import import_module
 
 from streamer.arrays import Floats
 from streamer.errors import SettingsError
-from streamer.features import UCI_HAR, FeatureSet
+from streamer.features import GRAVITY_FRAME, GRAVITY_FRAME_ACC, UCI_HAR, FeatureSet
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import Ask, make_ask
@@ -20,6 +21,7 @@ from streamer.predict.endpoint_protocol import Endpoint
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.onnx_predictor import OnnxPredictor
 from streamer.predict.predictor import Predictor
+from streamer.predict.sensors import ask_by_sensors
 from streamer.settings import Settings
 
 ReportTrouble = Callable[[str | None], None]
@@ -33,7 +35,7 @@ async def open_predictor(
     """Open the predictor; check everything that can be checked before the first window.
 
     Drift detection compares the windows with the training data of the model file, or of the model
-    `waist` if the predictor has no model file.
+    `waist` if the predictor has no model file. It does not look at windows without a gyroscope.
 
     Args:
         settings: the settings of the worker.
@@ -48,7 +50,9 @@ async def open_predictor(
     model = _load_model(settings)
     drift = Drift(model.profile, model.signature)
     async with _open(settings, metrics, on_trouble, model) as ask:
-        yield watch_drift(ask, drift, metrics)
+        yield ask_by_sensors(
+            watch_drift(ask, drift, metrics), load_model_without_gyroscope(settings, model)
+        )
 
 
 def choose_feature_set(settings: Settings) -> FeatureSet:
@@ -58,8 +62,40 @@ def choose_feature_set(settings: Settings) -> FeatureSet:
 
     Raises:
         ModelError: the model file cannot be used.
+        SettingsError: the model for devices without a gyroscope takes other features.
     """
-    return _load_model(settings).feature_set
+    model = _load_model(settings)
+    if load_model_without_gyroscope(settings, model) is None:
+        return model.feature_set
+    return replace(model.feature_set, needs_gyroscope=False)
+
+
+def load_model_without_gyroscope(
+    settings: Settings, model: artifact.Model
+) -> artifact.Model | None:
+    """Load the model for windows without a gyroscope, None where there is none.
+
+    Args:
+        settings: those of the worker.
+        model: the one for the other windows.
+
+    Raises:
+        ModelError: the model file cannot be used.
+        SettingsError: one of the models takes features that do not go with the other.
+    """
+    path = settings.model_without_gyroscope
+    if path is None:
+        if settings.predictor != "local" or not artifact.is_default(settings.model):
+            return None
+        path = artifact.ACC_MODEL
+    found = artifact.load(path)
+    if (model.feature_set, found.feature_set) != (GRAVITY_FRAME, GRAVITY_FRAME_ACC):
+        raise SettingsError(
+            f"model_without_gyroscope: {path} takes the features {found.feature_set.name}, and "
+            f"the other model {model.feature_set.name}; they should be {GRAVITY_FRAME_ACC.name} "
+            f"and {GRAVITY_FRAME.name}: train with --features gravity-acc and --features gravity"
+        )
+    return found
 
 
 def _load_model(settings: Settings) -> artifact.Model:

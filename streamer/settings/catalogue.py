@@ -156,6 +156,12 @@ class Settings(BaseSettings):
         description="Model file for `local` (.npz; default: the model in the package), for `onnx`,"
         " and for the fallback.",
     )
+    model_without_gyroscope: Path | None = Field(
+        None,
+        description="Model file for devices without a gyroscope, trained with `--features"
+        " gravity-acc`; it goes with `local` and a model trained with `--features gravity`."
+        " Default: `har-acc` with the model in the package; otherwise their windows are skipped.",
+    )
     endpoint: Name | None = Field(
         None, description="Id of the Amazon ML model, or name of the SageMaker endpoint."
     )

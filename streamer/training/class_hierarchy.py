@@ -10,7 +10,7 @@ gravity, where lying and being upright look alike, the three postures are one di
 """
 
 from streamer.contracts.activities import is_movement
-from streamer.features import GRAVITY_FRAME, FeatureSet
+from streamer.features import FeatureSet
 from streamer.model.class_tree import Outcomes
 
 _GAITS = ("walking", "walking_upstairs", "walking_downstairs", "jogging")
@@ -37,7 +37,7 @@ def divide_classes(activities: tuple[str, ...], feature_set: FeatureSet) -> tupl
         (("laying",), _UPRIGHT),
         tuple((posture,) for posture in _UPRIGHT),
     )
-    if feature_set is GRAVITY_FRAME:
+    if feature_set.in_gravity_frame:
         postures = (tuple((posture,) for posture in _STATIC),)
     divisions = (
         (_GAITS, _STATIC, movements),

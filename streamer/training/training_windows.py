@@ -90,7 +90,7 @@ def read_training_windows(
             table = read_feature_table(source.path, InvalidRecords())
             windows = _windows_of_table(table, source)
             return windows.of(select_users(windows.subjects.tolist(), users, exclude_users)), TABLE
-        recordings += _read_recordings(source, with_copies, note)
+        recordings += _read_recordings(source, with_copies, note, feature_set.needs_gyroscope)
         kinds.append(PUBLIC if source.layout is None else OTHER)
     windows = cut_recordings(
         recordings,
@@ -104,9 +104,11 @@ def read_training_windows(
     return windows, ", ".join(dict.fromkeys(kinds))
 
 
-def _read_recordings(source: TrainingSource, for_training: bool, note: Note) -> list[Recording]:
+def _read_recordings(
+    source: TrainingSource, for_training: bool, note: Note, needs_gyroscope: bool
+) -> list[Recording]:
     """Read recordings, and say where the devices were, and whose they are among all sources."""
-    found = read_for_learning(source.path, source.layout, note)
+    found = read_for_learning(source.path, source.layout, note, needs_gyroscope)
     if for_training and not all(each.subject for each in found):
         raise DataError(
             f"nobody knows whose recordings are in {source.path}, so the model cannot be judged on "
@@ -125,7 +127,7 @@ def _read_recordings(source: TrainingSource, for_training: bool, note: Note) -> 
 
 
 def _copies_for(feature_set: FeatureSet) -> MakeCopies:
-    variations = IN_ANY_ORIENTATION if feature_set is GRAVITY_FRAME else VARIATIONS
+    variations = IN_ANY_ORIENTATION if feature_set.in_gravity_frame else VARIATIONS
     return partial(make_copies, variations=variations)
 
 

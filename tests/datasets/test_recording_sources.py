@@ -45,7 +45,7 @@ def test_ten_missing_minutes_are_told_and_end_a_part(tmp_path: Path, gaps: FileL
     write_rows(tmp_path / "data" / "anna.csv", "t,x,y,z,label", [times, *acc.T, labels])
     notes: list[str] = []
 
-    parts = read_for_learning(tmp_path / "data", gaps, notes.append)
+    parts = read_for_learning(tmp_path / "data", gaps, notes.append, needs_gyroscope=False)
 
     assert [(part.device_id, part.subject) for part in parts] == [
         ("anna_part1", "anna"),
@@ -68,7 +68,7 @@ def test_what_is_too_short_or_unlabelled_is_told_and_left_out(
         write_rows(tmp_path / "data" / f"{name}.csv", "t,x,y,z,label", columns)
     notes: list[str] = []
 
-    [part] = read_for_learning(tmp_path / "data", gaps, notes.append)
+    [part] = read_for_learning(tmp_path / "data", gaps, notes.append, needs_gyroscope=False)
 
     assert part.device_id == "anna"
     assert notes == [
@@ -105,3 +105,19 @@ def test_recordings_are_replayed_by_their_names_and_have_their_labels(tmp_path: 
     }
     with pytest.raises(DataError, match=r"no recording in .* matches 'run\*'"):
         read_for_replay(tmp_path, layout, "run*", lambda _: None)
+
+
+def test_a_recording_without_rotation_is_learned_from_only_where_no_feature_needs_it(
+    tmp_path: Path, gaps: FileLayout
+) -> None:
+    times, acc, _ = walk(12, 50)
+    columns = [times, *acc.T, np.full(len(times), "WALKING")]
+    write_rows(tmp_path / "data" / "anna.csv", "t,x,y,z,label", columns)
+    notes: list[str] = []
+
+    with pytest.raises(DataError, match="no labelled recording"):
+        read_for_learning(tmp_path / "data", gaps, notes.append)
+    [note] = notes
+    assert "anna has no rotation; it is left out" in note
+    [part] = read_for_learning(tmp_path / "data", gaps, notes.append, needs_gyroscope=False)
+    assert part.device_id == "anna"

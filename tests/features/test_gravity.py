@@ -10,8 +10,13 @@ from scipy.spatial.transform import Rotation
 
 from streamer.arrays import Floats
 from streamer.errors import ShapeError
-from streamer.features import NAMES, extract, turning_compiled
-from streamer.features.feature_set import DIRECTIONS, GRAVITY_FRAME
+from streamer.features import NAMES, compute_features, extract, turning_compiled
+from streamer.features.feature_set import (
+    ACCELERATION,
+    DIRECTIONS,
+    GRAVITY_FRAME,
+    GRAVITY_FRAME_ACC,
+)
 from streamer.features.gravity import CONSTANT, LOGARITHMS, SMALLEST, extract_in_gravity_frame
 from streamer.features.turning import find_up, turn
 from tests.features.test_extract import KINDS
@@ -134,6 +139,19 @@ def test_compiled_turning_gives_the_bits_of_numpy(n: int, seed: int) -> None:
     signals[signals == 0] = -0.0
     assert turning_compiled.find_up(signals).tobytes() == find_up(signals).tobytes()
     assert turning_compiled.turn(signals).tobytes() == turn(signals).tobytes()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 9), SEEDS)
+def test_features_of_acceleration_are_columns_whatever_the_gyroscope_measures(
+    n: int, seed: int
+) -> None:
+    signals = windows(n, seed)
+    wanted = extract_in_gravity_frame(signals)[:, ACCELERATION]
+    signals[:, 6:] = 0
+    found = compute_features(GRAVITY_FRAME_ACC, signals)
+    assert found.tobytes() == wanted.tobytes()
+    assert len([name for name in GRAVITY_FRAME_ACC.names if name in NAMES]) == 348
 
 
 def test_a_window_without_gravity_or_movement_has_finite_features() -> None:

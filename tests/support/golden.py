@@ -19,8 +19,9 @@ from streamer.kafka.reader import open_reader, read_to_end
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask
-from streamer.predict.factory import choose_feature_set
+from streamer.predict.factory import choose_feature_set, load_model_without_gyroscope
 from streamer.predict.local_predictor import LocalPredictor
+from streamer.predict.sensors import ask_by_sensors
 from streamer.settings import Settings
 from streamer.stream.position import Position
 from tests.support.log import Log
@@ -65,7 +66,9 @@ def make_stages(settings: Settings, position: Position | None = None) -> Partiti
 async def golden(log: Log, settings: Settings) -> Published:
     """Compute everything in one batch a partition, with the model that the settings name."""
     model = artifact.load(settings.model or artifact.DEFAULT_MODEL)
-    ask, metrics = make_ask(LocalPredictor(model)), Metrics()
+    without_gyroscope = load_model_without_gyroscope(settings, model)
+    ask = ask_by_sensors(make_ask(LocalPredictor(model)), without_gyroscope)
+    metrics = Metrics()
     published = Published()
     for partition, records in enumerate(log):
         if not records:
