@@ -44,9 +44,10 @@ def replay(
     only: str,
     loop: bool,
 ) -> None:
-    """Publish the recordings in RAW_DIR, each as a device such as exp01_user01.
+    """Publish the recordings in SOURCE, each as a device that sends at its own rate.
 
-    RAW_DIR is the folder RawData of the public data set, or any with files named like there.
+    SOURCE is the folder RawData of the public data set, or any with files named like there: its
+    devices are called exp01_user01 and so on. With --profile it is what the profile describes.
     Ctrl-C ends in order: what is counted as sent has arrived.
     """
     log.configure(settings)

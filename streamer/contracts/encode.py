@@ -1,6 +1,9 @@
 """Encode samples as the records that `streamer.contracts.decode` reads."""
 
+from math import isnan
+
 import msgspec
+from msgspec import UNSET
 
 from streamer.arrays import Floats
 from streamer.contracts import f32
@@ -28,6 +31,7 @@ def encode(
         timestamp_ms: of the first sample, since the epoch.
         interval_ms: between two samples; None gives the form for a single sample.
         samples: (n, 6), acceleration x y z in g, rotation x y z in rad/s; n is 1 without interval.
+            A sensor that is NaN in the first sample is left out; in `f32` it must not be.
         format: `f32` rounds the samples to float32.
 
     Returns:
@@ -44,11 +48,15 @@ def encode(
         )
     if format is Format.F32:
         value = f32.pack(timestamp_ms, interval_ms or 0.0, samples)
-    elif interval_ms is None:
-        x, y, z, p, q, r = samples[0].tolist()
-        value = _ENCODERS[format](Sample(device_id, timestamp_ms, (x, y, z), (p, q, r)))
     else:
-        acc, gyro = samples[:, :3].tolist(), samples[:, 3:].tolist()
-        value = _ENCODERS[format](SampleBatch(device_id, timestamp_ms, interval_ms, acc, gyro))
+        acc, gyro = (
+            UNSET if isnan(sensor[0, 0]) else sensor.tolist()
+            for sensor in (samples[:, :3], samples[:, 3:])
+        )
+        value = _ENCODERS[format](
+            SampleBatch(device_id, timestamp_ms, interval_ms, acc, gyro)
+            if interval_ms is not None
+            else Sample(device_id, timestamp_ms, acc and acc[0], gyro and gyro[0])
+        )
     headers: Headers = [] if format is Format.JSON else [(CONTENT_TYPE, CONTENT_TYPES[format])]
     return device_id.encode(), value, headers

@@ -68,6 +68,16 @@ class RawRecording:
     from_epoch: bool = True
 
     @property
+    def start_us(self) -> int:
+        """The time of the first measurement."""
+        return int(min(sensor.times_us[0] for sensor in self.sensors))
+
+    @property
+    def end_us(self) -> int:
+        """The time of the last measurement."""
+        return int(max(sensor.times_us[-1] for sensor in self.sensors))
+
+    @property
     def sensors(self) -> Sequence[SensorSeries]:
         """The sensors that the device has."""
         return [self.acc] if self.gyro is None else [self.acc, self.gyro]

@@ -1,9 +1,14 @@
-"""Recordings at 50 Hz from any source: the public layout, or files that a profile describes."""
+"""Recordings from any source: the public layout, or files that a profile describes.
+
+To learn and to judge, they are put on the grid of 50 Hz; a replay sends them at their own rates.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 from streamer.datasets.profiled_recordings import read_profiled_recordings
 from streamer.datasets.public_recordings import (
@@ -11,9 +16,15 @@ from streamer.datasets.public_recordings import (
     read_labels,
     read_recordings,
 )
-from streamer.datasets.raw_recording import RawRecording
+from streamer.datasets.raw_recording import RawRecording, SensorSeries
 from streamer.datasets.recording import Recording, Segment
-from streamer.datasets.regular_grid import LONGEST_GAP_US, find_spans, split_and_regularize
+from streamer.datasets.regular_grid import (
+    LONGEST_GAP_US,
+    STEP_US,
+    find_spans,
+    place_labels,
+    split_and_regularize,
+)
 from streamer.datasets.signal_checks import find_faults
 from streamer.errors import DataError
 from streamer.profiles.profile import FileLayout
@@ -68,47 +79,54 @@ def read_segments(
 ) -> Mapping[str, Sequence[Segment]]:
     """Read the labels of recordings, by the device ids under which they are replayed.
 
+    Segments count steps of 20 ms since the first sample.
+
     Args:
         labels: ``labels.txt`` of the public layout, or what the profile describes.
         layout: the section `files` of a profile; None for the public layout.
-        note: called about gaps.
+        note: called about values that cannot be in the units of the profile.
 
     Raises:
         DataError: the labels are malformed.
     """
     if layout is None:
         return read_labels(labels)
-    return {each.device_id: each.segments for each in read_for_replay(labels, layout, "*", note)}
+    return {
+        raw.name: tuple(place_labels(raw.labels, np.arange(raw.start_us, raw.end_us + 1, STEP_US)))
+        for raw in read_for_replay(labels, layout, "*", note)
+    }
 
 
 def read_for_replay(
     source: Path, layout: FileLayout | None, only: str, note: Note
-) -> list[Recording]:
-    """Read recordings to publish, with their labels where a profile knows them.
+) -> list[RawRecording]:
+    """Read recordings to publish, as their devices measured.
 
     Args:
         source: a folder in the public layout, or what the profile describes.
         layout: the section `files` of a profile; None for the public layout.
         only: glob pattern of the device ids to read.
-        note: called about gaps, and about values that cannot be in the units of the profile.
+        note: called about values that cannot be in the units of the profile.
 
     Raises:
         DataError: there is no such recording, or one is malformed.
     """
     if layout is None:
-        return list(read_recordings(source, only))
-    found = []
-    for raw in read_profiled_recordings(source, layout):
-        parts = [part for part in _regularize(raw, note) if fnmatchcase(part.device_id, only)]
-        if parts:
-            for fault in find_faults(raw):
-                note(fault)
-        found += parts
+        return [as_measured(recording) for recording in read_recordings(source, only)]
+    found = [raw for raw in read_profiled_recordings(source, layout) if fnmatchcase(raw.name, only)]
     if not found:
-        raise DataError(
-            f"no recording in {source} matches {only!r} and is long enough for a window"
-        )
+        raise DataError(f"no recording in {source} matches {only!r}")
+    for raw in found:
+        for fault in find_faults(raw):
+            note(fault)
     return found
+
+
+def as_measured(recording: Recording) -> RawRecording:
+    """Return a recording of the public layout with the times of its samples."""
+    times_us = np.arange(len(recording.acc_gyro)) * STEP_US
+    acc, gyro = (SensorSeries(times_us, recording.acc_gyro[:, k : k + 3]) for k in (0, 3))
+    return RawRecording(recording.device_id, recording.subject, acc, gyro, from_epoch=False)
 
 
 def _regularize(raw: RawRecording, note: Note) -> list[Recording]:

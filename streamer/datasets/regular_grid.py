@@ -39,7 +39,7 @@ def split_and_regularize(raw: RawRecording) -> Iterator[Recording]:
                 raw.name if len(spans) == 1 else f"{raw.name}_part{part}",
                 raw.subject,
                 samples,
-                tuple(_place_labels(raw.labels, times_us)),
+                tuple(place_labels(raw.labels, times_us)),
             )
 
 
@@ -126,7 +126,8 @@ def _intersect(
                 yield max(start, other_start), min(end, other_end)
 
 
-def _place_labels(labels: tuple[TimedLabel, ...], times_us: Ints) -> Iterator[Segment]:
+def place_labels(labels: tuple[TimedLabel, ...], times_us: Ints) -> Iterator[Segment]:
+    """Yield the labels as segments of samples at times (n,)."""
     for label in labels:
         first, last = np.searchsorted(times_us, [label.start_us, label.end_us]).tolist()
         if last > first:

@@ -11,7 +11,6 @@ Jitter changes the times of samples. All other faults concern records::
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import chain, pairwise
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -22,6 +21,7 @@ import numpy as np
 from streamer.arrays import Floats, Ints
 from streamer.contracts import f32
 from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Format
+from streamer.devices.due_records import Due, Fate
 from streamer.devices.publisher import DeviceRecord
 
 INTERVAL_US: Final = 20_000
@@ -62,25 +62,6 @@ class DeviceSamples(NamedTuple):
     """(n,)"""
     values: Floats
     """(n, 6) acceleration x y z in g, rotation x y z in rad/s."""
-
-
-class Fate(StrEnum):
-    """What happens to a record."""
-
-    NORMAL = "on time"
-    LATE = "late"
-    DUPLICATE = "duplicate"
-    BAD = "malformed"
-    LOST = "lost"
-    """The record is counted, but not sent."""
-
-
-class Due(NamedTuple):
-    """A record, and the time at which its device sends it."""
-
-    time_us: int
-    message: DeviceRecord
-    fate: Fate = Fate.NORMAL
 
 
 def add_jitter(

@@ -9,11 +9,10 @@ import numpy as np
 from rich.console import Console
 
 from streamer.contracts.encode import encode
+from streamer.devices.due_records import Due, DueRecords, Fate
 from streamer.devices.faults import (
     INTERVAL_US,
     DeviceSamples,
-    Due,
-    Fate,
     SensorFaults,
     add_jitter,
     disturb,
@@ -58,17 +57,15 @@ class SimulatedDevice:
         stream = self._measured(Person([*seed, 0]), round(start_ms * 1000), samples)
         if faults.jitter_ms:
             stream = add_jitter(stream, faults.jitter_ms, sending.batch, rng)
-        self._records = disturb(self._written(stream), faults, rng)
-        self._next = next(self._records, None)
+        self._due = DueRecords(disturb(self._written(stream), faults, rng))
 
     def until(self, time_ms: float) -> Sequence[DeviceRecord]:
         """Return the records that are due at a time (ms since the epoch); each only once."""
         messages = []
-        while self._next and self._next.time_us <= time_ms * 1000:
-            self.fates[self._next.fate] += 1
-            if self._next.fate is not Fate.LOST:
-                messages.append(self._next.message)
-            self._next = next(self._records, None)
+        for due in self._due.until(time_ms):
+            self.fates[due.fate] += 1
+            if due.fate is not Fate.LOST:
+                messages.append(due.message)
         return messages
 
     def _measured(self, person: Person, time_us: int, samples: float) -> Iterator[DeviceSamples]:

@@ -7,7 +7,7 @@ import msgspec
 
 from streamer.contracts.events import decode_event
 from streamer.datasets.recording import Segment
-from streamer.devices.replay import REPLAY_HEADER
+from streamer.devices.recorded_device import REPLAY_HEADER
 from streamer.errors import DataError
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.settings import Settings

@@ -85,7 +85,7 @@ def test_a_recording_without_gravity_is_replayed_but_not_learned_from(tmp_path: 
         read_for_learning(folder, shipped("sensor-logger"), notes.append)
     [part] = read_for_replay(folder, shipped("sensor-logger"), "*", notes.append)
 
-    assert part.device_id == "walking_1"
+    assert part.name == "walking_1"
     assert len(notes) == 1
     assert "is without gravity" in notes[0]
 
@@ -98,7 +98,8 @@ def test_recordings_are_replayed_by_their_names_and_have_their_labels(tmp_path: 
     [part] = read_for_replay(tmp_path, layout, "walk*", lambda _: None)
     segments = read_segments(tmp_path, layout, lambda _: None)
 
-    assert (part.device_id, part.acc_gyro.shape[1]) == ("walking_1", 6)
+    assert part.name == "walking_1"
+    assert np.diff(part.acc.times_us).mean() < 15_000  # at its own rate
     assert {name: [s.activity for s in each] for name, each in segments.items()} == {
         "sitting_1": ["sitting"],
         "walking_1": ["walking"],

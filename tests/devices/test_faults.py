@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format, RejectReason
+from streamer.devices.due_records import Due, Fate
 from streamer.devices.faults import (
     INTERVAL_US,
     SPOILERS,
     DeviceSamples,
-    Due,
-    Fate,
     SensorFaults,
     add_jitter,
     disturb,

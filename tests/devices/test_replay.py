@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from streamer.contracts.readings import Format
+from streamer.contracts.readings import ACC, GYRO, Decoded, Format
 from streamer.datasets.public_recordings import read_recordings
-from streamer.datasets.recording import Recording
-from streamer.devices.replay import REPLAY_HEADER, RecordedDevice, ReplayInfo, replay
+from streamer.datasets.raw_recording import RawRecording, SensorSeries
+from streamer.devices.recorded_device import REPLAY_HEADER, RecordedDevice, ReplayInfo
+from streamer.devices.replay import replay
 from streamer.devices.sending import Sending
 from streamer.errors import DataError
 from tests.conftest import MakeSettings
@@ -31,23 +32,74 @@ def silence() -> Console:
     return Console(file=io.StringIO())
 
 
-def recording(samples: int = 1000) -> Recording:
-    return Recording("exp01_user01", "1", np.random.default_rng(0).normal(size=(samples, 6)))
+def recording(
+    samples: int = 1000, step_us: int = 20_000, gyro_step_us: int = 20_000, gyro_us: int = 0
+) -> RawRecording:
+    """As long as so many samples of the accelerometer; rotation begins ``gyro_us`` later."""
+    rng = np.random.default_rng(0)
+    acc_us = np.arange(samples) * step_us
+    rotation_us = np.arange(0, samples * step_us, gyro_step_us) + gyro_us
+    acc, gyro = (SensorSeries(at, rng.normal(size=(len(at), 3))) for at in (acc_us, rotation_us))
+    return RawRecording("exp01_user01", "1", acc, gyro)
+
+
+def decoded_messages(phone: RecordedDevice) -> Decoded:
+    """All that a device sends, read again."""
+    records = [ARecord(m.key, m.value, tuple(m.headers)) for m in phone.until(NOW_MS + 60_000)]
+    decoded = decode(records, SKEW_US)
+    assert not decoded.rejects
+    assert decoded.device_ids == ["exp01_user01"]
+    return decoded
 
 
 @pytest.mark.parametrize("form", Format)
 @pytest.mark.parametrize("batch", [1, 7, 1500])
-def test_a_recording_is_sent_whole_in_steps_of_20_ms(batch: int, form: Format) -> None:
-    phone = RecordedDevice(recording(), NOW_MS, Sending(batch=batch, format=form), loop=False)
-    messages = phone.until(NOW_MS + 999 * 20)
-    records = [ARecord(m.key, m.value, tuple(m.headers)) for m in messages]
-    decoded = decode(records, SKEW_US)
+@pytest.mark.parametrize("step_us", [20_000, 5_000, 40_000])
+def test_a_recording_is_sent_whole_at_its_rate(batch: int, form: Format, step_us: int) -> None:
+    measured = recording(1000, step_us, step_us)
+    phone = RecordedDevice(measured, NOW_MS, Sending(batch=batch, format=form), loop=False)
+    decoded = decoded_messages(phone)
 
-    assert not decoded.rejects
-    assert decoded.device_ids == ["exp01_user01"]
-    np.testing.assert_array_equal(decoded.time_us, (NOW_MS + np.arange(1000) * 20) * 1000)
-    expected = recording().acc_gyro
+    assert decoded.complete
+    assert phone.samples == 1000
+    np.testing.assert_array_equal(decoded.time_us, NOW_MS * 1000 + np.arange(1000) * step_us)
+    assert measured.gyro is not None
+    expected = np.concatenate([measured.acc.values, measured.gyro.values], axis=1)
     np.testing.assert_allclose(decoded.values, expected, rtol=1e-6 if form is Format.F32 else 0)
+
+
+@pytest.mark.parametrize("batch", [1, 10])
+def test_sensors_with_times_of_their_own_are_sent_apart(batch: int) -> None:
+    #   acc    0    10    20    30     100 Hz
+    #   gyro     7           27         50 Hz
+    measured = recording(400, 10_000, 20_000, 7_000)
+    phone = RecordedDevice(measured, NOW_MS, Sending(batch=batch), loop=False)
+    decoded = decoded_messages(phone)
+
+    assert measured.gyro is not None
+    for sensor, series in ((ACC, measured.acc), (GYRO, measured.gyro)):
+        own = decoded.sensors == sensor
+        np.testing.assert_array_equal(decoded.time_us[own], NOW_MS * 1000 + series.times_us)
+        columns = decoded.values[own][:, :3] if sensor == ACC else decoded.values[own][:, 3:]
+        np.testing.assert_array_equal(columns, series.values)
+    assert len(decoded.record) == len(measured.acc) + len(measured.gyro)
+
+
+def test_a_batch_ends_where_samples_are_uneven_or_missing() -> None:
+    #   0 20 40 60 80  95  120 140 ....  1000 1020
+    times_us = np.array([0, 20, 40, 60, 80, 95, 120, 140, 1000, 1020]) * 1000
+    acc = SensorSeries(times_us, np.ones((10, 3)))
+    measured = RawRecording("exp01_user01", "1", acc, None)
+    decoded = decoded_messages(RecordedDevice(measured, NOW_MS, Sending(batch=10), loop=False))
+
+    np.testing.assert_allclose(decoded.time_us, NOW_MS * 1000 + times_us, atol=500)
+    assert decoded.record[-1] < 7
+    assert set(decoded.sensors) == {ACC}
+
+
+def test_a_format_that_needs_both_sensors_is_refused_for_one() -> None:
+    with pytest.raises(DataError, match="choose --format json or msgpack"):
+        RecordedDevice(recording(gyro_us=7_000), NOW_MS, Sending(format=Format.F32), loop=False)
 
 
 def test_nothing_is_sent_before_its_last_sample_is_taken() -> None:

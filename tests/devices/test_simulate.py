@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from streamer.contracts.readings import Format
-from streamer.devices.faults import Fate, SensorFaults
+from streamer.devices.due_records import Fate
+from streamer.devices.faults import SensorFaults
 from streamer.devices.people import Person
 from streamer.devices.publisher import DeviceRecord
 from streamer.devices.sending import Sending
