@@ -29,8 +29,10 @@ from tests.support.golden import (
     read_published,
 )
 from tests.support.log import Log, make_log
+from tests.support.other_devices import OTHER_DEVICES
 
 LATENESS_MS = 300
+NOT_LABELLED = {"in-other-units", "without-gyroscope"}
 SECONDS = 200
 
 
@@ -190,8 +192,12 @@ def test_the_comparison_can_fail() -> None:
     assert not any(each.good for each in (lost, twice, other, order))
 
 
-def test_the_log_is_the_same_every_time_and_has_everything_in_it(log: Log) -> None:
+async def test_the_log_is_the_same_every_time_and_has_everything_in_it(log: Log) -> None:
     assert make_log(SECONDS) == log
     headers = {name for records in log for record in records for name, _ in record.headers}
     assert "content-type" in headers
     assert all(len(records) > 500 for records in log)
+    published = await golden(log, Settings.load({"allowed_lateness_ms": LATENESS_MS}))
+    labelled = {device for device, events in published.events.items() if len(events) > 50}
+    assert labelled >= set(OTHER_DEVICES) - NOT_LABELLED
+    assert "in-other-units" not in published.events

@@ -1,4 +1,7 @@
-"""One input log, the same every time: people with every fault, in every format, who come and go."""
+"""One input log, the same every time: people with every fault, in every format, who come and go.
+
+Some of their devices send at other rates, each sensor by itself, or in other units.
+"""
 
 import zlib
 from collections.abc import Sequence
@@ -6,14 +9,18 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from streamer.contracts.readings import Format
 from streamer.contracts.records import OneRecord
 from streamer.datasets.public_recordings import read_recordings
-from streamer.devices.faults import SensorFaults
+from streamer.datasets.recording_sources import as_measured
+from streamer.devices.faults import SensorFaults, disturb
 from streamer.devices.publisher import DeviceRecord, DeviceSource
-from streamer.devices.replay import RecordedDevice
+from streamer.devices.recorded_device import RecordedDevice, records_of
 from streamer.devices.sending import Sending
 from streamer.devices.simulate import SimulatedDevice
+from tests.support.other_devices import OTHER_DEVICES, DisturbedDevice, MakeDevice
 
 START_MS = 1_763_906_400_000
 TURN_MS = 100
@@ -37,7 +44,8 @@ class Stay:
 def make_log(seconds: float, raw_dir: Path | None = None, seed: int = 0) -> Log:
     """Interleave devices as a broker would have got their records, over so much time."""
     log: Log = [[] for _ in range(PARTITIONS)]
-    stays = [*_people(seconds, seed), *(_recorded(raw_dir, seconds) if raw_dir else [])]
+    stays = [*_people(seconds, seed), *_others(seconds, seed)]
+    stays += _recorded(raw_dir, seconds) if raw_dir else []
     for turn in range(int(seconds * 1000 / TURN_MS)):
         now_ms = START_MS + turn * TURN_MS
         for stay in stays:
@@ -71,9 +79,35 @@ def _stay(i: int, seed: Sequence[int], begin_s: float, end_s: float, sending: Se
     return Stay(device, begin_s, end_s)
 
 
+def _others(seconds: float, seed: int) -> list[Stay]:
+    """Devices whose samples are not the slots of windows, or whose windows are not labelled."""
+    stays = []
+    for i, (name, make) in enumerate(OTHER_DEVICES.items()):
+        sending = Sending(batch=(10, 25, 5)[i % 3])
+        begin, end = (0.0, seconds) if i % 2 else (0.0, seconds * 0.3)
+        stays.append(_other_stay(name, make, [seed, i, 8], begin, end, sending))
+        if end < seconds:
+            stays.append(_other_stay(name, make, [seed, i, 9], seconds * 0.8, seconds, sending))
+    return stays
+
+
+def _other_stay(
+    name: str,
+    make: MakeDevice,
+    seed: Sequence[int],
+    begin_s: float,
+    end_s: float,
+    sending: Sending,
+) -> Stay:
+    rng = np.random.default_rng(seed)
+    recording = make(name, end_s - begin_s, rng)
+    records = disturb(records_of(recording, START_MS + begin_s * 1000, sending), FAULTS, rng)
+    return Stay(DisturbedDevice(records), begin_s, end_s)
+
+
 def _recorded(raw_dir: Path, seconds: float) -> list[Stay]:
     sending = Sending(batch=5)
     return [
-        Stay(RecordedDevice(recording, START_MS, sending, loop=False), 0, seconds)
+        Stay(RecordedDevice(as_measured(recording), START_MS, sending, loop=False), 0, seconds)
         for recording in islice(read_recordings(raw_dir), 6)
     ]
