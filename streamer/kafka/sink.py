@@ -16,6 +16,7 @@ from streamer.kafka.client import client_options, connect, transactional_id
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.positions import offset_to_commit
 from streamer.kafka.record_batches import PART_BYTES
+from streamer.kafka.transaction import transaction
 from streamer.metrics import Metrics
 from streamer.settings import Settings
 from streamer.stream.position import Position
@@ -85,7 +86,7 @@ class PartitionSink:
         offsets = {self._partition: offset_to_commit(self._position)}
         with self._metrics.stage("commit"):
             if self._settings.delivery == "exactly-once":
-                async with self._producer.transaction():
+                async with transaction(self._producer):
                     await self._send(outputs)
                     await self._producer.send_offsets_to_transaction(
                         offsets, self._settings.group_id

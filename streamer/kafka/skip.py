@@ -10,6 +10,7 @@ from streamer.kafka.aiokafka_internals import read_topics
 from streamer.kafka.client import client_options, connect, transactional_id
 from streamer.kafka.positions import offset_to_commit, read_position
 from streamer.kafka.topics import admin_client
+from streamer.kafka.transaction import transaction
 from streamer.settings import Settings
 from streamer.stream.position import Position
 
@@ -67,7 +68,7 @@ async def skip_record(
             position = dataclasses.replace(
                 position, skipped=tuple(sorted({*position.skipped, offset}))
             )
-            async with producer.transaction():
+            async with transaction(producer):
                 await producer.send_offsets_to_transaction(
                     {partition: offset_to_commit(position)}, settings.group_id
                 )

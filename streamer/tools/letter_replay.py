@@ -11,6 +11,7 @@ from streamer.contracts import dead_letters as names
 from streamer.errors import TopicError
 from streamer.kafka.client import client_options, connect
 from streamer.kafka.topics import admin_client, partition_counts
+from streamer.kafka.transaction import transaction
 from streamer.settings import Settings
 from streamer.tools.dead_letters import (
     PATIENCE_S,
@@ -158,7 +159,7 @@ def _check_partition(letter: Letter, partitions: Mapping[str, int]) -> None:
 
 
 async def _send(settings: Settings, producer: AIOKafkaProducer, letters: list[Letter]) -> None:
-    async with producer.transaction():
+    async with transaction(producer):
         for letter in letters:
             place = f"{settings.dlq_topic}:{letter.id}".encode()
             await producer.send(

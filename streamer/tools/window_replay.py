@@ -23,6 +23,7 @@ from streamer.contracts.events import encode_event
 from streamer.errors import DataError, TopicError
 from streamer.kafka.client import client_options, connect
 from streamer.kafka.topics import admin_client, partition_counts
+from streamer.kafka.transaction import transaction
 from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
 from streamer.predict.answers import Answers, Ask
@@ -151,7 +152,7 @@ async def _publish(
     ]
     # The labels of windows without scores are not published.
     events = {event.window_id: event for event in labeller.label(windows, answers)}
-    async with producer.transaction():
+    async with transaction(producer):
         for letter, window in (letters[row] for row in rows):
             await producer.send(
                 settings.events_topic,
