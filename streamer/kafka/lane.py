@@ -140,7 +140,7 @@ class Lane:
             )
         cause = (failed.__cause__ if failed else None) or flatten_causes(error)[0]
         problem = f"our own code fails on {where}: {cause!r}"
-        log.error("processing has failed", problem=problem, attempt=self._failures, exc_info=error)
+        log.error("processing has failed", problem=problem, attempt=self._failures, exc_info=cause)
         if self._failures < ATTEMPTS:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.source.stopping.wait(), self._failures * RETRY_S)

@@ -1,12 +1,12 @@
 """Logging: lines for people, or one JSON object a line, on standard error."""
 
-import io
 import logging
 import sys
 import textwrap
 import time
+import traceback
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import stamina
 import structlog
@@ -17,6 +17,13 @@ from streamer.settings import Settings
 
 REPEAT_S = 10.0
 """Time within which a line of a library is logged once."""
+
+FIRST_LINES: Final = 20
+LAST_LINES: Final = 40
+"""Lines of a traceback that are logged: an error with many causes or parts has thousands."""
+
+LONGEST_LINE: Final = 500
+"""Characters of a line of a traceback; the message of an exception may quote a record."""
 
 LEVELS = logging.getLevelNamesMapping()
 
@@ -53,9 +60,11 @@ def configure_format(log_format: str, log_level: str = "info") -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Tracebacks have no values of local variables: those may hold a password.
     renderers: list[Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        [
+            structlog.processors.ExceptionRenderer(format_traceback),
+            structlog.processors.JSONRenderer(),
+        ]
         if log_format == "json"
         else [
             structlog.dev.ConsoleRenderer(
@@ -108,8 +117,19 @@ def _make_printable(
     return line
 
 
+def format_traceback(error: ExcInfo) -> str:
+    """Return a traceback without values of local variables, which may hold a password.
+
+    Only the beginning and the end of a long traceback are returned, and only the beginning of a
+    long line.
+    """
+    lines = "".join(traceback.format_exception(*error)).splitlines()
+    left_out = len(lines) - FIRST_LINES - LAST_LINES
+    if left_out > 0:
+        lines[FIRST_LINES:-LAST_LINES] = [f"... {left_out} lines are left out ..."]
+    return "\n".join(line[:LONGEST_LINE] for line in lines)
+
+
 def _print_traceback(output: TextIO, error: ExcInfo) -> None:
     """Write a traceback, indented: the message of an exception may quote a record, line by line."""
-    text = io.StringIO()
-    structlog.dev.plain_traceback(text, error)
-    output.write(textwrap.indent(printable(text.getvalue(), keep="\n"), "  "))
+    output.write(textwrap.indent(printable(format_traceback(error), keep="\n"), "  "))

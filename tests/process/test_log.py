@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -30,10 +31,26 @@ for logger in (ours, theirs):
         logger.exception("failed")
 """
 
+MANY_CAUSES = """
+def fail(causes):
+    try:
+        if causes:
+            fail(causes - 1)
+    except Exception as error:
+        raise ValueError("x" * 100_000) from error
+    raise OSError("the first cause")
 
-def logged(form: str, level: str) -> str:
+try:
+    fail(200)
+except ValueError:
+    ours.exception("many causes")
+"""
+
+
+@cache
+def logged(form: str, level: str, more: str = "") -> str:
     """What a program that logs the lines above leaves on standard error."""
-    script = SCRIPT.replace("FORMAT", repr(form)).replace("LEVEL", repr(level))
+    script = (SCRIPT + more).replace("FORMAT", repr(form)).replace("LEVEL", repr(level))
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
@@ -47,6 +64,17 @@ def test_a_traceback_is_logged_without_the_values_of_local_variables(form: str) 
     assert output.count("Traceback (most recent call last)") == 2
     assert output.count("OSError: refused") == 2
     assert "hush" not in output
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_long_traceback_is_logged_with_its_beginning_and_its_end(form: str) -> None:
+    output = logged(form, "info", MANY_CAUSES).replace("\\n", "\n")
+    found = output[output.index("many causes") :].splitlines()
+    assert len(found) < 70
+    assert max(map(len, found)) < 1000
+    assert any("OSError: the first cause" in line for line in found)
+    assert any("lines are left out" in line for line in found)
+    assert any(line.lstrip().startswith("ValueError: xxx") for line in found[-5:])
 
 
 def test_json_is_one_object_a_line_with_time_level_and_values() -> None:
