@@ -1,15 +1,28 @@
 """Reads all partitions of a topic without a consumer group, for everybody but workers."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Final, Literal
 
+import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError as AIOKafkaError
 
-from streamer.errors import TopicError
+from streamer.errors import KafkaError, TopicError
+from streamer.kafka.aiokafka_internals import bootstrap_addresses
 from streamer.kafka.client import client_options, connect
 from streamer.kafka.topics import admin_client, partition_counts
 from streamer.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_S: Final = 10.0
+"""How long the brokers may be silent while a topic is read."""
+
+_ANSWER_S: Final = 3.0
+_POLL_MS: Final = 500
 
 
 @asynccontextmanager
@@ -53,16 +66,25 @@ async def open_reader(
 
 
 async def read_to_end(
-    consumer: AIOKafkaConsumer,
+    consumer: AIOKafkaConsumer, patience_s: float = PATIENCE_S
 ) -> AsyncIterator["ConsumerRecord[bytes | None, bytes | None]"]:
     """Yield the records up to those that are the last ones now.
 
     What is in a transaction that is being committed counts too: Kafka confirms a commit before
-    readers can see it, so the last committed record is not the one to stop at.
+    readers can see it, so the last committed record is not the one to stop at. What is in a
+    transaction that a producer has left open is waited for.
+
+    Args:
+        consumer: with partitions, at the records to begin with.
+        patience_s: how long the brokers may be silent.
+
+    Raises:
+        KafkaError: no broker has answered for that time.
     """
     ends: dict[TopicPartition, int] = {}
+    fetches = _fetch(consumer, patience_s)
     while not await _at(consumer, ends):
-        fetched = await consumer.getmany(timeout_ms=500)
+        fetched = await anext(fetches)
         for partition in consumer.assignment() - ends.keys():
             # Known from the first answer on.
             if (end := consumer.highwater(partition)) is not None:
@@ -71,6 +93,42 @@ async def read_to_end(
             for record in records:
                 if record.offset < ends[partition]:
                     yield record
+
+
+async def _fetch(
+    consumer: AIOKafkaConsumer, patience_s: float
+) -> AsyncIterator["dict[TopicPartition, list[ConsumerRecord[bytes | None, bytes | None]]]"]:
+    """Yield fetches, empty ones too, without end.
+
+    Raises:
+        KafkaError: no broker has answered for so many seconds.
+    """
+    answered_s = fetched_s = time.monotonic()
+    waits = False
+    while True:
+        fetched = await consumer.getmany(timeout_ms=_POLL_MS)
+        if fetched:
+            answered_s = fetched_s = time.monotonic()
+        elif await do_brokers_answer(consumer):
+            answered_s = time.monotonic()
+        elif time.monotonic() - answered_s > patience_s:
+            raise KafkaError(
+                f"no Kafka broker has answered for {patience_s:g} s while a topic was read, at "
+                f"{bootstrap_addresses(consumer)}; start the command again when one does"
+            )
+        if answered_s - fetched_s > patience_s and not waits:
+            waits = True
+            log.warning("a producer has left a transaction open, waiting for its end")
+        yield fetched
+
+
+async def do_brokers_answer(consumer: AIOKafkaConsumer) -> bool:
+    """Ask the brokers of all partitions, because a consumer waits silently while they are away."""
+    try:
+        await asyncio.wait_for(consumer.end_offsets(consumer.assignment()), _ANSWER_S)
+    except (AIOKafkaError, TimeoutError):
+        return False
+    return True
 
 
 async def _at(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:

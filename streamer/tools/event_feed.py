@@ -1,17 +1,15 @@
 """Follows the topic of events, also over outages of the broker."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
 
 from streamer.contracts.events import ActivityEvent, decode_event
 from streamer.errors import DataError
+from streamer.kafka.reader import do_brokers_answer
 
 _POLL_MS = 500
-_PATIENCE_S = 3
 
 
 class News(NamedTuple):
@@ -36,13 +34,5 @@ async def follow_events(consumer: AIOKafkaConsumer) -> AsyncGenerator[News]:
         if refused:
             yield News(events, f"{refused} records are no activity events: is the topic right?")
         else:
-            yield News(events, "" if events else await _trouble(consumer))
-
-
-async def _trouble(consumer: AIOKafkaConsumer) -> str:
-    """Ask the brokers, because the client itself waits silently while they are away."""
-    try:
-        await asyncio.wait_for(consumer.end_offsets(consumer.assignment()), _PATIENCE_S)
-    except (KafkaError, TimeoutError):
-        return "no Kafka broker answers, trying again"
-    return ""
+            answered = bool(events) or await do_brokers_answer(consumer)
+            yield News(events, "" if answered else "no Kafka broker answers, trying again")

@@ -10,7 +10,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.errors import KafkaError, SettingsError
+from streamer.kafka import topics
 from streamer.kafka.client import client_options, connect
+from streamer.kafka.reader import open_reader, read_to_end
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
@@ -67,18 +69,35 @@ async def test_a_broker_that_accepts_and_says_nothing_does_not_outlast_our_patie
 async def test_a_client_waits_for_a_broker_that_starts_later() -> None:
     kafka = LocalKafka()
 
-    async def topics() -> list[str]:
+    async def list_topics() -> list[str]:
         async with connect(
             lambda: AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
         ) as admin:
             return list(await admin.list_topics())
 
-    waiting = asyncio.create_task(topics())
+    waiting = asyncio.create_task(list_topics())
     await asyncio.to_thread(kafka.__enter__)
     try:
         assert await waiting == []
     finally:
         await asyncio.to_thread(kafka.__exit__, None, None, None)
+
+
+async def test_reading_a_topic_ends_with_an_error_when_its_broker_goes_away() -> None:
+    """
+    broker   |--------| killed
+    reader      |-- first record .... no answer: an error
+    """
+    with LocalKafka() as kafka:
+        settings = Settings.load({"bootstrap_servers": kafka.bootstrap_servers})
+        await topics.ensure(settings)
+        async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
+            await producer.send_and_wait(settings.dlq_topic, b"first", partition=0)
+        async with open_reader(settings, settings.dlq_topic, "earliest", 60) as consumer:
+            await asyncio.to_thread(kafka.kill)
+            with pytest.raises(KafkaError, match=f"no Kafka broker.*{kafka.bootstrap_servers}"):
+                async with asyncio.timeout(60):
+                    [record async for record in read_to_end(consumer, patience_s=1)]
 
 
 def test_a_plain_connection_needs_no_more_than_the_address() -> None:

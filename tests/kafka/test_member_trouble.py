@@ -93,7 +93,7 @@ async def test_a_bug_holds_its_partition_after_some_attempts_and_no_other(
         assert f"our own code fails on {settings.readings_topic}[1], the record " in problem
         assert "ZeroDivisionError('a bug of ours')" in problem
         assert predictor.breaks >= lane.ATTEMPTS
-        assert (worker.health.why_not_ready() or "").startswith("broken: ")
+        assert (worker.health.why_not_ready() or "").startswith("held: ")
         # The other one still works: what is published now is labelled.
         await publish(settings, still("still too"), 0)
         await until_devices(settings, "still", "still too")
