@@ -102,9 +102,8 @@ class Metrics:
             " Kafka has answered. It is there before any partition is assigned.",
         )
 
-        self.records = counter(
-            "records", "Records read, without those that a recovery has read again."
-        )
+        text = "Records read, without those that a recovery has read again."
+        self.records = counter("records", text)
         self.rejects = counter(
             "rejects",
             "Records refused, by reason. When it grows, `streamer dlq list` shows what they are.",
@@ -138,15 +137,16 @@ class Metrics:
         )
         self.windows = counter(
             "windows",
-            "Windows by fate: predicted, moved to another worker, or skipped with the reason gap,"
-            " idle, clock, coverage or sampling_rate. When skipped ones grow, devices lose samples"
-            " or do not sample at the rate of the feature set.",
+            "Windows by fate: predicted, skipped with the reason, moved to another worker while"
+            " they were open, or unanswered (they waited for their prediction then; the next owner"
+            " predicts them). When skipped ones grow, docs/operations.md says what to do.",
             "outcome",
         )
-        self.windows_open = gauge("windows_open", "Windows that wait for samples.")
+        text = "Windows that wait for samples or for their prediction."
+        self.windows_open = gauge("windows_open", text)
         self.windows_unsettled = counter(
             "windows_unsettled",
-            "Windows predicted while the filters were still settling. When their share grows,"
+            "Windows closed while the filters were still settling. When their share grows,"
             " devices stop and start often.",
         )
         self.predictions = counter(
@@ -276,9 +276,8 @@ class Metrics:
             "Partitions whose state was rebuilt from the log. When it keeps growing, partitions"
             " keep moving: look for workers that restart.",
         )
-        self.recovery_records = counter(
-            "recovery_records", "Records that recoveries have read again."
-        )
+        text = "Records that recoveries have read again."
+        self.recovery_records = counter("recovery_records", text)
         self.recovery_remaining = gauge(
             "recovery_remaining_records",
             "Records that a recovery still has to read again. When it does not fall, fetching is"
@@ -333,12 +332,16 @@ class Metrics:
         self.samples.labels("duplicate").inc(tally.duplicate)
         self.device_restarts.inc(tally.restarts)
         self.windows_opened.inc(tally.opened)
-        self.windows.labels("predicted").inc(tally.closed)
         for reason, count in tally.skipped.items():
             self.windows.labels(reason).inc(count)
-        self.windows_open.inc(tally.opened - tally.closed - tally.skipped.total())
+        self.windows_open.inc(tally.opened - tally.skipped.total())
         self.windows_unsettled.inc(tally.unsettled)
         self.fetch_windows.observe(tally.closed)
+
+    def count_predicted(self, windows: int) -> None:
+        """Count windows whose prediction is there."""
+        self.windows.labels("predicted").inc(windows)
+        self.windows_open.dec(windows)
 
     def count_taken_over(self, devices: int, windows: int, samples: int) -> None:
         """Count the state that a partition brings: devices, open windows, waiting samples."""
@@ -348,23 +351,20 @@ class Metrics:
         self.samples_received.inc(samples)
         self.samples_waiting.inc(samples)
 
-    def count_moved(self, devices: int, windows: int, samples: int) -> None:
-        """Count the state that leaves with a partition: devices, windows, waiting samples."""
+    def count_moved(self, devices: int, windows: int, unanswered: int, samples: int) -> None:
+        """Count the state that leaves: devices, windows open or unanswered, waiting samples."""
         self.devices.dec(devices)
         self.windows.labels("moved").inc(windows)
-        self.windows_open.dec(windows)
+        self.windows.labels("unanswered").inc(unanswered)
+        self.windows_open.dec(windows + unanswered)
         self.samples.labels("moved").inc(samples)
         self.samples_waiting.dec(samples)
 
     def forget(self, partition: int) -> None:
         """Stop showing the gauges of a partition that is another worker's now."""
-        for gauge in (
-            self.lag_records,
-            self.group_lag_records,
-            self.lag_seconds,
-            self.recovery_remaining,
-        ):
+        for gauge in (self.lag_records, self.group_lag_records, self.lag_seconds):
             gauge.remove(str(partition))
+        self.recovery_remaining.remove(str(partition))
 
     def count_arrival(self, timestamp_s: float) -> None:
         """Note the Kafka timestamp (s) of a record that was read."""
@@ -390,9 +390,8 @@ class Metrics:
 def documentation() -> str:
     """Every metric as a Markdown table."""
     rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
-    for entry in Metrics().catalogue:
-        labels = ", ".join(f"`{label}`" for label in entry.labels)
-        rows.append(f"| `{entry.name}` | {entry.type} | {labels} | {entry.meaning} |")
+    for name, kind, labels, meaning in Metrics().catalogue:
+        rows.append(f"| `{name}` | {kind} | {', '.join(f'`{x}`' for x in labels)} | {meaning} |")
     return "\n".join(rows) + "\n"
 
 

@@ -53,6 +53,8 @@ def test_samples_and_windows_balance_after_all_that_can_happen_to_them() -> None
     )
     metrics.count_tally(tally, received=1000)
     assert value(metrics, "samples_waiting") == 40 + 1000 - 900 - 20 - 10
+    assert value(metrics, "windows_open") == 5 + 30 - 4
+    metrics.count_predicted(20)
     assert value(metrics, "windows_open") == 5 + 30 - 20 - 4
     for _ in ("before", "after"):
         assert value(metrics, "samples_received_total") == (
@@ -61,7 +63,7 @@ def test_samples_and_windows_balance_after_all_that_can_happen_to_them() -> None
         assert value(metrics, "windows_opened_total") == (
             total(metrics, "windows_total") + value(metrics, "windows_open")
         )
-        metrics.count_moved(devices=3, windows=11, samples=110)
+        metrics.count_moved(devices=3, windows=11, unanswered=0, samples=110)
     assert total(metrics, "windows_total") > 0
 
 

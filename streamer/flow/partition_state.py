@@ -137,6 +137,7 @@ class PartitionState:
         self._rebuilt = Rebuilt()
         self._skipped = np.array(position.skipped, np.int64)
         self._said_us: dict[str, int] = {}
+        self._unpredicted = 0
         self.labels = Labeller(LabelPolicy.of(settings))
         self.position = position
 
@@ -180,6 +181,9 @@ class PartitionState:
     def label(self, predicted: Predicted) -> Output:
         """Return the events of predictions. Call it in the order in which they were computed."""
         computed, answers = predicted.computed, predicted.answers
+        with self._metrics.lock:
+            self._unpredicted -= len(computed.windows)
+            self._metrics.count_predicted(len(computed.windows))
         events = self.labels.label(computed.windows, answers)
         self.labels.forget(computed.forgotten)
         refused = [_refused(computed, row, words) for row, words in answers.refused.items()]
@@ -222,10 +226,15 @@ class PartitionState:
             self._metrics.count_taken_over(windows.devices, windows.open_windows, windows.waiting)
 
     def hand_over(self) -> None:
-        """Count the open windows and waiting samples that this worker hands over."""
+        """Count the open windows and waiting samples that this worker hands over.
+
+        So it does for windows that wait for their prediction: the next owner closes them again.
+        """
         windows = self._windows
         with self._metrics.lock:
-            self._metrics.count_moved(windows.devices, windows.open_windows, windows.waiting)
+            self._metrics.count_moved(
+                windows.devices, windows.open_windows, self._unpredicted, windows.waiting
+            )
 
     def finish(self, following: int) -> Computed:
         """Close the windows that only wait for the watermark, because no record is left.
@@ -293,7 +302,9 @@ class PartitionState:
     def _processed(self, following: int, samples: int) -> None:
         self._replay_start.processed(following, self._windows.clock_us)
         self.position = self._replay_start.position(self._windows.low, following)
-        self._metrics.count_tally(self._windows.take_tally(), samples)
+        tally = self._windows.take_tally()
+        self._unpredicted += tally.closed
+        self._metrics.count_tally(tally, samples)
 
     def _featured(
         self, outcome: PushResult, dead_letters: list[DeadLetter], oldest_ms: int

@@ -117,13 +117,13 @@ def _make_printable(
     return line
 
 
-def format_traceback(error: ExcInfo) -> str:
+def format_traceback(exc_info: ExcInfo) -> str:
     """Return a traceback without values of local variables, which may hold a password.
 
     Only the beginning and the end of a long traceback are returned, and only the beginning of a
     long line.
     """
-    lines = "".join(traceback.format_exception(*error)).splitlines()
+    lines = "".join(traceback.format_exception(*exc_info)).splitlines()
     left_out = len(lines) - FIRST_LINES - LAST_LINES
     if left_out > 0:
         lines[FIRST_LINES:-LAST_LINES] = [f"... {left_out} lines are left out ..."]

@@ -31,7 +31,7 @@ _SKIPPED = {
     "implausible": "devices send other units than g and rad/s; the log names them",
     "no_gyroscope": "devices send no rotation, and the model needs it",
 }
-_NOT_SKIPPED = {"predicted", "moved"}
+_NOT_SKIPPED = {"predicted", "moved", "unanswered"}
 
 
 class Advice(NamedTuple):
@@ -98,13 +98,14 @@ class Summary:
     def exit_code(self, *, until_end: bool) -> int:
         """Return `NOTHING_CAME` when records were read and no event came of them, otherwise 0.
 
-        For a worker that was stopped, windows that are still open, or predicted and not committed,
+        For a worker that was stopped, windows that are still open, or closed and not committed,
         are no failure: the next worker publishes them. Something must have ended without an event.
         """
         if self.events.total() or not self.records:
             return 0
         lost = self.rejects.total() + self.skipped.total() + self.samples["late"]
-        is_lost = lost > 0 and not self.windows["predicted"]
+        closed = self.windows["predicted"] + self.windows["unanswered"]
+        is_lost = lost > 0 and not closed
         return NOTHING_CAME if until_end or is_lost else 0
 
     def advice(self) -> Iterator[Advice]:
@@ -119,7 +120,7 @@ class Summary:
                 f"{self.rejects.total()} records were rejected ({_words(self.rejects)})",
                 "`streamer dlq list` shows them and why",
             )
-        ended = self.windows.total() - self.windows["open"] - self.windows["moved"]
+        ended = self.skipped.total() + self.windows["predicted"]
         for reason, count in self.skipped.items():
             if count > NOTICEABLE * ended:
                 yield Advice(

@@ -2,14 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from streamer.contracts.records import OneRecord, Records
-from streamer.flow.partition_state import Output
 from streamer.flow.pipeline import flow
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.metrics import Metrics
@@ -29,6 +27,7 @@ from tests.support.golden import (
     read_published,
 )
 from tests.support.log import Log, make_log
+from tests.support.memory_log import ListSink, ListSource
 from tests.support.other_devices import OTHER_DEVICES
 
 LATENESS_MS = 300
@@ -39,36 +38,6 @@ SECONDS = 200
 @pytest.fixture(scope="module")
 def log() -> Log:
     return make_log(SECONDS)
-
-
-class ListSource:
-    """Records in batches of one size."""
-
-    exhausted = True
-    behind = False
-
-    def __init__(self, records: Sequence[OneRecord], size: int) -> None:
-        self.next = 0
-        self._records = records
-        self._size = size
-
-    async def fetch(self) -> Records | None:
-        fetched = self._records[self.next : self.next + self._size]
-        self.next += len(fetched)
-        return Records.of(fetched) if fetched else None
-
-
-class ListSink:
-    interval_s = 0.0
-
-    def __init__(self) -> None:
-        self.outputs: list[Output] = []
-
-    async def commit(self, outputs: Sequence[Output]) -> None:
-        self.outputs += outputs
-
-    async def finish(self) -> None:
-        pass
 
 
 @pytest.mark.parametrize(("size", "partitions"), [(1, [0]), (7, [0, 1]), (1000, [0, 1, 2])])

@@ -1,22 +1,22 @@
 """Which outputs share a transaction."""
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from streamer.contracts.records import Records
-from streamer.flow.partition_state import Output, PartitionState
+from streamer.flow import pipeline
+from streamer.flow.partition_state import Output
 from streamer.flow.pipeline import CATCHING_UP, LARGEST_GROUP, ON_THE_WAY, flow, group_outputs
-from streamer.flow.rejects import RejectLimit
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers
 from streamer.settings import Settings
 from streamer.stream.position import Position
 from streamer.testing import readings
+from tests.support.golden import make_stages
+from tests.support.memory_log import ListSink, ListSource
 
 
 def output(i: int) -> Output:
@@ -49,9 +49,9 @@ async def test_all_outputs_come_once_and_in_their_order(count: int, interval_s: 
 
 
 async def test_an_interval_does_not_hold_up_those_who_compute() -> None:
-    #   interval  |---------------- 0.5 s ----------------|
+    #   interval  |-------------- an hour ----------------|
     #   outputs   o | o o o o o o o o o o o o o o o o o o   all but the first in one group
-    groups = await groups_of(10 * ON_THE_WAY, lambda: 0.5)
+    groups = await groups_of(10 * ON_THE_WAY, lambda: 3600.0)
     assert groups == [groups[0], list(range(len(groups[0]), 10 * ON_THE_WAY))]
 
 
@@ -64,55 +64,32 @@ async def test_who_has_caught_up_commits_at_once() -> None:
     for count in (1, 19):
         for i in range(count):
             outputs.put_nowait(output(i))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             sizes.append(len(await anext(groups)))
     assert sizes == [1, 19]
 
 
-class Partition:
-    """A partition of two records, which ends when two commits have been made."""
-
-    interval_s = 0.2
-
-    def __init__(self, *, behind: bool) -> None:
-        self.next = 0
-        self.exhausted = False
-        self.behind = behind
-        self.committed_s: list[float] = []
-        self._twice = asyncio.Event()
-
-    async def fetch(self) -> Records | None:
-        if self.next == 2:
-            await self._twice.wait()
-            self.exhausted = True
-            return None
-        self.next += 1
-        return Records.of(readings("phone", np.zeros((1, 6))))
-
-    async def commit(self, outputs: Sequence[Output]) -> None:
-        assert len(outputs) == 1
-        self.committed_s.append(time.monotonic())
-        if len(self.committed_s) == 2:
-            self._twice.set()
-
-    async def finish(self) -> None:
-        pass
-
-
 @pytest.mark.parametrize("behind", [False, True])
-async def test_a_worker_that_is_behind_commits_ten_times_less_often(behind: bool) -> None:
-    #   fetches   o o ........................ end
-    #   commits   |<- 0.2 s, or ten times ->|
-    partition = Partition(behind=behind)
-    limit = RejectLimit(1, 1, time.monotonic)
-    stages = PartitionState(Settings(), Metrics(), Position(0, 0), limit)
+async def test_a_worker_that_is_behind_commits_ten_times_less_often(
+    behind: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intervals_s = []
+
+    async def group_and_note(
+        outputs: asyncio.Queue[Output | None], interval_s: Callable[[], float]
+    ) -> AsyncIterator[list[Output]]:
+        intervals_s.append(interval_s())
+        async for group in group_outputs(outputs, interval_s):
+            yield group
+
+    monkeypatch.setattr(pipeline, "group_outputs", group_and_note)
 
     async def ask(_: object) -> Answers:
         raise AssertionError("one sample makes no window")
 
+    records = readings("phone", np.zeros((1, 6)))
+    source, sink = ListSource(records, 1, behind=behind), ListSink(interval_s=0.2)
     with ThreadPoolExecutor(1) as cpu:
-        await flow(partition, stages, ask, partition, Metrics(), cpu)
-
-    first, second, _end = partition.committed_s
-    assert second - first >= partition.interval_s
-    assert (second - first >= CATCHING_UP * partition.interval_s) == behind
+        await flow(source, make_stages(Settings()), ask, sink, Metrics(), cpu)
+    assert intervals_s == [CATCHING_UP * 0.2 if behind else 0.2]
+    assert [output.position.next for output in sink.outputs] == [1, 1]

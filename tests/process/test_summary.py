@@ -21,6 +21,7 @@ def test_a_summary_has_the_fates_of_all_that_was_counted() -> None:
     skipped = Counter({Skip.GAP: 4})
     tally = Tally(used=900, late=20, duplicate=10, opened=30, closed=20, skipped=skipped)
     metrics.count_tally(tally, received=1000)
+    metrics.count_predicted(20)
     metrics.count_events([WALK, WALK])
     summary = Summary.of(metrics)
     assert summary.records == 50
@@ -41,6 +42,7 @@ def test_a_summary_has_the_fates_of_all_that_was_counted() -> None:
         (Summary(records=9, samples=Counter(late=900)), NOTHING_CAME, NOTHING_CAME),
         (Summary(records=9, windows=Counter(open=3)), 0, NOTHING_CAME),
         (Summary(records=9, windows=Counter(gap=1, predicted=3)), 0, NOTHING_CAME),
+        (Summary(records=9, windows=Counter(gap=1, unanswered=3)), 0, NOTHING_CAME),
     ],
 )
 def test_records_without_any_event_have_an_exit_code_of_their_own(
