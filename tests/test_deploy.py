@@ -192,6 +192,8 @@ def test_the_dashboard_shows_what_an_operator_looks_for() -> None:
         "streamer_rejects_total",
         "streamer_recoveries_total",
         "streamer_stage_seconds",
+        "streamer_position_resets_total",
+        "streamer_records_lost_total",
     }
 
 
@@ -230,6 +232,23 @@ def test_promtool_finds_nothing_wrong(what: tuple[str, str]) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_says_what_to_do_and_has_cases_in_which_it_fires_and_does_not() -> None:
+    groups = read_yaml(DEPLOY / "prometheus" / "alerts.yml")["groups"]
+    rules = {rule["alert"]: rule["annotations"] for group in groups for rule in group["rules"]}
+    for name, annotations in rules.items():
+        assert annotations.keys() == {"summary", "description"}, name
+        for page, heading in re.findall(
+            r"(docs/\w+\.md)(?:, ([^.]+)\.)?", annotations["description"]
+        ):
+            text = (ROOT / page).read_text(encoding="utf-8")
+            assert not heading or f"# {heading}\n" in text, (name, heading)
+    fires: dict[bool, set[str]] = {True: set(), False: set()}
+    for test in read_yaml(ROOT / "tests" / "support" / "alerts_test.yml")["tests"]:
+        for case in test["alert_rule_test"]:
+            fires[bool(case.get("exp_alerts"))].add(case["alertname"])
+    assert fires[True] == fires[False] == set(rules)
 
 
 def test_alerts_fire_for_what_is_wrong_and_not_for_what_is_well() -> None:
