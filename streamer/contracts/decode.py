@@ -248,7 +248,7 @@ def _values(readings: list[Reading], count: Ints) -> Floats:
     """Return all samples in the order of the readings, (s, 6)."""
     acc: list[Axes] = []
     gyro: list[Axes] = []
-    blocks: list[bytes] = []
+    blocks: list[Floats] = [np.empty((0, 6))]
     for reading in readings:
         if isinstance(reading, Sample):
             acc.append(reading.acc or _NO_SENSOR)
@@ -257,20 +257,19 @@ def _values(readings: list[Reading], count: Ints) -> Floats:
             acc.extend(reading.acc or [_NO_SENSOR] * reading.count)
             gyro.extend(reading.gyro or [_NO_SENSOR] * reading.count)
         else:
-            blocks.append(reading.samples)
+            blocks.append(reading.rows())
     is_block = np.array([type(reading) is f32.Block for reading in readings], dtype=np.bool_)
     in_block = np.repeat(is_block, count)
     values = np.empty((len(in_block), 6))
     values[~in_block, :3] = _rows(acc)
     values[~in_block, 3:] = _rows(gyro)
-    with np.errstate(invalid="ignore"):  # a signalling NaN must not cause a warning
-        values[in_block] = np.frombuffer(b"".join(blocks), f32.SAMPLES).reshape(-1, 6)
+    values[in_block] = np.concatenate(blocks)
     return values
 
 
 def _sensors(reading: Reading) -> int:
     if isinstance(reading, f32.Block):
-        return BOTH_SENSORS
+        return reading.sensors
     return (ACC if reading.acc else 0) | (GYRO if reading.gyro else 0)
 
 

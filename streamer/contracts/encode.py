@@ -7,7 +7,16 @@ from msgspec import UNSET
 
 from streamer.arrays import Floats
 from streamer.contracts import f32
-from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Format, Sample, SampleBatch
+from streamer.contracts.readings import (
+    ACC,
+    BOTH_SENSORS,
+    CONTENT_TYPE,
+    CONTENT_TYPES,
+    GYRO,
+    Format,
+    Sample,
+    SampleBatch,
+)
 from streamer.contracts.records import Headers
 from streamer.errors import ShapeError
 
@@ -31,7 +40,7 @@ def encode(
         timestamp_ms: of the first sample, since the epoch.
         interval_ms: between two samples; None gives the form for a single sample.
         samples: (n, 6), acceleration x y z in g, rotation x y z in rad/s; n is 1 without interval.
-            A sensor that is NaN in the first sample is left out; in `f32` it must not be.
+            A sensor that is NaN in the first sample is left out.
         format: `f32` rounds the samples to float32.
 
     Returns:
@@ -46,13 +55,13 @@ def encode(
             f"samples of shape {samples.shape} with interval_ms={interval_ms}: "
             "give (n, 6) with n >= 1, and an interval unless n is 1"
         )
+    has_acc, has_gyro = not isnan(samples[0, 0]), not isnan(samples[0, 3])
     if format is Format.F32:
-        value = f32.pack(timestamp_ms, interval_ms or 0.0, samples)
+        sensors = has_acc * ACC | has_gyro * GYRO
+        value = f32.pack(timestamp_ms, interval_ms or 0.0, samples, sensors or BOTH_SENSORS)
     else:
-        acc, gyro = (
-            UNSET if isnan(sensor[0, 0]) else sensor.tolist()
-            for sensor in (samples[:, :3], samples[:, 3:])
-        )
+        acc = samples[:, :3].tolist() if has_acc else UNSET
+        gyro = samples[:, 3:].tolist() if has_gyro else UNSET
         value = _ENCODERS[format](
             SampleBatch(device_id, timestamp_ms, interval_ms, acc, gyro)
             if interval_ms is not None

@@ -12,6 +12,7 @@ import numpy as np
 from streamer.arrays import Bytes, Floats, Ints, Words
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.contracts.decimals import NOT_FAST, POWERS, read_number
+from streamer.contracts.f32 import SENSOR_SIZE
 from streamer.contracts.fast_f32 import is_block, read_block
 from streamer.contracts.readings import (
     ACC,
@@ -23,7 +24,9 @@ from streamer.contracts.readings import (
 )
 from streamer.contracts.records import HEADERS, HEADERS_END, KEY, KEY_END, VALUE, VALUE_END, Records
 
-_SHORTEST_SAMPLE = len("[0,0,0],[0,0,0],")
+_SHORTEST_SAMPLE = SENSOR_SIZE
+"""Bytes of a sample of one sensor in f32. In JSON one of whole numbers may be shorter; the general
+decoder reads what finds no place."""
 
 _QUOTE, _BACKSLASH, _COLON, _COMMA = (ord(sign) for sign in '"\\:,')
 _OPEN, _CLOSE, _OPEN_LIST, _CLOSE_LIST = (ord(sign) for sign in "{}[]")
@@ -99,8 +102,7 @@ def _read_all(
             count, sensors = _read_one(buffer, table, row, powers, times, readings, values, samples)
         elif is_block(buffer, headers, headers_end):
             begin, end = table[row, VALUE], table[row, VALUE_END]
-            count = read_block(buffer, begin, end, times, readings, values, samples)
-            sensors = BOTH_SENSORS
+            count, sensors = read_block(buffer, begin, end, times, readings, values, samples)
         else:
             continue
         if count > 0:

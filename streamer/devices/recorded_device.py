@@ -18,13 +18,11 @@ import numpy as np
 
 from streamer.arrays import Floats, Ints
 from streamer.contracts.encode import encode
-from streamer.contracts.readings import Format
 from streamer.datasets.raw_recording import RawRecording
 from streamer.datasets.regular_grid import LONGEST_GAP_US
 from streamer.devices.due_records import Due, DueRecords
 from streamer.devices.publisher import DeviceRecord
 from streamer.devices.sending import Sending
-from streamer.errors import DataError
 
 REPLAY_HEADER = "streamer-replay"
 """Header of the first record of every replay of a recording; holds a `ReplayInfo` as JSON."""
@@ -58,20 +56,12 @@ class RecordedDevice:
         start_ms: the time of its first sample, since the epoch.
         sending: how it publishes.
         loop: whether the recording repeats without end.
-
-    Raises:
-        DataError: the format cannot hold samples of one sensor, and the recording has such.
     """
 
     def __init__(
         self, recording: RawRecording, start_ms: float, sending: Sending, *, loop: bool
     ) -> None:
         parts = list(_by_sensors(recording))
-        if sending.format is Format.F32 and any(np.isnan(values).any() for _, values in parts):
-            raise DataError(
-                f"the sensors of {recording.name} have times of their own, and a record in f32 "
-                "has both; choose --format json or msgpack"
-            )
         self.samples = sum(len(times_us) for times_us, _ in parts)
         self._due = DueRecords(_rounds(recording, start_ms, sending, loop))
 

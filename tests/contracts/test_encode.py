@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.contracts.encode import encode
-from streamer.contracts.readings import Format
+from streamer.contracts.readings import ACC, GYRO, Format
 from streamer.errors import ShapeError
 from tests.support.records import NOW_MS, SKEW_US, ARecord, decode, formats, record
 
@@ -30,6 +30,23 @@ def test_all_formats_say_exactly_the_same(
     assert times[0] == times[1] == times[2]
 
 
+@given(
+    samples=st.lists(st.lists(_binary32, min_size=6, max_size=6), min_size=1, max_size=5),
+    missing=st.sampled_from([slice(0, 3), slice(3, 6)]),
+)
+def test_all_formats_leave_out_a_sensor_that_is_missing(
+    samples: list[list[float]], missing: slice
+) -> None:
+    values = np.array(samples)
+    values[:, missing] = np.nan
+    records = [record("phone-17", NOW_MS, 20, values, form) for form in Format]
+    decoded = decode(records, SKEW_US)
+    assert decoded.rejects == []
+    assert set(decoded.sensors.tolist()) == {ACC if missing.start else GYRO}
+    for found in decoded.values.reshape(3, -1, 6):
+        np.testing.assert_array_equal(found, values)
+
+
 @given(st.lists(st.floats(-160, 160), min_size=6, max_size=6), formats)
 def test_one_sample_needs_no_interval(sample: list[float], form: Format) -> None:
     decoded = decode([record("phone-17", NOW_MS, None, [sample], form)], SKEW_US)
@@ -48,6 +65,14 @@ def test_one_sample_is_written_in_the_form_for_one() -> None:
         "acc": [0.01, -0.98, 0.12],
         "gyro": [0.02, 0.0, -0.01],
     }
+
+
+def test_a_block_says_which_sensor_it_has() -> None:
+    samples = np.array([[np.nan, np.nan, np.nan, 4, 5, 6]])
+    block = record("d", 1.5, 20, samples, Format.F32)
+    assert block.value == bytes.fromhex(
+        "0100 0200 01000000 000000000000f83f 0000000000003440 00008040 0000a040 0000c040"
+    )
 
 
 def test_headers_of_one_record_are_not_those_of_another() -> None:

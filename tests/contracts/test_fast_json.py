@@ -12,9 +12,20 @@ from hypothesis import strategies as st
 from streamer.contracts import decode as decoding
 from streamer.contracts.decimals import NOT_FAST, POWERS, read_number
 from streamer.contracts.fast_json import read_fast
-from streamer.contracts.readings import Decoded, Format
+from streamer.contracts.readings import ACC, BOTH_SENSORS, GYRO, Decoded, Format
 from streamer.contracts.records import Records
-from tests.support.records import NOW_MS, SKEW_US, ARecord, Bad, Good, bad, fields, good, record
+from tests.support.records import (
+    NOW_MS,
+    SKEW_US,
+    ARecord,
+    Bad,
+    Good,
+    as_f32,
+    bad,
+    fields,
+    good,
+    record,
+)
 
 NUMBERS = 100_000
 SPACES = st.text(" \n\r\t", max_size=2)
@@ -71,8 +82,10 @@ def test_what_json_forbids_is_not_read(text: str) -> None:
 
 @pytest.mark.parametrize("samples", [1, 50])
 @pytest.mark.parametrize("form", [Format.JSON, Format.F32])
-def test_what_encoders_write_is_usual(form: Format, samples: int) -> None:
+@pytest.mark.parametrize("missing", [slice(0, 0), slice(0, 3), slice(3, 6)])
+def test_what_encoders_write_is_usual(form: Format, samples: int, missing: slice) -> None:
     values = np.random.default_rng(1).normal(size=(samples, 6)).astype(np.float32).astype(float)
+    values[:, missing] = np.nan
     interval = None if samples == 1 else 20.0
     one = loose = record("phone-17", NOW_MS + 0.25, interval, values, form)
     if form is Format.JSON:
@@ -80,6 +93,7 @@ def test_what_encoders_write_is_usual(form: Format, samples: int) -> None:
     fast = read_fast(Records.of([one, loose, one]))
     assert fast.record.tolist() == [0, 1, 2]
     assert fast.key.tolist() == [0, 0, 0]
+    values[:, missing] = 0
     np.testing.assert_array_equal(fast.values, np.concatenate([values] * 3))
 
 
@@ -105,8 +119,36 @@ def damaged(draw: st.DrawFn) -> ARecord:
     return ARecord(b"phone-17", bytes(text))
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(good() | bad | damaged(), min_size=1, max_size=20))
+@st.composite
+def damaged_block(draw: st.DrawFn) -> ARecord:
+    """A block in f32 in which a few bytes are others, or missing, or too many."""
+    sensors = draw(st.sampled_from([0, ACC, GYRO, BOTH_SENSORS]))
+    count = draw(st.sampled_from([1, 2, 4]))
+    channels = 3 if sensors in (ACC, GYRO) else 6
+    block = as_f32(1, count, NOW_MS, 20, [0.5] * count * channels, sensors)
+    value = bytearray(block.value or b"")
+    for _ in range(draw(st.integers(0, 2))):
+        begin = draw(st.integers(0, 24) | st.integers(0, len(value)))
+        end = draw(st.sampled_from([begin, begin + 1, begin + 12]))
+        value[begin:end] = draw(st.binary(max_size=2) | st.binary(min_size=12, max_size=12))
+    return ARecord(block.key, bytes(value), block.headers)
+
+
+def test_readings_that_find_no_place_are_read_all_the_same() -> None:
+    # The shortest sample of one sensor in JSON takes fewer bytes than one in f32.
+    reading = {"device_id": "p", "timestamp": 0, "interval_ms": 1, "acc": [[0, 0, 0]] * 5_000}
+    one = ARecord(b"p", json.dumps(reading, separators=(",", ":")).encode())
+    values = np.full((5_000, 6), np.nan)
+    values[:, :3] = 0
+    block = record("p", 0, 1, values, Format.F32)
+    decoded = decoding.decode(Records.of([one, block, one, block]), SKEW_US)
+    assert decoded.rejects == []
+    assert decoded.values.shape == (20_000, 6)
+    assert set(decoded.sensors.tolist()) == {ACC}
+
+
+@settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(good() | bad | damaged() | damaged_block(), min_size=1, max_size=20))
 def test_with_and_without_it_the_same_comes_out(
     mixed: list[Good | Bad | ARecord],
 ) -> None:

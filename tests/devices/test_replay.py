@@ -97,11 +97,6 @@ def test_a_batch_ends_where_samples_are_uneven_or_missing() -> None:
     assert set(decoded.sensors) == {ACC}
 
 
-def test_a_format_that_needs_both_sensors_is_refused_for_one() -> None:
-    with pytest.raises(DataError, match="choose --format json or msgpack"):
-        RecordedDevice(recording(gyro_us=7_000), NOW_MS, Sending(format=Format.F32), loop=False)
-
-
 def test_nothing_is_sent_before_its_last_sample_is_taken() -> None:
     phone = RecordedDevice(recording(), NOW_MS, Sending(batch=50), loop=False)
 

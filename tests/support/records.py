@@ -15,8 +15,11 @@ from streamer.arrays import Floats
 from streamer.contracts import decode as decoding
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import (
+    ACC,
+    BOTH_SENSORS,
     CONTENT_TYPE,
     CONTENT_TYPES,
+    GYRO,
     SECONDS_SINCE_2001,
     SECONDS_UNTIL_2100,
     Decoded,
@@ -73,14 +76,6 @@ def record(
     return ARecord(key, value, tuple(headers))
 
 
-def without(whole: ARecord, sensor: str, form: Format) -> ARecord:
-    """The same record in JSON or MessagePack with the samples of the other sensor only."""
-    coding = msgspec.json if form is Format.JSON else msgspec.msgpack
-    reading = coding.decode(whole.value or b"")
-    del reading[sensor]
-    return replace(whole, value=coding.encode(reading))
-
-
 def fields(**changes: object) -> dict[str, object]:
     """A batch of two samples as plain data, with some fields changed."""
     return {
@@ -102,9 +97,15 @@ def as_msgpack(data: object) -> ARecord:
 
 
 def as_f32(
-    version: int, count: int, timestamp: float, interval: float, samples: list[float]
+    version: int,
+    count: int,
+    timestamp: float,
+    interval: float,
+    samples: list[float],
+    sensors: int = 0,
 ) -> ARecord:
-    value = struct.pack(f"<IIdd{len(samples)}f", version, count, timestamp, interval, *samples)
+    form = f"<HHIdd{len(samples)}f"
+    value = struct.pack(form, version, sensors, count, timestamp, interval, *samples)
     return ARecord(b"phone-17", value, (("content-type", F32_TYPE),))
 
 
@@ -136,12 +137,11 @@ def good(draw: st.DrawFn) -> Good:
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     scale = draw(st.sampled_from([0.0, 1e-300, 1.0, 160.0]))
     values = scale * rng.uniform(-1, 1, (n, 6))
+    if missing := draw(st.sampled_from(["", "", "acc", "gyro"])):
+        values[:, : 3 if missing == "acc" else 6][:, 0 if missing == "acc" else 3 :] = np.nan
     accepted = record(device_id, timestamp, interval, values, form)
     if form is Format.F32:
         values = values.astype("<f4").astype(float)
-    elif missing := draw(st.sampled_from(["", "", "acc", "gyro"])):
-        accepted = without(accepted, missing, form)
-        values[:, : 3 if missing == "acc" else 6][:, 0 if missing == "acc" else 3 :] = np.nan
     accepted = replace(accepted, headers=(*draw(headers_of_others), *accepted.headers))
     step_us = (interval or 0.0) * 1000
     return Good(
@@ -254,6 +254,9 @@ bad: st.SearchStrategy[Bad] = st.one_of(
     st.builds(_with_one_value, _not_a_number | _impossible, st.integers(0, 11))
     .map(lambda samples: as_f32(1, 2, NOW_MS, 20, samples))
     .map(_bad(RejectReason.VALUE)),
+    st.builds(_with_one_value, _not_a_number | _impossible, st.integers(0, 11))
+    .map(lambda samples: as_f32(1, 4, NOW_MS, 20, samples, GYRO))
+    .map(_bad(RejectReason.VALUE)),
     st.sampled_from(
         [-1, -1e-9, -1e300, 1e300, 253402300800000, NOW_MS / 1000, NOW_MS * 1000, NOW_MS * 10**6]
     )
@@ -265,6 +268,9 @@ bad: st.SearchStrategy[Bad] = st.one_of(
     .flatmap(_typed(RejectReason.FUTURE)),
     st.sampled_from([(0, 1, 0), (2, 1, 0), (1, 2, 0), (1, 0, 20), (1, 2**32 - 1, 20)])
     .map(lambda header: as_f32(header[0], header[1], NOW_MS, header[2], [0.0] * 6))
+    .map(_bad(RejectReason.MALFORMED)),
+    st.sampled_from([(ACC, 1), (GYRO, 3), (BOTH_SENSORS, 2), (4, 1), (5, 2), (2**16 - 1, 2)])
+    .map(lambda told: as_f32(1, told[1], NOW_MS, 20, [0.0] * 6, told[0]))
     .map(_bad(RejectReason.MALFORMED)),
     st.sampled_from([(0, 20.0), (2, 0.0), (2, -1.0), (2, math.nan), (10_001, 20.0)])
     .map(lambda header: as_f32(1, header[0], NOW_MS, header[1], [0.0] * 6 * header[0]))
