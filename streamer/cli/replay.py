@@ -30,6 +30,7 @@ from streamer.terminal import echo, terminal
 @settings_options(
     "bootstrap_servers",
     "readings_topic",
+    "readings_format",
     "events_topic",
     "dlq_topic",
     "partitions",
@@ -48,6 +49,8 @@ def replay(
 
     SOURCE is the folder RawData of the public data set, or any with files named like there: its
     devices are called exp01_user01 and so on. With --profile it is what the profile describes.
+    A file of JSON records (.json, .jsonl, .ndjson) is published as it is, all at once, each record
+    with the id of its device as the key; --readings-format says how the id is found.
     Ctrl-C ends in order: what is counted as sent has arrived.
     """
     log.configure(settings)

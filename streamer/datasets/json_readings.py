@@ -1,5 +1,6 @@
 """Reads a file of JSON records as devices publish them: of the contract, or of a profile."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -10,8 +11,39 @@ from streamer.datasets.raw_recording import RawRecording, SensorSeries
 from streamer.errors import DataError
 from streamer.profiles.decoder import Decoder
 
+JSON_FILES = frozenset({".json", ".jsonl", ".ndjson"})
+"""How the names of such files end."""
+
 _FILE_TIME_MS = 4_102_444_800_000
 """Kafka's time of records in a file: 2100, so that no reading is from the future."""
+
+
+def read_json_file(path: Path, decode: Decoder) -> tuple[list[OneRecord], Decoded]:
+    """Read records as they are, each with the id of its device as the key, and decoded.
+
+    Args:
+        path: a file with a record in each line, or with a single one.
+        decode: decodes records.
+
+    Raises:
+        DataError: the file cannot be read, or is empty.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    lines = [line for line in content.splitlines() if line.strip()]
+    if not lines:
+        raise DataError(f"{path} is empty")
+    values = lines if all(line.rstrip().endswith(b"}") for line in lines) else [content]
+    records = [
+        OneRecord(_find_key(value, path), value, (), _FILE_TIME_MS, offset)
+        for offset, value in enumerate(values)
+    ]
+    decoded = decode(Records.of(records), 1)
+    for record, device in dict(zip(decoded.record, decoded.device, strict=True)).items():
+        records[record] = replace(records[record], key=decoded.device_ids[device].encode())
+    return records, decoded
 
 
 def read_json_records(path: Path, decode: Decoder) -> list[RawRecording]:
@@ -24,17 +56,7 @@ def read_json_records(path: Path, decode: Decoder) -> list[RawRecording]:
     Raises:
         DataError: the file cannot be read, or a record is not a reading; says which and why.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    lines = [line for line in content.splitlines() if line.strip()]
-    values = lines if all(line.rstrip().endswith(b"}") for line in lines) else [content]
-    records = [
-        OneRecord(_find_key(value, path), value, (), _FILE_TIME_MS, offset)
-        for offset, value in enumerate(values)
-    ]
-    decoded = decode(Records.of(records), 1)
+    _, decoded = read_json_file(path, decode)
     if decoded.rejects:
         reject = decoded.rejects[0]
         raise DataError(f"{path}, record {reject.record + 1} is rejected: {reject.detail}")
@@ -46,7 +68,7 @@ class _HasDevice(msgspec.Struct):
 
 
 def _find_key(value: bytes, path: Path) -> bytes:
-    """Return the key with which a record is published: the device's id, or else the file's name."""
+    """Return the key of a record of the contract: the device's id, or else the file's name."""
     try:
         return msgspec.json.decode(value, type=_HasDevice).device_id.encode()
     except msgspec.MsgspecError:

@@ -6,14 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamer.datasets.inspection import RecordingReport, inspect_recording
-from streamer.datasets.json_readings import read_json_records
+from streamer.datasets.json_readings import JSON_FILES, read_json_records
 from streamer.datasets.profile_proposal import Proposal, propose_profile
 from streamer.datasets.profiled_recordings import read_profiled_recordings
 from streamer.errors import DataError
 from streamer.profiles.decoder import make_decoder
 from streamer.profiles.profile import CONTRACT, SHIPPED_PROFILES, FileLayout, Profile, load_profile
-
-_JSON = {".json", ".jsonl", ".ndjson"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ def inspect_source(source: Path, layout: FileLayout | None) -> Inspection:
     """
     if layout is not None:
         return Inspection(_inspect(source, layout))
-    if source.suffix in _JSON:
+    if source.suffix in JSON_FILES:
         return _inspect_json(source)
     for path in sorted(SHIPPED_PROFILES.glob("*.toml")):
         shipped = load_profile(path.stem).files

@@ -1,16 +1,21 @@
 """Publishes recordings as if their devices sent them now, at their own rates."""
 
 import math
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from streamer.datasets.json_readings import JSON_FILES
 from streamer.datasets.recording_sources import read_for_replay
-from streamer.devices.publisher import PATIENCE_S, Sent, publish, until_interrupted
+from streamer.devices.publisher import PATIENCE_S, Sent, Timeline, publish, until_interrupted
+from streamer.devices.record_file import RecordFile
 from streamer.devices.recorded_device import RecordedDevice
 from streamer.devices.sending import Sending
 from streamer.kafka import topics
+from streamer.profiles.decoder import make_decoder
 from streamer.profiles.profile import FileLayout
 from streamer.settings import Settings
 
@@ -29,7 +34,8 @@ async def replay(
 
     Args:
         settings: where to publish.
-        source: a folder in the public layout, or the recordings that the layout describes.
+        source: a folder in the public layout, the recordings that the layout describes, or a file
+            of JSON records in the format of the settings, which are published as they are.
         sending: how to publish.
         layout: how the files of other devices are read; None for the public layout.
         only: glob pattern of the device ids to publish.
@@ -40,16 +46,23 @@ async def replay(
         DataError: there are no such recordings, or malformed ones; or the format cannot hold them.
         KafkaError: no broker answers, or it does not accept what is sent.
     """
+    devices: Sequence[RecordFile | RecordedDevice]
     with console.status("reading the recordings"):
-        recordings = read_for_replay(
-            source, layout, only, lambda note: console.print(note, soft_wrap=True)
-        )
+        if source.suffix in JSON_FILES:
+            devices = [RecordFile(source, make_decoder(settings.readings_format))]
+            now_ms = time.time() * 1000
+            timeline = Timeline(now_ms, now_ms, math.inf)
+        else:
+            recordings = read_for_replay(
+                source, layout, only, lambda note: console.print(note, soft_wrap=True)
+            )
+            longest_ms = max(each.end_us - each.start_us for each in recordings) / 1000
+            timeline = sending.timeline(math.inf if loop else longest_ms)
+            devices = [
+                RecordedDevice(recording, timeline.start_ms, sending, loop=loop)
+                for recording in recordings
+            ]
     await topics.ensure(settings, PATIENCE_S)
-    longest_ms = max(each.end_us - each.start_us for each in recordings) / 1000
-    timeline = sending.timeline(math.inf if loop else longest_ms)
-    devices = [
-        RecordedDevice(recording, timeline.start_ms, sending, loop=loop) for recording in recordings
-    ]
     total = sum(device.samples for device in devices)
     with until_interrupted() as stop, _progress(console) as bar:
         task = bar.add_task(f"{len(devices)} devices", total=None if loop else total)
