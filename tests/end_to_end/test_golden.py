@@ -11,9 +11,6 @@ import pytest
 from streamer.flow.pipeline import flow
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.metrics import Metrics
-from streamer.model import artifact
-from streamer.predict.answers import make_ask
-from streamer.predict.local_predictor import LocalPredictor
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.support.doomed import EXACTLY_ONCE
@@ -23,6 +20,7 @@ from tests.support.golden import (
     Published,
     compare,
     golden,
+    make_local_ask,
     make_stages,
     read_published,
 )
@@ -31,7 +29,7 @@ from tests.support.memory_log import ListSink, ListSource
 from tests.support.other_devices import OTHER_DEVICES
 
 LATENESS_MS = 300
-NOT_LABELLED = {"in-other-units", "without-gyroscope"}
+NOT_LABELLED = {"in-other-units"}
 SECONDS = 200
 
 
@@ -45,7 +43,7 @@ async def test_batches_of_any_size_give_the_same_output(
     size: int, partitions: list[int], log: Log
 ) -> None:
     settings = Settings.load({"allowed_lateness_ms": LATENESS_MS})
-    ask, metrics = make_ask(LocalPredictor(artifact.load())), Metrics()
+    ask, metrics = make_local_ask(settings), Metrics()
     some = [records if i in partitions else [] for i, records in enumerate(log)]
     found = Published()
     with ThreadPoolExecutor(1) as cpu:

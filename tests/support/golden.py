@@ -18,7 +18,7 @@ from streamer.flow.rejects import RejectLimit
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.predict.answers import make_ask
+from streamer.predict.answers import Ask, make_ask
 from streamer.predict.factory import choose_feature_set, load_model_without_gyroscope
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.sensors import ask_by_sensors
@@ -63,12 +63,16 @@ def make_stages(settings: Settings, position: Position | None = None) -> Partiti
     return PartitionState(settings, Metrics(), position or Position(0, 0), limit, feature_set)
 
 
-async def golden(log: Log, settings: Settings) -> Published:
-    """Compute everything in one batch a partition, with the model that the settings name."""
+def make_local_ask(settings: Settings) -> Ask:
+    """Ask the models in the process that the settings name."""
     model = artifact.load(settings.model or artifact.DEFAULT_MODEL)
     without_gyroscope = load_model_without_gyroscope(settings, model)
-    ask = ask_by_sensors(make_ask(LocalPredictor(model)), without_gyroscope)
-    metrics = Metrics()
+    return ask_by_sensors(make_ask(LocalPredictor(model)), without_gyroscope)
+
+
+async def golden(log: Log, settings: Settings) -> Published:
+    """Compute everything in one batch a partition, with the model that the settings name."""
+    ask, metrics = make_local_ask(settings), Metrics()
     published = Published()
     for partition, records in enumerate(log):
         if not records:
