@@ -119,7 +119,7 @@ def replay(settings: Settings, **chosen: Any) -> None:
     waiting = asyncio.run(find_waiting(settings, selection, corrections))
     echo(f"{waiting.count} letters to put back")
     if waiting.cut:
-        echo(f"{waiting.cut} more were too large to be kept whole and cannot go back")
+        echo(f"{waiting.cut} more were not kept whole and cannot go back")
     if chosen["dry_run"] or not waiting.count:
         return
     if not chosen["yes"]:

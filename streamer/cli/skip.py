@@ -20,9 +20,10 @@ _PATIENCE_S = 10.0
 def skip(settings: Settings, partition: int, offset: int) -> None:
     """Have the workers skip the record OFFSET of a PARTITION of the readings.
 
-    For a record on which the program itself fails: the log and /readyz name it. The record goes to
-    the dead-letter topic with the reason `skipped`. A running worker that holds the partition takes
-    it up again within seconds.
+    For a record on which the program itself fails, or the last record of a damaged batch: the log
+    and /readyz name it. The record goes to the dead-letter topic with the reason `skipped`; for a
+    batch, a letter says which records were lost. A running worker that holds the partition takes it
+    up again within seconds.
     """
     log.configure(settings)
     asyncio.run(skip_record(settings, partition, offset, _PATIENCE_S))

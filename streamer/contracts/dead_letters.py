@@ -25,11 +25,16 @@ CUT = "streamer-cut"
 """Decimal digits: size in bytes of a record that was too large to be kept. Of its value there is
 only the beginning, of its headers nothing."""
 
+LOST = "streamer-lost"
+"""FIRST-LAST, decimal digits: the offsets of records that a damaged batch held. The letter has
+neither a key nor a value, because they cannot be read."""
+
 REFUSED = "refused"
 """Reason of a letter that holds a window: the prediction endpoint refused it."""
 
 SKIPPED = "skipped"
-"""Reason of a letter for a record that our own code fails on: an operator has had it skipped."""
+"""Reason of a letter for what an operator has had skipped: a record that our own code fails on, or
+a damaged batch."""
 
 WINDOW = "application/x-streamer-window+json"
 """Content type of a letter that holds a window."""

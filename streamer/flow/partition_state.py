@@ -8,7 +8,7 @@ import numpy as np
 import structlog
 
 from streamer.arrays import Floats
-from streamer.contracts.dead_letters import REFUSED, SKIPPED, WindowLetter, make_window_letter
+from streamer.contracts.dead_letters import LOST, REFUSED, SKIPPED, WindowLetter, make_window_letter
 from streamer.contracts.events import ActivityEvent, window_id
 from streamer.contracts.readings import Decoded, Record
 from streamer.contracts.records import Records
@@ -254,10 +254,7 @@ class PartitionState:
         if not len(self._skipped):
             return records, []
         skipped = np.isin(records.offset, self._skipped)
-        letters = [
-            DeadLetter(records[i], SKIPPED, "an operator has told the workers to skip it")
-            for i in np.flatnonzero(skipped).tolist()
-        ]
+        letters = [_skipped(records[i]) for i in np.flatnonzero(skipped).tolist()]
         return Records(records.buffer, records.table[~skipped]), letters
 
     def _decode(self, records: Records) -> tuple[Decoded, Samples]:
@@ -323,6 +320,13 @@ class PartitionState:
             self.position,
             oldest_ms,
         )
+
+
+def _skipped(record: Record) -> DeadLetter:
+    """Return the dead letter of a record, or of a damaged batch, that an operator has skipped."""
+    lost = dict(record.headers).get(LOST)
+    what = f"the records {lost.decode(errors='replace')} of a damaged batch" if lost else "it"
+    return DeadLetter(record, SKIPPED, f"an operator has told the workers to skip {what}")
 
 
 def _refused(computed: Computed, row: int, words: str) -> DeadLetter:

@@ -14,14 +14,19 @@ from typing import ClassVar, Final, Protocol
 import cramjam
 import lz4.frame
 import zstandard
-from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 
 from streamer.kafka.aiokafka_internals import WholeBatch
 
 NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
 """Numbers of the codecs in Kafka's protocol."""
 
+
+class MalformedError(Exception):
+    """Bytes of a record batch are not what they should be."""
+
+
 FAILURES: Final = (
+    MalformedError,
     cramjam.DecompressionError,
     zstandard.ZstdError,
     zlib.error,
@@ -30,7 +35,7 @@ FAILURES: Final = (
     RuntimeError,  # of lz4
     struct.error,
 )
-"""What the libraries raise for bytes that are not what they should be."""
+"""What is raised, by the libraries too, for bytes that are not what they should be."""
 
 _XERIAL: Final = b"\x82SNAPPY\0"
 _XERIAL_HEADER_BYTES: Final = 16
@@ -49,7 +54,7 @@ def open_stream(batch: WholeBatch) -> Stream:
     """Return the unpacked records of a batch.
 
     Raises:
-        UnsupportedCodecError: Kafka's protocol has no such codec.
+        MalformedError: Kafka's protocol has no such codec.
     """
     payload = batch.payload
     match batch.compression_type:
@@ -63,7 +68,7 @@ def open_stream(batch: WholeBatch) -> Stream:
             return _Lz4Stream(payload)
         case 4:
             return _ZstdStream(payload)
-    raise UnsupportedCodecError(f"the codec {batch.compression_type} of a record batch is unknown")
+    raise MalformedError(f"its codec {batch.compression_type} is unknown")
 
 
 class _ZstdStream:
@@ -137,5 +142,5 @@ def _snappy_pieces(payload: memoryview) -> Iterator[bytes]:
 def _snappy(block: memoryview) -> bytes:
     # The size is what the block says of itself, and is allocated before anything is unpacked.
     if cramjam.snappy.decompress_raw_len(block) > _LARGEST_SNAPPY_RATIO * len(block):
-        raise CorruptRecordException("a block of snappy is smaller than it says")
+        raise MalformedError("a block of snappy is smaller than it says")
     return bytes(cramjam.snappy.decompress_raw(block))

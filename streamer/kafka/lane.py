@@ -29,6 +29,7 @@ from streamer.kafka.lag import PartitionLag
 from streamer.kafka.lane_resources import LaneResources
 from streamer.kafka.last_events import read_last_events
 from streamer.kafka.positions import read_position
+from streamer.kafka.record_batches import DamagedBatchError
 from streamer.kafka.sink import PartitionSink, open_sink
 from streamer.kafka.source import PartitionSource
 from streamer.stream.position import Position
@@ -104,7 +105,9 @@ class Lane:
             except Exception as error:  # noqa: BLE001 - raised again if it is not ours
                 await self._handle(error)
             else:
-                if not self.source.overtaken:
+                if self.source.damage is not None:
+                    await self._handle_damage(self.source.damage)
+                elif not self.source.overtaken:
                     return
 
     async def _handle(self, error: Exception) -> None:
@@ -121,12 +124,28 @@ class Lane:
             raise error
         failures = [cause for cause in causes if isinstance(cause, RecordsError)]
         failed = min(failures, key=lambda failure: failure.first, default=None)
+        self._count(failed)
+        await self._retry(error, failed)
+
+    def _count(self, failed: RecordsError | None) -> None:
+        """Count how often the same records have failed, one after the other."""
         again = self._failed is not None and (
             failed is None or self._failed.first <= failed.first <= self._failed.last
         )
         self._failures = self._failures + 1 if again else 1
         self._failed = failed or RecordsError(self.source.next, self.source.next)
-        await self._retry(error, failed)
+
+    async def _handle_damage(self, damage: DamagedBatchError) -> None:
+        """Fetch a damaged batch again, in case it was damaged on its way, or hold the partition."""
+        self.ready = False
+        self._count(RecordsError(damage.first, damage.last))
+        problem = f"{self._name}: {damage}"
+        log.error("a record batch is damaged", problem=problem, attempt=self._failures)
+        await self._try_again(
+            f"{problem}. Fetched {ATTEMPTS} times; nothing was skipped. Restore the log, from a "
+            "replica for example, or have these records skipped, which loses them: streamer skip "
+            f"{self._partition.partition} {damage.last}"
+        )
 
     async def _retry(self, error: Exception, failed: RecordsError | None) -> None:
         where = f"{self._name}, the records from the committed position on"
@@ -141,10 +160,6 @@ class Lane:
         cause = (failed.__cause__ if failed else None) or flatten_causes(error)[0]
         problem = f"our own code fails on {where}: {cause!r}"
         log.error("processing has failed", problem=problem, attempt=self._failures, exc_info=cause)
-        if self._failures < ATTEMPTS:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.source.stopping.wait(), self._failures * RETRY_S)
-            return
         problem += (
             f". Tried {ATTEMPTS} times; nothing was skipped. Install a version that can read it"
         )
@@ -153,6 +168,18 @@ class Lane:
                 f", or have the record skipped: streamer skip {self._partition.partition} "
                 f"{failed.first}"
             )
+        await self._try_again(problem)
+
+    async def _try_again(self, problem: str) -> None:
+        """Pause before the next attempt, or hold the partition after the last one.
+
+        Raises:
+            ProcessingError: it was the last one, and the worker is to end at the end of the log.
+        """
+        if self._failures < ATTEMPTS:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.source.stopping.wait(), self._failures * RETRY_S)
+            return
         if self._until_end:
             raise ProcessingError(problem)
         await self._hold(problem)
@@ -173,6 +200,7 @@ class Lane:
 
     async def _run(self) -> None:
         """Take the partition over, and run it."""
+        self.source.begin_anew()
         if problem := self._missing_partitions():
             if self._until_end:
                 raise TopicError(problem)
@@ -180,12 +208,12 @@ class Lane:
             return
         resources = self._resources
         kept, self._kept = self._kept, None
-        self.source.overtaken = False
         async with open_sink(
             self._settings, resources.metrics, self._partition, resources.consumer, self.lag
         ) as sink:
             position = await start.find_start(resources, self._partition)
             self.lag.start_at(position.next, position.low)
+            self.source.skipped = position.skipped
             if kept is not None and kept.position == position:
                 stages = kept
             else:
@@ -208,7 +236,7 @@ class Lane:
         self.ready = True
         try:
             await flow(self.source, stages, resources.ask, sink, resources.metrics, resources.cpu)
-            if not self.source.overtaken:
+            if not self.source.cut_off:
                 self.stages = stages
         finally:
             stages.hand_over()

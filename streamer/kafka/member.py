@@ -198,6 +198,8 @@ def make_group_consumer(settings: Settings) -> AIOKafkaConsumer:
         # A lane decides where its partition is taken up; out of range is an error for it to handle.
         auto_offset_reset="none",
         isolation_level="read_committed",
+        # A wrong checksum is for the partition's lane to handle; `unpack` looks at it.
+        check_crcs=False,
         value_deserializer=whole_batches,
         partition_assignment_strategy=[StickyPartitionAssignor],
         session_timeout_ms=session_ms,

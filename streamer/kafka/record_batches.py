@@ -1,18 +1,17 @@
 """Reads the records of whole record batches into columns, a bounded amount at a time."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 import numpy as np
-from aiokafka.errors import CorruptRecordException
 
 from streamer.arrays import Bytes, Ints
 from streamer.compiled import compiled_together
-from streamer.contracts.dead_letters import CUT
+from streamer.contracts.dead_letters import CUT, LOST
 from streamer.contracts.records import COLUMNS, OneRecord, Records
 from streamer.kafka.aiokafka_internals import WholeBatch
-from streamer.kafka.compression import FAILURES, NONE, Stream, open_stream
+from streamer.kafka.compression import FAILURES, NONE, MalformedError, Stream, open_stream
 
 PART_BYTES: Final = 16 * 1024 * 1024
 """Unpacked bytes of records that are read at a time. No reading is as large as that."""
@@ -30,40 +29,73 @@ _SHORTEST: Final = 7
 """Bytes of the shortest record."""
 
 
-def unpack(batches: Iterable[WholeBatch]) -> Iterator[Records]:
+class DamagedBatchError(Exception):
+    """A batch cannot be read: its checksum is wrong, or it is not what its header says.
+
+    Attributes:
+        first: offset of the first record that cannot be read.
+        last: offset of the last record of the batch.
+    """
+
+    def __init__(self, first: int, last: int, problem: str) -> None:
+        super().__init__(
+            f"the records {first} to {last} cannot be read, because their batch is damaged: "
+            f"{problem}"
+        )
+        self.first = first
+        self.last = last
+
+
+def unpack(batches: Iterable[WholeBatch], skipped: Collection[int] = ()) -> Iterator[Records]:
     """Yield the records of batches of one partition, in parts.
 
-    A part has at most some `PART_BYTES` bytes and `PART_RECORDS` records.
+    A part has at most some `PART_BYTES` bytes and `PART_RECORDS` records. What can be read before a
+    damaged batch is yielded.
 
     A record that is larger than `PART_BYTES` comes without its headers, its value cut to
     `KEPT_BYTES`, and with the header `CUT`, which tells its size.
 
+    Args:
+        batches: in their order.
+        skipped: offsets; a damaged batch whose last record is one of them gives this record alone,
+            empty, with the header `LOST`.
+
     Raises:
-        CorruptRecordException: a batch is not what its header says.
+        DamagedBatchError: a batch cannot be read, and is not to be skipped.
     """
     parts: list[Records] = []
     size = count = 0
-    for batch in batches:
-        for part in _parts(batch):
+    try:
+        for part in (part for batch in batches for part in _parts(batch, skipped)):
             if parts and (size + len(part.buffer) > PART_BYTES or count + len(part) > PART_RECORDS):
                 yield Records.joined(parts)
                 parts, size, count = [], 0, 0
             parts.append(part)
             size += len(part.buffer)
             count += len(part)
+    except DamagedBatchError:
+        if parts:
+            yield Records.joined(parts)
+        raise
     if parts:
         yield Records.joined(parts)
 
 
-def _parts(batch: WholeBatch) -> Iterator[Records]:
+def _parts(batch: WholeBatch, skipped: Collection[int]) -> Iterator[Records]:
     """Yield the records of a batch."""
     first, last = batch.base_offset, batch.offset
     try:
-        yield from _Parts(batch).read()
-    except (*FAILURES, CorruptRecordException) as error:
-        raise CorruptRecordException(
-            f"the batch of the records {first} to {last} cannot be unpacked: {error}"
-        ) from error
+        if not batch.validate_crc():
+            raise MalformedError("its checksum is wrong")
+        for part in _Parts(batch).read():
+            yield part
+            first = int(part.offset[-1]) + 1
+    except FAILURES as error:
+        if last not in skipped:
+            raise DamagedBatchError(min(first, last), last, str(error)) from error
+        if first <= last:
+            headers = [(LOST, f"{first}-{last}".encode())]
+            yield Records.of([OneRecord(None, None, headers, batch.first_timestamp, last)])
 
 
 class _Parts:
@@ -86,7 +118,7 @@ class _Parts:
         """Yield all records.
 
         Raises:
-            CorruptRecordException: there are more records or fewer than the header says.
+            MalformedError: there are more records or fewer than the header says.
         """
         ended = self._fill()
         while self._left:
@@ -96,7 +128,7 @@ class _Parts:
                 self._left -= rows
                 self._drop(end)
             elif ended:
-                raise CorruptRecordException(f"{self._left} records are missing")
+                raise MalformedError(f"{self._left} records are missing")
             elif len(self._buffer) < PART_BYTES:
                 size = min(PART_BYTES, 4 * len(self._buffer))
                 self._buffer += bytes(size - len(self._buffer))
@@ -105,7 +137,7 @@ class _Parts:
                 self._left -= 1
             ended = self._fill()
         if self._filled:
-            raise CorruptRecordException("bytes follow the last record")
+            raise MalformedError("bytes follow the last record")
 
     def _fill(self) -> bool:
         """Fill the buffer; return whether the stream has ended."""
@@ -131,7 +163,7 @@ class _Parts:
             table,
         )
         if found < 0:
-            raise CorruptRecordException(f"a record at byte {end} is malformed")
+            raise MalformedError(f"a record at byte {end} is malformed")
         return found, end, table
 
     def _drop(self, size: int) -> None:
@@ -173,7 +205,7 @@ class _Parts:
             while left:
                 read = self._stream.readinto(view[: min(left, len(view))])
                 if not read:
-                    raise CorruptRecordException("its last record is cut off")
+                    raise MalformedError("its last record is cut off")
                 left -= read
 
 

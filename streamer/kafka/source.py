@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
@@ -10,7 +10,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from streamer.contracts.records import Records
 from streamer.kafka.aiokafka_internals import WholeBatch
 from streamer.kafka.lag import PartitionLag
-from streamer.kafka.record_batches import unpack
+from streamer.kafka.record_batches import DamagedBatchError, unpack
 from streamer.metrics import Metrics
 
 FETCH_TIMEOUT_MS = 500
@@ -30,6 +30,8 @@ class PartitionSource:
         exhausted: whether everything before the end was fetched.
         behind: whether there was more to fetch at the last fetch.
         overtaken: whether the next records were deleted before they could be fetched.
+        damage: says which of the next records cannot be read; None if they can.
+        skipped: the last records of damaged batches that are passed over.
         waiting_since: monotonic time since when the consumer has given no records although it was
             asked for some; None if it has.
     """
@@ -50,23 +52,35 @@ class PartitionSource:
         self._parts: Iterator[Records] = iter(())
         self._part: Records | None = None
         self._fetched_to = 0
+        self._damage_ahead: DamagedBatchError | None = None
         self._narrow = (0, -1, 1)
         self.stopping = asyncio.Event()
         self.next = 0
         self.exhausted = False
         self.behind = False
         self.overtaken = False
+        self.damage: DamagedBatchError | None = None
+        self.skipped: Collection[int] = ()
         self.waiting_since: float | None = None
 
     @property
+    def cut_off(self) -> bool:
+        """Whether the next records cannot be read: they were deleted, or are damaged."""
+        return self.overtaken or self.damage is not None
+
+    @property
     def stopped(self) -> bool:
-        """Whether there will be no more records: it was told to stop, or was overtaken."""
-        return self.stopping.is_set() or self.overtaken
+        """Whether there will be no more records: it was told to stop, or is cut off."""
+        return self.stopping.is_set() or self.cut_off
+
+    def begin_anew(self) -> None:
+        """Forget what has cut it off."""
+        self.overtaken, self.damage = False, None
 
     def seek(self, offset: int) -> None:
         """Continue with this record."""
         self._consumer.seek(self._partition, offset)
-        self._parts, self._part = iter(()), None
+        self._parts, self._part, self._damage_ahead = iter(()), None, None
         self.next = offset
         self.waiting_since = None
 
@@ -90,24 +104,35 @@ class PartitionSource:
 
     async def fetch_some(self) -> Records:
         """Return the next records; none if none came for a while or the source was stopped."""
+        if self._damage_ahead is not None:
+            self.damage = self._damage_ahead
+            return _NOTHING
         if self._part is None:
             batches = await self._fetch_batches()
             if batches is None:
                 return _NOTHING
-            self._parts = unpack(batches)
-            self._part = next(self._parts, _NOTHING)
+            self._parts = unpack(batches, self.skipped)
+            self._part = self._next_part() or _NOTHING
         # What the consumer fetched before it was told where to continue is not ours.
         whole = self._part.since(self.next)
         records = self._narrowed(whole)
-        self._part = whole if len(records) < len(whole) else next(self._parts, None)
+        self._part = whole if len(records) < len(whole) else self._next_part()
         if len(records):
             self.next = int(records.offset[-1]) + 1
             self.waiting_since = None
-        if self._part is None:
+        if self._part is None and self._damage_ahead is None:
             # Transaction markers move the position and are no records.
             self.next = max(self.next, self._fetched_to)
         self._observe(records)
         return records
+
+    def _next_part(self) -> Records | None:
+        """Return the next part of the last fetch; None at its end or at a damaged batch."""
+        try:
+            return next(self._parts, None)
+        except DamagedBatchError as damage:
+            self._damage_ahead = damage
+            return None
 
     def _narrowed(self, records: Records) -> Records:
         first, last, size = self._narrow

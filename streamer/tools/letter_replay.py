@@ -48,7 +48,7 @@ class Waiting:
 
     count: int = 0
     cut: int = 0
-    """Letters that cannot go back, because only the beginning of their record was kept."""
+    """Letters that cannot go back, because their record was not kept, or only its beginning."""
     _marks: Marks = field(default_factory=Marks)
 
     def add(self, letter: Letter) -> None:
@@ -90,7 +90,7 @@ async def find_waiting(
             # A refused window is not a reading, so the worker would reject it again.
             if item.reason == names.REFUSED:
                 continue
-            if names.CUT in dict(item.headers) and corrections is None:
+            if {names.CUT, names.LOST} & dict(item.headers).keys() and corrections is None:
                 found.cut += 1
             else:
                 found.add(item)

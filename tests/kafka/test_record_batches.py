@@ -8,16 +8,16 @@ import cramjam
 import lz4.frame
 import pytest
 import zstandard
-from aiokafka.errors import CorruptRecordException
+from crc32c import crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.contracts.dead_letters import CUT
+from streamer.contracts.dead_letters import CUT, LOST
 from streamer.contracts.records import OneRecord, Records
 from streamer.kafka import record_batches
 from streamer.kafka.aiokafka_internals import Fields, WholeBatch, build_batch
 from streamer.kafka.compression import GZIP, LZ4, NONE, SNAPPY, ZSTD
-from streamer.kafka.record_batches import KEPT_BYTES, PART_BYTES, unpack
+from streamer.kafka.record_batches import KEPT_BYTES, PART_BYTES, DamagedBatchError, unpack
 
 HEADERS = st.lists(st.tuples(st.text(max_size=5), st.none() | st.binary(max_size=5)), max_size=2)
 FIELDS = st.lists(
@@ -81,7 +81,10 @@ def batch_around(records: bytes, count: int, codec: int) -> WholeBatch:
     header = WholeBatch.HEADER_STRUCT
     fields = list(header.unpack_from(whole))
     fields[5] = codec
-    return WholeBatch(header.pack(*fields) + records)
+    data = bytearray(header.pack(*fields) + records)
+    checksum = crc32c(memoryview(data)[WholeBatch.ATTRIBUTES_OFFSET :])
+    data[WholeBatch.CRC_OFFSET : WholeBatch.ATTRIBUTES_OFFSET] = checksum.to_bytes(4, "big")
+    return WholeBatch(bytes(data))
 
 
 PACKERS: dict[int, Callable[[bytes], bytes]] = {
@@ -164,12 +167,30 @@ def test_a_batch_that_is_not_what_its_header_says_is_named(
 ) -> None:
     records = records_of([(i, b"phone", b"value", []) for i in range(2)])
     batch = batch_around(PACKERS[ZSTD](change(records)), count, ZSTD)
-    with pytest.raises(CorruptRecordException, match=rf"records 0 to {count - 1} .*{problem}"):
+    with pytest.raises(DamagedBatchError, match=rf"records \d+ to {count - 1} .*{problem}"):
         list(unpack([batch]))
 
 
 @pytest.mark.parametrize("codec", [GZIP, SNAPPY, LZ4, ZSTD])
 def test_packed_bytes_that_are_damaged_are_named(codec: int) -> None:
     packed = PACKERS[codec](records_of([(i, b"phone", bytes([i] * 99), []) for i in range(99)]))
-    with pytest.raises(CorruptRecordException, match="records 0 to 98 cannot be unpacked"):
+    with pytest.raises(DamagedBatchError, match=r"records \d+ to 98 cannot be read"):
         list(unpack([batch_around(packed[: len(packed) // 2], 99, codec)]))
+
+
+def test_what_precedes_a_damaged_batch_is_read_and_the_batch_can_be_skipped() -> None:
+    #   batches   0 1 2 | damaged: 0 1 2 | 0 1 2    (offsets are those in each batch)
+    fields: list[Fields] = [(5, b"phone", b"value", [])] * 3
+    good, wrong = build_batch(fields), bytearray(build_batch(fields))
+    wrong[-1] ^= 1
+    batches = [WholeBatch(good), WholeBatch(bytes(wrong)), WholeBatch(good)]
+    parts = unpack(batches)
+    assert list(next(parts)) == expected(fields)
+    with pytest.raises(DamagedBatchError, match=r"records 0 to 2 .*checksum"):
+        next(parts)
+    records = all_of(unpack(batches, skipped=[2]))
+    assert records == [
+        *expected(fields),
+        OneRecord(None, None, [(LOST, b"0-2")], 5, 2),
+        *expected(fields),
+    ]
