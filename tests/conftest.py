@@ -25,9 +25,10 @@ class MakeSettings(Protocol):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a broker, so that a run can leave them out."""
+    """Mark the tests that need a broker: they run one after the other, the others side by side."""
     for item in items:
-        if "kafka" in getattr(item, "fixturenames", ()):
+        module = vars(getattr(item, "module", None) or object)
+        if "kafka" in getattr(item, "fixturenames", ()) or "LocalKafka" in module:
             item.add_marker("kafka")
 
 

@@ -5,9 +5,12 @@ import socket
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.support.processes import until
 from tests.support.worker_process import Process
+
+pytestmark = pytest.mark.kafka
 
 
 def test_the_demo_shows_labels_and_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
