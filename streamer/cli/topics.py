@@ -7,10 +7,12 @@ from rich.text import Text
 
 from streamer.cli.options import settings_options
 from streamer.kafka import topics as kafka_topics
+from streamer.kafka.topic_rules import Finding
 from streamer.printable import printable
 from streamer.process import log
 from streamer.settings import Settings
 from streamer.terminal import echo, terminal
+from streamer.tools.split_devices import check_devices
 
 _PATIENCE_S = 10.0
 _COLOURS = {"error": "red", "warning": "yellow"}
@@ -54,9 +56,12 @@ def create(settings: Settings) -> None:
 )
 @click.pass_context
 def check(ctx: click.Context, settings: Settings) -> None:
-    """Look for what would lose data or surprise; exit code 1 if something would lose data."""
+    """Look for what would lose data or surprise; exit code 1 if something would lose data.
+
+    Events of the last hour are read, to find devices whose readings are in two partitions.
+    """
     log.configure(settings)
-    findings = asyncio.run(kafka_topics.check(settings, _PATIENCE_S))
+    findings = asyncio.run(_check(settings))
     for found in findings:
         severity = Text(found.severity, style=f"bold {_COLOURS[found.severity]}")
         words = printable(f"  {found.topic}: {found.problem}\n  remedy: {found.remedy}", keep="\n")
@@ -64,3 +69,10 @@ def check(ctx: click.Context, settings: Settings) -> None:
     if not findings:
         echo("the topics are fine")
     ctx.exit(int(any(found.severity == "error" for found in findings)))
+
+
+async def _check(settings: Settings) -> list[Finding]:
+    findings = await kafka_topics.check(settings, _PATIENCE_S)
+    if any(found.severity == "error" for found in findings):
+        return findings
+    return findings + await check_devices(settings, _PATIENCE_S)

@@ -1,6 +1,7 @@
-"""Notices devices whose readings are in two partitions."""
+"""Notices devices whose readings, or events, are in two partitions."""
 
 from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -8,19 +9,58 @@ from streamer.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-MOST_DEVICES = 100_000
+MOST_DEVICES: Final = 100_000
 """Devices of a generation; two generations are remembered, the older one is forgotten."""
 
-NAMED = 10
+NAMED: Final = 10
 """How many of these devices the log names at a time."""
 
 
+class SplitDevice(NamedTuple):
+    """A device that was seen in two partitions."""
+
+    device_id: str
+    before: int
+    now: int
+
+
 class DevicePartitions:
-    """The partition in which each device was seen last, for all partitions of a worker.
+    """The partition in which each device was seen last.
 
     A device in two partitions has two histories: both lack samples, and its events are wrong in
-    both. Its publishers use different partitioners, or partitions were added to the topic. Devices
-    whose partitions belong to different workers are not noticed.
+    both. Its publishers use different partitioners, or partitions were added to the topic.
+    """
+
+    def __init__(self) -> None:
+        self._recent: dict[str, int] = {}
+        self._older: dict[str, int] = {}
+        self._split: set[str] = set()
+
+    def see(self, partition: int, device_ids: list[str]) -> list[SplitDevice]:
+        """Note the devices of a partition; return those that were in another one before.
+
+        A device is returned once.
+        """
+        recent, older = self._recent, self._older
+        found = []
+        for device_id in device_ids:
+            before = recent.get(device_id)
+            if before is None:
+                before = older.get(device_id, partition)
+                recent[device_id] = partition
+            if before != partition and device_id not in self._split:
+                self._split.add(device_id)
+                found.append(SplitDevice(device_id, before, partition))
+        if len(recent) > MOST_DEVICES:
+            self._recent, self._older = {}, recent
+        return found if len(self._split) < 2 * MOST_DEVICES else []
+
+
+class SplitDeviceReport:
+    """Counts and logs the devices that a worker sees in two partitions.
+
+    Devices whose partitions belong to different workers are not noticed here. `streamer watch` and
+    `streamer topics check` notice them by their events.
 
     Args:
         metrics: counts these devices.
@@ -30,32 +70,20 @@ class DevicePartitions:
     def __init__(self, metrics: Metrics, note: Callable[[int], None]) -> None:
         self._metrics = metrics
         self._note = note
-        self._recent: dict[str, int] = {}
-        self._older: dict[str, int] = {}
-        self._split: set[str] = set()
+        self._partitions = DevicePartitions()
 
     def see(self, partition: int, device_ids: list[str]) -> None:
         """Note the devices of a fetch; called by the threads of all partitions."""
-        recent, older = self._recent, self._older
-        found = []
-        for device_id in device_ids:
-            before = recent.get(device_id)
-            if before is None:
-                before = older.get(device_id, partition)
-                recent[device_id] = partition
-            if before != partition and device_id not in self._split:
-                found.append((device_id, before))
-        if len(recent) > MOST_DEVICES:
-            self._recent, self._older = {}, recent
-        if found and len(self._split) < MOST_DEVICES:
-            self._split.update(device_id for device_id, _ in found)
-            self._metrics.split_devices.inc(len(found))
-            self._note(len(found))
-            log.warning(
-                "devices have readings in two partitions, and their events are wrong in both: "
-                "their publishers use different partitioners, or partitions were added; "
-                "docs/contracts.md says how to set the partitioner of each client",
-                devices=[device_id for device_id, _ in found[:NAMED]],
-                partitions=sorted({partition, *(before for _, before in found)}),
-                number=len(found),
-            )
+        found = self._partitions.see(partition, device_ids)
+        if not found:
+            return
+        self._metrics.split_devices.inc(len(found))
+        self._note(len(found))
+        log.warning(
+            "devices have readings in two partitions, and their events are wrong in both: "
+            "their publishers use different partitioners, or partitions were added; "
+            "docs/contracts.md says how to set the partitioner of each client",
+            devices=[device.device_id for device in found[:NAMED]],
+            partitions=sorted({partition, *(device.before for device in found)}),
+            number=len(found),
+        )

@@ -223,7 +223,7 @@ class Lane:
                     position,
                     self._limit,
                     resources.feature_set,
-                    see_devices=partial(resources.places.see, self._partition.partition),
+                    see_devices=partial(resources.split_devices.see, self._partition.partition),
                 )
                 await self._recover(stages, position)
             if not self.source.stopped:

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.features.feature_set import FeatureSet
-from streamer.flow.device_partitions import DevicePartitions
+from streamer.flow.device_partitions import SplitDeviceReport
 from streamer.health import Health
 from streamer.kafka.aiokafka_internals import TopicState
 from streamer.metrics import Metrics
@@ -35,4 +35,4 @@ class LaneResources:
     cpu: Executor
     topics: Mapping[str, TopicState]
     recreated: bool
-    places: DevicePartitions
+    split_devices: SplitDeviceReport

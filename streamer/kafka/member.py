@@ -13,7 +13,7 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 
 from streamer.errors import KafkaError, TopicError
 from streamer.features import FeatureSet
-from streamer.flow.device_partitions import DevicePartitions
+from streamer.flow.device_partitions import SplitDeviceReport
 from streamer.flow.partition_state import PartitionState
 from streamer.health import Health
 from streamer.kafka.aiokafka_internals import TopicState, read_topics, whole_batches
@@ -75,7 +75,7 @@ class GroupMember:
         self._ask = ask
         self._feature_set = feature_set
         self._until_end = until_end
-        self._places = DevicePartitions(metrics, health.note_split_devices)
+        self._split_devices = SplitDeviceReport(metrics, health.note_split_devices)
         self._ends: dict[TopicPartition, int] | None = {} if until_end else None
         self._stopping = stopping
         self._kept: dict[TopicPartition, PartitionState] = {}
@@ -140,7 +140,7 @@ class GroupMember:
                 cpu,
                 topics,
                 self._was_recreated(topics),
-                self._places,
+                self._split_devices,
             )
             if self._ends is not None:
                 await self._note_ends(consumer, topics[settings.readings_topic])

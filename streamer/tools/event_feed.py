@@ -1,12 +1,13 @@
 """Follows the topic of events, also over outages of the broker."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer
 
 from streamer.contracts.events import ActivityEvent, decode_event
 from streamer.errors import DataError
+from streamer.flow.device_partitions import DevicePartitions, SplitDevice
 from streamer.kafka.reader import do_brokers_answer
 
 _POLL_MS = 500
@@ -19,20 +20,30 @@ class News(NamedTuple):
     """In the order of their partition."""
     trouble: str
     """What is wrong; empty when nothing is."""
+    split: Sequence[SplitDevice] = ()
+    """Devices that had events in another partition before; each is told once."""
 
 
 async def follow_events(consumer: AIOKafkaConsumer) -> AsyncGenerator[News]:
     """Yield new events, at least every few seconds, also when there are none."""
+    partitions = DevicePartitions()
     while True:
         fetched = await consumer.getmany(timeout_ms=_POLL_MS)
-        events, refused = [], 0
-        for record in (record for records in fetched.values() for record in records):
-            try:
-                events.append(decode_event(record.value or b""))
-            except DataError:
-                refused += 1
+        events: list[ActivityEvent] = []
+        split: list[SplitDevice] = []
+        refused = 0
+        for partition, records in fetched.items():
+            device_ids = []
+            for record in records:
+                try:
+                    events.append(decode_event(record.value or b""))
+                    device_ids.append(events[-1].device_id)
+                except DataError:
+                    refused += 1
+            split += partitions.see(partition.partition, device_ids)
+        trouble = ""
         if refused:
-            yield News(events, f"{refused} records are no activity events: is the topic right?")
-        else:
-            answered = bool(events) or await do_brokers_answer(consumer)
-            yield News(events, "" if answered else "no Kafka broker answers, trying again")
+            trouble = f"{refused} records are no activity events: is the topic right?"
+        elif not events and not await do_brokers_answer(consumer):
+            trouble = "no Kafka broker answers, trying again"
+        yield News(events, trouble, split)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Literal
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import ActivityEvent
+from streamer.flow.device_partitions import SplitDevice
 from streamer.kafka.reader import open_reader
 from streamer.printable import printable, utc_time
 from streamer.settings import Settings
@@ -58,13 +59,15 @@ async def watch(settings: Settings, console: Console, *, from_beginning: bool) -
 async def _live_table(
     news: AsyncIterator[News], console: Console, drift_status: DriftStatus
 ) -> None:
-    board = Board()
+    board, split = Board(), list[SplitDevice]()
     with Live(console=console, auto_refresh=False) as live:
         async for arrived in news:
             now_s = time.monotonic()
             board.update(arrived.events, now_s)
             rows = max(1, console.height - _FRAME)
-            shown = table(board, now_s, rows, arrived.trouble, drift_status.words)
+            split += arrived.split
+            notes = list(filter(None, (drift_status.words, describe_split(split))))
+            shown = table(board, now_s, rows, arrived.trouble, notes)
             live.update(shown, refresh=True)
 
 
@@ -72,6 +75,8 @@ async def _lines(news: AsyncIterator[News], console: Console, drift_status: Drif
     board, trouble, drift = Board(), "", ""
     async for arrived in news:
         lines = [line(event) for event in board.update(arrived.events, time.monotonic())]
+        if arrived.split:
+            lines.append(describe_split(arrived.split))
         if arrived.trouble != trouble:
             trouble = arrived.trouble
             lines.append(trouble or "connected again")
@@ -90,12 +95,24 @@ def line(event: ActivityEvent) -> str:
     )
 
 
-def table(board: Board, now_s: float, rows: int, trouble: str, drift: str = "") -> Table:
+def describe_split(devices: Sequence[SplitDevice]) -> str:
+    """Name the latest device that has events in two partitions; empty if there is none."""
+    if not devices:
+        return ""
+    device_id, before, now = devices[-1]
+    others = f" and {len(devices) - 1} more" if len(devices) > 1 else ""
+    return (
+        f"{device_id}{others}: events in two partitions ({before} and {now}), wrong in both; "
+        "docs/contracts.md says how to set the partitioner"
+    )
+
+
+def table(board: Board, now_s: float, rows: int, trouble: str, notes: Sequence[str] = ()) -> Table:
     """Return the board as a table of at most ``rows`` devices, sorted by name."""
     shown = sorted(board.devices)[:rows]
     hidden = len(board.devices) - len(shown)
     more = f"and {hidden} more" if hidden else ""
-    words = printable(trouble or "; ".join(filter(None, (more, drift))))
+    words = printable(trouble or "; ".join(filter(None, (more, *notes))))
     result = Table(
         title=f"{len(board.devices)} devices, {board.rate(now_s):.1f} events/s",
         caption=Text(words) if words else None,

@@ -2,7 +2,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from streamer.flow import device_partitions
-from streamer.flow.device_partitions import DevicePartitions
+from streamer.flow.device_partitions import DevicePartitions, SplitDeviceReport
 from streamer.health import Health
 from streamer.metrics import Metrics
 
@@ -16,7 +16,7 @@ def test_a_device_in_two_partitions_is_named_and_counted_once() -> None:
     #  partition 1       c    b      b d
     metrics = Metrics()
     health = Health(lambda: 0.0)
-    places = DevicePartitions(metrics, health.note_split_devices)
+    places = SplitDeviceReport(metrics, health.note_split_devices)
     with capture_logs() as logs:
         places.see(0, ["a", "b"])
         places.see(1, ["c"])
@@ -36,7 +36,7 @@ def test_a_device_in_two_partitions_is_named_and_counted_once() -> None:
 
 def test_what_is_remembered_of_devices_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_partitions, "MOST_DEVICES", 100)
-    places = DevicePartitions(Metrics(), lambda _: None)
+    places = DevicePartitions()
     for i in range(1000):
         places.see(i % 2, [f"device-{i}", "always here" if i % 2 else "always there"])
         assert len(places._recent) + len(places._older) <= 2 * 102

@@ -1,6 +1,8 @@
 """Devices in two partitions, and readings in another format, on a real broker."""
 
+import asyncio
 import json
+import re
 
 from structlog.testing import capture_logs
 
@@ -14,6 +16,8 @@ from tests.support.member import (
     run_to_end,
     ten_seconds,
 )
+from tests.support.processes import run
+from tests.support.worker_process import where
 
 
 async def test_a_device_whose_publishers_use_two_partitioners_is_named(
@@ -21,14 +25,18 @@ async def test_a_device_whose_publishers_use_two_partitioners_is_named(
 ) -> None:
     settings = make_settings(partitions=2)
     await topics.ensure(settings)
-    split, whole = ten_seconds("split"), ten_seconds("whole")
-    await publish(settings, [*split[::2], *whole], 0)
-    await publish(settings, split[1::2], 1)
+    await publish(settings, [*ten_seconds("split"), *ten_seconds("whole")], 0)
+    await publish(settings, ten_seconds("split", start_s=10), 1)
     with capture_logs() as logs:
         member = await run_to_end(settings)
     assert member.value("split_devices_total") == 1
     (line,) = [line for line in logs if "two partitions" in line["event"]]
     assert line["devices"] == ["split"]
+    # Its events name it, too, whichever workers wrote them.
+    flags = where(settings, "readings_topic", "events_topic", "dlq_topic")
+    checked = await asyncio.to_thread(run, "topics", "check", "--partitions", "2", *flags)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert re.search(r"1 devices have events .*: split \((0 and 1|1 and 0)\)", checked.stdout)
 
 
 async def test_readings_in_the_format_of_a_profile_are_labelled(

@@ -37,7 +37,11 @@ async def play(settings: Settings, raw_dir: Path, start_ms: float) -> None:
 
 
 async def publish(
-    settings: Settings, events: Sequence[ActivityEvent | bytes], *, abort: bool = False
+    settings: Settings,
+    events: Sequence[ActivityEvent | bytes],
+    *,
+    abort: bool = False,
+    partition: int | None = None,
 ) -> None:
     async with AIOKafkaProducer(
         bootstrap_servers=settings.bootstrap_servers, transactional_id=settings.events_topic
@@ -45,7 +49,7 @@ async def publish(
         await producer.begin_transaction()
         for event in events:
             value = event if isinstance(event, bytes) else encode_event(event)
-            await producer.send_and_wait(settings.events_topic, value)
+            await producer.send_and_wait(settings.events_topic, value, partition=partition)
         await (producer.abort_transaction() if abort else producer.commit_transaction())
 
 

@@ -39,12 +39,14 @@ def read_line(process: "subprocess.Popen[str]") -> str:
 async def test_changes_are_lines_where_there_is_no_terminal_and_ctrl_c_ends_well(
     make_settings: MakeSettings,
 ) -> None:
-    settings = make_settings()
+    settings = make_settings(partitions=2)
     await topics.ensure(settings)
-    await publish(settings, [WALK, WALK])
+    await publish(settings, [WALK, WALK], partition=0)
 
     with watching(settings, "--from-beginning") as process:
         assert read_line(process) == "2025-11-23 14:00:00 phone-17 walking 100%\n"
+        await publish(settings, [WALK, WALK], partition=1)
+        assert read_line(process).startswith("phone-17: events in two partitions (0 and 1)")
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=20)
 
@@ -57,7 +59,7 @@ async def test_a_broker_that_goes_is_said_and_one_that_comes_back_too(
     with LocalKafka() as kafka:
         settings = make_settings(bootstrap_servers=kafka.bootstrap_servers)
         await topics.ensure(settings)
-        await publish(settings, [WALK])
+        await publish(settings, [WALK], partition=0)
         with watching(settings, "--from-beginning") as process:
             assert "phone-17" in read_line(process)
             kafka.stop()
