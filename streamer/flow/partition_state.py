@@ -126,11 +126,10 @@ class PartitionState:
         self._feature_set = feature_set
         self._features = features or partial(compute_features, feature_set)
         self._see_devices = see_devices
-        login = settings.schema_registry_login
         self._decoder = make_decoder(
             settings.readings_format,
             settings.schema_registry,
-            login.get_secret_value() if login else None,
+            settings.registry_login,
         )
         self._windows = PartitionWindows(settings.rules, feature_set, position.clock_us)
         self._replay_start = ReplayStart(position)

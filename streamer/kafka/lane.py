@@ -209,7 +209,12 @@ class Lane:
         resources = self._resources
         kept, self._kept = self._kept, None
         async with open_sink(
-            self._settings, resources.metrics, self._partition, resources.consumer, self.lag
+            self._settings,
+            resources.metrics,
+            self._partition,
+            resources.consumer,
+            self.lag,
+            resources.encode_event,
         ) as sink:
             position = await start.find_start(resources, self._partition)
             self.lag.start_at(position.next, position.low)
@@ -292,4 +297,6 @@ class Lane:
         self, start_ms: Mapping[str, int], most_events: int
     ) -> Sequence[ActivityEvent]:
         number = self._partition.partition
-        return await read_last_events(self._settings, number, start_ms, most_events)
+        return await read_last_events(
+            self._settings, number, start_ms, most_events, self._resources.decode_event
+        )

@@ -11,6 +11,7 @@ from streamer.features.feature_set import FeatureSet
 from streamer.flow.device_partitions import SplitDeviceReport
 from streamer.health import Health
 from streamer.kafka.aiokafka_internals import TopicState
+from streamer.kafka.event_formats import DecodeEvent, EncodeEvent
 from streamer.metrics import Metrics
 from streamer.predict.answers import Ask
 from streamer.settings import Settings
@@ -30,6 +31,8 @@ class LaneResources:
     health: Health
     ask: Ask
     feature_set: FeatureSet
+    encode_event: EncodeEvent
+    decode_event: DecodeEvent
     consumer: AIOKafkaConsumer
     admin: AIOKafkaAdminClient
     cpu: Executor

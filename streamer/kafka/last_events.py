@@ -6,15 +6,17 @@ are looked for are among the last ones, so the topic is read backwards, in large
     offset   ... |<------ 3rd ------>|<-- 2nd -->|<- 1st ->| end
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streamer.contracts.events import ActivityEvent, decode_event
+from streamer.contracts.events import ActivityEvent
 from streamer.errors import DataError
 from streamer.kafka.client import client_options, connect
+from streamer.kafka.event_formats import DecodeEvent
 from streamer.settings import Settings
 
 POLL_MS: Final = 100
@@ -24,7 +26,11 @@ FIRST_PART: Final = 2_000
 
 
 async def read_last_events(
-    settings: Settings, partition: int, start_ms: Mapping[str, int], most_events: int
+    settings: Settings,
+    partition: int,
+    start_ms: Mapping[str, int],
+    most_events: int,
+    decode: DecodeEvent,
 ) -> list[ActivityEvent]:
     """Read the committed events of certain windows.
 
@@ -33,6 +39,7 @@ async def read_last_events(
         partition: of that topic.
         start_ms: nominal start of the window that is looked for, by device.
         most_events: how many events to go back before what was not found is not there.
+        decode: reads the value of an event. It may ask a registry, so it is called in a thread.
 
     Returns:
         Those that were found.
@@ -48,20 +55,31 @@ async def read_last_events(
         end, size, read = await _end(consumer, topic), FIRST_PART, 0
         while wanted and begin < end and read < most_events:
             start = max(begin, end - size)
-            seen: dict[bytes, ActivityEvent] = {}
+            theirs: list[tuple[bytes, bytes]] = []
             async for key, value in _between(consumer, topic, start, end):
                 read += 1
                 if key in wanted:
-                    # An event of another program or of an older version has no usable belief.
-                    with suppress(DataError):
-                        event = decode_event(value)
-                        if event.window_start == wanted[key]:
-                            # If a window was published twice, the last event counts.
-                            seen[key] = event
+                    theirs.append((key, value))
+            seen = await asyncio.to_thread(_pick, theirs, wanted, decode)
             found += seen.values()
             wanted = {key: at for key, at in wanted.items() if key not in seen}
             end, size = start, 4 * size
     return found
+
+
+def _pick(
+    records: list[tuple[bytes, bytes]], wanted: Mapping[bytes, int], decode: DecodeEvent
+) -> dict[bytes, ActivityEvent]:
+    """Return the events of the windows that are wanted, by key."""
+    seen: dict[bytes, ActivityEvent] = {}
+    for key, value in records:
+        # An event of another program or of an older version has no usable belief.
+        with suppress(DataError):
+            event = decode(value)
+            if event.window_start == wanted[key]:
+                # If a window was published twice, the last event counts.
+                seen[key] = event
+    return seen
 
 
 async def has_events(settings: Settings, partition: int) -> bool:

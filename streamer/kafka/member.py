@@ -18,6 +18,11 @@ from streamer.flow.partition_state import PartitionState
 from streamer.health import Health
 from streamer.kafka.aiokafka_internals import TopicState, read_topics, whole_batches
 from streamer.kafka.client import client_options, connect, is_kafka_error
+from streamer.kafka.event_formats import (
+    EncodeEvent,
+    make_event_decoder,
+    open_event_encoder,
+)
 from streamer.kafka.fatal import explain_fatal
 from streamer.kafka.lane_resources import LaneResources
 from streamer.kafka.lanes import DRAIN_S, Lanes
@@ -86,12 +91,16 @@ class GroupMember:
 
         Raises:
             KafkaError: starting again has not helped, or cannot help.
+            RegistryError: the schema of the events cannot be registered.
             StreamerError: something must be corrected first.
         """
+        encode = await asyncio.to_thread(open_event_encoder, self._settings)
         with ThreadPoolExecutor(1, "compute") as cpu:
             while not self._stopping.is_set():
                 try:
-                    await run_until_stopped(self._stopping, self._session(cpu), self._grace_s)
+                    await run_until_stopped(
+                        self._stopping, self._session(cpu, encode), self._grace_s
+                    )
                 except Exception as error:
                     if not is_kafka_error(error):
                         raise
@@ -121,7 +130,7 @@ class GroupMember:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), pause_s)
 
-    async def _session(self, cpu: Executor) -> None:
+    async def _session(self, cpu: Executor, encode: EncodeEvent) -> None:
         """Be a member of the group until something changes or fails."""
         settings = self._settings
         async with (
@@ -135,6 +144,8 @@ class GroupMember:
                 self._health,
                 self._ask,
                 self._feature_set,
+                encode,
+                make_event_decoder(settings),
                 consumer,
                 admin,
                 cpu,

@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import RecordMetadata
 
 from streamer.contracts.dead_letters import make_dead_letter_headers
-from streamer.contracts.events import encode_event
 from streamer.flow.partition_state import Output
 from streamer.kafka.client import client_options, connect, transactional_id
+from streamer.kafka.event_formats import EncodeEvent
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.positions import offset_to_commit
 from streamer.kafka.record_batches import PART_BYTES
@@ -51,8 +51,10 @@ class PartitionSink:
         producer: AIOKafkaProducer,
         consumer: AIOKafkaConsumer,
         lag: PartitionLag,
+        encode: EncodeEvent,
     ) -> None:
         self._settings = settings
+        self._encode = encode
         self._lag = lag
         self._metrics = metrics
         self._partition = partition
@@ -102,7 +104,7 @@ class PartitionSink:
         """Write everything and wait until the broker has it."""
         topic, partition = self._partition
         events = (
-            OutgoingRecord(event.device_id.encode(), encode_event(event), [])
+            OutgoingRecord(event.device_id.encode(), self._encode(event), [])
             for output in outputs
             for event in output.events
         )
@@ -153,6 +155,7 @@ async def open_sink(
     partition: TopicPartition,
     consumer: AIOKafkaConsumer,
     lag: PartitionLag,
+    encode: EncodeEvent,
 ) -> AsyncIterator[PartitionSink]:
     """Take over the output of a partition.
 
@@ -175,4 +178,4 @@ async def open_sink(
         )
 
     async with connect(producer) as started:
-        yield PartitionSink(settings, metrics, partition, started, consumer, lag)
+        yield PartitionSink(settings, metrics, partition, started, consumer, lag, encode)

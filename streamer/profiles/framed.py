@@ -1,4 +1,4 @@
-"""Decodes values that are framed for a schema registry: a zero byte, the schema's id, the data.
+"""Values that are framed for a schema registry: a zero byte, the schema's id, the data.
 
 The libraries of the extra `streamer[registry]` do it: confluent-kafka's client asks the registry,
 fastavro reads Avro, protobuf reads Protobuf after grpcio-tools has compiled the schema's text.
@@ -30,7 +30,7 @@ try:
     from grpc_tools import protoc
 except ImportError as error:
     raise InstallationError(
-        f"readings in Avro and Protobuf need the extra `streamer[registry]`: {error}; "
+        f"records in Avro and Protobuf need the extra `streamer[registry]`: {error}; "
         "install it with `pip install 'streamer[registry]'`"
     ) from error
 
@@ -54,8 +54,7 @@ class FramedDecoder:
 
     def __init__(self, encoding: str, url: str, login: str | None) -> None:
         self._type = {"avro": "AVRO", "protobuf": "PROTOBUF"}[encoding]
-        self._url = url
-        self._options = {"url": url} | ({"basic.auth.user.info": login} if login else {})
+        self._registry = (url, login)
         self._readers: dict[int, Read | str] = {}
 
     def decode(self, value: bytes) -> object:
@@ -80,7 +79,7 @@ class FramedDecoder:
 
     def _make_reader(self, number: int) -> Read | str:
         """Return the reader of a schema, or why there is none."""
-        schema = self._ask(lambda client: client.get_schema(number))
+        schema = _find(self._registry, lambda client: client.get_schema(number))
         if schema is None:
             return f"the registry has no schema {number}"
         if schema.schema_type != self._type:
@@ -95,28 +94,80 @@ class FramedDecoder:
         """Return the texts of the schemas that this one needs by name, it is the last one."""
         texts: dict[str, str] = {}
         for reference in schema.references or []:
-            found = self._ask(
-                lambda client, r=reference: client.get_version(r.subject, r.version).schema  # type: ignore[misc]
+            found = _find(
+                self._registry,
+                lambda client, r=reference: client.get_version(r.subject, r.version).schema,  # type: ignore[misc]
             )
             if found is not None:
                 texts |= self._with_references(found)
                 texts[str(reference.name)] = texts.pop(_MAIN)
         return texts | {_MAIN: schema.schema_str or ""}
 
-    def _ask(self, question: Callable[[SchemaRegistryClient], Schema]) -> Schema | None:
-        """Ask the registry; its client tries again by itself. None if there is no such schema."""
-        try:
-            with SchemaRegistryClient(self._options) as client:
-                return question(client)
-        except SchemaRegistryError as error:
-            if error.http_status_code == _NOT_FOUND:
-                return None
-            raise RegistryError(f"the schema registry at {self._url} answers: {error}") from error
-        except Exception as error:
-            raise RegistryError(
-                f"the schema registry at {self._url} does not answer: {error!r}; readings cannot "
-                "be decoded without it, and none is skipped"
-            ) from error
+
+def _find(
+    registry: tuple[str, str | None], question: Callable[[SchemaRegistryClient], Schema]
+) -> Schema | None:
+    """Ask for a schema. Returns None if there is no such schema."""
+    try:
+        found: Schema = _ask(registry, question)
+    except SchemaRegistryError as error:
+        if error.http_status_code == _NOT_FOUND:
+            return None
+        raise RegistryError(f"the schema registry at {registry[0]} answers: {error}") from error
+    return found
+
+
+def _ask(registry: tuple[str, str | None], question: Callable[[SchemaRegistryClient], Any]) -> Any:
+    """Ask the registry; its client tries again by itself.
+
+    Raises:
+        SchemaRegistryError: it answers with an error.
+        RegistryError: it does not answer.
+    """
+    url, login = registry
+    try:
+        with SchemaRegistryClient(
+            {"url": url} | ({"basic.auth.user.info": login} if login else {})
+        ) as client:
+            return question(client)
+    except SchemaRegistryError:
+        raise
+    except Exception as error:
+        raise RegistryError(
+            f"the schema registry at {url} does not answer: {error!r}; records cannot be read or "
+            "written without it, and none is skipped"
+        ) from error
+
+
+def register_avro(url: str, login: str | None, subject: str, schema: str) -> int:
+    """Register a schema in Avro, and return its id: the same for the same schema.
+
+    Raises:
+        RegistryError: the registry does not answer, or does not accept the schema.
+    """
+    try:
+        number: int = _ask(
+            (url, login), lambda client: client.register_schema(subject, Schema(schema, "AVRO"))
+        )
+    except SchemaRegistryError as error:
+        raise RegistryError(
+            f"the schema registry at {url} does not accept the schema of {subject}: {error}"
+        ) from error
+    return number
+
+
+def make_avro_writer(number: int, schema: dict[str, Any]) -> Callable[[object], bytes]:
+    """Return what writes objects as framed values of this schema, whose id is `number`."""
+    parsed = fastavro.parse_schema(schema)
+    frame = b"\0" + struct.pack(">I", number)
+
+    def write(data: object) -> bytes:
+        file = BytesIO()
+        file.write(frame)
+        fastavro.schemaless_writer(file, parsed, data)
+        return file.getvalue()
+
+    return write
 
 
 def schema_id(value: bytes) -> int:

@@ -17,7 +17,6 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic_settings import (
@@ -26,9 +25,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from streamer.contracts.activities import check_activity_names
 from streamer.errors import SettingsError
 from streamer.profiles.profile import CONTRACT, check_format
+from streamer.settings.checked_texts import Addresses, LabelNames, NumberedName
 from streamer.settings.sources import (
     ENV_PREFIX,
     complaint,
@@ -49,7 +48,7 @@ class Settings(BaseSettings):
     )
 
     # Kafka: where, and as whom
-    bootstrap_servers: str = Field(
+    bootstrap_servers: Addresses = Field(
         "127.0.0.1:9092",
         description="Kafka brokers for the first connection: `host:port`, comma-separated.",
     )
@@ -60,13 +59,20 @@ class Settings(BaseSettings):
         " the path of a profile of your own, a `.toml` file.",
     )
     schema_registry: Name | None = Field(
-        None, description="URL of the schema registry, for readings in Avro and Protobuf."
+        None,
+        description="URL of the schema registry, for readings in Avro and Protobuf and for events"
+        " in Avro.",
     )
     schema_registry_login: SecretStr | None = Field(
         None, description="`user:password` of the schema registry, if it wants one."
     )
     events_topic: Name = Field(
         "activity-events", description="Topic to which activity events are published."
+    )
+    events_format: Literal["json", "avro"] = Field(
+        "json",
+        description="Format of the events: `json`, or `avro` with the framing of a schema registry"
+        " (`schema_registry`).",
     )
     dlq_topic: Name = Field(
         "sensor-readings.dlq", description="Dead-letter topic, for readings that cannot be used."
@@ -169,12 +175,12 @@ class Settings(BaseSettings):
         "csv",
         description="Format that the SageMaker container reads; `npy` costs a tenth of the others.",
     )
-    endpoint_variable: str = Field(
+    endpoint_variable: NumberedName = Field(
         "Var{:03d}",
         description="Names of the features in the Amazon ML schema, with a place for the number,"
         " from 1.",
     )
-    endpoint_labels: str = Field(
+    endpoint_labels: LabelNames = Field(
         "1=walking,2=walking_upstairs,3=walking_downstairs,4=sitting,5=standing,6=laying",
         description="Labels and their activities in the order of the scores, for endpoints and"
         " ONNX models that do not give them.",
@@ -271,17 +277,6 @@ class Settings(BaseSettings):
         description="Log lines for people (`console`), or one JSON object a line (`json`).",
     )
 
-    @field_validator("bootstrap_servers")
-    @classmethod
-    def _addresses(cls, servers: str) -> str:
-        for server in servers.split(","):
-            if "://" in server:
-                raise ValueError("should be `host:port`; the protocol is in security_protocol")
-            host, _, port = server.strip().rpartition(":")
-            if not (host and port.isdecimal() and 0 < int(port) < 2**16):
-                raise ValueError("should be `host:port`, comma-separated")
-        return servers
-
     @model_validator(mode="after")
     def _login_is_complete(self) -> Self:
         if self.security_protocol.startswith("SASL") and not (
@@ -297,30 +292,9 @@ class Settings(BaseSettings):
     def _can_be_read(self) -> Self:
         if problem := check_format(self.readings_format, self.schema_registry):
             raise contradiction(problem, "readings_format")
+        if self.events_format == "avro" and self.schema_registry is None:
+            raise contradiction("avro needs schema_registry", "events_format", "schema_registry")
         return self
-
-    @field_validator("endpoint_variable")
-    @classmethod
-    def _one_number(cls, variable: str) -> str:
-        try:
-            if variable.format(1) != variable.format(2):
-                return variable
-        except (ValueError, LookupError):
-            pass
-        raise ValueError("should have one place for a number, such as `Var{:03d}`")
-
-    @field_validator("endpoint_labels")
-    @classmethod
-    def _labelled(cls, labels: str) -> str:
-        pairs = [pair.partition("=") for pair in labels.split(",")]
-        if not all(label.strip() and name.strip() for label, _, name in pairs):
-            raise ValueError(
-                "should be `label=activity,...`, such as `1=walking,7=standing>sitting`"
-            )
-        check_activity_names([name.strip() for _, _, name in pairs])
-        if len({label.strip() for label, _, _ in pairs}) < len(pairs):
-            raise ValueError("should name each label once")
-        return labels
 
     @model_validator(mode="after")
     def _predictor_is_complete(self) -> Self:
@@ -340,6 +314,12 @@ class Settings(BaseSettings):
             if len(names) > 1:
                 raise contradiction(f"should be different topics, not all {topic!r}", *names)
         return self
+
+    @property
+    def registry_login(self) -> str | None:
+        """Return the login of the schema registry in plain text."""
+        login = self.schema_registry_login
+        return login.get_secret_value() if login else None
 
     @property
     def activities(self) -> dict[str, str]:

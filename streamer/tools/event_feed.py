@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer
 
-from streamer.contracts.events import ActivityEvent, decode_event
+from streamer.contracts.events import ActivityEvent
 from streamer.errors import DataError
 from streamer.flow.device_partitions import DevicePartitions, SplitDevice
+from streamer.kafka.event_formats import DecodeEvent
 from streamer.kafka.reader import do_brokers_answer
 
 _POLL_MS = 500
@@ -24,7 +25,7 @@ class News(NamedTuple):
     """Devices that had events in another partition before; each is told once."""
 
 
-async def follow_events(consumer: AIOKafkaConsumer) -> AsyncGenerator[News]:
+async def follow_events(consumer: AIOKafkaConsumer, decode: DecodeEvent) -> AsyncGenerator[News]:
     """Yield new events, at least every few seconds, also when there are none."""
     partitions = DevicePartitions()
     while True:
@@ -36,7 +37,7 @@ async def follow_events(consumer: AIOKafkaConsumer) -> AsyncGenerator[News]:
             device_ids = []
             for record in records:
                 try:
-                    events.append(decode_event(record.value or b""))
+                    events.append(decode(record.value or b""))
                     device_ids.append(events[-1].device_id)
                 except DataError:
                     refused += 1

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from streamer.contracts.events import decode_event
 from streamer.datasets.recording import Segment
 from streamer.devices.recorded_device import REPLAY_HEADER
 from streamer.errors import DataError
+from streamer.kafka.event_formats import make_event_decoder
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.settings import Settings
 from streamer.training.event_alignment import Alignment, PublishedLabel, ReplayedSpan, align_events
@@ -34,7 +34,8 @@ async def align_replayed(
 
 async def _events(settings: Settings) -> list[PublishedLabel]:
     async with open_reader(settings, settings.events_topic, "earliest", _PATIENCE_S) as consumer:
-        events = [decode_event(record.value or b"") async for record in read_to_end(consumer)]
+        decode = make_event_decoder(settings)
+        events = [decode(record.value or b"") async for record in read_to_end(consumer)]
     return [
         PublishedLabel(
             event.window_id,

@@ -16,6 +16,7 @@ from rich.text import Text
 from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import ActivityEvent
 from streamer.flow.device_partitions import SplitDevice
+from streamer.kafka.event_formats import make_event_decoder
 from streamer.kafka.reader import open_reader
 from streamer.printable import printable, utc_time
 from streamer.settings import Settings
@@ -47,7 +48,7 @@ async def watch(settings: Settings, console: Console, *, from_beginning: bool) -
     drift_status = DriftStatus(settings)
     async with (
         open_reader(settings, settings.events_topic, start) as consumer,
-        aclosing(follow_events(consumer)) as news,
+        aclosing(follow_events(consumer, make_event_decoder(settings))) as news,
     ):
         polling = asyncio.create_task(drift_status.poll())
         try:

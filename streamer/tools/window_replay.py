@@ -9,6 +9,7 @@ A window is predicted alone, without what its device did before: its event has n
 recovering workers do not continue from it.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,9 +20,9 @@ from aiokafka import AIOKafkaProducer
 
 from streamer.contracts import dead_letters as contract
 from streamer.contracts.dead_letters import WindowLetter, decode_window_letter
-from streamer.contracts.events import encode_event
 from streamer.errors import DataError, TopicError
 from streamer.kafka.client import client_options, connect
+from streamer.kafka.event_formats import EncodeEvent, open_event_encoder
 from streamer.kafka.topics import admin_client, partition_counts
 from streamer.kafka.transaction import transaction
 from streamer.labels.label_policy import LabelPolicy
@@ -73,6 +74,7 @@ async def predict_refused(settings: Settings, ask: Ask) -> ReplayCounts:
         TopicError: a topic does not exist, or lacks the partition of a letter.
         KafkaError: no broker answers, or the same command runs elsewhere.
         EndpointError: the endpoint cannot be called.
+        RegistryError: the schema of the events cannot be registered.
     """
 
     def make() -> AIOKafkaProducer:
@@ -84,12 +86,13 @@ async def predict_refused(settings: Settings, ask: Ask) -> ReplayCounts:
 
     async with admin_client(settings, PATIENCE_S) as admin:
         partitions = (await partition_counts(admin)).get(settings.events_topic, 0)
+    encode = await asyncio.to_thread(open_event_encoder, settings)
     outcome = ReplayCounts()
     # The producer fences any other run, so the receipts that are read after it are complete.
     async with connect(make, PATIENCE_S) as producer:
         waiting = await find_refused(settings)
         async for letters in _read_groups(settings, waiting):
-            await _predict_group(settings, ask, producer, letters, partitions, outcome)
+            await _predict_group(settings, ask, producer, encode, letters, partitions, outcome)
     return outcome
 
 
@@ -109,6 +112,7 @@ async def _predict_group(
     settings: Settings,
     ask: Ask,
     producer: AIOKafkaProducer,
+    encode: EncodeEvent,
     letters: Sequence[Letter],
     partitions: int,
     outcome: ReplayCounts,
@@ -131,13 +135,14 @@ async def _predict_group(
     answers = await ask(np.array([window.features for _, window in readable], np.float64))
     outcome.refused += len(answers.refused)
     outcome.unavailable += len(answers.unavailable)
-    await _publish(settings, producer, readable, answers)
+    await _publish(settings, producer, encode, readable, answers)
     outcome.published += sum(len(scored.rows) for scored in answers.scored)
 
 
 async def _publish(
     settings: Settings,
     producer: AIOKafkaProducer,
+    encode: EncodeEvent,
     letters: Sequence[tuple[Letter, WindowLetter]],
     answers: Answers,
 ) -> None:
@@ -156,7 +161,7 @@ async def _publish(
         for letter, window in (letters[row] for row in rows):
             await producer.send(
                 settings.events_topic,
-                encode_event(events[window.window_id]),
+                encode(events[window.window_id]),
                 letter.key,
                 partition=letter.origin.partition,
             )

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from streamer.contracts.events import ActivityEvent, encode_event
+from streamer.contracts.events import ActivityEvent, decode_event, encode_event
 from streamer.flow.partition_state import Output
 from streamer.kafka import last_events, topics
 from streamer.kafka.lag import PartitionLag
@@ -30,7 +30,7 @@ async def publish(settings: Settings, events: list[ActivityEvent], commits: int 
     size = -(-len(events) // commits)
     async with (
         AIOKafkaConsumer(bootstrap_servers=settings.bootstrap_servers) as consumer,
-        open_sink(settings, Metrics(), partition, consumer, PartitionLag()) as sink,
+        open_sink(settings, Metrics(), partition, consumer, PartitionLag(), encode_event) as sink,
     ):
         for at in range(0, len(events), size):
             output = Output(events[at : at + size], [], Position(at, at + size), oldest_ms=0)
@@ -65,13 +65,13 @@ async def test_the_wanted_events_are_found_however_far_back_and_no_aborted_ones(
     await abort(settings, [event("busy", 600), event("silent", 8)])
 
     wanted = {"busy": 599 * HOP_MS, "silent": 7 * HOP_MS, "refused": 3 * HOP_MS}
-    found = await read_back(settings, PARTITION, wanted, 10_000)
+    found = await read_back(settings, PARTITION, wanted, 10_000, decode_event)
     assert {each.device_id: each.window_start for each in found} == {
         "busy": 599 * HOP_MS,
         "silent": 7 * HOP_MS,
     }
     # What is not there is not looked for through the whole topic.
-    [near] = await read_back(settings, PARTITION, wanted, 100)
+    [near] = await read_back(settings, PARTITION, wanted, 100, decode_event)
     assert near.device_id == "busy"
 
 
@@ -82,13 +82,15 @@ async def test_of_a_window_that_was_published_twice_the_last_event_counts(
     await topics.ensure(settings)
     first, second = event("phone", 5), msgspec.structs.replace(event("phone", 5), confidence=0.25)
     await publish(settings, [first, second], commits=2)
-    assert await read_back(settings, PARTITION, {"phone": 5 * HOP_MS}, 100) == [second]
+    assert await read_back(settings, PARTITION, {"phone": 5 * HOP_MS}, 100, decode_event) == [
+        second
+    ]
 
 
 async def test_nothing_is_found_in_a_topic_without_events(make_settings: MakeSettings) -> None:
     settings = make_settings(partitions=2)
     await topics.ensure(settings)
-    assert await read_back(settings, PARTITION, {"a": 1}, 10_000) == []
+    assert await read_back(settings, PARTITION, {"a": 1}, 10_000, decode_event) == []
     assert not await last_events.has_events(settings, PARTITION)
     # As a worker leaves it that is killed in its first transaction.
     await abort(settings, [event("phone", 5)])

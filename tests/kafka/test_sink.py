@@ -44,7 +44,7 @@ async def test_more_than_fits_into_a_batch_comes_out_whole_and_in_order(
     partition = TopicPartition(settings.readings_topic, 0)
     async with (
         AIOKafkaConsumer(bootstrap_servers=settings.bootstrap_servers) as consumer,
-        open_sink(settings, Metrics(), partition, consumer, PartitionLag()) as sink,
+        open_sink(settings, Metrics(), partition, consumer, PartitionLag(), encode_event) as sink,
     ):
         await sink.commit([Output(events, letters, Position(0, 8), oldest_ms=0)])
 

@@ -10,9 +10,10 @@ import numpy as np
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
 
-from streamer.contracts.events import ActivityEvent, decode_event
+from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import Record
 from streamer.health import Health
+from streamer.kafka.event_formats import make_event_decoder
 from streamer.kafka.member import GroupMember
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.metrics import Metrics
@@ -122,7 +123,8 @@ async def read_topic(
 
 async def read_events(settings: Settings) -> list[ActivityEvent]:
     """Every committed event."""
-    return [decode_event(r.value or b"") for r in await read_topic(settings, settings.events_topic)]
+    decode = make_event_decoder(settings)
+    return [decode(r.value or b"") for r in await read_topic(settings, settings.events_topic)]
 
 
 async def until(condition: Callable[[], Awaitable[object]], patience_s: float = 120) -> None:
