@@ -8,6 +8,7 @@ StreamerError
 ├── ShapeError         an array has the wrong shape or type (also a ValueError)
 ├── ProcessingError    records cannot be processed, and their contents are not the reason
 │   └── RejectsError   most records are rejected: something is wrong with all of them
+├── RegistryError      the schema registry does not answer as it should
 ├── EndpointError      the prediction endpoint refuses every call, or does not exist
 └── KafkaError         Kafka is not as the worker needs it
     ├── TopicError     a topic is missing or set up so that it would lose data

@@ -17,10 +17,11 @@ _COUNTED: Final = 100
 
 
 class RejectLimit:
-    """Watches which share of a partition's latest records is refused.
+    """Watches which share of the latest records of a partition is rejected.
 
-    Single devices that send nonsense are a small share. When most records are refused, the cause is
-    common to them: a new format, a wrong topic, a bad release. They stay in the topic.
+    Single devices that send malformed readings are a small share. When most records are rejected,
+    they have a common cause: a new format, a wrong topic, a faulty release. These records then stay
+    in the topic, and the partition is held.
     """
 
     def __init__(self, share: float, window_s: float, clock: Callable[[], float]) -> None:

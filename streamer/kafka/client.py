@@ -1,4 +1,4 @@
-"""Connects clients to Kafka: with the same options, and trying until a broker answers."""
+"""Connects clients to Kafka with the options of the settings, and waits for a broker."""
 
 import asyncio
 import ssl
@@ -71,14 +71,14 @@ def transactional_id(settings: Settings, partition: TopicPartition) -> str:
 async def connect(
     make: Callable[[], Client], patience_s: float | None = None
 ) -> AsyncIterator[Client]:
-    """Start a client, trying again while no broker answers; stop it at the end.
+    """Start a client and stop it at the end. The start is repeated while no broker answers.
 
     Args:
         make: makes the client; each try needs a new one.
-        patience_s: how long to try; None without end.
+        patience_s: how long to try; None for no end.
 
     Raises:
-        KafkaError: no broker answered in that time.
+        KafkaError: no broker has answered in that time.
     """
     client = await _started(make, patience_s)
     try:
@@ -88,9 +88,9 @@ async def connect(
 
 
 async def ask(question: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Ask the brokers something, and another one of them when one does not answer.
+    """Ask the brokers a question; if one does not answer, ask another one.
 
-    aiokafka's admin client asks any broker that it has heard of, one that has just died too.
+    aiokafka's admin client may ask a broker that has just died.
 
     Raises:
         KafkaError: of aiokafka, if no broker has answered for `ANSWER_S`.
@@ -173,7 +173,10 @@ async def _stop(client: Client) -> None:
             else:
                 await client.stop()
     except TimeoutError:
-        log.warning("a broker does not answer; the connection was closed without telling it")
+        log.warning(
+            "a broker does not answer, so a client was closed without leaving in order; nothing is "
+            "lost"
+        )
     except asyncio.CancelledError:
         # A consumer that had no time to start its tasks lets their cancellation out of `stop`.
         task = asyncio.current_task()

@@ -1,4 +1,4 @@
-"""The lanes of a group member: started and stopped as the group assigns and revokes partitions."""
+"""Starts and stops the lanes of a group member, as the group assigns and revokes partitions."""
 
 import asyncio
 import time
@@ -33,13 +33,13 @@ LOOK_S: Final = 2.0
 """How often progress is looked at."""
 
 ANSWER_S: Final = 5.0
-"""How long Kafka may take to say how far the topic goes."""
+"""How long Kafka may take to tell where the partitions end."""
 
 UUID_LENGTH: Final = 36
 
 
 class StarvedError(KafkaError):  # type: ignore[misc]
-    """The consumer gives no records though there are some."""
+    """The consumer returns no records although there are some."""
 
 
 class TopicChangedError(KafkaError):  # type: ignore[misc]
@@ -49,8 +49,8 @@ class TopicChangedError(KafkaError):  # type: ignore[misc]
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     """One lane for each partition that is assigned.
 
-    The group moves all partitions at every rebalance, so all lanes end and begin there. A lane
-    that could commit everything before leaves its state for the next one of its partition.
+    The group revokes all partitions in every rebalance, so all lanes end and new ones begin. A lane
+    that has committed everything leaves its state for the next lane of its partition.
     """
 
     def __init__(
@@ -72,19 +72,19 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._failure: Exception | None = None
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002
-        """Finish everything: whose partitions they will be is not known yet."""
+        """Finish all lanes: nobody knows yet which partitions this member keeps."""
         self._assigned.clear()
         try:
             await self.drain()
             if not member_id(self._resources.consumer) and await self._is_instance_taken():
                 self._failure = InstanceTakenError(self._resources.settings.instance_id)
-                # To join again would throw the other one out.
+                # If this member joined again, the group would remove the other worker.
                 await abandon_group(self._resources.consumer)
         except Exception as error:  # noqa: BLE001 - aiokafka would log it and go on
             self._failure = error
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Start a lane for each partition; they take their partitions over on their own."""
+        """Start a lane for each partition."""
         self._member_id = member_id(self._resources.consumer)
         try:
             self._start(sorted(assigned))
@@ -110,7 +110,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         health.recovering = {partition.partition for partition in assigned}
         log.info("assigned", partitions=[partition.partition for partition in assigned])
         if not assigned:
-            log.warning("more workers than partitions: this one waits until another leaves")
+            log.warning("more workers than partitions: this worker waits until another one leaves")
 
     async def drain(self) -> None:
         """Let every lane commit what it has and end; cancel those that cannot."""
@@ -128,7 +128,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._kept[partition] = lane.stages
             elif not task.cancelled() and (error := task.exception()):
                 log.warning(
-                    "gave up uncommitted output; the next owner repeats it",
+                    "a partition ended with uncommitted output; its next owner computes it again",
                     partition=partition,
                     error=repr(error),
                 )
@@ -138,7 +138,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._health.held.clear()
 
     async def work(self, stopping: asyncio.Event) -> None:
-        """Watch over the lanes until told to stop, or until the topic has come to its end.
+        """Watch the lanes until the worker is told to stop, or until the end of the topic.
 
         Raises:
             KafkaError: a lane had trouble with Kafka, a topic has changed, or the consumer gives no
@@ -188,13 +188,13 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         assigned.cancel()
         if not (self._assigned.is_set() or stop.done()):
             log.info(
-                "waiting for the group to give us partitions; it keeps those of a worker that has "
-                "died until the session timeout is over",
+                "waiting for partitions: the group keeps those of a worker that has died until its "
+                "session times out",
                 session_timeout_s=self._resources.settings.session_timeout_s,
             )
 
     def _unfinished(self) -> set[asyncio.Task[None]]:
-        """Return the lanes at work; raise what went wrong in the others or in the group."""
+        """Return the lanes that have not ended; raise the error of a lane or of the group."""
         if self._failure is not None:
             raise self._failure
         check_group(self._resources.consumer)
@@ -205,9 +205,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         return {task for task in tasks if not task.done()}
 
     async def _at_end(self) -> bool:
-        """Whether the group is done with partitions that others have too, as our lanes are.
+        """Return whether all partitions are processed to their end, those of other members too.
 
-        Another member may have died with partitions in its hands: they come to us.
+        If another member dies, its partitions may be assigned to this one.
         """
         if self._ends is None:
             return False
@@ -226,7 +226,12 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         return not elsewhere
 
     async def _look(self) -> None:
-        """Tell `Health` whether there is progress; give up a consumer that no longer fetches."""
+        """Report progress to `Health`.
+
+        Raises:
+            TopicChangedError: a topic has changed.
+            StarvedError: the consumer returns no records although there are some.
+        """
         health = self._health
         lanes = {partition: lane for partition, (lane, _) in self._running.items()}
         health.held = [lane.held for lane in lanes.values() if lane.held]
@@ -241,7 +246,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         except TopicChangedError:
             raise
         except (KafkaError, TimeoutError) as error:
-            log.warning("Kafka does not say how far the topic goes", error=repr(error))
+            log.warning("Kafka does not say where the partitions end", error=repr(error))
             health.no_progress()
             return
         health.answered()
@@ -250,7 +255,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         health.open_transactions = self._transactions.look(
             self._resources.consumer, {p: lane.source.next for p, lane in working.items()}
         )
-        # What is read but waits for an endpoint is not through; a recovery reads, and settles none.
+        # Records that wait for an endpoint are read but not settled; a recovery settles none.
         seen = {
             partition: (lane.lag.reached, lane.source.next) for partition, lane in working.items()
         }

@@ -25,7 +25,8 @@ IDLE_COMMIT_S = 5.0
 """How often a position is committed that moves without any output."""
 
 LARGEST_REQUEST: Final = PART_BYTES + 1024 * 1024
-"""Bytes, uncompressed: a dead letter is the largest record that is read whole, and its headers."""
+"""Largest uncompressed size of a request in bytes. The largest record of all is a dead letter: the
+largest record that is read whole, with more headers."""
 
 # The broker refuses a transaction that begins right after the commit of the one before; aiokafka
 # tries again after this time, 100 ms by default.
@@ -41,7 +42,7 @@ class OutgoingRecord(NamedTuple):
 
 
 class PartitionSink:
-    """Publishes one partition's output, exactly or at least once."""
+    """Publishes the output of one partition, with the delivery that the settings name."""
 
     def __init__(
         self,
@@ -68,8 +69,8 @@ class PartitionSink:
     async def commit(self, outputs: Sequence[Output]) -> None:
         """Publish outputs, and with them the position of the last one.
 
-        A position that moves without any output may wait: continuing from an earlier one gives the
-        same result, no output.
+        A position that moves without output may be committed later: a worker that starts at an
+        earlier position computes the same, and publishes nothing either.
         """
         self._position = outputs[-1].position
         silent = not any(output.events or output.dead_letters for output in outputs)
@@ -159,9 +160,9 @@ async def open_sink(
 ) -> AsyncIterator[PartitionSink]:
     """Take over the output of a partition.
 
-    With exactly-once the partition has a transactional id of its own. Starting its producer fences
-    the previous owner's and finishes the transaction that one left open, so positions must be read
-    after this and not before.
+    With exactly-once each partition has its own transactional id. Starting its producer fences the
+    previous owner and completes the transaction that the previous owner has left open. The position
+    must therefore be read afterwards.
     """
     exactly_once = settings.delivery == "exactly-once"
     name = transactional_id(settings, partition)

@@ -20,9 +20,9 @@ _NOTHING = Records.of([])
 
 
 class PartitionSource:
-    """Fetches one partition at its own pace, until told to stop or until its end.
+    """Fetches the records of one partition, until it is told to stop or until the end.
 
-    A fetch gives what the consumer holds of the partition, or a part of it if that is large.
+    A fetch returns what the consumer holds of the partition, or a part of it if that is large.
 
     Attributes:
         stopping: set when the source was told to stop.
@@ -85,7 +85,7 @@ class PartitionSource:
         self.waiting_since = None
 
     def narrow(self, first: int, last: int, size: int) -> None:
-        """Give no more than so many of these records at a time, to find the one at fault."""
+        """Return at most ``size`` of these records in a fetch, to find the one at fault."""
         self._narrow = (first, last, size)
 
     def stop(self) -> None:
@@ -113,7 +113,7 @@ class PartitionSource:
                 return _NOTHING
             self._parts = unpack(batches, self.skipped)
             self._part = self._next_part() or _NOTHING
-        # What the consumer fetched before it was told where to continue is not ours.
+        # The consumer may have fetched records before it was told where to continue.
         whole = self._part.since(self.next)
         records = self._narrowed(whole)
         self._part = whole if len(records) < len(whole) else self._next_part()
@@ -121,7 +121,7 @@ class PartitionSource:
             self.next = int(records.offset[-1]) + 1
             self.waiting_since = None
         if self._part is None and self._damage_ahead is None:
-            # Transaction markers move the position and are no records.
+            # Transaction markers move the position, but they are no records.
             self.next = max(self.next, self._fetched_to)
         self._observe(records)
         return records
@@ -148,10 +148,10 @@ class PartitionSource:
         stopping = asyncio.ensure_future(self.stopping.wait())
         self.waiting_since = self.waiting_since or time.monotonic()
         try:
-            # In a rebalance the fetch would wait for its end, and the rebalance for us.
+            # In a rebalance the fetch waits for its end, and the rebalance waits for this lane.
             await asyncio.wait({fetch, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # A fetch left behind would take the records that the next one is for.
+            # A fetch that goes on would take the records of the next fetch.
             stopping.cancel()
             finished = fetch.done() or not fetch.cancel()
         if not finished:

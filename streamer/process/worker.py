@@ -34,7 +34,7 @@ async def run_worker(
     until_end: bool = False,
     on_port: Callable[[int], None] = lambda _: None,
 ) -> Summary:
-    """Work until the end, a signal, or an error that a retry does not cure.
+    """Work until the end of the topic, a signal, or an error that needs an operator.
 
     Args:
         settings: all of them.
@@ -79,7 +79,7 @@ async def run_worker(
         if health.was_connected:
             summary.write_log()
             if trouble := health.trouble():
-                log.warning("the worker ends in trouble", trouble=trouble)
+                log.warning("the worker was not well when it ended", trouble=trouble)
     log.info("done")
     return summary
 

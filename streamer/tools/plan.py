@@ -15,34 +15,40 @@ from streamer.features import UCI_HAR
 from streamer.predict.quotas import AMAZON_ML_ACCOUNT_CALLS_PER_S, AMAZON_ML_CALLS_PER_S
 
 US_PER_SAMPLE = {Format.JSON: 1.3, Format.MSGPACK: 1.8, Format.F32: 1.2}
-"""A worker's time for a sample in a large batch of one of thousands of live devices: what a worker
-on one core takes at its limit, and half as much again for fetches that are smaller."""
+"""Time that a worker needs for a sample, in microseconds, with thousands of live devices. It is the
+time that was measured on one core at full load, plus half, because usual fetches are smaller."""
 
 US_PER_RECORD = {Format.JSON: 0.4, Format.MSGPACK: 3.0, Format.F32: 0.3}
-"""And for each record; usual JSON and f32 are read by compiled readers."""
+"""Time that a worker needs for a record besides, in microseconds. Compiled readers read the usual
+JSON and f32, and they are faster."""
 
 LOAD = 0.5
-"""Of a worker, at most: the rest is for catching up, and for the partitions of one that died."""
+"""Largest share of its time that a worker should be busy. It needs the rest to catch up, and for
+the partitions of a worker that has died."""
 
 WORKER_MB = 300
+"""Memory of a worker without any device."""
+
 DEVICE_KB = 38
+"""Memory that a live device needs."""
 
 MOST_DEVICES = 5000
-"""Of a partition: building so many again takes some fifteen seconds."""
+"""Devices that a partition should have at most: a recovery of so many takes about 15 s."""
 
 BROKER_MB = 50
-"""What a broker takes in a second, its replicas' too: modest hardware."""
+"""Megabytes that a broker on modest hardware writes in a second, those of its replicas included."""
 
 EVENT_BYTES = 1000
-"""Of an event of the shipped model, before compression."""
+"""Size of an event of the shipped model, before compression."""
 
 RECORD_OVERHEAD = 12
-"""Bytes of Kafka's, beside key and value."""
+"""Bytes that Kafka adds to the key and the value of a record."""
 
 PARTITIONS_A_BROKER = 4000
+"""Partitions that a broker can have at most."""
 
 CALL_WINDOWS = 64
-"""In a call of SageMaker."""
+"""Windows in a call of SageMaker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +81,11 @@ def make_plan(
     """Compute the capacity that devices need.
 
     Args:
-        devices: live at the same time.
-        rate_hz: samples a second of each.
-        batch: samples a record.
-        form: of the records.
-        replicas: of the topics.
+        devices: how many are live at the same time.
+        rate_hz: samples that each of them sends in a second.
+        batch: samples in a record.
+        form: format of the records.
+        replicas: replication factor of the topics.
         retention_h: how long readings are kept, in hours.
     """
     samples_s = devices * rate_hz
@@ -89,7 +95,7 @@ def make_plan(
     events_mb_s = windows_s * EVENT_BYTES / 1e6
     busy = (samples_s * US_PER_SAMPLE[form] + records_s * US_PER_RECORD[form]) / 1e6
     workers = max(1, ceil(busy / LOAD))
-    # Twice as many as workers, so that they share evenly and more can join.
+    # There are twice as many partitions as workers, so that workers share evenly and more can join.
     partitions = max(2 * workers, ceil(devices / MOST_DEVICES))
     brokers = max(replicas, ceil((readings_mb_s + events_mb_s) * replicas / BROKER_MB))
     return Plan(
@@ -118,8 +124,8 @@ def _breaks_first(windows_s: float, batch: int, partitions: int, brokers: int) -
     if windows_s > AMAZON_ML_CALLS_PER_S:
         return "Amazon ML: an endpoint has 200 predictions a second; `sagemaker` and `local` fit"
     if batch == 1:
-        return "the brokers: single samples are many records; batches cost a fraction"
-    return "nothing soon; the brokers' network when devices are ten times as many"
+        return "the brokers: records of one sample are too many; send several samples in a record"
+    return "nothing soon; with ten times as many devices, the network of the brokers"
 
 
 def _reading_bytes(batch: int, form: Format) -> int:

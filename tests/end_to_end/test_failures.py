@@ -83,7 +83,7 @@ async def test_a_zombie_that_wakes_inside_its_transaction_publishes_nothing(
             zombie = psutil.Process(running.running["zombie"].pid)
             await asyncio.to_thread(until, lambda: zombie.status() == psutil.STATUS_STOPPED)
             running.start("heir", *PATIENT)
-            await asyncio.to_thread(running.says, "heir", "waiting for the group")
+            await asyncio.to_thread(running.says, "heir", "waiting for partitions")
             await asyncio.to_thread(running.says, "heir", "recovered")
             await append(producer, settings.readings_topic, log, (0.5, 1))
             zombie.resume()
