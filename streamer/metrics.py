@@ -122,6 +122,17 @@ class Metrics:
             "Devices that started anew because all their samples were late for some seconds. When"
             " it grows, the log names devices whose clocks go back or are stamped ahead.",
         )
+        self.devices_pushed_out = counter(
+            "devices_pushed_out",
+            "Times that a device was forgotten because its partition had more than `max_devices`."
+            " When it grows, give the topic more partitions, raise `max_devices`, or look for a"
+            " publisher that makes up device ids.",
+        )
+        self.devices_ahead = counter(
+            "devices_ahead",
+            "Times that a device was found whose records have timestamps ahead of all others. When"
+            " it grows, the log names the devices; set `message.timestamp.type=LogAppendTime`.",
+        )
         text = "Windows in other units than g and rad/s. When it grows, the log names devices."
         self.doubts = counter("implausible_windows", text, "looks_like")
         self.samples_waiting = gauge(
@@ -331,6 +342,7 @@ class Metrics:
         self.samples.labels("late").inc(tally.late)
         self.samples.labels("duplicate").inc(tally.duplicate)
         self.device_restarts.inc(tally.restarts)
+        self.devices_pushed_out.inc(tally.pushed_out)
         self.windows_opened.inc(tally.opened)
         for reason, count in tally.skipped.items():
             self.windows.labels(reason).inc(count)

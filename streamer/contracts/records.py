@@ -6,15 +6,15 @@ from typing import overload
 
 import numpy as np
 
-from streamer.arrays import Ints
+from streamer.arrays import Bools, Ints
 from streamer.contracts.readings import Record
 
 Headers = list[tuple[str, bytes | None]]
 
-OFFSET, TIMESTAMP, KEY, KEY_END, VALUE, VALUE_END, HEADERS, HEADERS_END = range(8)
+OFFSET, TIMESTAMP, KEY, KEY_END, VALUE, VALUE_END, HEADERS, HEADERS_END, APPENDED = range(9)
 """Columns of the table; the end of a null key or value is less than its begin."""
 
-COLUMNS = 8
+COLUMNS = 9
 
 _VARINT_BITS = 70
 
@@ -39,8 +39,9 @@ class Records(Sequence[Record]):
 
     Attributes:
         buffer: keys, values and headers; the headers are in Kafka's encoding.
-        table: (n, 8) offset, Kafka timestamp in milliseconds, then begin and end in the buffer of
-            key, value and headers.
+        table: (n, 9) offset, Kafka timestamp in milliseconds, then begin and end in the buffer of
+            key, value and headers; at last 1 if the broker has set the timestamp (`LogAppendTime`),
+            0 if the producer has (`CreateTime`).
     """
 
     buffer: bytes
@@ -56,6 +57,12 @@ class Records(Sequence[Record]):
         """(n,) milliseconds since the epoch, by Kafka's clock."""
         return self.table[:, TIMESTAMP]
 
+    @property
+    def appended(self) -> Bools:
+        """(n,) whether the broker has set the timestamp."""
+        appended: Bools = self.table[:, APPENDED] == 1
+        return appended
+
     def __len__(self) -> int:
         return len(self.table)
 
@@ -66,7 +73,8 @@ class Records(Sequence[Record]):
     def __getitem__(self, index: int | slice) -> "Record | Records":
         if isinstance(index, slice):
             return Records(self.buffer, self.table[index])
-        offset, timestamp, key, key_end, value, value_end, headers, end = self.table[index].tolist()
+        row: list[int] = self.table[index].tolist()
+        offset, timestamp, key, key_end, value, value_end, headers, end, _ = row
         return OneRecord(
             key=self.buffer[key:key_end] if key <= key_end else None,
             value=self.buffer[value:value_end] if value <= value_end else None,
@@ -81,7 +89,7 @@ class Records(Sequence[Record]):
         The headers are None if they are not in Kafka's encoding.
         """
         buffer = self.buffer
-        for key, key_end, value, value_end, headers, end in self.table[:, KEY:].tolist():
+        for key, key_end, value, value_end, headers, end in self.table[:, KEY:APPENDED].tolist():
             yield (
                 buffer[key:key_end] if key <= key_end else None,
                 buffer[value:value_end] if value <= value_end else None,
@@ -97,15 +105,15 @@ class Records(Sequence[Record]):
         return self[: int(np.searchsorted(self.offset, offset))]
 
     @classmethod
-    def of(cls, records: Iterable[Record]) -> "Records":
-        """Make columns of single records."""
+    def of(cls, records: Iterable[Record], *, appended: bool = True) -> "Records":
+        """Make columns of single records; ``appended`` says whose their timestamps are."""
         buffer, rows = bytearray(), []
         for record in records:
             row = [record.offset, record.timestamp]
             for part in (record.key, record.value, encode_headers(record.headers)):
                 row += [len(buffer), len(buffer) + (-1 if part is None else len(part))]
                 buffer += part or b""
-            rows.append(row)
+            rows.append([*row, int(appended)])
         return cls(bytes(buffer), np.array(rows, np.int64).reshape(-1, COLUMNS))
 
     @classmethod
@@ -116,7 +124,7 @@ class Records(Sequence[Record]):
         tables, start = [], 0
         for part in parts:
             table = part.table.copy()
-            table[:, KEY:] += start
+            table[:, KEY:APPENDED] += start
             tables.append(table)
             start += len(part.buffer)
         table = np.concatenate(tables) if tables else np.zeros((0, COLUMNS), np.int64)

@@ -10,7 +10,7 @@ import structlog
 from streamer.arrays import Floats
 from streamer.contracts.dead_letters import LOST, REFUSED, SKIPPED, WindowLetter, make_window_letter
 from streamer.contracts.events import ActivityEvent, window_id
-from streamer.contracts.readings import Decoded, Record
+from streamer.contracts.readings import LATEST_TIMESTAMP_MS, Decoded, Record
 from streamer.contracts.records import Records
 from streamer.features import UCI_HAR, FeatureSet, compute_features
 from streamer.features.compute import blank_rotation
@@ -93,17 +93,19 @@ def merge_small_parts(parts: list[ClosedWindows]) -> Iterator[Floats]:
         yield np.concatenate(waiting)
 
 
-def samples_of(records: Records, decoded: Decoded, clock_us: int) -> Samples:
-    """A fetch as windows take it, after the partition clock ``clock_us``."""
-    return Samples.of(
+def samples_of(records: Records, decoded: Decoded) -> Samples:
+    """Return a fetch as windows take it."""
+    # Producers may send any 64-bit integer as the time.
+    stamp_ms = np.clip(records.timestamp, -LATEST_TIMESTAMP_MS, LATEST_TIMESTAMP_MS)
+    return Samples(
         decoded.device_ids,
         decoded.device,
         decoded.time_us,
         decoded.values,
         decoded.record,
         records.offset,
-        records.timestamp * 1000,
-        clock_us,
+        stamp_ms.astype(np.int64) * 1000,
+        records.appended,
     )
 
 
@@ -131,11 +133,11 @@ class PartitionState:
             settings.schema_registry,
             settings.registry_login,
         )
-        self._windows = PartitionWindows(settings.rules, feature_set, position.clock_us)
+        self._windows = PartitionWindows(settings.rules, feature_set, position.clock)
         self._replay_start = ReplayStart(position)
         self._rebuilt = Rebuilt()
         self._skipped = np.array(position.skipped, np.int64)
-        self._said_us: dict[str, int] = {}
+        self._said_us: dict[tuple[str, str], int] = {}
         self._unpredicted = 0
         self.labels = Labeller(LabelPolicy.of(settings))
         self.position = position
@@ -166,6 +168,8 @@ class PartitionState:
                 devices=outcome.restarted[:MOST_NAMED],
                 number=len(outcome.restarted),
             )
+        self._say_ahead(outcome)
+        self._say_pushed_out()
         self._metrics.devices.inc(self._windows.devices - devices)
         rejects = [
             DeadLetter(records[reject.record], reject.reason, reject.detail)
@@ -196,7 +200,7 @@ class PartitionState:
         records, _ = self._split_skipped(records)
         if len(records):
             self._rebuilt.add(self._windows.push(self._decode(records)[1]))
-        self._replay_start.processed(following, self._windows.clock_us)
+        self._replay_start.processed(following, self._windows.clock)
 
     def replay_flush(self) -> None:
         """Flush at the record at which `finish` did."""
@@ -259,7 +263,7 @@ class PartitionState:
     def _decode(self, records: Records) -> tuple[Decoded, Samples]:
         with self._metrics.stage("decode"):
             decoded = self._decoder(records, int(self._settings.max_future_skew_s * 1e6))
-        return decoded, samples_of(records, decoded, self._windows.clock_us)
+        return decoded, samples_of(records, decoded)
 
     def _withhold(self, outcome: PushResult) -> PushResult:
         """Skip the windows that cannot be what the contract says, and name their devices."""
@@ -272,21 +276,49 @@ class PartitionState:
                 self._metrics.doubts.labels(doubt.looks_like).inc()
                 self._say(doubt)
         for device_id in outcome.forgotten:
-            self._said_us.pop(device_id, None)
+            self._said_us.pop(("doubt", device_id), None)
         return replace(outcome, windows=parts)
 
     def _say(self, doubt: Doubt) -> None:
         """Name a device once an hour."""
-        clock_us = self._windows.clock_us
-        said_us = self._said_us.get(doubt.device_id)
-        if said_us is None or clock_us - said_us > SAID_AGAIN_US:
-            self._said_us[doubt.device_id] = clock_us
+        if self._is_due("doubt", doubt.device_id):
             log.warning(
                 "windows of a device are not labelled",
                 device=doubt.device_id,
                 reason=doubt.skip.value,
                 because=doubt.detail,
             )
+
+    def _say_ahead(self, outcome: PushResult) -> None:
+        """Name the devices whose timestamps are ahead of all others, once an hour."""
+        self._metrics.devices_ahead.inc(len(outcome.ahead))
+        if outcome.ahead and self._is_due("ahead"):
+            log.warning(
+                "records of some devices have timestamps ahead of all others; the partition clock "
+                "does not follow them. Set message.timestamp.type=LogAppendTime for the topic, or "
+                "set the clocks of these devices",
+                devices=outcome.ahead[:MOST_NAMED],
+                number=len(outcome.ahead),
+            )
+
+    def _say_pushed_out(self) -> None:
+        """Say once an hour that the partition has too many devices."""
+        if self._windows.tally.pushed_out and self._is_due("pushed out"):
+            log.warning(
+                "the partition has more devices than max_devices; the least recently seen are "
+                "forgotten and start anew with their next reading. Give the topic more partitions, "
+                "raise max_devices, or look for a publisher that makes up device ids",
+                max_devices=self._settings.max_devices,
+            )
+
+    def _is_due(self, what: str, device_id: str = "") -> bool:
+        """Return whether something has not been logged for an hour; it counts as logged now."""
+        clock_us = self._windows.clock_us
+        said_us = self._said_us.get((what, device_id))
+        if said_us is not None and clock_us - said_us <= SAID_AGAIN_US:
+            return False
+        self._said_us[what, device_id] = clock_us
+        return True
 
     def _late(self, records: Records, decoded: Decoded, outcome: PushResult) -> list[DeadLetter]:
         record, samples = np.unique(decoded.record[outcome.late], return_counts=True)
@@ -296,7 +328,7 @@ class PartitionState:
         ]
 
     def _processed(self, following: int, samples: int) -> None:
-        self._replay_start.processed(following, self._windows.clock_us)
+        self._replay_start.processed(following, self._windows.clock)
         self.position = self._replay_start.position(self._windows.low, following)
         tally = self._windows.take_tally()
         self._unpredicted += tally.closed

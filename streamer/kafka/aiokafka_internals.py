@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, errors
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.conn import create_conn
 from aiokafka.consumer import fetcher
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
@@ -32,6 +33,14 @@ from aiokafka.protocol.types import (
 from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from crc32c import crc32c
+
+REFUSED_LOGINS = (
+    errors.SaslAuthenticationFailed,
+    errors.AuthenticationFailedError,
+    errors.UnsupportedSaslMechanismError,
+    errors.IllegalSaslStateError,
+)
+"""What aiokafka raises for a login that a broker refuses."""
 
 Fields = tuple[int, bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
 """Timestamp in milliseconds, key, value and headers of a record."""
@@ -140,6 +149,33 @@ def build_batch(records: Iterable[Fields], codec: int = 0) -> bytes:
 def bootstrap_addresses(client: Any) -> str:
     """Return the addresses that a client of any kind was given, comma-separated."""
     return ",".join(f"{host}:{port}" for host, port, _family in inner_client(client).hosts)
+
+
+async def find_refused_login(client: Any) -> tuple[str, errors.KafkaError] | None:
+    """Return the first broker that refuses a client's login, and its error; None if none does.
+
+    aiokafka only logs the error, and says that it cannot connect.
+    """
+    inner = inner_client(client)
+    if not inner._security_protocol.startswith("SASL"):  # noqa: SLF001
+        return None
+    for host, port, _family in inner.hosts:
+        try:
+            connection = await create_conn(
+                host,
+                port,
+                ssl_context=inner._ssl_context,  # noqa: SLF001
+                security_protocol=inner._security_protocol,  # noqa: SLF001
+                sasl_mechanism=inner._sasl_mechanism,  # noqa: SLF001
+                sasl_plain_username=inner._sasl_plain_username,  # noqa: SLF001
+                sasl_plain_password=inner._sasl_plain_password,  # noqa: SLF001
+            )
+        except REFUSED_LOGINS as error:
+            return f"{host}:{port}", error
+        except (OSError, errors.KafkaError, TimeoutError):
+            continue
+        connection.close()
+    return None
 
 
 def check_group(consumer: AIOKafkaConsumer) -> None:

@@ -10,11 +10,21 @@ import stamina
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, RequestTimedOutError
+from aiokafka.errors import (
+    IllegalSaslStateError,
+    KafkaConnectionError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+    UnsupportedSaslMechanismError,
+)
 from aiokafka.errors import KafkaError as AIOKafkaError
 
 from streamer.errors import KafkaError, SettingsError
-from streamer.kafka.aiokafka_internals import bootstrap_addresses, inner_client
+from streamer.kafka.aiokafka_internals import (
+    bootstrap_addresses,
+    find_refused_login,
+    inner_client,
+)
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -78,7 +88,7 @@ async def connect(
         patience_s: how long to try; None for no end.
 
     Raises:
-        KafkaError: no broker has answered in that time.
+        KafkaError: no broker has answered in that time, or one refuses the login.
     """
     client = await _started(make, patience_s)
     try:
@@ -156,6 +166,8 @@ async def _start(client: Client) -> Client:
         # It holds connections open even if it has not started.
         await _stop(client)
         if isinstance(error, KafkaConnectionError):
+            if refused := await find_refused_login(client):
+                raise KafkaError(_explain_refusal(*refused)) from None
             log.warning(
                 "no Kafka broker answers, trying again",
                 brokers=bootstrap_addresses(client),
@@ -163,6 +175,15 @@ async def _start(client: Client) -> Client:
             )
         raise
     return client
+
+
+def _explain_refusal(broker: str, error: AIOKafkaError) -> str:
+    remedy = "check sasl_username and sasl_password"
+    if isinstance(error, UnsupportedSaslMechanismError):
+        remedy = "check sasl_mechanism"
+    elif isinstance(error, IllegalSaslStateError):
+        remedy = "check security_protocol: this listener has no login"
+    return f"the Kafka broker at {broker} refuses the login ({error}); {remedy}"
 
 
 async def _stop(client: Client) -> None:

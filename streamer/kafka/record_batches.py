@@ -192,7 +192,8 @@ class _Parts:
                     batch.first_timestamp + since_ms if append_time_ms is None else append_time_ms,
                     batch.base_offset + number,
                 )
-            ]
+            ],
+            appended=append_time_ms is not None,
         )
 
     def _skip(self, size: int) -> None:
@@ -228,7 +229,7 @@ def scan(
         base_offset: offset that the records' are relative to.
         base_ms: timestamp that the records' are relative to.
         is_append_time: whether it is that of all records.
-        table: (most, 8), filled in as `Records.table`; no more records are looked for.
+        table: (most, 9), filled in as `Records.table`; no more records are looked for.
 
     Returns:
         How many records there are, and where the last one ends; -1 and where the record begins if
@@ -257,6 +258,7 @@ def scan(
             at += max(length, 0)
         table[row, 6] = at
         table[row, 7] = end
+        table[row, 8] = is_append_time
         if at >= end:
             return -1, begin
         at = end

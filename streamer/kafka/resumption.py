@@ -100,14 +100,14 @@ async def resume(
     position = Position(
         committed.low,
         committed.next,
-        committed.clock_us,
+        committed.clock,
         committed.flushed,
         bounds.topic_id,
         committed.skipped,
     )
     if committed.next > end:
-        known = committed.clock_us >= 0
-        start = max(begin, await first_since(committed.clock_us)) if known else begin
+        known = committed.clock.now_us >= 0
+        start = max(begin, await first_since(committed.clock.now_us)) if known else begin
         return Resumption(
             Position(start, start, topic_id=bounds.topic_id),
             Reset.BEYOND_END,
@@ -122,7 +122,7 @@ async def resume(
         )
     if committed.next < begin:
         return Resumption(
-            Position(begin, begin, committed.clock_us, topic_id=bounds.topic_id),
+            Position(begin, begin, committed.clock, topic_id=bounds.topic_id),
             Reset.RETENTION,
             begin - committed.next,
             f"{begin - committed.next} records were deleted before they were read: the group is at "
@@ -132,7 +132,7 @@ async def resume(
     if committed.low < begin:
         return Resumption(
             Position(
-                begin, committed.next, committed.clock_us, (), bounds.topic_id, committed.skipped
+                begin, committed.next, committed.clock, (), bounds.topic_id, committed.skipped
             ),
             Reset.CONTEXT,
             problem="records that open windows depend on were deleted: they begin at offset "

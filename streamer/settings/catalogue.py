@@ -128,6 +128,13 @@ class Settings(BaseSettings):
         le=3600,
         description="Silence, by Kafka's clock, after which the state of a device is dropped.",
     )
+    max_devices: int = Field(
+        100_000,
+        ge=1,
+        le=10_000_000,
+        description="Devices of a partition that a worker remembers at most. When there are more,"
+        " the least recently seen ones are forgotten: they start anew with their next reading.",
+    )
     dead_letter_late: bool = Field(
         False, description="Write late readings to the dead-letter topic too."
     )
@@ -370,4 +377,5 @@ class Settings(BaseSettings):
             lateness_us=round(self.allowed_lateness_ms * 1000),
             idle_us=round(self.idle_timeout_s * 1_000_000),
             min_coverage=self.min_coverage,
+            max_devices=self.max_devices,
         )

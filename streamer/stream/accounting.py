@@ -11,7 +11,7 @@ class Skip(StrEnum):
     GAP = "gap"
     """The device paused for longer than ``max_gap`` inside it."""
     IDLE = "idle"
-    """The device fell silent for good inside it."""
+    """The device fell silent for good inside it, or was forgotten because of too many others."""
     CLOCK = "clock"
     """The device's clock went back inside it, or had been ahead."""
     COVERAGE = "coverage"
@@ -39,6 +39,8 @@ class Tally:
     closed: int = 0
     restarts: int = 0
     """New lives of devices that had sent nothing but late samples for too long."""
+    pushed_out: int = 0
+    """Times that a device was forgotten because the partition had too many."""
     unsettled: int = 0
     """Closed ones whose filters were still warming up."""
     skipped: Counter[Skip] = field(default_factory=Counter)

@@ -46,7 +46,10 @@ class Columns(NamedTuple):
     phase_us: Ints
     """Offset of its grid."""
     clock_us: Ints
-    """Partition clock at its last record; the end of time before the first."""
+    """When its last record came by the partition clock, see `clock.Followed.seen_us`; `PRESENT`
+    before the first."""
+    last_offset: Ints
+    """Offset of its last record."""
     newest_us: Ints
     """Largest sample time seen."""
     late_since_us: Ints
@@ -92,6 +95,7 @@ class Columns(NamedTuple):
         return cls(
             phase_us=ints(),
             clock_us=ints(),
+            last_offset=ints(),
             newest_us=ints(),
             late_since_us=ints(),
             late_newest_us=ints(),

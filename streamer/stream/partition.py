@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamer.arrays import Ints
+from streamer.arrays import Bools, Ints
 from streamer.features.feature_set import FeatureSet
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.admission import Admission, Arrivals, first_of_each
+from streamer.stream.clock import PRESENT, START, Followed, PartitionClock
+from streamer.stream.crowd import push_out
 from streamer.stream.device_table import LAST_US, LOW, DeviceTable
 from streamer.stream.rules import Rules
 from streamer.stream.samples import NEVER, Samples
@@ -27,26 +29,34 @@ class PushResult:
     Attributes:
         windows: closed, to be predicted.
         late: positions in the batch of the samples that came behind the watermark.
-        forgotten: devices that were silent for too long, and are gone after these windows.
+        forgotten: devices that were silent for too long, or of which the partition had too many;
+            they are gone after these windows.
         restarted: devices that began a new life, as for too long all they sent was late.
+        ahead: devices whose records have timestamps ahead of those of all others.
     """
 
     windows: list[ClosedWindows]
     late: Ints
     forgotten: list[str]
     restarted: list[str]
+    ahead: list[str]
 
 
 class PartitionWindows:
     """Devices, their samples and their open windows, for one partition."""
 
-    def __init__(self, rules: Rules, features: FeatureSet, clock_us: int = NEVER) -> None:
+    def __init__(self, rules: Rules, features: FeatureSet, clock: PartitionClock = START) -> None:
         self._rules = rules
         self._table = DeviceTable(features)
         self._admission = Admission(rules)
         self._windowing = Windowing(rules, features, self._table)
-        self.clock_us = clock_us
+        self.clock = clock
         self.tally = Tally()
+
+    @property
+    def clock_us(self) -> int:
+        """The partition clock."""
+        return self.clock.now_us
 
     @property
     def devices(self) -> int:
@@ -90,7 +100,11 @@ class PartitionWindows:
         Returns:
             Windows closed by it, each device's in the order of its grid, and the late samples.
         """
-        arrivals, clock_us, order = self._arrivals(samples)
+        followed = self.clock.follow(samples.stamp_us, samples.appended, self._rules.idle_us)
+        if followed.resolved_us != NEVER:
+            seen_us = self._table.columns.clock_us
+            seen_us[seen_us == PRESENT] = followed.resolved_us
+        arrivals, clock_us, order, pushed_out = self._arrivals(samples, followed)
         verdict = self._admission.admit(self._table, arrivals, clock_us)
         self.tally.late += int(verdict.late.sum())
         self.tally.duplicate += verdict.duplicates
@@ -100,10 +114,14 @@ class PartitionWindows:
         if verdict.restarts:
             restarted = self._table.ids(np.unique(arrivals.row[verdict.life % 2 == CLOCK]))
         self.tally.restarts += verdict.restarts
-        self.clock_us = samples.clock_after_us
-        left, forgotten = self._forget_idle()
+        self.clock = followed.after
+        ahead: list[str] = []
+        if followed.ahead.any():
+            devices = np.unique(samples.device[followed.ahead[samples.record]])
+            ahead = [samples.device_ids[device] for device in devices.tolist()]
+        left, forgotten = self._forget(pushed_out)
         late = np.sort(order[verdict.late])
-        return PushResult(windows + left, late, forgotten, restarted)
+        return PushResult(windows + left, late, forgotten, restarted, ahead)
 
     def flush(self) -> PushResult:
         """Let no sample wait any longer for its watermark; later ones before it are late."""
@@ -111,34 +129,71 @@ class PartitionWindows:
         windows = list(self._windowing.land(self._admission.flush(rows), self.tally))
         last_us = self._table.sampling.run[rows, LAST_US]
         self._table.columns.newest_us[rows] = last_us + self._rules.watermark_lag_us
-        return PushResult(windows, np.zeros(0, np.int64), [], [])
+        return PushResult(windows, np.zeros(0, np.int64), [], [], [])
 
-    def _arrivals(self, samples: Samples) -> tuple[Arrivals, Ints, Ints]:
+    def _arrivals(
+        self, samples: Samples, followed: Followed
+    ) -> tuple[Arrivals, Ints, Ints, Ints | None]:
         """Sort samples by device, and number the lives that devices begin after a silence.
 
-        Returns the arrivals, the partition clock at each, and their places among the samples.
+        Returns the arrivals, the partition clock at each, their places among the samples, and the
+        rows of the devices that must be forgotten if there were too many.
         """
+        known = len(self._table)
         present = np.flatnonzero(np.bincount(samples.device))
         rows = np.empty(len(samples.device_ids), np.int64)
         rows[present] = self._table.rows([samples.device_ids[i] for i in present.tolist()])
         columns = self._table.columns
         row = rows[samples.device]
         order = np.argsort(row, kind="stable")
-        row, clock_us = row[order], samples.clock_us[order]
+        left = begins = None
+        if len(self._table) > self._rules.max_devices:
+            left, begins = self._push_out(samples, followed, row, known)
+        row, record = row[order], samples.record[order]
+        clock_us, seen_us = followed.clock_us[record], followed.seen_us[record]
         first = np.flatnonzero(first_of_each(row))
+        # When the device was seen before each sample.
         before = np.empty_like(clock_us)
-        before[1:] = clock_us[:-1]
+        before[1:] = seen_us[:-1]
         before[first] = columns.clock_us[row[first]]
         silent = clock_us - before > self._rules.idle_us
+        if begins is not None:
+            silent |= begins[order]
         lives = 2 * np.cumsum(silent.astype(np.int64))
         lives_before = lives[first] - 2 * silent[first]
         life = lives - np.repeat(lives_before, np.diff(first, append=len(row)))
         last = np.append(first, len(row))[1:] - 1
-        columns.clock_us[row[last]] = clock_us[last]
-        arrivals = Arrivals(
-            row, life, samples.time_us[order], samples.values[order], samples.offset[order]
+        offset = samples.record_offset[record]
+        columns.clock_us[row[last]] = seen_us[last]
+        columns.last_offset[row[last]] = offset[last]
+        arrivals = Arrivals(row, life, samples.time_us[order], samples.values[order], offset)
+        return arrivals, clock_us, order, left
+
+    def _push_out(
+        self, samples: Samples, followed: Followed, row: Ints, known: int
+    ) -> tuple[Ints, Bools]:
+        """Find the devices that others push out; the first of them are those known before.
+
+        Returns the rows of those that are gone after the fetch, and (s,) whether a sample begins
+        a new life because its device was gone.
+        """
+        columns, live = self._table.columns, self._table.live()[:known]
+        live = live[np.argsort(columns.last_offset[live])]
+        starts = np.flatnonzero(first_of_each(samples.record))
+        record = samples.record[starts]
+        crowd = push_out(
+            live,
+            columns.clock_us[live],
+            row[starts],
+            followed.clock_us[record],
+            followed.seen_us[record],
+            most=self._rules.max_devices,
+            idle_us=self._rules.idle_us,
         )
-        return arrivals, clock_us, order
+        self.tally.pushed_out += crowd.pushed_out
+        begins = np.zeros(len(row), np.bool_)
+        begins[starts] = crowd.begins
+        return crowd.left, begins
 
     def _await_new_lives(self, row: Ints, life: Ints, admitted: Arrivals) -> None:
         """Remember the devices whose new life has begun with samples that still wait."""
@@ -152,10 +207,16 @@ class PartitionWindows:
             some = rows[begun[rows] % 2 == begins]
             self.tally.skip(reason, self._table.skip_open(some))
 
-    def _forget_idle(self) -> tuple[list[ClosedWindows], list[str]]:
-        """Close what devices silent for too long have left, and free their rows."""
+    def _forget(self, rows: Ints | None) -> tuple[list[ClosedWindows], list[str]]:
+        """Close what devices have left, and free their rows.
+
+        Without rows, these are the devices that were silent for too long.
+        """
         live = self._table.live()
-        rows = live[self.clock_us - self._table.columns.clock_us[live] > self._rules.idle_us]
+        silent = self.clock_us - self._table.columns.clock_us > self._rules.idle_us
+        if rows is not None:
+            silent[rows] = True
+        rows = live[silent[live]]
         if not len(rows):
             return [], []
         windows = list(self._windowing.land(self._admission.flush(rows), self.tally))

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, Self
 
-from streamer.stream.samples import NEVER
+from streamer.stream.clock import START, PartitionClock
 
 _VERSION: Final = "v2"
 _BEFORE: Final = "v1"
@@ -25,7 +25,7 @@ class Position:
     Attributes:
         low: first record on which output not yet published may depend.
         next: first record that is not yet reflected in the output.
-        clock_us: partition clock before record ``low``.
+        clock: the partition clock before record ``low``.
         flushed: records from ``low`` on before which no sample waited for its watermark any more.
         topic_id: identity of the topic whose offsets these are; empty when it is not known. A topic
             that is deleted and made again has another one.
@@ -34,7 +34,7 @@ class Position:
 
     low: int
     next: int
-    clock_us: int = NEVER
+    clock: PartitionClock = START
     flushed: tuple[int, ...] = ()
     topic_id: str = ""
     skipped: tuple[int, ...] = ()
@@ -42,7 +42,7 @@ class Position:
     def metadata(self) -> str:
         """All but ``low``, for the metadata of the offset committed at ``low``."""
         flushed, skipped = (",".join(map(str, each)) for each in (self.flushed, self.skipped))
-        return f"{_VERSION};{self.next};{self.clock_us};{flushed};{self.topic_id};{skipped}"
+        return f"{_VERSION};{self.next};{self.clock.as_text()};{flushed};{self.topic_id};{skipped}"
 
     @classmethod
     def parse(cls, offset: int, metadata: str) -> Self:
@@ -57,11 +57,16 @@ class Position:
             fields += ["", ""]
         elif version != _VERSION:
             raise ValueError(f"metadata version {version!r}, expected {_VERSION!r}")
-        following, clock_us, flushed, topic_id, skipped = fields
+        following, clock, flushed, topic_id, skipped = fields
         if int(following) < offset:
             raise ValueError(f"the next record is {following}, before the offset {offset}")
         return cls(
-            offset, int(following), int(clock_us), _offsets(flushed), topic_id, _offsets(skipped)
+            offset,
+            int(following),
+            PartitionClock.parse(clock),
+            _offsets(flushed),
+            topic_id,
+            _offsets(skipped),
         )
 
 
@@ -73,14 +78,14 @@ class ReplayStart:
     """Remembers at which records reading could start again, and the partition clock there."""
 
     def __init__(self, position: Position) -> None:
-        self._starts = deque([(position.low, position.clock_us)])
+        self._starts = deque([(position.low, position.clock)])
         self._flushed = list(position.flushed)
         self._skipped = position.skipped
         self._topic_id = position.topic_id
 
-    def processed(self, following: int, clock_us: int) -> None:
+    def processed(self, following: int, clock: PartitionClock) -> None:
         """All records before ``following`` are taken in; the partition clock is there now."""
-        self._starts.append((following, clock_us))
+        self._starts.append((following, clock))
 
     def flushed(self, following: int) -> None:
         """Waiting samples were released before this record."""
@@ -96,8 +101,8 @@ class ReplayStart:
         low = following if low is None else low
         while len(self._starts) > 1 and self._starts[1][0] <= low:
             self._starts.popleft()
-        start, clock_us = self._starts[0]
+        start, clock = self._starts[0]
         self._flushed = [offset for offset in self._flushed if offset > start]
         self._skipped = tuple(offset for offset in self._skipped if offset >= start)
         flushed = tuple(self._flushed)
-        return Position(start, following, clock_us, flushed, self._topic_id, self._skipped)
+        return Position(start, following, clock, flushed, self._topic_id, self._skipped)

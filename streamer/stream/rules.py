@@ -17,6 +17,8 @@ class Rules:
     """A device that for longer than this sends nothing but late samples begins a new life."""
     min_coverage: float = 0.6
     """Least share of a window's samples that must really be there."""
+    max_devices: int = 100_000
+    """Devices of a partition; when there are more, the least recently seen ones are forgotten."""
 
     @property
     def watermark_lag_us(self) -> int:

@@ -1,6 +1,7 @@
 import asyncio
 import ssl
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,57 @@ def test_a_login_reaches_the_client(protocol: str) -> None:
     assert options["sasl_plain_username"] == "me"
     assert options["sasl_plain_password"] == "secret"
     assert ("ssl_context" in options) == (protocol == "SASL_SSL")
+
+
+SASL_LISTENER = """\
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT
+listener.name.login.sasl.enabled.mechanisms=PLAIN
+listener.name.login.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required user_me="secret";
+"""
+
+
+@pytest.fixture(scope="module")
+def with_login() -> Iterator[tuple[str, str]]:
+    """The addresses of a broker with a login and without one."""
+    plain, login, controller = free_ports(3)
+    listeners = (
+        f"listeners=PLAINTEXT://127.0.0.1:{plain},LOGIN://127.0.0.1:{login},"
+        f"CONTROLLER://127.0.0.1:{controller}\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n"
+    )
+    with LocalKafka(port=plain, properties=listeners + SASL_LISTENER):
+        yield f"127.0.0.1:{login}", f"127.0.0.1:{plain}"
+
+
+@pytest.mark.parametrize(
+    ("changed", "remedy"),
+    [
+        ({"sasl_password": "wrong"}, "check sasl_username and sasl_password"),
+        ({"sasl_username": "you"}, "check sasl_username and sasl_password"),
+        ({"sasl_mechanism": "SCRAM-SHA-512"}, "check sasl_mechanism"),
+    ],
+)
+@pytest.mark.parametrize("kind", CLIENTS)
+async def test_a_login_that_is_refused_is_named_with_its_broker_and_setting(
+    kind: Any, changed: dict[str, str], remedy: str, with_login: tuple[str, str]
+) -> None:
+    login, _ = with_login
+    right = {"bootstrap_servers": login, "security_protocol": "SASL_PLAINTEXT"} | SASL
+    options = client_options(Settings.load(right | {"sasl_mechanism": "PLAIN"} | changed))
+    with pytest.raises(KafkaError, match=f"{login} refuses the login .*{remedy}"):
+        async with connect(lambda: kind(**options), patience_s=60.0):
+            pass
+
+
+async def test_the_right_login_is_accepted_and_a_listener_without_one_is_named(
+    with_login: tuple[str, str],
+) -> None:
+    login, plain = with_login
+    right = {"security_protocol": "SASL_PLAINTEXT"} | SASL | {"sasl_mechanism": "PLAIN"}
+    options = client_options(Settings.load(right | {"bootstrap_servers": login}))
+    async with connect(lambda: AIOKafkaAdminClient(**options), patience_s=60.0) as admin:
+        assert await admin.list_topics() == []
+    options = client_options(Settings.load(right | {"bootstrap_servers": plain}))
+    with pytest.raises(KafkaError, match=f"{plain} refuses the login .*check security_protocol"):
+        async with connect(lambda: AIOKafkaAdminClient(**options), patience_s=60.0):
+            pass

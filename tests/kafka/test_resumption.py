@@ -19,6 +19,7 @@ from streamer.model import artifact
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.predictor import Prediction
 from streamer.settings import Settings
+from streamer.stream.clock import PartitionClock
 from streamer.stream.position import Position
 from tests.conftest import MakeSettings
 from tests.support.member import (
@@ -63,8 +64,8 @@ async def decide(
         (Position(80, 90), True, Reset.RETENTION, (100, 100), 10),
         (Position(180, 200), True, None, (180, 200), 0),
         (Position(180, 201), True, Reset.BEYOND_END, (100, 100), 0),
-        (Position(180, 201, 5), True, Reset.BEYOND_END, (170, 170), 0),
-        (Position(300, 310, 5), True, Reset.BEYOND_END, (170, 170), 0),
+        (Position(180, 201, PartitionClock(5)), True, Reset.BEYOND_END, (170, 170), 0),
+        (Position(300, 310, PartitionClock(5)), True, Reset.BEYOND_END, (170, 170), 0),
     ],
 )
 async def test_each_disagreement_has_its_reason_and_its_start(
@@ -169,7 +170,7 @@ async def test_of_a_truncated_log_only_what_is_newer_than_the_position_is_proces
     await run_to_end(settings)
     before = await position_of(settings)
     clock_ms = (await read_topic(settings, settings.readings_topic))[-1].timestamp
-    beyond = Position(5000, 5000, 1000 * clock_ms + 1, topic_id=before.topic_id)
+    beyond = Position(5000, 5000, PartitionClock(1000 * clock_ms + 1), topic_id=before.topic_id)
     await commit(settings, offset_to_commit(beyond))
     await publish(settings, ten_seconds("later"))
     member = await run_to_end(settings)

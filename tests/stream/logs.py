@@ -70,6 +70,7 @@ RULES = st.builds(
     idle_us=st.sampled_from([1_000_000, 4_000_000, 60_000_000]),
     patience_us=st.sampled_from([5_000_000, 1_000_000, 300_000]),
     min_coverage=st.sampled_from([0.8, 0.0, 0.97]),
+    max_devices=st.sampled_from([100, 100, 2, 1]),
 )
 
 
@@ -123,7 +124,18 @@ class Reject:
     partition_us: int
 
 
-Act = Steady | Pause | Again | Shuffle | Stray | Reject
+@dataclass(frozen=True)
+class Ahead:
+    """A wrong clock: records whose producer's timestamp is ahead, each as much as the one before.
+
+    The broker would not believe it, so these records have the broker's timestamp where all have.
+    """
+
+    count: int
+    ahead_us: int
+
+
+Act = Steady | Pause | Again | Shuffle | Stray | Reject | Ahead
 
 
 def acts(rules: Rules) -> st.SearchStrategy[Act]:
@@ -162,6 +174,11 @@ def acts(rules: Rules) -> st.SearchStrategy[Act]:
         st.builds(Shuffle, st.integers(2, 30)),
         stray,
         st.builds(Reject, st.sampled_from([0, *near_idle])),
+        st.builds(
+            Ahead,
+            count=st.sampled_from([1, 1, 2, 6]),
+            ahead_us=st.sampled_from([idle // 4, idle // 4 + 6_000, idle, 60 * idle]),
+        ),
     )
 
 
@@ -173,8 +190,11 @@ class Publisher:
     now_us: int
     rng: np.random.Generator
     sent: list[Sample] = field(default_factory=list)
-    records: list[tuple[int, tuple[Sample, ...]]] = field(default_factory=list)
-    """How far the partition clock goes on, and what is published then."""
+    records: list[tuple[int, tuple[Sample, ...], int]] = field(default_factory=list)
+    """How far the partition clock goes on, what is published then, and how far ahead its stamp."""
+
+    def publish(self, forward_us: int, taken: tuple[Sample, ...], ahead_us: int = 0) -> None:
+        self.records.append((forward_us, taken, ahead_us))
 
     def perform(self, act: Act) -> None:
         match act:
@@ -182,18 +202,22 @@ class Publisher:
                 self._steady(act)
             case Pause(device_us, partition_us):
                 self.now_us += device_us
-                self.records.append((partition_us, ()))
+                self.publish(partition_us, ())
             case Again(count, back):
                 end = max(0, len(self.sent) - back)
-                self.records.append((0, tuple(self.sent[max(0, end - count) : end])))
+                self.publish(0, tuple(self.sent[max(0, end - count) : end]))
             case Shuffle(count):
                 tail = self.records[-count:]
                 self.records[-count:] = [tail[i] for i in self.rng.permutation(len(tail))]
             case Stray(behind_us):
                 newest = self.sent[-1].time_us if self.sent else self.now_us
-                self.records.append((0, samples([newest - behind_us], self.rng)))
+                self.publish(0, samples([newest - behind_us], self.rng))
+            case Ahead(count, ahead_us):
+                newest = self.sent[-1].time_us if self.sent else self.now_us
+                for i in range(count):
+                    self.publish(0, samples([newest + i * STEP_US], self.rng), ahead_us)
             case Reject(partition_us):
-                self.records.append((partition_us, ()))
+                self.publish(partition_us, ())
 
     def _steady(self, act: Steady) -> None:
         begin_us, self.now_us = self.now_us, self.now_us + act.count * act.step_us
@@ -210,7 +234,7 @@ class Publisher:
             )
         for together in zip_longest(*parts):
             for part in filter(None, together):
-                self.records.append((len(part) * act.step_us // len(kinds), part))
+                self.publish(len(part) * act.step_us // len(kinds), part)
 
 
 def only(sensors: str, sample: Sample) -> Sample:
@@ -241,13 +265,17 @@ def logs(draw: st.DrawFn, rules: Rules, devices: int = 3, most_acts: int = 8) ->
     )
     queues = [iter(publisher.records) for publisher in publishers]
     clock_us = START_US
+    # All timestamps are the broker's, or the producers', or each record's as it comes.
+    appended = draw(st.sampled_from([1.0, 0.0, 0.0, 0.5]))
     records = []
     for offset, turn in enumerate(turns.tolist()):
-        forward_us, taken = next(queues[turn])
+        forward_us, taken, ahead_us = next(queues[turn])
         clock_us += forward_us // len(publishers) if taken else forward_us
         # Kafka's timestamps may go back a little; the partition clock does not.
         stamp_us = clock_us - int(rng.integers(0, 3)) * 5_000
-        records.append(Record(offset, stamp_us, f"device-{turn}", taken))
+        is_appended = bool(rng.random() < appended)
+        stamp_us += 0 if is_appended else ahead_us
+        records.append(Record(offset, stamp_us, f"device-{turn}", taken, is_appended))
     return records
 
 

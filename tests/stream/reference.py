@@ -54,6 +54,8 @@ class Record:
     """Its own Kafka timestamp; the partition clock is the largest of them so far."""
     device_id: str
     samples: tuple[Sample, ...]
+    appended: bool = True
+    """Whether the broker has set the timestamp."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ class Device:
         self.features = features
         self.tally = tally
         self.clock_us = 0
+        self.seen_us: int | None = None
+        """By the partition clock; None in a doubt."""
         self.phase_us = phase_us(device_id, features.hop_us)
         self.first_us: int | None = None
         self.newest_us: dict[str, int] = {}
@@ -455,40 +459,88 @@ def stream_of(sample: Sample) -> str:
     return ACC if ACC in sample.sensors else GYRO
 
 
+class Clock:
+    """The partition clock, see `streamer.stream.clock`."""
+
+    def __init__(self, idle_us: int) -> None:
+        self.idle_us = idle_us
+        self.step_us = idle_us // 4
+        self.us = -(10**19)
+        self.doubt: list[int] = []
+        """Where the present doubt has begun, and how far it has come."""
+
+    @property
+    def now_us(self) -> int:
+        return self.doubt[1] if self.us < -(10**18) else self.us
+
+    def take(self, record: Record) -> bool:
+        """Take in the next record; say whether a doubt ends with it."""
+        stamp_us, was_in_doubt = record.clock_us, bool(self.doubt)
+        if record.appended or stamp_us - self.us <= self.step_us:
+            self.us = max(self.us, stamp_us)
+            self.doubt = []
+            return was_in_doubt
+        if not self.doubt or stamp_us < self.doubt[0]:
+            self.doubt = [stamp_us, stamp_us]
+        begin_us, reached_us = self.doubt
+        self.doubt[1] = max(reached_us, min(stamp_us, reached_us + self.step_us))
+        if self.doubt[1] - begin_us > self.idle_us:
+            self.us, self.doubt = self.doubt[1], []
+            return True
+        return False
+
+
 class ReferencePartition:
     """All devices of a partition."""
 
     def __init__(self, rules: Rules, features: FeatureSet) -> None:
         self.rules = rules
         self.features = features
-        self.clock_us = 0
+        self.clock = Clock(rules.idle_us)
         self.devices: dict[str, Device] = {}
+        """The least recently seen first."""
         self.tally = Tally()
         self.windows: dict[str, list[Window]] = {}
         """By device, in the order in which they closed."""
         self.late: set[tuple[int, int]] = set()
         """Offset of the record, and which of its samples."""
+        self.in_doubt: dict[str, Device] = {}
+        """Those that have sent a record in the present doubt."""
 
     def push(self, record: Record) -> None:
         """Take in one record."""
-        self.clock_us = max(self.clock_us, record.clock_us)
+        if self.clock.take(record):
+            for device in self.in_doubt.values():
+                device.seen_us = self.clock.us
+            self.in_doubt = {}
         for device in list(self.devices.values()):
-            if self.clock_us - device.clock_us > self.rules.idle_us:
-                device.forget()
-                del self.devices[device.device_id]
+            if device.seen_us is not None and self.clock.us - device.seen_us > self.rules.idle_us:
+                self.forget(device)
         if not record.samples:
             return
-        device = self.devices.get(record.device_id) or self.device(record.device_id)
-        device.clock_us = self.clock_us
+        known = record.device_id in self.devices
+        device = self.devices.pop(record.device_id) if known else self.device(record.device_id)
+        self.devices[record.device_id] = device
+        device.clock_us = self.clock.now_us
+        device.seen_us = None if self.clock.doubt else self.clock.us
+        if self.clock.doubt:
+            self.in_doubt[record.device_id] = device
         for index, sample in enumerate(record.samples):
             if not device.take(sample):
                 self.late.add((record.offset, index))
+        if len(self.devices) > self.rules.max_devices:
+            self.tally.pushed_out += 1
+            self.forget(next(iter(self.devices.values())))
+
+    def forget(self, device: Device) -> None:
+        """The device is gone; its next record begins another life."""
+        device.forget()
+        del self.devices[device.device_id]
 
     def device(self, device_id: str) -> Device:
         """A new life of a device."""
         device = Device(device_id, self.rules, self.features, self.tally)
         device.windows = self.windows.setdefault(device_id, [])
-        self.devices[device_id] = device
         return device
 
     def push_all(self, records: Sequence[Record]) -> None:

@@ -8,20 +8,21 @@ from itertools import pairwise
 import numpy as np
 
 from streamer.features.feature_set import FeatureSet
+from streamer.stream.clock import START, PartitionClock
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
-from streamer.stream.samples import NEVER, Samples
+from streamer.stream.samples import Samples
 from streamer.stream.windows import ClosedWindows
 from tests.stream.reference import Record, ReferencePartition, Window
 
 
-def batch(records: Sequence[Record], clock_us: int) -> Samples:
-    """The columns of some records that come after a partition clock."""
+def batch(records: Sequence[Record]) -> Samples:
+    """The columns of some records."""
     samples = [sample for record in records for sample in record.samples]
     sizes = [len(record.samples) for record in records]
     device_ids = list(dict.fromkeys(record.device_id for record in records))
     index = [device_ids.index(record.device_id) for record in records]
-    return Samples.of(
+    return Samples(
         device_ids,
         np.repeat(np.array(index, np.int64), sizes),
         np.array([sample.time_us for sample in samples], np.int64),
@@ -29,7 +30,7 @@ def batch(records: Sequence[Record], clock_us: int) -> Samples:
         np.repeat(np.arange(len(records)), sizes),
         np.array([record.offset for record in records], np.int64),
         np.array([record.clock_us for record in records], np.int64),
-        clock_us,
+        np.array([record.appended for record in records], np.bool_),
     )
 
 
@@ -67,7 +68,7 @@ class Result:
 
 def push(partition: PartitionWindows, records: Sequence[Record], result: Result) -> None:
     """Push records as one batch, and add what comes out to a result."""
-    outcome = partition.push(batch(records, partition.clock_us))
+    outcome = partition.push(batch(records))
     result.add(outcome.windows)
     places = [(record.offset, index) for record in records for index in range(len(record.samples))]
     result.late |= {places[i] for i in outcome.late.tolist()}
@@ -84,9 +85,12 @@ def cut(records: Sequence[Record], sizes: Sequence[int]) -> list[Sequence[Record
     return batches
 
 
-def clock_before(records: Sequence[Record], offset: int) -> int:
+def clock_before(records: Sequence[Record], offset: int, rules: Rules) -> PartitionClock:
     """The partition clock before a record."""
-    return max((record.clock_us for record in records if record.offset < offset), default=NEVER)
+    before = [record for record in records if record.offset < offset]
+    stamps = np.array([record.clock_us for record in before], np.int64)
+    appended = np.array([record.appended for record in before], np.bool_)
+    return START.follow(stamps, appended, rules.idle_us).after
 
 
 def take_in(
@@ -119,7 +123,7 @@ def recovered(
 ) -> PartitionWindows:
     """Another partition, built from the records that the crashed one still needed."""
     low = at if crashed.low is None else crashed.low
-    fresh = PartitionWindows(rules, features, clock_before(log, low))
+    fresh = PartitionWindows(rules, features, clock_before(log, low, rules))
     take_in(fresh, log, low, at, sizes, flushed)
     return fresh
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from streamer.stream.grid import phase_us
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
-from streamer.stream.samples import NEVER, Samples
 from tests.stream.logs import (
     RULES,
     SHORT_EPOCHS,
@@ -138,22 +136,3 @@ def test_any_cut_gives_the_same_windows_and_the_same_late_samples(data: st.DataO
         for _ in range(2)
     )
     assert one == other
-
-
-def test_samples_of_one_batch_have_the_partition_clock_of_their_records() -> None:
-    # record    0     1 (rejected)   2     3
-    # stamp     5     9              7     12
-    # clock     5     9              9     12
-    batch = Samples.of(
-        ["a"],
-        np.zeros(4, np.int64),
-        np.arange(4),
-        np.zeros((4, 6)),
-        np.array([0, 0, 2, 3]),
-        np.array([10, 11, 12, 13]),
-        np.array([5, 9, 7, 12]),
-        NEVER,
-    )
-    assert batch.offset.tolist() == [10, 10, 12, 13]
-    assert batch.clock_us.tolist() == [5, 5, 9, 12]
-    assert batch.clock_after_us == 12

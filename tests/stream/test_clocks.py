@@ -65,7 +65,7 @@ def test_one_forged_sample_ahead_costs_its_device_five_seconds() -> None:
 def test_the_devices_that_begin_anew_are_named() -> None:
     log = set_back(600 * SECOND_US)
     partition = PartitionWindows(Rules(), UCI_HAR)
-    outcome = partition.push(batch(log, START_US))
+    outcome = partition.push(batch(log))
     assert outcome.restarted == ["a"]
 
 

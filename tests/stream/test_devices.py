@@ -48,7 +48,7 @@ def test_nothing_of_a_forgotten_device_shows_in_the_one_that_gets_its_row(
         )
         for record in data.draw(logs(rules))
     ]
-    new = PartitionWindows(rules, SHORT_EPOCHS, used.clock_us)
+    new = PartitionWindows(rules, SHORT_EPOCHS, used.clock)
     assert take_in(used, log, 0, len(log), sizes) == take_in(new, log, 0, len(log), sizes)
     assert used.low == new.low
 

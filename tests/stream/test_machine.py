@@ -26,9 +26,12 @@ class Worker(RuleBasedStateMachine):
     published with it.
     """
 
-    @initialize(rules=RULES, seed=st.integers(0, 2**32 - 1))
-    def begin(self, rules: Rules, seed: int) -> None:
+    @initialize(
+        rules=RULES, seed=st.integers(0, 2**32 - 1), appended=st.sampled_from([1.0, 0.0, 0.0, 0.5])
+    )
+    def begin(self, rules: Rules, seed: int, appended: float) -> None:
         self.limits = rules
+        self.appended = appended
         self.rng = np.random.default_rng(seed)
         self.log: list[Record] = []
         self.clock_us = START_US
@@ -39,7 +42,7 @@ class Worker(RuleBasedStateMachine):
         self._start(Position(0, 0))
 
     def _start(self, position: Position) -> None:
-        self.partition = PartitionWindows(self.limits, SHORT_EPOCHS, position.clock_us)
+        self.partition = PartitionWindows(self.limits, SHORT_EPOCHS, position.clock)
         self.replay_start = ReplayStart(position)
         self.next = position.next
         self.pending = Result()
@@ -48,7 +51,7 @@ class Worker(RuleBasedStateMachine):
         for records in cut(self.log[self.next :], sizes):
             push(self.partition, records, self.pending)
             self.next = records[-1].offset + 1
-            self.replay_start.processed(self.next, self.partition.clock_us)
+            self.replay_start.processed(self.next, self.partition.clock)
 
     @rule(data=st.data(), device=st.sampled_from("abc"), sizes=SIZES)
     def a_device_does_something(self, data: st.DataObject, device: str, sizes: list[int]) -> None:
@@ -58,11 +61,13 @@ class Worker(RuleBasedStateMachine):
             self.devices[device].perform(Steady(200, STEP_US, 0, 0.0, 5))
         publisher = self.devices[device]
         publisher.perform(data.draw(acts(self.limits)))
-        for forward_us, samples in publisher.records:
+        for forward_us, samples, ahead_us in publisher.records:
             self.clock_us += forward_us
             # Kafka's timestamps may go back; the partition clock does not.
             stamp_us = self.clock_us - int(self.rng.choice([0, 0, 5_000, 2_000_000]))
-            self.log.append(Record(len(self.log), stamp_us, device, samples))
+            is_appended = bool(self.rng.random() < self.appended)
+            stamp_us += 0 if is_appended else ahead_us
+            self.log.append(Record(len(self.log), stamp_us, device, samples, is_appended))
         publisher.records.clear()
         self._process(sizes)
 
@@ -91,7 +96,7 @@ class Worker(RuleBasedStateMachine):
         for end in sorted({*position.flushed, position.next}):
             for records in cut(self.log[start:end], sizes):
                 push(self.partition, records, Result())
-                self.replay_start.processed(records[-1].offset + 1, self.partition.clock_us)
+                self.replay_start.processed(records[-1].offset + 1, self.partition.clock)
             if end in position.flushed:
                 self.partition.flush()
             start = end

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.stream.clock import START, PartitionClock
 from streamer.stream.position import Position, ReplayStart
 from streamer.stream.samples import NEVER
 
@@ -18,7 +19,7 @@ def positions(draw: st.DrawFn) -> Position:
     return Position(
         low,
         low + draw(OFFSETS),
-        draw(st.integers(NEVER, 2**62)),
+        draw(st.sampled_from([START, PartitionClock(5), PartitionClock(NEVER, 7, 9)])),
         draw(st.tuples(OFFSETS)),
         draw(st.sampled_from(["", "ca1f7bb24a3d44ba9c5e7f1ca8fff21a"])),
         draw(st.sampled_from([(), (7,), (7, 9)])),
@@ -31,12 +32,22 @@ def test_a_position_survives_its_metadata(position: Position) -> None:
 
 
 def test_a_position_of_the_version_before_is_still_read() -> None:
-    assert Position.parse(40, "v1;70;123;50,60") == Position(40, 70, 123, (50, 60))
+    assert Position.parse(40, "v1;70;123;50,60") == Position(40, 70, PartitionClock(123), (50, 60))
 
 
 @pytest.mark.parametrize(
     "metadata",
-    ["", "v0;1;2;", "v1;1", "v1;one;2;", "v2;1;2;", "somebody else's", "v1;6;2;", "v2;6;2;;;"],
+    [
+        "",
+        "v0;1;2;",
+        "v1;1",
+        "v1;one;2;",
+        "v2;1;2;",
+        "somebody else's",
+        "v1;6;2;",
+        "v2;6;2;;;",
+        "v2;9;1,2;;;",
+    ],
 )
 def test_metadata_of_another_program_are_refused(metadata: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
@@ -50,10 +61,10 @@ def test_reading_starts_again_with_the_last_fetch_that_has_the_low_record() -> N
     # flushed             12       25   33
     start = ReplayStart(Position(0, 0))
     for following in (10, 25, 40):
-        start.processed(following, following * 10)
+        start.processed(following, PartitionClock(following * 10))
     for flushed in (12, 25, 33):
         start.flushed(flushed)
-    assert start.position(30, 40) == Position(25, 40, 250, (33,))
+    assert start.position(30, 40) == Position(25, 40, PartitionClock(250), (33,))
 
 
 @given(st.data())
@@ -61,11 +72,11 @@ def test_a_start_is_never_after_the_low_record_and_never_goes_back(data: st.Data
     ends = list(accumulate(data.draw(st.lists(st.integers(1, 50), min_size=1, max_size=20))))
     start, low, before = ReplayStart(Position(0, 0)), 0, 0
     for end in ends:
-        start.processed(end, end)
+        start.processed(end, PartitionClock(end))
         low = data.draw(st.integers(low, end))
         position = start.position(low, end)
         assert before <= position.low <= low
-        assert position.clock_us == (position.low or NEVER)
+        assert position.clock.us == (position.low or NEVER)
         assert position.low in (0, *ends)
         before = position.low
 
@@ -76,7 +87,7 @@ def test_what_is_to_be_skipped_is_remembered_until_it_is_never_read_again() -> N
     start = ReplayStart(Position(0, 0, topic_id="t", skipped=(12, 33)))
     skipped = []
     for following in (20, 50):
-        start.processed(following, following)
+        start.processed(following, PartitionClock(following))
         position = start.position(following, following)
         assert position.topic_id == "t"
         skipped.append(position.skipped)
@@ -85,5 +96,5 @@ def test_what_is_to_be_skipped_is_remembered_until_it_is_never_read_again() -> N
 
 def test_without_devices_reading_starts_where_it_ended() -> None:
     start = ReplayStart(Position(0, 0))
-    start.processed(10, 100)
-    assert start.position(None, 10) == Position(10, 10, 100)
+    start.processed(10, PartitionClock(100))
+    assert start.position(None, 10) == Position(10, 10, PartitionClock(100))

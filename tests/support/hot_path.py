@@ -38,7 +38,7 @@ def run(log: list[Records], begin: Around, end: Around) -> None:
     """Decode, window, filter and extract, each for the whole log."""
     windows = PartitionWindows(Settings().rules, UCI_HAR)
     begin("decode")
-    batches = [samples_of(records, decode(records, 1_000_000), 0) for records in log]
+    batches = [samples_of(records, decode(records, 1_000_000)) for records in log]
     end("decode")
     begin("windows")
     closed = [part for each in batches for part in windows.push(each).windows]

@@ -1,0 +1,141 @@
+"""The partition clock follows the time, and one wrong clock does not move it."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.arrays import Ints
+from streamer.features.feature_set import UCI_HAR
+from streamer.stream.clock import PRESENT, START, Followed, PartitionClock
+from streamer.stream.partition import PartitionWindows
+from streamer.stream.rules import Rules
+from streamer.stream.samples import NEVER
+from tests.stream.logs import START_US, regular, renumbered, samples
+from tests.stream.reference import Record
+from tests.stream.runs import Result, assert_agrees, batch, push, take_in
+
+SECOND_US = 1_000_000
+HOUR_US = 3_600 * SECOND_US
+IDLE_US = 60 * SECOND_US
+
+
+def follow(clock: PartitionClock, stamps_s: list[float], appended: bool = False) -> Followed:
+    """The clock at records with these timestamps."""
+    stamps = np.array([round(each * SECOND_US) for each in stamps_s], np.int64)
+    return clock.follow(stamps, np.full(len(stamps), appended), IDLE_US)
+
+
+def in_seconds(times_us: Ints) -> list[float]:
+    return [each / SECOND_US for each in times_us.tolist()]
+
+
+def created(records: list[Record]) -> list[Record]:
+    """The same records, with timestamps of their producers."""
+    return [replace(record, appended=False) for record in records]
+
+
+def test_timestamps_of_the_broker_are_the_time() -> None:
+    # stamp   5   9   7   12   4000
+    # clock   5   9   9   12   4000
+    followed = follow(START, [5, 9, 7, 12, 4_000], appended=True)
+    assert in_seconds(followed.clock_us) == [5, 9, 9, 12, 4_000]
+    assert followed.seen_us.tolist() == followed.clock_us.tolist()
+    assert followed.after == PartitionClock(4_000 * SECOND_US)
+
+
+def test_one_record_ahead_of_the_others_does_not_move_the_clock() -> None:
+    # stamp   100   3700   101
+    # clock   100    100   101
+    followed = follow(PartitionClock(100 * SECOND_US), [100, 3_700, 101])
+    assert in_seconds(followed.clock_us) == [100, 100, 101]
+    assert in_seconds(followed.seen_us) == [100, 101, 101]
+    assert followed.ahead.tolist() == [False, True, False]
+
+
+def test_after_a_silence_of_all_the_clock_goes_on_when_nobody_has_denied_it_for_a_minute() -> None:
+    # stamp   100 | 3700 3701 ... 3760 | 3761
+    # clock   100 |  100  100 ...  100 | 3761
+    clock = PartitionClock(100 * SECOND_US)
+    followed = follow(clock, [100, *range(3_700, 3_763)])
+    assert in_seconds(followed.clock_us) == [100] * 62 + [3_761, 3_762]
+    assert in_seconds(followed.seen_us)[1:62] == [3_761] * 61
+    assert not followed.ahead.any()
+
+
+def test_the_first_record_of_a_partition_may_have_a_wrong_clock() -> None:
+    # stamp   3700 | 100 101 ... 161
+    # clock   3700 | 100 101 ... 161
+    followed = follow(START, [3_700, *range(100, 162)])
+    assert in_seconds(followed.clock_us) == [3_700, *range(100, 162)]
+    assert followed.after == PartitionClock(161 * SECOND_US)
+
+
+@given(st.data())
+def test_the_clock_is_the_same_in_any_batches_and_through_its_text(data: st.DataObject) -> None:
+    stamp = st.sampled_from([0, 5, 14, 15, 16, 59, 61, 76, 100, 3_600, 3_620, 3_661, 9_999])
+    stamps = data.draw(st.lists(stamp, min_size=1, max_size=30))
+    appended = np.array(data.draw(st.lists(st.booleans(), min_size=30, max_size=30)))
+    stamp_us = np.array(stamps, np.int64) * SECOND_US
+    whole = START.follow(stamp_us, appended[: len(stamps)], IDLE_US)
+    cuts = data.draw(st.sets(st.integers(1, len(stamps)))) | {0, len(stamps)}
+
+    clock, found, seen = START, list[int](), list[int]()
+    for begin, end in pairwise(sorted(cuts)):
+        part = clock.follow(stamp_us[begin:end], appended[begin:end], IDLE_US)
+        if part.resolved_us != NEVER:
+            seen = [part.resolved_us if each == PRESENT else each for each in seen]
+        found += part.clock_us.tolist()
+        seen += part.seen_us.tolist()
+        clock = PartitionClock.parse(part.after.as_text())
+    assert (found, seen, clock) == (whole.clock_us.tolist(), whole.seen_us.tolist(), whole.after)
+
+
+@pytest.mark.parametrize("wrong_records", [1, 200])
+def test_one_wrong_clock_does_not_make_a_partition_forget_its_devices(wrong_records: int) -> None:
+    # 20 devices   |~~~~~~~~~~~~~~~~~~~~~~~~~~~~|  have all their windows
+    # another one  |      * * * * * * * *          an hour ahead
+    devices = [
+        regular(f"{number}", START_US + 1_000 * number, 1_500, per_record=50, seed=number)
+        for number in range(20)
+    ]
+    honest = sorted((each for log in devices for each in log), key=lambda each: each.clock_us)
+    log = list(honest)
+    for at in range(200, 200 + 2 * wrong_records, 2):
+        now_us = log[at - 1].samples[-1].time_us
+        log.insert(at, Record(0, now_us + HOUR_US, "wrong", samples([now_us])))
+    alone, partition = (PartitionWindows(Rules(), UCI_HAR) for _ in range(2))
+    wanted = take_in(alone, created(renumbered(honest)), 0, len(honest), [64])
+    found = take_in(partition, created(renumbered(log)), 0, len(log), [64])
+    assert found == wanted
+    assert not partition.tally.skipped
+
+
+def test_a_device_that_is_gone_is_forgotten_though_another_one_is_an_hour_ahead() -> None:
+    # gone       |~~~~~|
+    # here       |~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~| 160 s
+    # wrong      |*   *   *   *   *   *   *   * | an hour ahead
+    gone = regular("gone", START_US, 500, per_record=50)
+    here = regular("here", START_US, 8_000, per_record=100)
+    wrong = [
+        replace(record, device_id="wrong", clock_us=record.clock_us + HOUR_US)
+        for record in regular("wrong", START_US + 7, 8_000, per_record=100)
+    ]
+    log = gone + here + wrong
+    log = created(renumbered(sorted(log, key=lambda record: record.samples[-1].time_us)))
+    partition = PartitionWindows(Rules(), UCI_HAR)
+    take_in(partition, log, 0, len(log), [10])
+    assert sorted(partition._table._row_of) == ["here", "wrong"]
+    assert_agrees(Rules(), UCI_HAR, log, [7])
+
+
+def test_the_device_whose_timestamps_are_ahead_is_named() -> None:
+    here = regular("here", START_US, 500, per_record=50)
+    wrong = Record(0, START_US + HOUR_US, "wrong", samples([START_US]))
+    partition = PartitionWindows(Rules(), UCI_HAR)
+    push(partition, [*regular("before", START_US, 4_000, per_record=50)], Result())
+    outcome = partition.push(batch(created(renumbered([here[0], wrong, *here[1:]]))))
+    assert outcome.ahead == ["wrong"]
