@@ -46,6 +46,9 @@ ROOMS = (
 )
 """Folders and files of the package. Each one imports only from itself and from those before it."""
 LONGEST = 400
+LONGEST_TABLE = 500
+TABLES = {"metrics.py", "settings/catalogue.py"}
+"""One module each, as they are one table each."""
 
 
 def name_of(path: Path) -> str:
@@ -120,7 +123,8 @@ def test_no_import_goes_up_the_order_of_rooms(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_module_is_long(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+    longest = LONGEST_TABLE if name_of(path) in TABLES else LONGEST
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= longest
 
 
 PRINTERS = {"terminal.py", "cli/failures.py"}

@@ -11,7 +11,7 @@ from streamer.contracts.readings import Record
 
 Headers = list[tuple[str, bytes | None]]
 
-OFFSET, TIMESTAMP, KEY, KEY_END, VALUE, VALUE_END, HEADERS, HEADERS_END, APPENDED = range(9)
+OFFSET, TIMESTAMP, APPENDED, KEY, KEY_END, VALUE, VALUE_END, HEADERS, HEADERS_END = range(9)
 """Columns of the table; the end of a null key or value is less than its begin."""
 
 COLUMNS = 9
@@ -39,9 +39,9 @@ class Records(Sequence[Record]):
 
     Attributes:
         buffer: keys, values and headers; the headers are in Kafka's encoding.
-        table: (n, 9) offset, Kafka timestamp in milliseconds, then begin and end in the buffer of
-            key, value and headers; at last 1 if the broker has set the timestamp (`LogAppendTime`),
-            0 if the producer has (`CreateTime`).
+        table: (n, 9) offset, Kafka timestamp in milliseconds, 1 if the broker has set it
+            (`LogAppendTime`) and 0 if the producer has (`CreateTime`), then begin and end in the
+            buffer of key, value and headers.
     """
 
     buffer: bytes
@@ -74,7 +74,7 @@ class Records(Sequence[Record]):
         if isinstance(index, slice):
             return Records(self.buffer, self.table[index])
         row: list[int] = self.table[index].tolist()
-        offset, timestamp, key, key_end, value, value_end, headers, end, _ = row
+        offset, timestamp, _, key, key_end, value, value_end, headers, end = row
         return OneRecord(
             key=self.buffer[key:key_end] if key <= key_end else None,
             value=self.buffer[value:value_end] if value <= value_end else None,
@@ -89,7 +89,7 @@ class Records(Sequence[Record]):
         The headers are None if they are not in Kafka's encoding.
         """
         buffer = self.buffer
-        for key, key_end, value, value_end, headers, end in self.table[:, KEY:APPENDED].tolist():
+        for key, key_end, value, value_end, headers, end in self.table[:, KEY:].tolist():
             yield (
                 buffer[key:key_end] if key <= key_end else None,
                 buffer[value:value_end] if value <= value_end else None,
@@ -109,11 +109,11 @@ class Records(Sequence[Record]):
         """Make columns of single records; ``appended`` says whose their timestamps are."""
         buffer, rows = bytearray(), []
         for record in records:
-            row = [record.offset, record.timestamp]
+            row = [record.offset, record.timestamp, int(appended)]
             for part in (record.key, record.value, encode_headers(record.headers)):
                 row += [len(buffer), len(buffer) + (-1 if part is None else len(part))]
                 buffer += part or b""
-            rows.append([*row, int(appended)])
+            rows.append(row)
         return cls(bytes(buffer), np.array(rows, np.int64).reshape(-1, COLUMNS))
 
     @classmethod
@@ -124,7 +124,7 @@ class Records(Sequence[Record]):
         tables, start = [], 0
         for part in parts:
             table = part.table.copy()
-            table[:, KEY:APPENDED] += start
+            table[:, KEY:] += start
             tables.append(table)
             start += len(part.buffer)
         table = np.concatenate(tables) if tables else np.zeros((0, COLUMNS), np.int64)

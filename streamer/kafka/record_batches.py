@@ -249,16 +249,16 @@ def scan(
         number, at = varint(buffer, at)
         table[row, 0] = base_offset + number
         table[row, 1] = base_ms if is_append_time else base_ms + since_ms
-        for column in (2, 4):
+        table[row, 2] = is_append_time
+        for column in (3, 5):
             length, at = varint(buffer, at)
             if length > end - at:
                 return -1, begin
             table[row, column] = at
             table[row, column + 1] = at + length
             at += max(length, 0)
-        table[row, 6] = at
-        table[row, 7] = end
-        table[row, 8] = is_append_time
+        table[row, 7] = at
+        table[row, 8] = end
         if at >= end:
             return -1, begin
         at = end

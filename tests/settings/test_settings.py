@@ -124,6 +124,17 @@ def test_a_wrong_value_is_refused_with_setting_place_and_value(
     assert line.endswith(f", not '{value}'")
 
 
+@pytest.mark.parametrize("servers", ["PLAINTEXT://kafka-1:9092", "kafka-1:9092,SSL://kafka-2:9092"])
+def test_an_address_with_a_protocol_is_refused_and_the_setting_for_the_protocol_named(
+    servers: str,
+) -> None:
+    [line] = complaints({"bootstrap_servers": servers})
+    assert line == (
+        "bootstrap_servers (flag --bootstrap-servers): should be `host:port`; the protocol is in "
+        f"security_protocol, not '{servers}'"
+    )
+
+
 @pytest.mark.parametrize("name", ["group_id", "events_topic", "instance_id"])
 def test_an_empty_name_is_refused(name: str) -> None:
     [line] = complaints({name: ""})

@@ -37,6 +37,9 @@ def test_nothing_of_a_forgotten_device_shows_in_the_one_that_gets_its_row(
     used = PartitionWindows(rules, SHORT_EPOCHS)
     take_in(used, earlier, 0, len(earlier), sizes)
     push(used, [Record(0, silence_us, "nobody", ())], Result())
+    # Now no doubt is left in which a device may have been seen.
+    silence_us += rules.idle_us + 1
+    push(used, [Record(0, silence_us, "nobody", ())], Result())
     assert used.devices == 0
     assert used.low is None
 

@@ -79,7 +79,8 @@ async def golden(log: Log, settings: Settings) -> Published:
             continue
         stages = make_stages(settings)
         end = len(records)
-        for computed in (stages.compute(Records.of(records), end), stages.finish(end)):
+        columns = Records.of(records, appended=False)  # as `feeding` publishes them
+        for computed in (stages.compute(columns, end), stages.finish(end)):
             published.add(partition, [stages.label(await predict_windows(computed, ask, metrics))])
     return published
 

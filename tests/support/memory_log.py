@@ -8,7 +8,7 @@ from streamer.flow.partition_state import Output
 
 
 class ListSource:
-    """Gives records in fetches of one size, to their end."""
+    """Gives records in fetches of one size, to their end. Producers have set their timestamps."""
 
     exhausted = True
 
@@ -22,7 +22,7 @@ class ListSource:
         """Return the next records; None at the end."""
         fetched = self._records[self.next : self.next + self._size]
         self.next += len(fetched)
-        return Records.of(fetched) if fetched else None
+        return Records.of(fetched, appended=False) if fetched else None
 
 
 class ListSink:
