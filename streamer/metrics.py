@@ -7,28 +7,18 @@ import threading
 import time
 from collections import Counter as Counts
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Info
 from prometheus_client.context_managers import Timer
 
 from streamer import __version__
 from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import Decoded
+from streamer.metric_definitions import MetricDefinitions
 from streamer.printable import printable
 from streamer.stream.accounting import Tally
 
-_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _SIZES = (1, 4, 16, 64, 256, 1024, 4096, 16384)
-
-
-class Entry(NamedTuple):
-    """A metric as users see it."""
-
-    name: str
-    type: str
-    labels: tuple[str, ...]
-    meaning: str
 
 
 class Metrics:
@@ -44,23 +34,10 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.lock = threading.RLock()
         """Held while related metrics are counted, and while all are shown."""
-        self.catalogue: list[Entry] = []
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            self.catalogue.append(Entry(f"streamer_{name}_total", "counter", labels, text))
-            return Counter(f"streamer_{name}", text, labels, registry=self.registry)
-
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            self.catalogue.append(Entry(f"streamer_{name}", "gauge", labels, text))
-            return Gauge(f"streamer_{name}", text, labels, registry=self.registry)
-
-        def histogram(
-            name: str, text: str, *labels: str, buckets: Sequence[float] = _SECONDS
-        ) -> Histogram:
-            self.catalogue.append(Entry(f"streamer_{name}", "histogram", labels, text))
-            return Histogram(
-                f"streamer_{name}", text, labels, buckets=buckets, registry=self.registry
-            )
+        define = MetricDefinitions(self.registry)
+        self.catalogue = define.catalogue
+        counter, gauge, histogram = define.counter, define.gauge, define.histogram
 
         self.build = Info("streamer_build", "Version of this program.", registry=self.registry)
         self.build.info({"version": __version__})
@@ -245,6 +222,16 @@ class Metrics:
             " say why, and docs/operations.md what to do.",
         )
         self.devices = gauge("devices", "Devices that the worker has state of.")
+        self.unfamiliar_devices = gauge(
+            "unfamiliar_devices",
+            "Devices that move in a way that the model has not learned. When it grows, the log"
+            " names them: see where they are worn, or use a model of that place (docs/models.md).",
+        )
+        self.found_unfamiliar = counter(
+            "devices_found_unfamiliar",
+            "Devices that were found to move in a way that the model has not learned, each counted"
+            " once until it is forgotten. When it grows, look at `streamer_unfamiliar_devices`.",
+        )
         self.split_devices = counter(
             "split_devices",
             "Devices whose readings were seen in two partitions. Their events are wrong in both:"

@@ -25,6 +25,7 @@ ROOMS = (
     "contracts",
     "profiles",
     "settings",
+    "metric_definitions",
     "metrics",
     "health",
     "model",

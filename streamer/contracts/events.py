@@ -19,6 +19,8 @@ class Reason(StrEnum):
     """No class is likely enough."""
     UNAVAILABLE = "unavailable"
     """No model answered."""
+    UNFAMILIAR = "unfamiliar"
+    """The device moves as the model has not learned, and `when_unfamiliar` is `unknown`."""
 
 
 class Reliability(StrEnum):
@@ -28,6 +30,9 @@ class Reliability(StrEnum):
     """The model's confidence is sufficient."""
     CONTEXT = "context"
     """The confidence is not sufficient; the earlier windows of the device decided."""
+    UNFAMILIAR = "unfamiliar"
+    """The device moves as the model has not learned: what the model says about it is worth little.
+    """
 
 
 class PredictionSource(StrEnum):
@@ -74,7 +79,8 @@ class ActivityEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: Reason | None
     """Why the activity is unknown; None if it is known."""
     reliability: Reliability | None
-    """The basis of the activity; None if it is unknown."""
+    """The basis of the activity; `unfamiliar` in every event of an unfamiliar device, otherwise
+    None if the activity is unknown."""
     confidence: float | None
     """Probability of `activity`; if unknown, of the movement or the most likely activity."""
     activity_raw: str | None
@@ -94,6 +100,9 @@ class ActivityEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     feature_set: FeatureSetVersion
     settled: bool
     """False while the filters settle: the scores may be slightly inaccurate."""
+    familiarity: float | msgspec.UnsetType = msgspec.UNSET
+    """Probability that the device moves as the model has learned, after this window and the earlier
+    ones; below 0.5 the device is unfamiliar. Absent if the model cannot tell."""
 
 
 _encoder = msgspec.json.Encoder()

@@ -12,7 +12,7 @@ the public UCI HAR data set on the published scale (`extract`, or plainly `extra
 gyroscope.
 """
 
-from streamer.features.compute import compute_features, find_feature_set
+from streamer.features.compute import compute_features, express, find_feature_set
 from streamer.features.extract import extract, extract_plain
 from streamer.features.feature_set import (
     GRAVITY_FRAME,
@@ -30,6 +30,7 @@ __all__ = [
     "UCI_HAR",
     "FeatureSet",
     "compute_features",
+    "express",
     "extract",
     "extract_plain",
     "find_feature_set",

@@ -10,11 +10,13 @@ from streamer.features.extract import extract
 from streamer.features.feature_set import (
     GRAVITY_FRAME,
     GRAVITY_FRAME_ACC,
+    NAMES,
     UCI_HAR,
     FeatureSet,
     is_of_rotation,
 )
 from streamer.features.gravity import (
+    SMALLEST,
     extract_acceleration_in_gravity_frame,
     extract_in_gravity_frame,
 )
@@ -46,6 +48,21 @@ def blank_rotation(feature_set: FeatureSet, features: Floats, without: Bools) ->
     """Set the features (n, features) of rotation to NaN for windows without a gyroscope (n,)."""
     columns = np.array([is_of_rotation(name) for name in feature_set.names])
     features[np.ix_(without, columns)] = np.nan
+
+
+def express(feature_set: FeatureSet, name: str, value: float) -> float:
+    """Return how a feature set states a value of one of the published features.
+
+    Args:
+        feature_set: the set.
+        name: of the feature; an amplitude.
+        value: in the unit of the signal, such as g.
+    """
+    if feature_set.in_gravity_frame:
+        return float(np.log(value + SMALLEST))
+    unscaled = np.zeros((1, len(NAMES)))
+    unscaled[:, NAMES.index(name)] = value
+    return float(scale(unscaled)[0, NAMES.index(name)])
 
 
 def find_feature_set(name: str, version: str) -> FeatureSet | None:

@@ -16,6 +16,7 @@ from streamer.features import UCI_HAR, FeatureSet, compute_features
 from streamer.features.compute import blank_rotation
 from streamer.flow.plausibility import Doubt, find_doubts
 from streamer.flow.rejects import RejectLimit
+from streamer.flow.unfamiliar_devices import UnfamiliarDevices
 from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
 from streamer.metrics import Metrics
@@ -139,6 +140,7 @@ class PartitionState:
         self._skipped = np.array(position.skipped, np.int64)
         self._said_us: dict[tuple[str, str], int] = {}
         self._unpredicted = 0
+        self._unfamiliar = UnfamiliarDevices(metrics)
         self.labels = Labeller(LabelPolicy.of(settings))
         self.position = position
 
@@ -187,8 +189,11 @@ class PartitionState:
         with self._metrics.lock:
             self._unpredicted -= len(computed.windows)
             self._metrics.count_predicted(len(computed.windows))
+        before = len(self.labels.unfamiliar)
         events = self.labels.label(computed.windows, answers)
         self.labels.forget(computed.forgotten)
+        self._unfamiliar.name_new(events, computed.forgotten)
+        self._metrics.unfamiliar_devices.inc(len(self.labels.unfamiliar) - before)
         refused = [_refused(computed, row, words) for row, words in answers.refused.items()]
         return Output(
             events, computed.dead_letters + refused, computed.position, computed.oldest_ms
@@ -212,11 +217,6 @@ class PartitionState:
         return self._rebuilt
 
     @property
-    def labels_have_memory(self) -> bool:
-        """Whether labels depend on the events before them."""
-        return LabelPolicy.of(self._settings).needs_memory
-
-    @property
     def most_events_back(self) -> int:
         """How many events back the last event of every live device is, at most."""
         return self._rebuilt.most_events(self._settings.rules.lateness_us)
@@ -227,6 +227,7 @@ class PartitionState:
         windows.take_tally()
         with self._metrics.lock:
             self._metrics.count_taken_over(windows.devices, windows.open_windows, windows.waiting)
+            self._metrics.unfamiliar_devices.inc(len(self.labels.unfamiliar))
 
     def hand_over(self) -> None:
         """Count the open windows and waiting samples that this worker hands over.
@@ -238,6 +239,7 @@ class PartitionState:
             self._metrics.count_moved(
                 windows.devices, windows.open_windows, self._unpredicted, windows.waiting
             )
+            self._metrics.unfamiliar_devices.dec(len(self.labels.unfamiliar))
 
     def finish(self, following: int) -> Computed:
         """Close the windows that only wait for the watermark, because no record is left.

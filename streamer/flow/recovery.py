@@ -9,7 +9,7 @@ from streamer.contracts.records import Records
 from streamer.flow.interfaces import ReplayLog
 from streamer.flow.partition_state import PartitionState
 from streamer.flow.record_failure import blaming
-from streamer.labels.beliefs import find_last_beliefs
+from streamer.labels.labelling import find_last_events
 from streamer.stream.position import Position
 
 ReadLastEvents = Callable[[Mapping[str, int], int], Awaitable[Sequence[ActivityEvent]]]
@@ -62,10 +62,10 @@ async def recover(
         if end in position.flushed:
             stages.replay_flush()
         start = end
-    if log.stopped or not stages.labels_have_memory:
+    if log.stopped:
         return 0
     rebuilt = stages.rebuilt
     events = await read_last_events(rebuilt.last_ms, stages.most_events_back)
-    beliefs = find_last_beliefs(events, rebuilt.last_ms)
-    stages.labels.restore(beliefs)
-    return len(rebuilt.last_ms) - len(beliefs)
+    last = find_last_events(events, rebuilt.last_ms)
+    stages.labels.restore(last)
+    return len(rebuilt.last_ms) - len(last)

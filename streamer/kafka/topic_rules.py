@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streamer.features.feature_set import UCI_HAR
-from streamer.labels.label_policy import LabelPolicy
 from streamer.settings import Settings
 
 LEAST_MARGIN_S = 600.0
@@ -75,7 +74,7 @@ def findings(settings: Settings, cluster: Cluster) -> list[Finding]:
         found += _partitions(settings, readings, cluster)
         found += _letters(settings, readings, cluster)
     events = cluster.topics.get(settings.events_topic)
-    if events and LabelPolicy.of(settings).needs_memory:
+    if events:
         found += _retention(settings, settings.events_topic, events, "events")
     return found
 

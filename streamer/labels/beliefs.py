@@ -41,15 +41,12 @@ class LastBelief(NamedTuple):
         return cls(event.window_start, labels, np.array(belief, np.float64))
 
 
-def find_last_beliefs(
-    events: Iterable[ActivityEvent], start_ms: Mapping[str, int]
-) -> dict[str, LastBelief]:
-    """Return the beliefs after certain windows, by device; the last of repeated events counts."""
-    return {
-        event.device_id: LastBelief.of(event)
-        for event in events
-        if start_ms.get(event.device_id) == event.window_start
-    }
+def continues(window: Window, last_start_ms: int) -> bool:
+    """Return whether a window is the next one of the grid after another, in one life of a device.
+
+    What is known of the device after that window passes to this one.
+    """
+    return window.follows and last_start_ms + _HOP_MS == window.start_ms
 
 
 class Beliefs:
@@ -58,9 +55,9 @@ class Beliefs:
     def __init__(self) -> None:
         self._last: dict[str, LastBelief] = {}
 
-    def restore(self, last: Mapping[str, LastBelief]) -> None:
-        """Continue from published beliefs."""
-        self._last = dict(last)
+    def restore(self, last: Mapping[str, ActivityEvent]) -> None:
+        """Continue from the last event of each device."""
+        self._last = {device_id: LastBelief.of(event) for device_id, event in last.items()}
 
     def forget(self, device_ids: Iterable[str]) -> None:
         """Drop the beliefs about devices that the partition has forgotten."""
@@ -98,8 +95,8 @@ class Beliefs:
 
     def _before(self, window: Window, labels: tuple[str, ...]) -> Floats | None:
         """Return the belief after the previous window; None if the device starts anew."""
-        last = self._last.get(window.device_id) if window.follows else None
-        if last is None or last.start_ms + _HOP_MS != window.start_ms:
+        last = self._last.get(window.device_id)
+        if last is None or not continues(window, last.start_ms):
             return None
         if last.labels == labels:
             return last.belief

@@ -1,10 +1,12 @@
 """Makes the events of windows from their scores."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import UNSET
 
 from streamer.arrays import Floats
 from streamer.contracts.activities import UNKNOWN
@@ -17,13 +19,13 @@ from streamer.contracts.events import (
     window_id,
 )
 from streamer.features import UCI_HAR
-from streamer.labels.beliefs import Beliefs, LastBelief
+from streamer.labels.beliefs import Beliefs
 from streamer.labels.decision import Decision, decide
+from streamer.labels.familiarity import Familiarities, Value, is_unfamiliar
 from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.smoothing import DECIMALS
 from streamer.model.identity import PUBLISHED
 from streamer.predict.answers import Answers, Origin, Scored
-from streamer.predict.predictor import Prediction
 from streamer.stream.windows import Window
 
 _LENGTH_MS = UCI_HAR.length_us // 1000
@@ -48,37 +50,62 @@ class _Verdict(NamedTuple):
     confidence: float
 
 
+def find_last_events(
+    events: Iterable[ActivityEvent], start_ms: Mapping[str, int]
+) -> dict[str, ActivityEvent]:
+    """Return the events of certain windows, by device; the last of repeated events counts."""
+    return {
+        event.device_id: event
+        for event in events
+        if start_ms.get(event.device_id) == event.window_start
+    }
+
+
 class Labeller:
     """Labels the windows of one partition in order: a label depends on the previous window."""
 
     def __init__(self, policy: LabelPolicy) -> None:
         self._policy = policy
         self._beliefs = Beliefs()
+        self._familiarities = Familiarities()
 
-    def restore(self, last: Mapping[str, LastBelief]) -> None:
-        """Continue from the last published belief about each device."""
+    @property
+    def unfamiliar(self) -> AbstractSet[str]:
+        """Return the devices that are unfamiliar after their last window."""
+        return self._familiarities.unfamiliar
+
+    def restore(self, last: Mapping[str, ActivityEvent]) -> None:
+        """Continue from the last published event of each device."""
         self._beliefs.restore(last)
+        self._familiarities.restore(last)
 
     def forget(self, device_ids: Iterable[str]) -> None:
         """Drop devices that the partition has forgotten."""
         self._beliefs.forget(device_ids)
+        self._familiarities.forget(device_ids)
 
     def label(self, windows: Sequence[Window], answers: Answers) -> list[ActivityEvent]:
         """Return the events of windows in order; windows that the endpoint refused have none."""
         answered = [_rounded(scored) for scored in answers.scored]
         beliefs: Sequence[Floats | None] = [None] * len(answered)
-        if self._policy.needs_memory:
+        if self._policy.needs_beliefs:
             beliefs = self._beliefs.update(windows, answered)
+        familiarities: Sequence[list[Value]] = [[UNSET] * len(each.rows) for each in answered]
+        if self._policy.familiarity:
+            familiarities = self._familiarities.update(windows, answered)
         events = {row: _unavailable(windows[row]) for row in answers.unavailable}
-        for scored, belief in zip(answered, beliefs, strict=True):
+        for scored, belief, familiarity in zip(answered, beliefs, familiarities, strict=True):
             rows = scored.rows.tolist()
-            events.update(
-                zip(rows, self._events([windows[r] for r in rows], scored, belief), strict=True)
-            )
+            own = self._events([windows[row] for row in rows], scored, belief, familiarity)
+            events.update(zip(rows, own, strict=True))
         return [events[row] for row in sorted(events)]
 
     def _events(
-        self, windows: list[Window], scored: Scored, beliefs: Floats | None
+        self,
+        windows: list[Window],
+        scored: Scored,
+        beliefs: Floats | None,
+        familiarities: list[Value],
     ) -> Iterator[ActivityEvent]:
         """Make the events of windows that one model has scored."""
         card, scores = scored.prediction.model, scored.prediction.scores
@@ -86,13 +113,14 @@ class Labeller:
         raw = decide(scores, card.activities)
         smoothed = raw if beliefs is None else decide(beliefs, card.activities)
         nothing: list[list[float]] = [[]] * len(windows)
-        for window, verdict, activity_raw, best, row, belief in zip(
+        for window, verdict, activity_raw, best, row, belief, familiarity in zip(
             windows,
-            self._verdicts(raw, smoothed),
+            self._verdicts(raw, smoothed, familiarities),
             [decision.likeliest for decision in raw],
             np.argmax(scores, axis=1).tolist(),
             scores.tolist(),
             nothing if beliefs is None else beliefs.tolist(),
+            familiarities,
             strict=True,
         ):
             yield ActivityEvent(
@@ -114,20 +142,30 @@ class Labeller:
                 coverage=round(window.coverage, DECIMALS),
                 feature_set=card.feature_set,
                 settled=window.settled,
+                familiarity=familiarity,
             )
 
-    def _verdicts(self, raw: list[Decision], smoothed: list[Decision]) -> Iterator[_Verdict]:
+    def _verdicts(
+        self, raw: list[Decision], smoothed: list[Decision], familiarities: list[Value]
+    ) -> Iterator[_Verdict]:
         judged = smoothed if self._policy.smoothing else raw
-        for first, second in zip(judged, smoothed, strict=True):
-            if first.moving or first.confidence >= self._policy.min_confidence:
-                yield _verdict(first, Reliability.MODEL)
-            elif self._policy.context:
-                yield _verdict(second, Reliability.CONTEXT)
-            else:
-                yield _Verdict(UNKNOWN, Reason.CONFIDENCE, None, first.confidence)
+        for first, second, familiarity in zip(judged, smoothed, familiarities, strict=True):
+            verdict = self._verdict(first, second)
+            if is_unfamiliar(familiarity):
+                verdict = verdict._replace(reliability=Reliability.UNFAMILIAR)
+                if not self._policy.label_unfamiliar:
+                    verdict = verdict._replace(activity=UNKNOWN, reason=Reason.UNFAMILIAR)
+            yield verdict
+
+    def _verdict(self, judged: Decision, smoothed: Decision) -> _Verdict:
+        if judged.moving or judged.confidence >= self._policy.min_confidence:
+            return _publish(judged, Reliability.MODEL)
+        if self._policy.context:
+            return _publish(smoothed, Reliability.CONTEXT)
+        return _Verdict(UNKNOWN, Reason.CONFIDENCE, None, judged.confidence)
 
 
-def _verdict(decision: Decision, reliability: Reliability) -> _Verdict:
+def _publish(decision: Decision, reliability: Reliability) -> _Verdict:
     if decision.moving:
         return _Verdict(UNKNOWN, Reason.TRANSITION, None, decision.confidence)
     return _Verdict(decision.activity, None, reliability, decision.confidence)
@@ -137,7 +175,7 @@ def _rounded(scored: Scored) -> Scored:
     """Round the scores as events do, so that a consumer can reproduce what follows from them."""
     prediction = scored.prediction
     scores = np.round(prediction.scores, DECIMALS)
-    return replace(scored, prediction=Prediction(scores, prediction.model))
+    return replace(scored, prediction=replace(prediction, scores=scores))
 
 
 def _unavailable(window: Window) -> ActivityEvent:

@@ -9,6 +9,7 @@ The file is an uncompressed zip that `numpy.load` opens too:
 | `weights.npy` | float64 (rows, features): one row for each logit of a node but its last |
 | `bias.npy` | float64 (rows,): one number for each row of the weights |
 | `deciles.npy` | float64 (features, 9): deciles of the features of the training windows |
+| `familiarity_*.npy` | float64: see `streamer.model.familiarity`; not in every model |
 
 Reading executes nothing (no pickle). Members are stored uncompressed: the size of the file bounds
 the memory that reading takes, and equal models have equal bytes.
@@ -16,6 +17,7 @@ the memory that reading takes, and equal models have equal bytes.
 
 import hashlib
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -31,6 +33,8 @@ from streamer.errors import ModelError
 from streamer.features import FeatureSet
 from streamer.model.card import DriftReference, ModelCard, find_features, parse_card
 from streamer.model.class_tree import ClassTree
+from streamer.model.familiarity import MEMBERS as FAMILIARITY
+from streamer.model.familiarity import Familiarity
 from streamer.model.identity import ModelIdentity
 
 DEFAULT_MODEL = Path(__file__).with_name("har.npz")
@@ -50,6 +54,8 @@ DECILES = 9
 _LARGEST_FILE = 1 << 20
 _ARRAYS = ("low", "high", "weights", "bias", "deciles")
 _MEMBERS = ("card.json", *(f"{name}.npy" for name in _ARRAYS))
+_OPTIONAL = {f"familiarity_{name}.npy": name for name in FAMILIARITY}
+"""Members that an older file lacks, by the names of their arrays."""
 _EARLIEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -66,6 +72,7 @@ class Model:
         weights: (rows, features), ordered by node.
         bias: (rows,).
         deciles: (features, 9) deciles of the training windows.
+        familiarity: what the model has learned of movement; None where nobody has stored it.
     """
 
     card: ModelCard
@@ -74,6 +81,7 @@ class Model:
     weights: Floats
     bias: Floats
     deciles: Floats
+    familiarity: Familiarity | None = None
 
     @cached_property
     def version(self) -> str:
@@ -162,9 +170,10 @@ def load(path: Path = DEFAULT_MODEL) -> Model:
 def _members(model: Model) -> dict[str, bytes]:
     """Return the content of each file in the zip, by name."""
     card = msgspec.json.format(msgspec.json.encode(model.card)) + b"\n"
-    return {"card.json": card} | {
-        f"{name}.npy": _npy_bytes(getattr(model, name)) for name in _ARRAYS
-    }
+    arrays = {name: getattr(model, name) for name in _ARRAYS}
+    if model.familiarity is not None:
+        arrays |= {f"familiarity_{name}": a for name, a in model.familiarity.arrays.items()}
+    return {"card.json": card} | {f"{name}.npy": _npy_bytes(a) for name, a in arrays.items()}
 
 
 def _npy_bytes(array: Floats) -> bytes:
@@ -191,6 +200,18 @@ def _parse(content: bytes) -> Model:
             name: _checked_array(f"{name}.npy", members[f"{name}.npy"], shape)
             for name, shape in shapes.items()
         },
+        familiarity=_parse_familiarity(members, find_features(card)),
+    )
+
+
+def _parse_familiarity(members: Mapping[str, bytes], feature_set: FeatureSet) -> Familiarity | None:
+    missing = set(_OPTIONAL) - set(members)
+    if len(missing) == len(_OPTIONAL):
+        return None
+    if missing:
+        raise ModelError(f"it has no {', '.join(sorted(missing))}")
+    return Familiarity.of(
+        feature_set, {name: _checked_array(file, members[file]) for file, name in _OPTIONAL.items()}
     )
 
 
@@ -201,19 +222,20 @@ def _unzip(content: bytes) -> dict[str, bytes]:
             members = {info.filename: info for info in archive.infolist()}
             if missing := set(_MEMBERS) - set(members):
                 raise ModelError(f"it has no {', '.join(sorted(missing))}")
-            for name in _MEMBERS:
+            wanted = [name for name in (*_MEMBERS, *_OPTIONAL) if name in members]
+            for name in wanted:
                 if members[name].compress_type != zipfile.ZIP_STORED:
                     raise ModelError(
                         f"{name} is compressed, to {members[name].file_size:,} bytes when unpacked;"
                         " a model is stored uncompressed"
                     )
-            return {name: archive.read(name) for name in _MEMBERS}
+            return {name: archive.read(name) for name in wanted}
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"it is not an intact .npz file ({str(error) or 'cut off'})") from None
 
 
-def _checked_array(name: str, content: bytes, shape: tuple[int, ...]) -> Floats:
-    """Decode a `.npy` file whose header has exactly the expected type and shape."""
+def _checked_array(name: str, content: bytes, shape: tuple[int, ...] | None = None) -> Floats:
+    """Decode a `.npy` file of the expected type, and of this shape if one is given."""
     file = BytesIO(content)
     try:
         if npy.read_magic(file) != (1, 0):
@@ -221,6 +243,7 @@ def _checked_array(name: str, content: bytes, shape: tuple[int, ...]) -> Floats:
         found_shape, fortran_order, dtype = npy.read_array_header_1_0(file)
     except ValueError as error:
         raise ModelError(f"{name} is not a .npy array ({error})") from None
+    shape = found_shape if shape is None else shape
     if (found_shape, dtype, fortran_order) != (shape, np.dtype("<f8"), False):
         order = "Fortran" if fortran_order else "C"
         raise ModelError(

@@ -42,8 +42,12 @@ class Scored:
     def slice(self, start: int, stop: int) -> "Scored":
         """Return the windows from ``start`` to ``stop``, with positions relative to ``start``."""
         first, last = np.searchsorted(self.rows, (start, stop))
-        scores = self.prediction.scores[first:last]
-        prediction = Prediction(scores, self.prediction.model)
+        strangeness = self.prediction.strangeness
+        prediction = Prediction(
+            self.prediction.scores[first:last],
+            self.prediction.model,
+            None if strangeness is None else strangeness[first:last],
+        )
         return Scored(self.rows[first:last] - start, prediction, self.predictor, self.origin)
 
     def shift(self, by: int) -> "Scored":

@@ -19,4 +19,7 @@ class LocalPredictor:
 
         It takes microseconds per window, so it runs on the event loop.
         """
-        return Prediction(self._model.probabilities(features), self._model.signature)
+        model = self._model
+        familiarity = model.familiarity
+        strangeness = None if familiarity is None else familiarity.measure(features)
+        return Prediction(model.probabilities(features), model.signature, strangeness)

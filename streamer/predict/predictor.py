@@ -14,10 +14,13 @@ class Prediction:
     Attributes:
         scores: (n, classes), probabilities in the order of ``model.labels``.
         model: the model that has computed the scores.
+        strangeness: (n,), how strange the movement in each window is to the model: above 1 it is
+            strange; NaN where the window does not tell. None if the model does not know.
     """
 
     scores: Floats
     model: ModelIdentity
+    strangeness: Floats | None = None
 
 
 class Predictor(Protocol):

@@ -59,6 +59,8 @@ class Summary:
     """Events by activity."""
     split_devices: int = 0
     """Devices whose readings were in two partitions."""
+    unfamiliar_devices: int = 0
+    """Devices that were found to move in a way that the model has not learned."""
     doubts: Counter[str] = field(default_factory=Counter)
     """Windows that were not labelled for what they look like, by that."""
     drifted: Counter[str] = field(default_factory=Counter)
@@ -80,6 +82,7 @@ class Summary:
             answers=_by_label(metrics.answers),
             events=_by_label(metrics.events),
             split_devices=_value(metrics.split_devices),
+            unfamiliar_devices=_value(metrics.found_unfamiliar),
             doubts=_by_label(metrics.doubts),
             drifted=Counter({name: round(100 * x) for name, x in drift if x > DRIFTED}),
         )
@@ -132,11 +135,7 @@ class Summary:
                 f"{self.samples['late']} of {self.samples.total()} samples came too late",
                 "raise allowed_lateness_ms, or look for devices whose clock goes back",
             )
-        if self.split_devices:
-            yield Advice(
-                f"{self.split_devices} devices had readings in two partitions",
-                "docs/contracts.md says how to set the partitioner of each Kafka client",
-            )
+        yield from self._advice_on_devices()
         for outcome in ("refused", "unavailable"):
             if count := self.answers[outcome]:
                 yield Advice(
@@ -148,6 +147,19 @@ class Summary:
             yield Advice(
                 "the model is less sure of what it sees than in training",
                 "docs/models.md says how to train with recordings of the people that you have",
+            )
+
+    def _advice_on_devices(self) -> Iterator[Advice]:
+        if self.split_devices:
+            yield Advice(
+                f"{self.split_devices} devices had readings in two partitions",
+                "docs/contracts.md says how to set the partitioner of each Kafka client",
+            )
+        if self.unfamiliar_devices:
+            yield Advice(
+                f"{self.unfamiliar_devices} devices moved in a way that the model has not learned",
+                "the log names them; docs/models.md says which places the models know and how to "
+                "train one for another place",
             )
 
     def write_log(self) -> None:

@@ -23,6 +23,7 @@ from streamer.kafka.aiokafka_internals import WholeBatch, build_batch
 from streamer.kafka.record_batches import unpack
 from streamer.labels.smoothing import ForwardFilter
 from streamer.metrics import Metrics
+from streamer.model import artifact
 from streamer.profiles.decoder import make_decoder
 from streamer.profiles.profile import CONTRACT
 from streamer.settings import Settings
@@ -49,6 +50,8 @@ def warm_up(readings_format: str = CONTRACT) -> None:
         assert len(computed.windows) > 0
     if readings_format != CONTRACT:
         make_decoder(readings_format)(Records.of([OneRecord(b"device", b"{}", [], 0, 0)]), 0)
+    if (familiarity := artifact.load().familiarity) is not None:
+        familiarity.measure(computed.features)
     ForwardFilter(("walking", "sitting")).update(None, np.ones(2))
     seconds = round(time.monotonic() - begin_s, 1)
     if kernel_cache.not_kept:

@@ -31,5 +31,6 @@ def card_as_table(model: Model) -> Table:
     table.add_row("  calibration", f"error {figures.calibration_error:.4f}")
     if figures.movement_auroc is not None:
         table.add_row("  movements", f"AUROC {figures.movement_auroc:.4f}")
+    table.add_row("strangers", "found out" if model.familiarity else "not found out")
     table.add_row("seed", str(training.seed))
     return table

@@ -242,6 +242,11 @@ class Settings(BaseSettings):
         description="`unknown` publishes `unknown`; `context` lets the earlier windows of the"
         " device decide, and the event says so.",
     )
+    when_unfamiliar: Literal["unknown", "label"] = Field(
+        "unknown",
+        description="While a device moves in a way that the model has not learned: `unknown`"
+        " publishes `unknown`, `label` what the model says. The events say that it is unfamiliar.",
+    )
 
     # Delivery
     delivery: Literal["exactly-once", "at-least-once"] = Field(

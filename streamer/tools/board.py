@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from streamer.contracts.events import ActivityEvent
+from streamer.contracts.events import ActivityEvent, Reliability
 
 _RATE_SPAN_S = 5.0
 
@@ -20,6 +20,8 @@ class DeviceRow:
     window_end_ms: int
     windows: int
     """Number of windows seen."""
+    unfamiliar: bool
+    """Whether the device moves in a way that the model has not learned."""
 
     @property
     def duration_ms(self) -> int:
@@ -37,7 +39,8 @@ class Board:
     def update(self, events: list[ActivityEvent], now_s: float) -> list[ActivityEvent]:
         """Take in events that arrived at ``now_s`` (monotonic); return those that are news.
 
-        The first event of a device is news, and so is every change of its activity.
+        The first event of a device is news, and so is every change of its activity, and whether it
+        is unfamiliar.
         """
         self._arrivals.append((now_s, len(events)))
         return [event for event in events if self._is_news(event)]
@@ -63,5 +66,9 @@ class Board:
             window_start_ms=event.window_start,
             window_end_ms=event.window_end,
             windows=before.windows + 1 if before else 1,
+            unfamiliar=event.reliability is Reliability.UNFAMILIAR,
         )
-        return before is None or before.activity != event.activity
+        now = self.devices[event.device_id]
+        return (
+            before is None or before.activity != now.activity or before.unfamiliar != now.unfamiliar
+        )

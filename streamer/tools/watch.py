@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamer.contracts.activities import UNKNOWN
-from streamer.contracts.events import ActivityEvent
+from streamer.contracts.events import ActivityEvent, Reliability
 from streamer.flow.device_partitions import SplitDevice
 from streamer.kafka.event_formats import make_event_decoder
 from streamer.kafka.reader import open_reader
@@ -37,6 +37,9 @@ _COLOURS = {
     UNKNOWN: "dim",
 }
 _OTHER_COLOUR = "blue"
+
+UNFAMILIAR = " (unfamiliar)"
+"""What follows the activity of a device that moves in a way that the model has not learned."""
 
 
 async def watch(settings: Settings, console: Console, *, from_beginning: bool) -> None:
@@ -89,10 +92,11 @@ async def _lines(news: AsyncIterator[News], console: Console, drift_status: Drif
 
 
 def line(event: ActivityEvent) -> str:
-    """Return an event as one line: time, device, activity, confidence."""
+    """Return an event as one line: time, device, activity, confidence, and if it is unfamiliar."""
+    unfamiliar = event.reliability is Reliability.UNFAMILIAR
     return printable(
         f"{utc_time(event.window_start)} {event.device_id} {event.activity} "
-        f"{_percent(event.confidence)}"
+        f"{_percent(event.confidence)}{UNFAMILIAR if unfamiliar else ''}"
     )
 
 
@@ -131,8 +135,9 @@ def table(board: Board, now_s: float, rows: int, trouble: str, notes: Sequence[s
 
 
 def _cells(device: DeviceRow) -> tuple[str | Text, ...]:
+    activity = printable(device.activity) + (UNFAMILIAR if device.unfamiliar else "")
     return (
-        Text(printable(device.activity), style=_COLOURS.get(device.activity, _OTHER_COLOUR)),
+        Text(activity, style=_COLOURS.get(device.activity, _OTHER_COLOUR)),
         _percent(device.confidence),
         utc_time(device.since_ms),
         _duration(device.duration_ms),

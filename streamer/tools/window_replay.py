@@ -5,8 +5,8 @@ reads them would refuse them again. Its letter has all that its event needs but 
 tool asks the predictor, and writes event and receipt in one transaction: each window gets one
 event, however often the tool runs or is interrupted. The event has the partition of the readings.
 
-A window is predicted alone, without what its device did before: its event has no `posterior`, and
-recovering workers do not continue from it.
+A window is predicted alone, without what its device did before: its event has neither `posterior`
+nor `familiarity`, and recovering workers do not continue from it.
 """
 
 import asyncio
@@ -150,7 +150,8 @@ async def _publish(
     rows = sorted(row for scored in answers.scored for row in scored.rows.tolist())
     if not rows:
         return
-    labeller = Labeller(LabelPolicy(smoothing=False, min_confidence=settings.min_confidence))
+    policy = LabelPolicy(smoothing=False, min_confidence=settings.min_confidence, familiarity=False)
+    labeller = Labeller(policy)
     windows = [
         Window(w.device_id, w.window_start, w.coverage, settled=w.settled, follows=False)
         for _, w in letters

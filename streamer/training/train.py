@@ -11,6 +11,7 @@ from streamer.errors import DataError
 from streamer.model.artifact import DECILES, Model
 from streamer.model.card import SHARES, Figures, ModelCard, Node, Training, Usual
 from streamer.training.cross_validation import HeldOutScores, cross_validate
+from streamer.training.familiarity import fit_familiarity
 from streamer.training.judgement import Judgement, judge
 from streamer.training.linear_classifiers import (
     ALGORITHMS,
@@ -93,6 +94,7 @@ def train(
         fitted.weights / by_row[:, None],
         fitted.bias / by_row,
         deciles=np.quantile(originals.features, np.arange(1, DECILES + 1) / 10, axis=0).T,
+        familiarity=fit_familiarity(originals),
     )
 
 

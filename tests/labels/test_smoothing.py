@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from streamer.arrays import Floats
 from streamer.contracts.activities import UNKNOWN, check_activity_names
 from streamer.contracts.events import ActivityEvent, Reason, Reliability, decode_event, encode_event
-from streamer.labels.beliefs import LastBelief
 from streamer.labels.decision import decide
 from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
@@ -245,7 +244,7 @@ def test_a_worker_that_reads_the_last_events_continues_with_the_same_bytes(
     )
     published = {event.device_id: decode_event(encode_event(event)) for event in first}
     later = Labeller(LabelPolicy())
-    later.restore({device: LastBelief.of(event) for device, event in published.items()})
+    later.restore(published)
     rest = (
         later.label(rows[cut:], answered(TWELVE, shares[cut:].tolist())) if cut < len(rows) else []
     )

@@ -52,6 +52,13 @@ def test_records_without_any_event_have_an_exit_code_of_their_own(
     assert summary.exit_code(until_end=True) == at_the_end
 
 
+def test_devices_that_move_as_the_model_has_not_learned_are_named_with_a_remedy() -> None:
+    metrics = Metrics()
+    metrics.found_unfamiliar.inc(3)
+    [advice] = (Summary.of(metrics) + Summary(unfamiliar_devices=1)).advice()
+    assert advice.problem == "4 devices moved in a way that the model has not learned"
+
+
 def test_when_all_is_well_there_is_nothing_to_look_at() -> None:
     summary = Summary(
         records=99,

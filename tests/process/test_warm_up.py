@@ -11,6 +11,7 @@ from streamer.contracts import fast_json
 from streamer.features import compiled_features
 from streamer.kafka import record_batches
 from streamer.labels import smoothing
+from streamer.model import familiarity
 from streamer.process.warm_up import warm_up
 from streamer.stream import windowing
 
@@ -25,6 +26,7 @@ def test_after_warming_up_every_entry_point_is_compiled() -> None:
         compiled_features._in_time,
         compiled_features._in_frequency,
         smoothing._step,
+        familiarity._measure,
     ]
     assert all(entry.signatures for entry in entries)
 

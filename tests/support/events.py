@@ -1,6 +1,7 @@
 """Activity events of every kind, as the code allows them."""
 
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import (
@@ -43,6 +44,7 @@ def events(draw: st.DrawFn) -> ActivityEvent:
         coverage=draw(_shares),
         feature_set=FeatureSetVersion(draw(_text), draw(_text)),
         settled=draw(st.booleans()),
+        familiarity=draw(st.just(UNSET) | _shares) if answered else UNSET,
     )
 
 

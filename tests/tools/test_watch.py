@@ -13,6 +13,8 @@ from streamer.contracts.events import (
     FeatureSetVersion,
     ModelVersion,
     PredictionSource,
+    Reason,
+    Reliability,
 )
 from streamer.tools.board import Board
 from streamer.tools.watch import line, table
@@ -52,6 +54,12 @@ def event(
     )
 
 
+def unfamiliar(hop: int) -> ActivityEvent:
+    return msgspec.structs.replace(
+        event(hop, UNKNOWN), reason=Reason.UNFAMILIAR, reliability=Reliability.UNFAMILIAR
+    )
+
+
 def rendered(board: Board, now_s: float = 0, rows: int = 10, trouble: str = "") -> str:
     console = Console(width=120, file=io.StringIO(), color_system=None)
     with console.capture() as capture:
@@ -65,6 +73,14 @@ def test_a_device_shows_its_latest_window() -> None:
 
     device = board.devices["phone-17"]
     assert (device.activity, device.confidence, device.windows) == (SITTING, 0.5, 2)
+
+
+def test_an_unfamiliar_device_is_shown_as_such_and_is_news_once() -> None:
+    board = Board()
+    news = board.update([event(0, UNKNOWN), unfamiliar(1), unfamiliar(2)], now_s=0)
+    assert [each.window_start for each in news] == [event(0).window_start, event(1).window_start]
+    assert "unknown (unfamiliar)" in rendered(board)
+    assert line(unfamiliar(1)).endswith("unknown 98% (unfamiliar)")
 
 
 # hop        0  1  2  3  4
