@@ -194,10 +194,7 @@ async def _stop(client: Client) -> None:
             else:
                 await client.stop()
     except TimeoutError:
-        log.warning(
-            "a broker does not answer, so a client was closed without leaving in order; nothing is "
-            "lost"
-        )
+        log.warning("a broker does not answer, so a client was closed without leaving in order")
     except asyncio.CancelledError:
         # A consumer that had no time to start its tasks lets their cancellation out of `stop`.
         task = asyncio.current_task()
