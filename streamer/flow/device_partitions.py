@@ -39,7 +39,7 @@ class DevicePartitions:
     def see(self, partition: int, device_ids: list[str]) -> list[SplitDevice]:
         """Note the devices of a partition; return those that were in another one before.
 
-        A device is returned once.
+        A device is returned once, and no more than `MOST_DEVICES` are.
         """
         recent, older = self._recent, self._older
         found = []
@@ -48,12 +48,13 @@ class DevicePartitions:
             if before is None:
                 before = older.get(device_id, partition)
                 recent[device_id] = partition
-            if before != partition and device_id not in self._split:
+            is_split = before != partition and device_id not in self._split
+            if is_split and len(self._split) < MOST_DEVICES:
                 self._split.add(device_id)
                 found.append(SplitDevice(device_id, before, partition))
         if len(recent) > MOST_DEVICES:
             self._recent, self._older = {}, recent
-        return found if len(self._split) < 2 * MOST_DEVICES else []
+        return found
 
 
 class SplitDeviceReport:

@@ -42,3 +42,7 @@ def test_what_is_remembered_of_devices_is_bounded(monkeypatch: pytest.MonkeyPatc
         assert len(places._recent) + len(places._older) <= 2 * 102
     places.see(0, ["always here"])
     assert places._split == {"always here"}
+    for i in range(1000):
+        for partition in (0, 1):
+            places.see(partition, [f"everywhere-{i}"])
+    assert len(places._split) <= 100
