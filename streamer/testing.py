@@ -23,6 +23,7 @@ from streamer.contracts.events import ActivityEvent, decode_event, encode_event
 from streamer.contracts.readings import Format, Record
 from streamer.contracts.records import OneRecord, Records
 from streamer.features import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.flow.partition_state import DeadLetter, Output, PartitionState
 from streamer.flow.pipeline import flow
 from streamer.flow.record_failure import RecordsError
@@ -87,7 +88,7 @@ def readings(
         batch: samples in a record.
         form: how a record is written.
     """
-    step_ms = UCI_HAR.step_us / 1000
+    step_ms = WINDOW.step_us / 1000
     records: list[Record] = []
     for i in range(0, len(samples), batch):
         part = np.asarray(samples[i : i + batch], np.float64)

@@ -15,10 +15,11 @@ from streamer.datasets.recording import Recording, Segment
 from streamer.errors import DataError
 from streamer.features import UCI_HAR, FeatureSet, compute_features
 from streamer.features.filters import condition
+from streamer.features.window_shape import WINDOW
 
 UNLABELLED = ""
 """The activity of a window that overlaps a change of activity, or that has no label."""
-LEAST_OF_MOVEMENT = UCI_HAR.length // 2
+LEAST_OF_MOVEMENT = WINDOW.length // 2
 """A window with at least this many samples of one movement is a window of that movement."""
 
 MakeCopies = Callable[[Recording, np.random.Generator], Iterator[Recording]]
@@ -106,10 +107,10 @@ def cut_recordings(
         recording = everything[i]
         # A generator for each recording: its windows do not depend on which others are read.
         rng = np.random.default_rng([seed, crc32(recording.device_id.encode())])
-        offset = int(rng.integers(UCI_HAR.hop))
+        offset = int(rng.integers(WINDOW.hop))
         stack.append(cut_recording(recording, offset, feature_set=feature_set))
         for copy, varied in enumerate(make_copies(recording, rng), 1):
-            offset = int(rng.integers(UCI_HAR.hop))
+            offset = int(rng.integers(WINDOW.hop))
             windows = cut_recording(varied, offset, copy, feature_set)
             stack.append(windows.of(windows.truths != UNLABELLED))
         report("windows of recordings", done, int(wanted.sum()))
@@ -178,14 +179,14 @@ def cut_recording(
         feature_set: the features to compute.
     """
     samples = recording.acc_gyro.T
-    end = samples.shape[1] - UCI_HAR.length - UCI_HAR.lookahead + 1
-    starts = np.arange(offset, max(end, offset), UCI_HAR.hop)
+    end = samples.shape[1] - WINDOW.length - WINDOW.lookahead + 1
+    starts = np.arange(offset, max(end, offset), WINDOW.hop)
     if not len(starts):
         features = np.empty((0, len(feature_set.names)))
     else:
         # The jerk needs one sample after the window.
         signals = condition(samples, start="rest")
-        windows = sliding_window_view(signals, UCI_HAR.length + 1, axis=1).swapaxes(0, 1)
+        windows = sliding_window_view(signals, WINDOW.length + 1, axis=1).swapaxes(0, 1)
         features = compute_features(feature_set, windows[starts])
     truths = [true_activity(start, recording.segments) for start in starts.tolist()]
     return LabelledWindows(
@@ -208,11 +209,11 @@ def true_activity(first: int, segments: Sequence[Segment]) -> str:
     """
     longest, movement = LEAST_OF_MOVEMENT - 1, UNLABELLED
     for segment in segments:
-        shared = min(first + UCI_HAR.length, segment.end0) - max(first, segment.start0)
+        shared = min(first + WINDOW.length, segment.end0) - max(first, segment.start0)
         if is_movement(segment.activity):
             if shared > longest:
                 longest, movement = shared, segment.activity
-        elif shared == UCI_HAR.length:
+        elif shared == WINDOW.length:
             return segment.activity
     return movement
 

@@ -14,7 +14,7 @@ import numpy as np
 from streamer.arrays import Floats, Ints
 from streamer.datasets.raw_recording import RawRecording, SensorSeries, TimedLabel
 from streamer.datasets.recording import Recording, Segment
-from streamer.features import UCI_HAR
+from streamer.features.window_shape import WINDOW
 
 STEP_US = 20_000
 LONGEST_GAP_US = 100_000
@@ -34,7 +34,7 @@ def split_and_regularize(raw: RawRecording) -> Iterator[Recording]:
     spans = list(find_spans(raw))
     for part, (start_us, end_us) in enumerate(spans, 1):
         times_us, samples = _regularize(raw, start_us, end_us)
-        if len(times_us) > UCI_HAR.length:
+        if len(times_us) > WINDOW.length:
             yield Recording(
                 raw.name if len(spans) == 1 else f"{raw.name}_part{part}",
                 raw.subject,

@@ -11,10 +11,11 @@ from streamer.arrays import Floats
 from streamer.datasets.public_recordings import name_device, read_recordings
 from streamer.datasets.text_rows import parse_rows, read_lines
 from streamer.errors import DataError
-from streamer.features import UCI_HAR, extract
+from streamer.features import extract
 from streamer.features.filters import condition
+from streamer.features.window_shape import WINDOW
 
-_NEEDED = UCI_HAR.length + 1
+_NEEDED = WINDOW.length + 1
 """Samples of a window, and the sample after it, which the last jerk needs."""
 
 

@@ -12,10 +12,11 @@ from streamer.arrays import Complexes, Floats, Ints
 from streamer.errors import ShapeError
 from streamer.features import compiled_features, series, spectra, statistics
 from streamer.features.coefficients import SIGNALS
-from streamer.features.feature_set import NAMES, UCI_HAR
+from streamer.features.feature_set import NAMES
 from streamer.features.series import AXES, BODY, BODY_JERK, GYRO, MAGNITUDES
 from streamer.features.spectra import InFrequency, Shape
 from streamer.features.statistics import InTime, Statistics
+from streamer.features.window_shape import WINDOW
 
 _CHUNK: Final = 64
 """Windows computed at once: what is in work then fits a processor's cache."""
@@ -109,7 +110,7 @@ def extract_plain(signals: Floats) -> Floats:
 
 
 def _extract(signals: Floats, steps: _Steps) -> Floats:
-    wanted = (SIGNALS, UCI_HAR.length + 1)
+    wanted = (SIGNALS, WINDOW.length + 1)
     if signals.ndim != 3 or signals.shape[1:] != wanted or signals.dtype != np.float64:
         raise ShapeError(
             f"features need float64 windows of shape (n, {wanted[0]}, {wanted[1]}), "

@@ -7,17 +7,10 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class FeatureSet:
-    """The shape in time of a set of features; lengths are in samples unless they say otherwise.
+    """Features of a window.
 
     Attributes:
         name: with `version`, the identity that every event carries.
-        rate_hz: sampling rate that the features are defined for.
-        length: samples of a window.
-        hop: samples from one window's start to the next one's.
-        lookahead: samples needed after the window: one for the jerk, one for the median.
-        epoch_hops: the filters start anew after this many hops, so that nothing depends on
-            samples older than two such epochs.
-        settled_us: how long the filters have to run before their start is forgotten.
         names: of the features, in their order.
         in_gravity_frame: whether nothing but gravity's direction depends on how the phone lies.
         needs_gyroscope: whether windows without rotation have none of these features. Where it is
@@ -26,30 +19,9 @@ class FeatureSet:
 
     name: str
     version: str
-    rate_hz: int
-    length: int
-    hop: int
-    lookahead: int
-    epoch_hops: int
-    settled_us: int
     names: tuple[str, ...]
     in_gravity_frame: bool = False
     needs_gyroscope: bool = True
-
-    @property
-    def step_us(self) -> int:
-        """Time from one sample to the next."""
-        return 1_000_000 // self.rate_hz
-
-    @property
-    def hop_us(self) -> int:
-        """Time from one window's start to the next one's."""
-        return self.hop * self.step_us
-
-    @property
-    def length_us(self) -> int:
-        """Time that a window covers."""
-        return self.length * self.step_us
 
 
 _AXES = ("X", "Y", "Z")
@@ -141,17 +113,7 @@ NAMES: Final[tuple[str, ...]] = tuple(
 )
 """The published names in the published order; duplicates are as published."""
 
-UCI_HAR: Final = FeatureSet(
-    name="uci-har",
-    version="1",
-    rate_hz=50,
-    length=128,
-    hop=64,
-    lookahead=2,
-    epoch_hops=32,
-    settled_us=38_000_000,
-    names=NAMES,
-)
+UCI_HAR: Final = FeatureSet("uci-har", "1", NAMES)
 """The features of the public data set."""
 
 DIRECTIONS: Final = tuple(

@@ -12,9 +12,9 @@ import numpy as np
 from streamer.arrays import Floats
 from streamer.errors import ShapeError
 from streamer.features.coefficients import SIGNALS
-from streamer.features.feature_set import UCI_HAR
+from streamer.features.window_shape import WINDOW
 
-LENGTH: Final = UCI_HAR.length
+LENGTH: Final = WINDOW.length
 """Samples that decide how a window is turned."""
 
 

@@ -14,6 +14,7 @@ from streamer.contracts.readings import LATEST_TIMESTAMP_MS, Decoded, Record
 from streamer.contracts.records import Records
 from streamer.features import UCI_HAR, FeatureSet, compute_features
 from streamer.features.compute import blank_rotation
+from streamer.features.window_shape import WINDOW
 from streamer.flow.plausibility import Doubt, find_doubts
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.unfamiliar_devices import UnfamiliarDevices
@@ -134,7 +135,7 @@ class PartitionState:
             settings.schema_registry,
             settings.registry_login,
         )
-        self._windows = PartitionWindows(settings.rules, feature_set, position.clock)
+        self._windows = PartitionWindows(settings.rules, WINDOW, position.clock)
         self._replay_start = ReplayStart(position)
         self._rebuilt = Rebuilt()
         self._skipped = np.array(position.skipped, np.int64)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from streamer.arrays import Bools
-from streamer.features import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.stream.accounting import Skip
 from streamer.stream.windows import ClosedWindows
 
@@ -51,7 +51,7 @@ def find_doubts(windows: ClosedWindows, needs_gyroscope: bool = True) -> tuple[B
     Returns:
         (n,) which windows are good, and a doubt for each of the others, in their order.
     """
-    length = UCI_HAR.length
+    length = WINDOW.length
     signals = windows.signals[:, :, :length]
     mean = (signals[:, :3] + signals[:, 3:6]).mean(axis=2)
     acceleration = np.sqrt((mean * mean).sum(axis=1))

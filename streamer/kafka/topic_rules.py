@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from streamer.features.feature_set import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.settings import Settings
 
 LEAST_MARGIN_S = 600.0
@@ -51,9 +51,9 @@ class Finding:
 
 def recovery_s(settings: Settings) -> float:
     """Return how far back a worker may have to read when it starts again, in seconds."""
-    filters_us = 2 * UCI_HAR.epoch_hops * UCI_HAR.hop_us
+    filters_us = 2 * WINDOW.epoch_hops * WINDOW.hop_us
     rules = settings.rules
-    return (filters_us + UCI_HAR.length_us + rules.lateness_us + rules.idle_us) / 1e6
+    return (filters_us + WINDOW.length_us + rules.lateness_us + rules.idle_us) / 1e6
 
 
 def findings(settings: Settings, cluster: Cluster) -> list[Finding]:

@@ -13,12 +13,12 @@ import numpy as np
 
 from streamer.arrays import Floats
 from streamer.contracts.events import ActivityEvent
-from streamer.features import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.labels.smoothing import find_filter
 from streamer.predict.answers import Scored
 from streamer.stream.windows import Window
 
-_HOP_MS = UCI_HAR.hop_us // 1000
+_HOP_MS = WINDOW.hop_us // 1000
 
 
 class LastBelief(NamedTuple):

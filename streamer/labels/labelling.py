@@ -18,7 +18,7 @@ from streamer.contracts.events import (
     Reliability,
     window_id,
 )
-from streamer.features import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.labels.beliefs import Beliefs
 from streamer.labels.decision import Decision, decide
 from streamer.labels.familiarity import Familiarities, Value, is_unfamiliar
@@ -28,7 +28,7 @@ from streamer.model.identity import PUBLISHED
 from streamer.predict.answers import Answers, Origin, Scored
 from streamer.stream.windows import Window
 
-_LENGTH_MS = UCI_HAR.length_us // 1000
+_LENGTH_MS = WINDOW.length_us // 1000
 
 _SOURCES = {
     Origin.LOCAL: PredictionSource.ENDPOINT,

@@ -16,7 +16,8 @@ from streamer import kernel_cache
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.contracts.records import OneRecord, Records
-from streamer.features import GRAVITY_FRAME, UCI_HAR
+from streamer.features import GRAVITY_FRAME
+from streamer.features.window_shape import WINDOW
 from streamer.flow.partition_state import PartitionState
 from streamer.flow.rejects import RejectLimit
 from streamer.kafka.aiokafka_internals import WholeBatch, build_batch
@@ -68,10 +69,10 @@ def warm_up(readings_format: str = CONTRACT) -> None:
 
 def _batch(form: Format, samples: int) -> bytes:
     """A batch of records as a broker sends it."""
-    step_ms = UCI_HAR.step_us / 1000
+    step_ms = WINDOW.step_us / 1000
     rng = np.random.default_rng(0)
     records = []
-    for i in range(_SECONDS * UCI_HAR.rate_hz // samples):
+    for i in range(_SECONDS * WINDOW.rate_hz // samples):
         time_ms = i * samples * step_ms
         # With gravity: windows without it are skipped as implausible.
         values = rng.normal((1, 0, 0, 0, 0, 0), 1, (samples, 6)).round(4)

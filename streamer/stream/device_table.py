@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.arrays import Bools, Floats, Ints
-from streamer.features.feature_set import FeatureSet
 from streamer.features.filter_chains import CHAINS
+from streamer.features.window_shape import WindowShape
 from streamer.stream.grid import phase_us
 from streamer.stream.rings import RING, SMALLEST, RingPlaces, Rings, pack
 from streamer.stream.samples import NEVER
@@ -251,16 +251,16 @@ class DeviceTable:
     Rows of forgotten devices are used again.
     """
 
-    def __init__(self, features: FeatureSet) -> None:
+    def __init__(self, shape: WindowShape) -> None:
         self.columns = Columns.empty()
         self.sensors = Sensors.empty()
         self.sampling = Sampling.empty()
         self.cursor = Cursor.empty()
         self.places = RingPlaces.empty()
-        self.rings = Rings.room(0, 0, features.length)
+        self.rings = Rings.room(0, 0, shape.length)
         self.capacity = 0
-        self._hop_us = features.hop_us
-        self._length = features.length
+        self._hop_us = shape.hop_us
+        self._length = shape.length
         self._row_of: dict[str, int] = {}
         self._id_of: list[str] = []
         self._free: list[int] = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamer.arrays import Bools, Ints
-from streamer.features.feature_set import FeatureSet
+from streamer.features.window_shape import WindowShape
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.admission import Admission, Arrivals, first_of_each
 from streamer.stream.clock import PRESENT, START, Followed, PartitionClock
@@ -45,11 +45,11 @@ class PushResult:
 class PartitionWindows:
     """Devices, their samples and their open windows, for one partition."""
 
-    def __init__(self, rules: Rules, features: FeatureSet, clock: PartitionClock = START) -> None:
+    def __init__(self, rules: Rules, shape: WindowShape, clock: PartitionClock = START) -> None:
         self._rules = rules
-        self._table = DeviceTable(features)
+        self._table = DeviceTable(shape)
         self._admission = Admission(rules)
-        self._windowing = Windowing(rules, features, self._table)
+        self._windowing = Windowing(rules, shape, self._table)
         self.clock = clock
         self.tally = Tally()
 

@@ -1,6 +1,6 @@
 """Which windows a recovery has closed again: their events were published before."""
 
-from streamer.features.feature_set import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.stream.device_table import OPEN
 from streamer.stream.partition import PushResult
 
@@ -31,5 +31,5 @@ class Rebuilt:
         When the first of these records came, devices had windows open, and samples waiting for
         their watermark, that a replay does not see again; and events may have been published twice.
         """
-        held = OPEN + lateness_us // UCI_HAR.hop_us
+        held = OPEN + lateness_us // WINDOW.hop_us
         return 2 * (self._windows + held * (len(self.last_ms) + self._gone)) + _SPARE

@@ -5,15 +5,15 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from streamer.arrays import Floats, Ints
-from streamer.features.feature_set import FeatureSet
 from streamer.features.filter_chains import Bench, Filters
+from streamer.features.window_shape import WindowShape
 from streamer.stream.device_table import Columns, Cursor, DeviceTable, Sampling, Sensors
 from streamer.stream.rings import RING, RingPlaces, Rings
 from streamer.stream.rules import Rules
 
 
 class Limits(NamedTuple):
-    """What `FeatureSet` and `Rules` say, as numbers."""
+    """What `WindowShape` and `Rules` say, as numbers."""
 
     step_us: int
     hop_us: int
@@ -26,20 +26,20 @@ class Limits(NamedTuple):
     min_coverage: float
 
     @classmethod
-    def of(cls, features: FeatureSet, rules: Rules) -> Self:
+    def of(cls, shape: WindowShape, rules: Rules) -> Self:
         """Return the limits; ``hops`` is how many hops a window is long.
 
         ``max_pause_us`` is how long one sensor may be silent while the other one is not.
         """
         return cls(
-            features.step_us,
-            features.hop_us,
-            features.length,
-            features.length // features.hop,
-            features.epoch_hops,
-            features.settled_us,
+            shape.step_us,
+            shape.hop_us,
+            shape.length,
+            shape.length // shape.hop,
+            shape.epoch_hops,
+            shape.settled_us,
             rules.max_gap_us,
-            min(rules.max_gap_us, features.hop_us),
+            min(rules.max_gap_us, shape.hop_us),
             rules.min_coverage,
         )
 
@@ -65,10 +65,10 @@ class Tools(NamedTuple):
     held: Held
 
     @classmethod
-    def of(cls, features: FeatureSet, rules: Rules) -> Self:
+    def of(cls, shape: WindowShape, rules: Rules) -> Self:
         """Return the tools, with room for a ring of samples on the bench."""
         held = Held(np.zeros(RING, np.int64), np.zeros((RING, 6)))
-        return cls(Limits.of(features, rules), Bench.empty(RING), Filters.all(), held)
+        return cls(Limits.of(shape, rules), Bench.empty(RING), Filters.all(), held)
 
 
 class State(NamedTuple):

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from streamer.compiled import compiled_inline, compiled_together
-from streamer.features.feature_set import FeatureSet
+from streamer.features.window_shape import WindowShape
 from streamer.stream.accounting import Tally
 from streamer.stream.admission import Arrivals
 from streamer.stream.closing import GAP, IDLE, LATE, OPENED, WindowBuffer, close_oldest, is_complete
@@ -71,9 +71,9 @@ from streamer.stream.windows import ENOUGH_WINDOWS, ClosedWindows
 class Windowing:
     """Finds the windows of admitted samples, for all devices of a table."""
 
-    def __init__(self, rules: Rules, features: FeatureSet, table: DeviceTable) -> None:
+    def __init__(self, rules: Rules, shape: WindowShape, table: DeviceTable) -> None:
         self._table = table
-        self._tools = Tools.of(features, rules)
+        self._tools = Tools.of(shape, rules)
 
     def land(self, samples: Arrivals, tally: Tally) -> Iterator[ClosedWindows]:
         """Take in admitted samples.

@@ -11,7 +11,7 @@ import numpy as np
 
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
-from streamer.features import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.predict.quotas import AMAZON_ML_ACCOUNT_CALLS_PER_S, AMAZON_ML_CALLS_PER_S
 
 US_PER_SAMPLE = {Format.JSON: 1.3, Format.MSGPACK: 1.8, Format.F32: 1.2}
@@ -90,7 +90,7 @@ def make_plan(
     """
     samples_s = devices * rate_hz
     records_s = samples_s / batch
-    windows_s = samples_s / UCI_HAR.hop
+    windows_s = samples_s / WINDOW.hop
     readings_mb_s = records_s * _reading_bytes(batch, form) / 1e6
     events_mb_s = windows_s * EVENT_BYTES / 1e6
     busy = (samples_s * US_PER_SAMPLE[form] + records_s * US_PER_RECORD[form]) / 1e6
@@ -131,6 +131,6 @@ def _breaks_first(windows_s: float, batch: int, partitions: int, brokers: int) -
 def _reading_bytes(batch: int, form: Format) -> int:
     """Return the size of a record of typical samples with five decimals."""
     samples = np.random.default_rng(0).normal(size=(batch, 6)).round(5)
-    interval_ms = None if batch == 1 else UCI_HAR.step_us / 1000
+    interval_ms = None if batch == 1 else WINDOW.step_us / 1000
     key, value, headers = encode("phone-0123456789", 1.7e12, interval_ms, samples, form)
     return len(key) + len(value) + sum(len(n) + len(v or b"") for n, v in headers) + RECORD_OVERHEAD

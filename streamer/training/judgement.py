@@ -14,7 +14,7 @@ import numpy as np
 from streamer.arrays import Bools, Floats, Strings
 from streamer.contracts.activities import UNKNOWN, is_movement
 from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, sort_naturally
-from streamer.features import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.labels.decision import decide
 from streamer.labels.smoothing import find_filter
 from streamer.training.classification_scores import (
@@ -24,7 +24,7 @@ from streamer.training.classification_scores import (
     compute_reliability,
 )
 
-HOPS_PER_MINUTE = 60 / (UCI_HAR.hop_us / 1e6)
+HOPS_PER_MINUTE = 60 / (WINDOW.hop_us / 1e6)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from streamer.datasets.feature_table import FeatureTable, InvalidRecords
 from streamer.datasets.labelled_windows import cut_recordings
 from streamer.datasets.public_recordings import read_labelled_recordings
 from streamer.errors import DataError
-from streamer.features import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from tests.support.recordings import write_raw_dir
 from tests.support.tables import ACTIVITIES, table_of, write_published, zipped
 
@@ -174,7 +174,7 @@ def test_real_recordings_become_windows_of_all_labels_and_people(
     assert set(found.labels) == set(segments[:, 2].astype(str))
     assert set(found.subjects) == set(segments[:, 1])
     # A window for each hop of a segment, but for those that touch its ends.
-    hops = (segments[:, 4] - segments[:, 3] + 1) / UCI_HAR.hop
+    hops = (segments[:, 4] - segments[:, 3] + 1) / WINDOW.hop
     assert hops.sum() - 3 * len(segments) < len(found) < hops.sum()
     # The published scale.
     assert np.abs(found.features).mean() < 1

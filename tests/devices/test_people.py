@@ -10,7 +10,7 @@ from streamer.arrays import Floats
 from streamer.datasets.class_names import PUBLIC_NAMES, activity_of_label
 from streamer.devices.motions import MOTIONS, POSTURE_CHANGES, REACHABLE, Activity
 from streamer.devices.people import RATE_HZ, Person
-from streamer.features import UCI_HAR
+from streamer.features.window_shape import WINDOW
 
 ACTIVITIES = dict(enumerate(MOTIONS, 1))
 GAITS = [number for number, activity in ACTIVITIES.items() if MOTIONS[activity].gait]
@@ -59,7 +59,7 @@ def test_every_seed_is_another_person() -> None:
 
 
 def test_sampled_as_the_features_want_it() -> None:
-    assert UCI_HAR.rate_hz == RATE_HZ
+    assert WINDOW.rate_hz == RATE_HZ
 
 
 def test_activities_are_numbered_as_in_the_public_data_set() -> None:

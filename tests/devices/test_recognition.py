@@ -7,14 +7,14 @@ from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.readings import Record
 from streamer.devices.motions import MOTIONS
 from streamer.devices.people import RATE_HZ, Person
-from streamer.features import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.model import artifact
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.testing import START_MS, readings, run_script
 
 PEOPLE, SECONDS = 16, 240
 NAMES = [str(activity) for activity in MOTIONS]
-LENGTH, STEP_MS = UCI_HAR.length, UCI_HAR.step_us // 1000
+LENGTH, STEP_MS = WINDOW.length, WINDOW.step_us // 1000
 
 
 async def test_labels_of_synthetic_people_are_right_and_their_movements_are_unknown() -> None:

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from streamer.features import UCI_HAR
 from streamer.features.coefficients import AT_REST, FILTERED, SECTIONS, STATE_SIZE
+from streamer.features.window_shape import WINDOW
 
 
 @pytest.mark.parametrize(("which", "order", "cutoff_hz"), [(0, 10, 20.0), (1, 3, 0.3), (2, 2, 0.1)])
 def test_coefficients_are_those_of_butterworth_low_passes(
     which: int, order: int, cutoff_hz: float
 ) -> None:
-    designed = signal.butter(order, cutoff_hz, fs=UCI_HAR.rate_hz, output="sos")
+    designed = signal.butter(order, cutoff_hz, fs=WINDOW.rate_hz, output="sos")
     np.testing.assert_allclose(SECTIONS[which], designed, rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(AT_REST[which], signal.sosfilt_zi(designed), rtol=1e-9)
 

@@ -8,11 +8,11 @@ from itertools import zip_longest
 import numpy as np
 from hypothesis import strategies as st
 
-from streamer.features.feature_set import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.stream.rules import Rules
 from tests.stream.reference import Record, Sample
 
-SHORT_EPOCHS = replace(UCI_HAR, epoch_hops=4, settled_us=5_000_000)
+SHORT_EPOCHS = replace(WINDOW, epoch_hops=4, settled_us=5_000_000)
 """Epochs of 5.12 s, so that a short log has many of them."""
 
 RATES = [

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from streamer.features.feature_set import FeatureSet
 from streamer.features.filters import advance, median3, state_at_rest
+from streamer.features.window_shape import WindowShape
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.grid import phase_us
 from streamer.stream.rules import Rules
@@ -130,15 +130,15 @@ class Run:
 class Device:
     """One device, from its first sample until it is forgotten."""
 
-    def __init__(self, device_id: str, rules: Rules, features: FeatureSet, tally: Tally) -> None:
+    def __init__(self, device_id: str, rules: Rules, shape: WindowShape, tally: Tally) -> None:
         self.device_id = device_id
         self.rules = rules
-        self.features = features
+        self.shape = shape
         self.tally = tally
         self.clock_us = 0
         self.seen_us: int | None = None
         """By the partition clock; None in a doubt."""
-        self.phase_us = phase_us(device_id, features.hop_us)
+        self.phase_us = phase_us(device_id, shape.hop_us)
         self.first_us: int | None = None
         self.newest_us: dict[str, int] = {}
         """Of each sensor."""
@@ -254,7 +254,7 @@ class Device:
             self.skip_open(Skip.GAP)
             hop, into_us = self.hop(sample.time_us)
             # A device that starts within a step of a hop's beginning has the window of that hop.
-            begun = hop - 1 if into_us < self.features.step_us else hop
+            begun = hop - 1 if into_us < self.shape.step_us else hop
             run = self.run = Run(sample.time_us, begun, {})
             run.crossings = [(sample.time_us, 0, 0, 0)] * 2
         assert run is not None
@@ -287,11 +287,11 @@ class Device:
         worth = 1 if single else self.steps(dt_us)
         run.worth += SINGLE if single else worth
         run.count += 1
-        run.uneven_us += abs(dt_us - worth * self.features.step_us)
+        run.uneven_us += abs(dt_us - worth * self.shape.step_us)
         off = self.is_off(run, sample.time_us)
         was_decided = run.decided
         if not run.decided and (
-            sample.time_us - run.first_us >= self.features.hop_us or len(run.slots) + worth > HELD
+            sample.time_us - run.first_us >= self.shape.hop_us or len(run.slots) + worth > HELD
         ):
             run.decided = True
             if off:
@@ -306,7 +306,7 @@ class Device:
     def is_off(self, run: Run, at_us: int) -> bool:
         """Whether samples are too fast, slow, few or uneven to be taken as they come."""
         since_us, worth, count, uneven_us = run.crossings[-2]
-        nominal_us = (run.worth - worth) * self.features.step_us
+        nominal_us = (run.worth - worth) * self.shape.step_us
         samples = run.count - count
         return (
             abs(at_us - since_us - nominal_us) * 20 > nominal_us
@@ -319,7 +319,7 @@ class Device:
         run.reopening = len(run.open)
         run.resampled, run.slots, run.chains, run.open = True, [], {}, []
         hop, into_us = self.hop(run.first_us)
-        run.hop = hop - 1 if into_us < self.features.step_us else hop
+        run.hop = hop - 1 if into_us < self.shape.step_us else hop
         self.begin_tracks(run, run.first_us)
         for sample in run.held:
             self.resample(run, sample)
@@ -329,12 +329,12 @@ class Device:
             last = run.slots[-1]
             self.begin_tracks(run, last.time_us + 1)
             for name, track in run.tracks.items():
-                track.take(last.time_us, last.values[CHANNELS[name]], self.features.step_us)
+                track.take(last.time_us, last.values[CHANNELS[name]], self.shape.step_us)
         run.resampled = resampled
 
     def begin_tracks(self, run: Run, from_us: int) -> None:
         """The first points are those at or after a time."""
-        step_us = self.features.step_us
+        step_us = self.shape.step_us
         next_us = from_us + (self.phase_us - from_us) % step_us
         run.tracks = {name: Track(next_us) for name in run.last_us}
 
@@ -356,17 +356,17 @@ class Device:
         self.land(run, Slot(sample.time_us, values, True))
 
     def steps(self, dt_us: int) -> int:
-        step_us = self.features.step_us
+        step_us = self.shape.step_us
         return max(1, (2 * dt_us + step_us) // (2 * step_us))
 
     def resample(self, run: Run, sample: Sample) -> None:
         """Give a sample to the tracks of its sensors, and land the slots that are complete."""
         values = np.array(sample.values)
         for name in sample.sensors:
-            run.tracks[name].take(sample.time_us, values[CHANNELS[name]], self.features.step_us)
+            run.tracks[name].take(sample.time_us, values[CHANNELS[name]], self.shape.step_us)
         while all(track.points for track in run.tracks.values()):
             first = next(iter(run.tracks.values()))
-            time_us = first.next_us - len(first.points) * self.features.step_us
+            time_us = first.next_us - len(first.points) * self.shape.step_us
             together, real = np.zeros(6), True
             for name, track in run.tracks.items():
                 together[CHANNELS[name]], near = track.points.pop(0)
@@ -375,11 +375,11 @@ class Device:
 
     def hop(self, time_us: int) -> tuple[int, int]:
         """In which hop of the grid a time lies, and how far from its beginning."""
-        return divmod(time_us - self.phase_us, self.features.hop_us)
+        return divmod(time_us - self.phase_us, self.shape.hop_us)
 
     def land(self, run: Run, slot: Slot) -> None:
         """The next slot: it may open a window, begin an epoch, and complete the oldest window."""
-        features = self.features
+        shape = self.shape
         hop, _ = self.hop(slot.time_us)
         index = len(run.slots)
         run.slots.append(slot)
@@ -391,7 +391,7 @@ class Device:
             self.tally.opened += run.reopening == 0
             run.reopening = max(0, run.reopening - 1)
             run.hop = hop
-        epoch = hop // features.epoch_hops
+        epoch = hop // shape.epoch_hops
         if not run.chains:
             # Whatever it is asked for before the next epoch begins, there is only this chain.
             run.chains[epoch - 1] = run.chains[epoch] = Chain(0, [])
@@ -399,16 +399,16 @@ class Device:
             run.chains[epoch] = Chain(index, [])
             run.chains.pop(epoch - 3, None)
         # The sample after the jerk's is the median's.
-        if run.open and index == run.open[0][1] + features.length + 1:
+        if run.open and index == run.open[0][1] + shape.length + 1:
             self.close(run, *run.open.pop(0))
 
     def close(self, run: Run, hop: int, first: int) -> None:
         """A window has all it needs."""
-        features, slots = self.features, run.slots
-        taken = slots[first : first + features.length]
+        shape, slots = self.shape, run.slots
+        taken = slots[first : first + shape.length]
         span_us = taken[-1].time_us - taken[0].time_us
-        nominal_us = (features.length - 1) * features.step_us
-        coverage = sum(slot.real for slot in taken) / features.length
+        nominal_us = (shape.length - 1) * shape.step_us
+        coverage = sum(slot.real for slot in taken) / shape.length
         follows, run.predicted = run.predicted, False
         if abs(span_us - nominal_us) > nominal_us / 16:
             self.tally.skipped[Skip.SAMPLING_RATE] += 1
@@ -418,12 +418,12 @@ class Device:
             return
         self.tally.closed += 1
         run.predicted = True
-        end_hop = hop + features.length // features.hop
-        chain = run.chains[end_hop // features.epoch_hops - 1]
-        signals = self.signals(run, chain, first, first + features.length + 1)
-        start_us = self.phase_us + hop * features.hop_us
+        end_hop = hop + shape.length // shape.hop
+        chain = run.chains[end_hop // shape.epoch_hops - 1]
+        signals = self.signals(run, chain, first, first + shape.length + 1)
+        start_us = self.phase_us + hop * shape.hop_us
         warm_us = start_us - slots[chain.first].time_us
-        settled = warm_us >= features.settled_us
+        settled = warm_us >= shape.settled_us
         self.tally.unsettled += not settled
         self.windows.append(
             Window(
@@ -493,9 +493,9 @@ class Clock:
 class ReferencePartition:
     """All devices of a partition."""
 
-    def __init__(self, rules: Rules, features: FeatureSet) -> None:
+    def __init__(self, rules: Rules, shape: WindowShape) -> None:
         self.rules = rules
-        self.features = features
+        self.shape = shape
         self.clock = Clock(rules.idle_us)
         self.devices: dict[str, Device] = {}
         """The least recently seen first."""
@@ -539,7 +539,7 @@ class ReferencePartition:
 
     def device(self, device_id: str) -> Device:
         """A new life of a device."""
-        device = Device(device_id, self.rules, self.features, self.tally)
+        device = Device(device_id, self.rules, self.shape, self.tally)
         device.windows = self.windows.setdefault(device_id, [])
         return device
 

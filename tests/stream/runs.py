@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from streamer.features.feature_set import FeatureSet
+from streamer.features.window_shape import WindowShape
 from streamer.stream.clock import START, PartitionClock
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
@@ -114,7 +114,7 @@ def take_in(
 
 def recovered(
     rules: Rules,
-    features: FeatureSet,
+    shape: WindowShape,
     log: Sequence[Record],
     crashed: PartitionWindows,
     at: int,
@@ -123,22 +123,22 @@ def recovered(
 ) -> PartitionWindows:
     """Another partition, built from the records that the crashed one still needed."""
     low = at if crashed.low is None else crashed.low
-    fresh = PartitionWindows(rules, features, clock_before(log, low, rules))
+    fresh = PartitionWindows(rules, shape, clock_before(log, low, rules))
     take_in(fresh, log, low, at, sizes, flushed)
     return fresh
 
 
 def assert_agrees(
     rules: Rules,
-    features: FeatureSet,
+    shape: WindowShape,
     log: Sequence[Record],
     sizes: Sequence[int],
     flushed: AbstractSet[int] = frozenset(),
 ) -> None:
     """The program makes of a log what the reference makes of it, and counts the same."""
-    fast = PartitionWindows(rules, features)
+    fast = PartitionWindows(rules, shape)
     result = take_in(fast, log, 0, len(log), sizes, flushed)
-    slow = ReferencePartition(rules, features)
+    slow = ReferencePartition(rules, shape)
     for count, record in enumerate(log, start=1):
         slow.push(record)
         if count in flushed:

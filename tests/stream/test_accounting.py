@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.features.feature_set import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.stream.accounting import Skip
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
@@ -41,7 +41,7 @@ def test_a_device_that_falls_silent_closes_what_is_complete_and_skips_the_rest()
     # partition clock  0 ........... 4 s ............... 64 s, from a record of nobody
     # windows          1 complete, 2 not
     rules = Rules(lateness_us=10_000_000)
-    partition = PartitionWindows(rules, UCI_HAR)
+    partition = PartitionWindows(rules, WINDOW)
     log = regular("a", START_US, 200)
     take_in(partition, log, 0, 200, [200])
     assert (partition.tally.used, partition.waiting) == (0, 200)
@@ -54,7 +54,7 @@ def test_a_device_that_falls_silent_closes_what_is_complete_and_skips_the_rest()
 
 
 def test_windows_of_an_earlier_life_do_not_stay_open_while_the_new_one_waits() -> None:
-    partition = PartitionWindows(Rules(lateness_us=10_000_000), UCI_HAR)
+    partition = PartitionWindows(Rules(lateness_us=10_000_000), WINDOW)
     old = regular("a", START_US, 100)
     (new,) = regular("a", START_US + 2 * IDLE_US, 1, first_offset=100)
     take_in(partition, [*old, new], 0, 101, [101])
@@ -63,7 +63,7 @@ def test_windows_of_an_earlier_life_do_not_stay_open_while_the_new_one_waits() -
 
 
 def test_a_tally_that_was_taken_starts_anew_and_open_windows_stay_open() -> None:
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     log = regular("a", START_US, 1_000)
     take_in(partition, log, 0, 500, [500])
     open_before = partition.open_windows
@@ -86,7 +86,7 @@ def test_silence_is_measured_by_the_partition_clock_to_the_microsecond(
     log = regular("a", START_US, 300)
     back_us = log[99].clock_us + silence_us
     log[100:] = [replace(record, clock_us=back_us) for record in log[100:]]
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     take_in(partition, log, 0, 300, [batch])
     assert (partition.tally.skipped[Skip.IDLE] > 0) is (lives == 2)
 
@@ -94,7 +94,7 @@ def test_silence_is_measured_by_the_partition_clock_to_the_microsecond(
 def test_a_device_is_forgotten_when_another_ones_record_moves_the_clock() -> None:
     log = regular("a", START_US, 10)
     at_limit = Record(10, log[-1].clock_us + IDLE_US, "b", ())
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     take_in(partition, [*log, at_limit], 0, 11, [1])
     assert partition.devices == 1
     push(partition, [replace(at_limit, offset=11, clock_us=at_limit.clock_us + 1)], Result())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.features.feature_set import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.stream.accounting import Skip
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
@@ -41,7 +41,7 @@ def test_a_device_whose_clock_is_set_back_loses_five_seconds(
     #                   windows                 windows of a new life
     log = set_back(back_us)
     rules = Rules(lateness_us=lateness_us)
-    partition = PartitionWindows(rules, UCI_HAR)
+    partition = PartitionWindows(rules, WINDOW)
     result = take_in(partition, log, 0, len(log), [40])
     assert partition.tally.restarts == 1
     assert abs(partition.tally.late - 250) <= 5
@@ -49,14 +49,14 @@ def test_a_device_whose_clock_is_set_back_loses_five_seconds(
     assert len(result.windows["a"]) >= 36
     end_us = START_US + 60 * SECOND_US - back_us
     assert result.windows["a"][-1].start_us > end_us - 8 * SECOND_US
-    assert_agrees(rules, UCI_HAR, log, [7, 200])
+    assert_agrees(rules, WINDOW, log, [7, 200])
 
 
 def test_one_forged_sample_ahead_costs_its_device_five_seconds() -> None:
     forged = Record(0, START_US + 10 * SECOND_US, "a", samples([START_US + 299 * SECOND_US]))
     log = regular("a", START_US, 1_500, per_record=5)
     log = renumbered([*log[:100], forged, *log[100:]])
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     result = take_in(partition, log, 0, len(log), [1])
     assert partition.tally.restarts == 1
     assert len(result.windows["a"]) >= 6 + 10
@@ -64,7 +64,7 @@ def test_one_forged_sample_ahead_costs_its_device_five_seconds() -> None:
 
 def test_the_devices_that_begin_anew_are_named() -> None:
     log = set_back(600 * SECOND_US)
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     outcome = partition.push(batch(log))
     assert outcome.restarted == ["a"]
 
@@ -74,7 +74,7 @@ def test_what_is_published_again_and_again_stays_a_duplicate_or_late() -> None:
     log = regular("a", START_US, 600, per_record=200)
     last = log[-1]
     again = [replace(last, clock_us=last.clock_us + i * SECOND_US) for i in range(1, 60)]
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     result = take_in(partition, renumbered(log + again), 0, len(log) + len(again), [3])
     assert partition.tally.restarts == 0
     starts = [window.start_us for window in result.windows["a"]]
@@ -88,7 +88,7 @@ def test_old_samples_among_new_ones_stay_late() -> None:
         regular("a", START_US - 3_600 * SECOND_US, 1_500, per_record=5, seed=1), 3_600 * SECOND_US
     )
     log = renumbered([record for pair in zip(live, stored, strict=True) for record in pair])
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     take_in(partition, log, 0, len(log), [50])
     assert partition.tally.restarts == 0
     assert partition.tally.late == 1_500

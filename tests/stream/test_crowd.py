@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.features.feature_set import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
 from tests.stream.logs import SHORT_EPOCHS, SIZES, START_US, STEP_US, regular, renumbered
@@ -23,21 +23,21 @@ def test_devices_that_keep_sending_stay_when_a_publisher_makes_up_device_ids() -
     made_up = [regular(f"{i}", START_US + i * 15_000, 1) for i in range(1_000)]
     log = in_turn(*steady, *made_up)
     rules = Rules(max_devices=50)
-    alone = PartitionWindows(rules, UCI_HAR)
+    alone = PartitionWindows(rules, WINDOW)
     wanted = take_in(alone, in_turn(*steady), 0, 200, [50])
 
-    partition = PartitionWindows(rules, UCI_HAR)
+    partition = PartitionWindows(rules, WINDOW)
     found = take_in(partition, log, 0, len(log), [300])
     assert {name: found.windows[name] for name in "ab"} == wanted.windows
     assert partition.devices == 50
     assert partition.tally.pushed_out == 1_002 - 50
-    assert_agrees(rules, UCI_HAR, log, [300, 1])
+    assert_agrees(rules, WINDOW, log, [300, 1])
 
 
 def test_a_device_that_is_pushed_out_starts_anew_and_is_named_as_forgotten() -> None:
     # devices    a   b   c   a          at most 2
     log = renumbered([regular(name, START_US, 1)[0] for name in "abca"])
-    partition = PartitionWindows(Rules(max_devices=2), UCI_HAR)
+    partition = PartitionWindows(Rules(max_devices=2), WINDOW)
     outcome = partition.push(batch(log))
     assert outcome.forgotten == ["b"]
     assert partition.tally.pushed_out == 2

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.features.feature_set import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.stream.grid import phase_us
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
@@ -72,7 +72,7 @@ def test_an_epoch_that_a_forgotten_device_had_just_begun_does_not_begin_in_the_n
 
 
 def test_the_table_grows_with_the_devices_that_live_at_once_and_not_with_all_there_were() -> None:
-    partition = PartitionWindows(Rules(idle_us=1_000_000), UCI_HAR)
+    partition = PartitionWindows(Rules(idle_us=1_000_000), WINDOW)
     for number in range(200):
         push(partition, regular(f"{number}", START_US + number * 700_000, 3), Result())
         assert partition.devices <= 2
@@ -81,7 +81,7 @@ def test_the_table_grows_with_the_devices_that_live_at_once_and_not_with_all_the
 
 def test_many_new_devices_in_one_batch_each_get_a_row() -> None:
     log = [record for number in range(300) for record in regular(f"{number}", START_US, 1)]
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     push(partition, log, Result())
     assert partition.devices == 300
     assert partition.low == 0
@@ -104,7 +104,7 @@ def test_a_device_costs_memory_by_what_it_has_sent(samples_each: int, most: int)
         for number in range(2_000)
         for record in regular(f"{number}", START_US, samples_each, per_record=samples_each)
     ]
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     push(partition, renumbered(log), Result())
     assert partition.devices == 2_000
     assert nbytes(partition) / 2_000 < most
@@ -121,9 +121,9 @@ def test_memory_of_many_devices_is_returned_and_those_that_stay_go_on() -> None:
     moment = [regular(f"{number}", START_US + 5_000_000, 1)[0] for number in range(5_000)]
     log = renumbered(sorted(steady + moment, key=lambda record: record.clock_us))
     rules = Rules(lateness_us=250_000, idle_us=20_000_000)
-    assert_agrees(rules, UCI_HAR, log, [300])
+    assert_agrees(rules, WINDOW, log, [300])
 
-    partition = PartitionWindows(rules, UCI_HAR)
+    partition = PartitionWindows(rules, WINDOW)
     take_in(partition, log, 0, 5_200, [300])
     full = nbytes(partition)
     take_in(partition, log, 5_200, len(log), [300])

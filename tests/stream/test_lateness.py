@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from streamer.features.feature_set import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
 from tests.stream.logs import START_US, STEP_US, regular, samples
@@ -16,7 +16,7 @@ class Feed:
     """Sends single samples of one device, their times in ms, each batch of them as one record."""
 
     def __init__(self, lateness_ms: int = 0) -> None:
-        self.partition = PartitionWindows(Rules(lateness_us=lateness_ms * 1000), UCI_HAR)
+        self.partition = PartitionWindows(Rules(lateness_us=lateness_ms * 1000), WINDOW)
         self.records = 0
 
     def __call__(self, *times_ms: int, at_ms: int = 0) -> list[int]:
@@ -125,7 +125,7 @@ def test_each_device_has_its_own_watermark() -> None:
     # One clock is an hour ahead; the other device is not late.
     ahead = regular("b", START_US + 3_600_000_000, 10)
     honest = regular("a", START_US, 10, first_offset=10)
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     assert take_in(partition, [*ahead, *honest], 0, 20, [20]).late == set()
 
 
@@ -149,7 +149,7 @@ def test_lateness_changes_when_windows_close_and_not_what_is_in_them() -> None:
     swapped = [log[i ^ 1] for i in range(len(log))]
 
     def windows(records: Sequence[Record], lateness_us: int) -> Result:
-        partition = PartitionWindows(Rules(lateness_us=lateness_us), UCI_HAR)
+        partition = PartitionWindows(Rules(lateness_us=lateness_us), WINDOW)
         result = take_in(partition, records, 0, len(records), [7])
         result.add(partition.flush().windows)
         return result

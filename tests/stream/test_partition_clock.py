@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.arrays import Ints
-from streamer.features.feature_set import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.stream.clock import PRESENT, START, Followed, PartitionClock
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
@@ -107,7 +107,7 @@ def test_one_wrong_clock_does_not_make_a_partition_forget_its_devices(wrong_reco
     for at in range(200, 200 + 2 * wrong_records, 2):
         now_us = log[at - 1].samples[-1].time_us
         log.insert(at, Record(0, now_us + HOUR_US, "wrong", samples([now_us])))
-    alone, partition = (PartitionWindows(Rules(), UCI_HAR) for _ in range(2))
+    alone, partition = (PartitionWindows(Rules(), WINDOW) for _ in range(2))
     wanted = take_in(alone, created(renumbered(honest)), 0, len(honest), [64])
     found = take_in(partition, created(renumbered(log)), 0, len(log), [64])
     assert found == wanted
@@ -126,16 +126,16 @@ def test_a_device_that_is_gone_is_forgotten_though_another_one_is_an_hour_ahead(
     ]
     log = gone + here + wrong
     log = created(renumbered(sorted(log, key=lambda record: record.samples[-1].time_us)))
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     take_in(partition, log, 0, len(log), [10])
     assert sorted(partition._table._row_of) == ["here", "wrong"]
-    assert_agrees(Rules(), UCI_HAR, log, [7])
+    assert_agrees(Rules(), WINDOW, log, [7])
 
 
 def test_the_device_whose_timestamps_are_ahead_is_named() -> None:
     here = regular("here", START_US, 500, per_record=50)
     wrong = Record(0, START_US + HOUR_US, "wrong", samples([START_US]))
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     push(partition, [*regular("before", START_US, 4_000, per_record=50)], Result())
     outcome = partition.push(batch(created(renumbered([here[0], wrong, *here[1:]]))))
     assert outcome.ahead == ["wrong"]

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streamer.features.feature_set import UCI_HAR
+from streamer.features.window_shape import WINDOW
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.grid import phase_us
 from streamer.stream.partition import PartitionWindows
@@ -15,7 +15,7 @@ from tests.stream.logs import START_US, STEP_US, only, renumbered
 from tests.stream.reference import Record, Sample, Window
 from tests.stream.runs import assert_agrees, recovered, take_in
 
-HOP_US = UCI_HAR.hop_us
+HOP_US = WINDOW.hop_us
 GRID_US = START_US - START_US % HOP_US + phase_us("a", HOP_US)
 """Where a hop of device "a" begins."""
 SECOND_US = 1_000_000
@@ -45,13 +45,13 @@ def every(step_us: float, seconds: float, begin_us: int = GRID_US + 3_000) -> np
 
 
 def run(log: list[Record], rules: Rules | None = None) -> tuple[list[Window], Tally]:
-    partition = PartitionWindows(rules or Rules(), UCI_HAR)
+    partition = PartitionWindows(rules or Rules(), WINDOW)
     result = take_in(partition, log, 0, len(log), [7])
     return result.windows.get("a", []), partition.tally
 
 
 def signals_of(window: Window) -> Floats:
-    return np.frombuffer(window.signals).reshape(9, UCI_HAR.length + 1)
+    return np.frombuffer(window.signals).reshape(9, WINDOW.length + 1)
 
 
 def interleaved(*parts: list[Record]) -> list[Record]:
@@ -82,9 +82,9 @@ def test_a_device_of_any_rate_has_the_windows_of_one_at_50_hz(step_us: int) -> N
 @pytest.mark.parametrize("step_us", [19_000, 20_000, 21_000])
 def test_within_5_percent_samples_are_taken_as_they_come(step_us: int) -> None:
     log = published(walk(every(step_us, 12)))
-    assert_agrees(Rules(), UCI_HAR, log, [9])
+    assert_agrees(Rules(), WINDOW, log, [9])
     values = np.array([sample.values for record in log for sample in record.samples])
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     take_in(partition, log, 0, len(log), [9])
     table = partition._table
     slots = int(table.columns.slots[0]) - 1 - np.arange(100)
@@ -120,7 +120,7 @@ def test_a_rate_that_changes_costs_four_windows_at_most(
     windows, tally = run(log)
     assert tally.skipped.total() <= lost
     assert len(windows) >= 14 - lost
-    assert_agrees(Rules(), UCI_HAR, log, [11])
+    assert_agrees(Rules(), WINDOW, log, [11])
 
 
 def test_sensors_that_come_apart_are_joined_in_time() -> None:
@@ -140,7 +140,7 @@ def test_sensors_may_have_rates_of_their_own() -> None:
     windows, tally = run(log)
     assert len(windows) == 6
     assert not tally.skipped
-    assert_agrees(Rules(), UCI_HAR, log, [5])
+    assert_agrees(Rules(), WINDOW, log, [5])
 
 
 def test_a_sensor_that_stops_is_a_gap_and_then_absent() -> None:
@@ -157,7 +157,7 @@ def test_a_sensor_that_stops_is_a_gap_and_then_absent() -> None:
     without = [window.start_us for window in windows if not window.gyroscope]
     assert min(without) > gyro_us[-1]
     assert windows[-1].gyroscope
-    assert_agrees(Rules(), UCI_HAR, log, [13])
+    assert_agrees(Rules(), WINDOW, log, [13])
 
 
 def test_a_device_without_a_gyroscope_has_windows_that_say_so() -> None:
@@ -173,7 +173,7 @@ def test_a_device_without_a_gyroscope_has_windows_that_say_so() -> None:
 def test_each_sensor_has_its_own_duplicates_and_late_samples() -> None:
     log = apart(every(STEP_US, 4), every(STEP_US, 4))
     again = [replace(record, offset=record.offset + len(log)) for record in log[-6:]]
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     take_in(partition, [*log, *again], 0, len(log) + 6, [3])
     tally = partition.tally
     assert tally.duplicate == 60
@@ -195,7 +195,7 @@ def test_after_a_crash_a_device_is_treated_as_before(kind: str, crash_s: int) ->
     }
     log = logs[kind]()
     crash = next(i for i, each in enumerate(log) if each.clock_us > GRID_US + crash_s * SECOND_US)
-    whole = PartitionWindows(Rules(), UCI_HAR)
+    whole = PartitionWindows(Rules(), WINDOW)
     take_in(whole, log, 0, crash, [50])
-    second = recovered(Rules(), UCI_HAR, log, whole, crash, [9])
+    second = recovered(Rules(), WINDOW, log, whole, crash, [9])
     assert take_in(second, log, crash, len(log), [9]) == take_in(whole, log, crash, len(log), [50])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from streamer.arrays import Floats, Ints
-from streamer.features.feature_set import UCI_HAR
 from streamer.features.filters import condition
+from streamer.features.window_shape import WINDOW
 from streamer.stream.grid import phase_us
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
@@ -14,13 +14,13 @@ from tests.stream.reference import Record, Sample, Window
 from tests.stream.runs import take_in
 
 SETTLED_US = 38_000_000
-GRID_US = START_US - START_US % UCI_HAR.hop_us + phase_us("a", UCI_HAR.hop_us)
+GRID_US = START_US - START_US % WINDOW.hop_us + phase_us("a", WINDOW.hop_us)
 
 
 def movement(seconds: int, seed: int) -> Floats:
     """(6, n) half a minute of steps, half a minute of rest, and a body that slowly turns."""
     rng = np.random.default_rng(seed)
-    time = np.arange(seconds * UCI_HAR.rate_hz) / UCI_HAR.rate_hz
+    time = np.arange(seconds * WINDOW.rate_hz) / WINDOW.rate_hz
     turn = 0.003 * rng.normal(size=len(time)).cumsum()
     phase = np.arange(3)[:, None]
     walking = np.sin(2 * np.pi * time / 60) > 0
@@ -38,7 +38,7 @@ def windows_of(raw: Floats, times_us: Ints) -> list[Window]:
         for time_us, values in zip(times_us.tolist(), raw.T.tolist(), strict=True)
     )
     log = [Record(0, START_US, "a", taken)]
-    return take_in(PartitionWindows(Rules(), UCI_HAR), log, 0, 1, [1]).windows["a"]
+    return take_in(PartitionWindows(Rules(), WINDOW), log, 0, 1, [1]).windows["a"]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -55,14 +55,14 @@ def test_once_settled_the_signals_are_those_of_filters_that_never_started_anew(s
     for window in settled:
         first = -(-(window.start_us - start_us) // STEP_US)
         signals = np.frombuffer(window.signals).reshape(9, -1)
-        wanted = endless[:, first : first + UCI_HAR.length + 1]
+        wanted = endless[:, first : first + WINDOW.length + 1]
         np.testing.assert_allclose(signals, wanted, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("into_us", [0, 19_999, 400_000, 1_279_999])
 @pytest.mark.parametrize("hops", [0, 7, 31])
 def test_windows_are_settled_from_38_s_after_the_first_sample(into_us: int, hops: int) -> None:
-    start_us = GRID_US + hops * UCI_HAR.hop_us + into_us
+    start_us = GRID_US + hops * WINDOW.hop_us + into_us
     raw = movement(60, 0)
     windows = windows_of(raw, start_us + STEP_US * np.arange(raw.shape[1]))
     assert {window.settled for window in windows} == {False, True}
@@ -79,7 +79,7 @@ def test_a_gap_unsettles_the_filters_and_an_epoch_does_not() -> None:
     windows = windows_of(raw, times_us)
     again_us = int(times_us[3_000])
     for window in windows:
-        since_us = again_us if window.start_us > again_us - UCI_HAR.length_us else START_US
+        since_us = again_us if window.start_us > again_us - WINDOW.length_us else START_US
         assert window.settled == (window.start_us - since_us >= SETTLED_US)
     assert [window.settled for window in windows][-1]
 
@@ -87,7 +87,7 @@ def test_a_gap_unsettles_the_filters_and_an_epoch_does_not() -> None:
 def test_exactly_38_s_are_enough() -> None:
     # The first sample lies 38 s before a window's start, or a microsecond less.
     raw = movement(45, 0)
-    window_us = GRID_US + 50 * UCI_HAR.hop_us
+    window_us = GRID_US + 50 * WINDOW.hop_us
     for short_us, settled in ((0, True), (1, False)):
         start_us = window_us - SETTLED_US + short_us
         windows = windows_of(raw, start_us + STEP_US * np.arange(raw.shape[1]))

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.arrays import Floats
-from streamer.features.feature_set import UCI_HAR
 from streamer.features.filters import condition
+from streamer.features.window_shape import WINDOW
 from streamer.stream.accounting import Skip
 from streamer.stream.grid import phase_us
 from streamer.stream.partition import PartitionWindows
@@ -29,18 +29,18 @@ from tests.stream.logs import (
 from tests.stream.reference import Record, Window
 from tests.stream.runs import assert_agrees, take_in
 
-HOP_US = UCI_HAR.hop_us
+HOP_US = WINDOW.hop_us
 GRID_US = START_US - START_US % HOP_US + phase_us("a", HOP_US)
 """Where a hop of device "a" begins."""
 
 
 def windows_of(log: list[Record], rules: Rules | None = None) -> list[Window]:
-    partition = PartitionWindows(rules or Rules(), UCI_HAR)
+    partition = PartitionWindows(rules or Rules(), WINDOW)
     return take_in(partition, log, 0, len(log), [len(log)]).windows.get("a", [])
 
 
 def signals_of(window: Window) -> Floats:
-    return np.frombuffer(window.signals).reshape(9, UCI_HAR.length + 1)
+    return np.frombuffer(window.signals).reshape(9, WINDOW.length + 1)
 
 
 def published(times: list[int]) -> list[Record]:
@@ -63,7 +63,7 @@ def test_real_epochs_agree_with_the_reference() -> None:
     phone = regular("phone", START_US, 7_000, per_record=25)
     watch = regular("watch", START_US + 7_000, 6_500, per_record=9, seed=1)
     log = renumbered(sorted(phone + watch, key=lambda record: record.clock_us))
-    assert_agrees(Rules(), UCI_HAR, log, [300, 1, 60])
+    assert_agrees(Rules(), WINDOW, log, [300, 1, 60])
 
 
 @pytest.mark.parametrize("offset_us", [0, 1, 7_300, 19_999])
@@ -111,7 +111,7 @@ def test_a_gap_longer_than_max_gap_restarts_the_device(
     begin = list(range(GRID_US, GRID_US + 50 * STEP_US, STEP_US))
     after = begin[-1] + pause_us
     log = published(begin + list(range(after, after + 80 * STEP_US, STEP_US)))
-    partition = PartitionWindows(Rules(), UCI_HAR)
+    partition = PartitionWindows(Rules(), WINDOW)
     take_in(partition, log, 0, 1, [1])
     assert (partition.tally.closed, dict(partition.tally.skipped)) == (closed, skipped)
 
@@ -146,7 +146,7 @@ def test_a_window_with_too_few_samples_is_skipped(lost: int, closed: int) -> Non
     times = [GRID_US + slot * STEP_US for slot in range(131)]
     missing = set(range(3, 3 + 3 * lost, 3))
     log = published([each for i, each in enumerate(times) if i not in missing])
-    partition = PartitionWindows(Rules(min_coverage=0.8), UCI_HAR)
+    partition = PartitionWindows(Rules(min_coverage=0.8), WINDOW)
     take_in(partition, log, 0, 1, [1])
     assert partition.tally.closed == closed
     assert partition.tally.skipped[Skip.COVERAGE] == 1 - closed

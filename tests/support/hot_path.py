@@ -13,6 +13,7 @@ import numpy as np
 from streamer.contracts.decode import decode
 from streamer.contracts.records import Records
 from streamer.features import UCI_HAR, compute_features
+from streamer.features.window_shape import WINDOW
 from streamer.flow.partition_state import samples_of
 from streamer.settings import Settings
 from streamer.stream.partition import PartitionWindows
@@ -36,7 +37,7 @@ def fetches() -> list[Records]:
 
 def run(log: list[Records], begin: Around, end: Around) -> None:
     """Decode, window, filter and extract, each for the whole log."""
-    windows = PartitionWindows(Settings().rules, UCI_HAR)
+    windows = PartitionWindows(Settings().rules, WINDOW)
     begin("decode")
     batches = [samples_of(records, decode(records, 1_000_000)) for records in log]
     end("decode")
