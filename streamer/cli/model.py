@@ -18,7 +18,7 @@ from streamer.profiles.profile import FileLayout
 from streamer.reports.judgement_page import write_page
 from streamer.reports.judgement_tables import (
     comparison_as_json,
-    comparison_as_table,
+    comparison_as_tables,
     judgement_as_json,
     judgement_as_tables,
 )
@@ -276,7 +276,7 @@ def compare(
     if as_machine:
         echo(msgspec.json.encode(comparison_as_json(found)))
     else:
-        terminal().print(comparison_as_table(found), highlight=False)
+        terminal().print(comparison_as_tables(found), highlight=False)
 
 
 @model.command

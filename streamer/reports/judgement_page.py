@@ -9,8 +9,10 @@ import numpy as np
 from streamer.datasets.atomic_files import atomic_file
 from streamer.reports import html_page
 from streamer.reports.html_page import Bars, Facts, Grid, Note, Picture, Section, Text
+from streamer.reports.judgement_tables import PART_HEADINGS, summarize_part
 from streamer.training.classification_scores import ConfusionMatrix, ReliabilityDiagram
 from streamer.training.confused_pair import find_most_confused
+from streamer.training.judged_parts import count_unjudged, split_by_source_and_place
 from streamer.training.judgement import Judgement
 from streamer.training.people_scores import count_errors_by_person, score_people
 
@@ -36,6 +38,7 @@ def judgement_as_page(title: str, judgement: Judgement) -> str:
     """Return the report as HTML. The same figures give the same text."""
     sections = [
         Section("Overview", _summarize(judgement)),
+        Section("Sources and places", _list_parts(judgement)),
         Section("Confusion", _draw_confusions(judgement)),
         Section("Each person", _draw_people(judgement)),
         Section("Calibration", [_draw_reliability(judgement.reliability)]),
@@ -70,6 +73,19 @@ def _summarize(judgement: Judgement) -> list[Block]:
         headings = [name, "precision", "recall", "F1", "windows"]
         blocks.append(Grid(headings, rows))
     return blocks
+
+
+def _list_parts(judgement: Judgement) -> list[Block]:
+    parts = split_by_source_and_place(judgement)
+    rows: list[Cells] = [
+        [part.name, *("-" if figure is None else figure for figure in summarize_part(part))]
+        for part in parts
+    ]
+    sentence = count_unjudged(judgement).sentence
+    return [
+        Grid(["source, place", *PART_HEADINGS], rows),
+        Note(f"{sentence[0].upper()}{sentence[1:]}."),
+    ]
 
 
 def _list_confusions(judgement: Judgement) -> list[tuple[str, ConfusionMatrix]]:

@@ -1,9 +1,9 @@
 """The output of `streamer model evaluate` and `compare`: tables for a terminal, and JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -11,6 +11,7 @@ from rich.table import Table
 
 from streamer.reports.confusion_tables import confusion_as_json, confusion_as_table, scores_as_table
 from streamer.training.confused_pair import find_most_confused
+from streamer.training.judged_parts import JudgedPart, count_unjudged, split_by_source_and_place
 from streamer.training.judgement import Judgement
 from streamer.training.people_scores import (
     Difference,
@@ -31,6 +32,13 @@ def judgement_as_json(judgement: Judgement) -> dict[str, Any]:
         "calibration_error": _rounded(judgement.calibration_error),
         "movement_auroc": judgement.movement_auroc and _rounded(judgement.movement_auroc),
         "places": {place: _summarize(judgement.at(place)) for place in judgement.places},
+        "parts": [
+            {"source": part.source, "place": part.place, "people": len(part.judgement.subjects)}
+            | count_unjudged(part.judgement)._asdict()
+            | _summarize(part.judgement)
+            for part in split_by_source_and_place(judgement)
+        ],
+        "unjudged": count_unjudged(judgement)._asdict(),
         "window": confusion_as_json(judgement.window_confusion),
         "smoothed": judgement.smoothed_confusion
         and confusion_as_json(judgement.smoothed_confusion),
@@ -78,9 +86,6 @@ def judgement_as_tables(judgement: Judgement) -> RenderableType:
     lines.append(f"calibration error        {judgement.calibration_error:.4f}")
     if judgement.movement_auroc is not None:
         lines.append(f"transition AUROC         {judgement.movement_auroc:.4f}")
-    for place in judgement.places:
-        figures = _summarize(judgement.at(place))
-        lines.append(f"{place}: " + ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
     lines += [
         f"{name}: {each.missed} of {each.changes} changes missed, the others labelled after "
         f"{each.delay:.2f} windows; {each.false_a_minute:.2f} false changes a minute"
@@ -92,9 +97,11 @@ def judgement_as_tables(judgement: Judgement) -> RenderableType:
         )
     if (why := find_most_confused(judgement)) is not None:
         lines.append(why.sentence)
-    parts: list[RenderableType] = [
-        *lines,
-        "",
+    lines.append(count_unjudged(judgement).sentence)
+    parts: list[RenderableType] = [*lines, ""]
+    if len(apart := split_by_source_and_place(judgement)) > 1:
+        parts += [_parts_table(apart), ""]
+    parts += [
         "Of one window:",
         scores_as_table(judgement.window_confusion),
     ]
@@ -103,6 +110,39 @@ def judgement_as_tables(judgement: Judgement) -> RenderableType:
         parts += ["", "Smoothed:", scores_as_table(judgement.smoothed_confusion), ""]
         parts.append(confusion_as_table(judgement.smoothed_confusion))
     return Group(*parts, "", _people_table(judgement))
+
+
+def _parts_table(parts: Sequence[JudgedPart]) -> Table:
+    table = Table("source, place", box=None, pad_edge=False)
+    for heading in PART_HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for part in parts:
+        table.add_row(part.name, *map(_cell, summarize_part(part)))
+    return table
+
+
+PART_HEADINGS: Final = ("users", "windows", "window", "smoothed", "calib.", "AUROC", "not judged")
+
+
+def summarize_part(part: JudgedPart) -> list[int | float | None]:
+    """Return the figures of a part under `PART_HEADINGS`, None where there is none."""
+    judgement, counts = part.judgement, count_unjudged(part.judgement)
+    smoothed = judgement.smoothed_confusion
+    return [
+        len(judgement.subjects),
+        counts.judged,
+        judgement.window_confusion.macro_f1,
+        None if smoothed is None else smoothed.macro_f1,
+        judgement.calibration_error,
+        judgement.movement_auroc,
+        counts.windows - counts.judged,
+    ]
+
+
+def _cell(figure: float | None) -> str:
+    if figure is None:
+        return "-"
+    return str(figure) if isinstance(figure, int) else f"{figure:.4f}"
 
 
 def comparison_as_json(judgements: Mapping[str, Judgement]) -> dict[str, Any]:
@@ -115,6 +155,11 @@ def comparison_as_json(judgements: Mapping[str, Judgement]) -> dict[str, Any]:
             and _rounded(judgement.smoothed_confusion.macro_f1),
             "calibration_error": _rounded(judgement.calibration_error),
             "movement_auroc": judgement.movement_auroc and _rounded(judgement.movement_auroc),
+            "parts": [
+                {"source": part.source, "place": part.place} | _summarize(part.judgement)
+                for part in split_by_source_and_place(judgement)
+            ],
+            "unjudged": count_unjudged(judgement)._asdict(),
             "difference": _as_dict(compare_to_baseline(judgement, baseline, smoothed=False)),
             "smoothed_difference": _as_dict(
                 compare_to_baseline(judgement, baseline, smoothed=True)
@@ -124,8 +169,8 @@ def comparison_as_json(judgements: Mapping[str, Judgement]) -> dict[str, Any]:
     }
 
 
-def comparison_as_table(judgements: Mapping[str, Judgement]) -> Table:
-    """Lay out one row for each, with its differences to the first one."""
+def comparison_as_tables(judgements: Mapping[str, Judgement]) -> RenderableType:
+    """Lay out one row for each, with its differences to the first one, and by source and place."""
     [(first, baseline), *_] = judgements.items()
     table = Table("", box=None, pad_edge=False)
     against = f"to {Path(first).name}"
@@ -144,7 +189,21 @@ def comparison_as_table(judgements: Mapping[str, Judgement]) -> Table:
             "-" if judgement.movement_auroc is None else f"{judgement.movement_auroc:.4f}",
         )
     table.caption = "macro-F1; differences: mean over people ± its standard error, better:worse"
-    return table
+    notes = [
+        f"{Path(name).name}: {count_unjudged(judgement).sentence}"
+        for name, judgement in judgements.items()
+    ]
+    apart = {name: split_by_source_and_place(each) for name, each in judgements.items()}
+    if max(map(len, apart.values())) < 2:
+        return Group(table, "", *notes)
+    by_part = Table("macro-F1", box=None, pad_edge=False)
+    for part in apart[first]:
+        by_part.add_column(part.name, justify="right", no_wrap=True)
+    for name, parts in apart.items():
+        figures = [summarize_part(part) for part in parts]
+        by_part.add_row(Path(name).name, *(f"{_cell(f[2])} / {_cell(f[3])}" for f in figures))
+    by_part.caption = "one window / smoothed"
+    return Group(table, "", by_part, "", *notes)
 
 
 def _difference_text(difference: Difference | None) -> str:

@@ -111,7 +111,10 @@ class Judgement:
 
     def at(self, place: str) -> "Judgement":
         """Return the part of it about the devices at one place."""
-        rows = self.windows.places == place
+        return self.of(self.windows.places == place)
+
+    def of(self, rows: Bools) -> "Judgement":
+        """Return the part of it about these windows (mask (n,))."""
         return Judgement(
             self.windows.of(rows),
             self.activities,

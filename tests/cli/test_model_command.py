@@ -94,6 +94,7 @@ def test_a_way_to_learn_is_cross_validated_and_reported_as_a_page(
     assert found["places"] == {}
     assert set(found["people"]) == {"1", "2", "3"}
     text = page.read_text()
+    assert f"of {found['unjudged']['windows']} windows" in text.lower()
     assert f"{found['macro_f1']:.4f}" in text
     assert text.count("<svg") == 4
     assert "mathdefault" not in text
@@ -109,6 +110,7 @@ def test_models_and_ways_to_learn_are_compared(raw_dir: Path, mine: Path) -> Non
     assert found["lda"]["difference"] == {"mean": 0, "error": 0, "better": 0, "worse": 0}
     assert found[str(mine)]["macro_f1"] > 0.9
     assert "+0.000±0.000 0:0" in shown.output
+    assert "between activities or without a label do not count" in shown.output.replace("\n", " ")
 
 
 def test_a_table_of_features_is_learned_from_too(raw_dir: Path, tmp_path: Path) -> None:
@@ -141,6 +143,10 @@ def test_devices_at_several_places_are_judged_apart_and_a_source_can_be_left_out
     found = msgspec.json.decode(done.stdout)
     assert set(found["places"]) == {"waist", "pocket"}
     assert found["places"]["pocket"]["macro_f1"] > 0.8
+    parts = {(part["source"], part["place"]): part for part in found["parts"]}
+    assert set(parts) == {("waist", "waist"), ("trousers", "pocket")}
+    assert parts["trousers", "pocket"]["macro_f1"] == found["places"]["pocket"]["macro_f1"]
+    assert found["unjudged"]["judged"] == sum(part["judged"] for part in parts.values())
     theirs = {f"trousers/{user}" for user in (1, 2, 3)}
     assert set(found["people"]) == theirs | {f"waist/{user}" for user in (1, 2, 3)}
 
