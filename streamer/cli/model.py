@@ -152,9 +152,10 @@ def model() -> None:
 @click.option(
     "--algorithm",
     type=click.Choice(list(ALGORITHMS)),
-    default="tree",
+    default="blend",
     show_default=True,
-    help="A tree of linear discriminants, one, or multinomial logistic regression.",
+    help="A tree of linear discriminants, with or without boosted trees; one discriminant; or "
+    "multinomial logistic regression.",
 )
 @click.option("--data", help="What to say in the model's card of where the data come from.")
 @source_options
@@ -198,7 +199,7 @@ def train(
 @click.option(
     "--algorithm",
     type=click.Choice(list(ALGORITHMS)),
-    default="tree",
+    default="blend",
     show_default=True,
     help="How those learn.",
 )
@@ -263,8 +264,8 @@ def compare(
 ) -> None:
     """Judge several models by the same windows of the recordings in SOURCE.
 
-    CANDIDATES are model files, or algorithms (tree, lda, logistic), which are cross-validated, on
-    the same folds. Differences are to the first one.
+    CANDIDATES are model files, or algorithms (blend, tree, lda, logistic), which are
+    cross-validated, on the same folds. Differences are to the first one.
     """
     with _progress() as report:
         found = judge_candidates(candidates, sources, selection, report)

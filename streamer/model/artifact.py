@@ -1,4 +1,4 @@
-"""The model file: a tree of linear classifiers in an ``.npz``, checked before it is used.
+"""The model file: a tree of classifiers in an ``.npz``, checked before it is used.
 
 The file is an uncompressed zip that `numpy.load` opens too:
 
@@ -9,7 +9,12 @@ The file is an uncompressed zip that `numpy.load` opens too:
 | `weights.npy` | float64 (rows, features): one row for each logit of a node but its last |
 | `bias.npy` | float64 (rows,): one number for each row of the weights |
 | `deciles.npy` | float64 (features, 9): deciles of the features of the training windows |
+| `tree_features.npy` | uint16 (trees, splits): see `streamer.model.boosted_trees` |
+| `tree_thresholds.npy` | float32 (trees, splits) |
+| `tree_leaves.npy` | int16 (trees, splits + 1) |
 | `familiarity_*.npy` | float64: see `streamer.model.familiarity`; not in every model |
+
+The card says whether there are boosted trees, and how many.
 
 Reading executes nothing (no pickle). Members are stored uncompressed: the size of the file bounds
 the memory that reading takes, and equal models have equal bytes.
@@ -23,19 +28,23 @@ from functools import cached_property
 from io import BytesIO
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from numpy.lib import format as npy
 
 from streamer.arrays import Floats
 from streamer.errors import ModelError
 from streamer.features import FeatureSet
+from streamer.model.boosted_trees import BoostedTrees
 from streamer.model.card import DriftReference, ModelCard, find_features, parse_card
 from streamer.model.class_tree import ClassTree
 from streamer.model.familiarity import MEMBERS as FAMILIARITY
 from streamer.model.familiarity import Familiarity
 from streamer.model.identity import ModelIdentity
+from streamer.model.linear_logits import compute_logits
 
 DEFAULT_MODEL = Path(__file__).with_name("har.npz")
 """The model in the package that is used when no other is named."""
@@ -53,7 +62,8 @@ DECILES = 9
 
 _LARGEST_FILE = 1 << 20
 _ARRAYS = ("low", "high", "weights", "bias", "deciles")
-_MEMBERS = ("card.json", *(f"{name}.npy" for name in _ARRAYS))
+_TREE_ARRAYS = ("tree_features", "tree_thresholds", "tree_leaves")
+"""Arrays that a model has if its card describes boosted trees."""
 _OPTIONAL = {f"familiarity_{name}.npy": name for name in FAMILIARITY}
 """Members that an older file lacks, by the names of their arrays."""
 _EARLIEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -61,10 +71,11 @@ _EARLIEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A tree of linear classifiers.
+    """A tree of classifiers.
 
-    The logits are ``weights @ clipped features + bias``. `streamer.model.class_tree` turns them
-    into probabilities. A plain linear classifier is a tree with one node.
+    The logits are ``weights @ clipped features + bias``. Boosted trees add a value to the logits
+    of each outcome. `streamer.model.class_tree` turns the sums into probabilities. A plain linear
+    classifier is a tree with one node.
 
     Attributes:
         card: identity, classes and training of the model.
@@ -72,6 +83,7 @@ class Model:
         weights: (rows, features), ordered by node.
         bias: (rows,).
         deciles: (features, 9) deciles of the training windows.
+        trees: the boosted trees of all nodes; None when there are none.
         familiarity: what the model has learned of movement; None where nobody has stored it.
     """
 
@@ -81,6 +93,7 @@ class Model:
     weights: Floats
     bias: Floats
     deciles: Floats
+    trees: BoostedTrees | None = None
     familiarity: Familiarity | None = None
 
     @cached_property
@@ -112,12 +125,13 @@ class Model:
 
         The result for a row does not depend on the other rows, to the last bit.
         """
-        # A BLAS product gives a row other last bits in other batches, and `einsum` picks its loops
-        # by memory layout: unoptimized on C order, each row is summed by itself.
-        rows = np.maximum(np.ascontiguousarray(features), self.low)
-        np.minimum(rows, self.high, out=rows)
-        logits = np.einsum("nf,rf->nr", rows, self.weights, optimize=False) + self.bias
-        return self._division.probabilities(logits)
+        logits = compute_logits(features, self.low, self.high, self._columns, self.bias)
+        values = None if self.trees is None else self.trees.values(features)
+        return self._division.probabilities(logits, values)
+
+    @cached_property
+    def _columns(self) -> Floats:
+        return np.ascontiguousarray(self.weights.T)
 
     @cached_property
     def _division(self) -> ClassTree:
@@ -169,39 +183,73 @@ def load(path: Path = DEFAULT_MODEL) -> Model:
 
 def _members(model: Model) -> dict[str, bytes]:
     """Return the content of each file in the zip, by name."""
-    card = msgspec.json.format(msgspec.json.encode(model.card)) + b"\n"
     arrays = {name: getattr(model, name) for name in _ARRAYS}
+    if (trees := model.trees) is not None:
+        arrays |= zip(_TREE_ARRAYS, (trees.features, trees.thresholds, trees.leaves), strict=True)
+    card = msgspec.json.format(msgspec.json.encode(model.card)) + b"\n"
     if model.familiarity is not None:
         arrays |= {f"familiarity_{name}": a for name, a in model.familiarity.arrays.items()}
-    return {"card.json": card} | {f"{name}.npy": _npy_bytes(a) for name, a in arrays.items()}
+    kinds = _kinds(model.card)
+    return {"card.json": card} | {
+        f"{name}.npy": _npy_bytes(array, kinds[name][0] if name in kinds else "<f8")
+        for name, array in arrays.items()
+    }
 
 
-def _npy_bytes(array: Floats) -> bytes:
+def _npy_bytes(array: npt.NDArray[Any], dtype: str) -> bytes:
     buffer = BytesIO()
-    npy.write_array(buffer, np.ascontiguousarray(array, "<f8"), version=(1, 0))
+    npy.write_array(buffer, np.ascontiguousarray(array, dtype), version=(1, 0))
     return buffer.getvalue()
 
 
-def _parse(content: bytes) -> Model:
-    members = _unzip(content)
-    card = parse_card(members["card.json"])
+def _kinds(card: ModelCard) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return the type and the shape of each array in the file of a model, by name."""
     rows = sum(len(node.outcome_of_logit) - 1 for node in card.nodes)
     features = len(find_features(card).names)
-    shapes = {
-        "low": (features,),
-        "high": (features,),
-        "weights": (rows, features),
-        "bias": (rows,),
-        "deciles": (features, DECILES),
+    kinds: dict[str, tuple[str, tuple[int, ...]]] = {
+        "low": ("<f8", (features,)),
+        "high": ("<f8", (features,)),
+        "weights": ("<f8", (rows, features)),
+        "bias": ("<f8", (rows,)),
+        "deciles": ("<f8", (features, DECILES)),
     }
-    return Model(
-        card,
-        **{
-            name: _checked_array(f"{name}.npy", members[f"{name}.npy"], shape)
-            for name, shape in shapes.items()
-        },
-        familiarity=_parse_familiarity(members, find_features(card)),
-    )
+    if card.boosting is not msgspec.UNSET:
+        trees, splits = len(card.outcome_of_tree), 2**card.boosting.depth - 1
+        kinds |= {
+            "tree_features": ("<u2", (trees, splits)),
+            "tree_thresholds": ("<f4", (trees, splits)),
+            "tree_leaves": ("<i2", (trees, splits + 1)),
+        }
+    return kinds
+
+
+def _parse(content: bytes) -> Model:
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            always = _read_members(archive, ["card.json", *(f"{name}.npy" for name in _ARRAYS)])
+            card = parse_card(always["card.json"])
+            kinds = _kinds(card)
+            optional = [name for name in _OPTIONAL if name in archive.namelist()]
+            members = always | _read_members(archive, [f"{name}.npy" for name in kinds] + optional)
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
+        raise ModelError(f"it is not an intact .npz file ({str(error) or 'cut off'})") from None
+    arrays = {
+        name: _checked_array(f"{name}.npy", members[f"{name}.npy"], dtype, shape)
+        for name, (dtype, shape) in kinds.items()
+    }
+    trees = None
+    if card.boosting is not msgspec.UNSET:
+        trees = BoostedTrees(
+            features=arrays.pop("tree_features"),
+            thresholds=arrays.pop("tree_thresholds"),
+            leaves=arrays.pop("tree_leaves"),
+            outcomes=np.array(card.outcome_of_tree),
+            width=sum(len(node.outcomes) for node in card.nodes),
+        )
+        if trees.features.max() >= len(arrays["low"]):
+            raise ModelError("tree_features.npy has features that do not exist")
+    familiarity = _parse_familiarity(members, find_features(card))
+    return Model(card, **arrays, trees=trees, familiarity=familiarity)
 
 
 def _parse_familiarity(members: Mapping[str, bytes], feature_set: FeatureSet) -> Familiarity | None:
@@ -211,30 +259,28 @@ def _parse_familiarity(members: Mapping[str, bytes], feature_set: FeatureSet) ->
     if missing:
         raise ModelError(f"it has no {', '.join(sorted(missing))}")
     return Familiarity.of(
-        feature_set, {name: _checked_array(file, members[file]) for file, name in _OPTIONAL.items()}
+        feature_set,
+        {name: _checked_array(file, members[file], "<f8") for file, name in _OPTIONAL.items()},
     )
 
 
-def _unzip(content: bytes) -> dict[str, bytes]:
-    """Read the members of the zip; refuse compressed ones, whose size nothing bounds."""
-    try:
-        with zipfile.ZipFile(BytesIO(content)) as archive:
-            members = {info.filename: info for info in archive.infolist()}
-            if missing := set(_MEMBERS) - set(members):
-                raise ModelError(f"it has no {', '.join(sorted(missing))}")
-            wanted = [name for name in (*_MEMBERS, *_OPTIONAL) if name in members]
-            for name in wanted:
-                if members[name].compress_type != zipfile.ZIP_STORED:
-                    raise ModelError(
-                        f"{name} is compressed, to {members[name].file_size:,} bytes when unpacked;"
-                        " a model is stored uncompressed"
-                    )
-            return {name: archive.read(name) for name in wanted}
-    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
-        raise ModelError(f"it is not an intact .npz file ({str(error) or 'cut off'})") from None
+def _read_members(archive: zipfile.ZipFile, names: list[str]) -> dict[str, bytes]:
+    """Read members of the zip; refuse compressed ones, whose size nothing bounds."""
+    members = {info.filename: info for info in archive.infolist()}
+    if missing := set(names) - set(members):
+        raise ModelError(f"it has no {', '.join(sorted(missing))}")
+    for name in names:
+        if members[name].compress_type != zipfile.ZIP_STORED:
+            raise ModelError(
+                f"{name} is compressed, to {members[name].file_size:,} bytes when unpacked; "
+                "a model is stored uncompressed"
+            )
+    return {name: archive.read(name) for name in names}
 
 
-def _checked_array(name: str, content: bytes, shape: tuple[int, ...] | None = None) -> Floats:
+def _checked_array(
+    name: str, content: bytes, wanted: str, shape: tuple[int, ...] | None = None
+) -> npt.NDArray[Any]:
     """Decode a `.npy` file of the expected type, and of this shape if one is given."""
     file = BytesIO(content)
     try:
@@ -244,12 +290,14 @@ def _checked_array(name: str, content: bytes, shape: tuple[int, ...] | None = No
     except ValueError as error:
         raise ModelError(f"{name} is not a .npy array ({error})") from None
     shape = found_shape if shape is None else shape
-    if (found_shape, dtype, fortran_order) != (shape, np.dtype("<f8"), False):
+    if (found_shape, dtype, fortran_order) != (shape, np.dtype(wanted), False):
         order = "Fortran" if fortran_order else "C"
         raise ModelError(
-            f"{name} is {dtype} {found_shape} in {order} order, not float64 {shape} in C order"
+            f"{name} is {dtype} {found_shape} in {order} order, not {np.dtype(wanted)} {shape} in "
+            "C order"
         )
-    values = np.frombuffer(file.read(), dtype)
+    left = file.read()
+    values = np.frombuffer(left, dtype, len(left) // dtype.itemsize)
     if values.size != prod(shape) or not np.isfinite(values).all():
         raise ModelError(f"{name} does not hold {prod(shape)} finite numbers")
     return values.reshape(shape)

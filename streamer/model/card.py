@@ -1,6 +1,7 @@
 """The model card: the part of a model file that describes the model."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
@@ -69,6 +70,17 @@ class Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Histogram of the largest probability, of people left out, in `SHARES` equal bins."""
 
 
+class Boosting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The boosted trees of the nodes. A round adds a tree for each outcome of the node."""
+
+    depth: Annotated[int, msgspec.Meta(ge=1, le=8)]
+    """Levels of splits, the same in all trees."""
+    rounds: tuple[Annotated[int, msgspec.Meta(ge=0, le=1000)], ...]
+    """Rounds of each node; 0 where it has no trees."""
+    factors: tuple[float, ...]
+    """Factor of the trees of each node; the stored leaves include it."""
+
+
 class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything about a model but its arrays."""
 
@@ -81,6 +93,20 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usual: Usual
     places: tuple[str, ...] = ()
     """Where the devices were that the model has learned from; empty when nobody said so."""
+    boosting: Boosting | msgspec.UnsetType = msgspec.UNSET
+    """Absent in a model without boosted trees."""
+
+    @property
+    def outcome_of_tree(self) -> tuple[int, ...]:
+        """The outcome of each boosted tree, counted through all nodes."""
+        if self.boosting is msgspec.UNSET:
+            return ()
+        found: list[int] = []
+        first = 0
+        for node, rounds in zip(self.nodes, self.boosting.rounds, strict=True):
+            found += [*range(first, first + len(node.outcomes))] * rounds
+            first += len(node.outcomes)
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +166,11 @@ def parse_card(content: bytes) -> ModelCard:
         raise ModelError(str(error)) from None
     if not _is_tree(card.nodes, tuple(range(classes))):
         raise ModelError("its nodes do not reach each class exactly once")
+    boosting = card.boosting
+    if boosting is not msgspec.UNSET and not (
+        len(boosting.rounds) == len(boosting.factors) == len(card.nodes) and any(boosting.rounds)
+    ):
+        raise ModelError("card.json: `boosting` does not fit its nodes")
     usual = card.usual
     if (
         not all(0 <= feature < features for feature in usual.watched)

@@ -13,9 +13,10 @@ from streamer.errors import DataError
 from streamer.features import FeatureSet
 from streamer.model import artifact
 from streamer.model.artifact import Model
+from streamer.training.classifiers import fit_classifiers
 from streamer.training.cross_validation import cross_validate
 from streamer.training.judgement import Judgement, judge
-from streamer.training.linear_classifiers import ALGORITHMS, Algorithm, fit_classifiers
+from streamer.training.linear_classifiers import ALGORITHMS, Algorithm
 from streamer.training.training_windows import TrainingSource, read_training_windows
 
 
@@ -78,7 +79,7 @@ def judge_candidates(
 def _judge_left_out(
     windows: LabelledWindows, source: str, algorithm: Algorithm, report: ReportProgress
 ) -> Judgement:
-    """Judge by one source what is learned from the others, with temperatures fitted to these."""
+    """Judge by one source what is learned from the others, with a calibration fitted to these."""
     left_out = np.char.startswith(windows.subjects, f"{source}/")
     if not left_out.any() or left_out.all():
         raise DataError(
@@ -90,8 +91,8 @@ def _judge_left_out(
     fitted = fit_classifiers(others, others.truths != UNLABELLED, activities, algorithm)
     report("fitting to all users", 1, 1)
     theirs = windows.of(left_out & (windows.copies == 0))
-    by_row = fitted.division.repeat_by_row(held_out.temperatures)
-    scores = fitted.division.probabilities(fitted.logits(theirs.features) / by_row)
+    outputs = fitted.outputs(theirs.features)
+    scores = held_out.calibration.probabilities(fitted.division, outputs)
     return judge(theirs, activities, scores)
 
 

@@ -15,7 +15,7 @@ from streamer.model.class_tree import Outcomes
 
 _GAITS = ("walking", "walking_upstairs", "walking_downstairs", "jogging")
 _UPRIGHT = ("sitting", "standing")
-_STATIC = (*_UPRIGHT, "laying")
+POSTURES = (*_UPRIGHT, "laying")
 
 
 def single_division(activities: tuple[str, ...]) -> tuple[Outcomes, ...]:
@@ -31,16 +31,16 @@ def divide_classes(activities: tuple[str, ...], feature_set: FeatureSet) -> tupl
     """
     names = set(activities)
     movements = tuple(name for name in activities if is_movement(name))
-    if names - {*_GAITS, *_STATIC, *movements}:
+    if names - {*_GAITS, *POSTURES, *movements}:
         return single_division(activities)
     postures: tuple[tuple[tuple[str, ...], ...], ...] = (
         (("laying",), _UPRIGHT),
         tuple((posture,) for posture in _UPRIGHT),
     )
     if feature_set.in_gravity_frame:
-        postures = (tuple((posture,) for posture in _STATIC),)
+        postures = (tuple((posture,) for posture in POSTURES),)
     divisions = (
-        (_GAITS, _STATIC, movements),
+        (_GAITS, POSTURES, movements),
         tuple((gait,) for gait in _GAITS),
         *postures,
         tuple((movement,) for movement in movements),

@@ -2,7 +2,7 @@
 
 A subject that is left out is left out of everything: of the means and standard deviations of the
 features, of the classifiers, and of the varied copies. The logits of a window depend on nothing
-else of its subject. The temperature of each node is fitted to the logits of the other folds.
+else of its subject. The calibration of each node is fitted to the outputs for the other folds.
 """
 
 from dataclasses import dataclass
@@ -13,15 +13,9 @@ from streamer.arrays import Bools, Floats, Ints, Strings
 from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, sort_naturally
 from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.errors import DataError
-from streamer.model.class_tree import ClassTree
-from streamer.training.linear_classifiers import (
-    Algorithm,
-    divide_for,
-    find_outcomes,
-    find_positions,
-    fit_classifiers,
-    fit_temperature,
-)
+from streamer.training.calibration import Calibration, Outputs, calibrate
+from streamer.training.classifiers import fit_classifiers
+from streamer.training.linear_classifiers import Algorithm, divide_for, find_positions
 
 FOLDS = 7
 
@@ -33,18 +27,18 @@ class HeldOutScores:
     Attributes:
         windows: of all recordings, without varied copies.
         activities: the classes.
-        logits: (n, rows) of the nodes, not yet divided by temperatures.
+        outputs: of the classifiers, before calibration.
         scores: (n, classes), probabilities.
         folds: (n,), the fold in which each window was left out.
-        temperatures: of each node, fitted to all folds.
+        calibration: fitted to all folds.
     """
 
     windows: LabelledWindows
     activities: tuple[str, ...]
-    logits: Floats
+    outputs: Outputs
     scores: Floats
     folds: Ints
-    temperatures: tuple[float, ...]
+    calibration: Calibration
 
 
 def assign_folds(subjects: Strings, folds: int = FOLDS) -> Ints:
@@ -75,7 +69,8 @@ def cross_validate(
     originals = windows.of(is_original)
     is_labelled = windows.truths != UNLABELLED
     division = divide_for(algorithm, activities, windows, is_labelled)
-    logits = np.empty((len(originals), division.rows))
+    values = np.zeros((len(originals), division.outcomes)) if algorithm == "blend" else None
+    outputs = Outputs(np.empty((len(originals), division.rows)), values)
     left_out = folds[is_original]
     for fold in range(int(folds.max()) + 1):
         seen = (folds != fold) & is_labelled
@@ -85,27 +80,16 @@ def cross_validate(
                 f"{', '.join(sorted(missing))}; record each with several users"
             )
         fitted = fit_classifiers(windows, seen, activities, algorithm)
-        logits[left_out == fold] = fitted.logits(originals.features[left_out == fold])
+        outputs.put(left_out == fold, fitted.outputs(originals.features[left_out == fold]))
         report("cross-validation", fold + 1, int(folds.max()) + 1)
     classes = find_positions(originals.truths, activities)
     scores = np.empty((len(originals), len(activities)))
     for fold in range(int(folds.max()) + 1):
         others = left_out != fold
-        by_row = division.repeat_by_row(fit_temperatures(logits[others], classes[others], division))
-        scores[~others] = division.probabilities(logits[~others] / by_row)
-    found = fit_temperatures(logits, classes, division)
-    return HeldOutScores(originals, activities, logits, scores, left_out, found)
-
-
-def fit_temperatures(logits: Floats, classes: Ints, division: ClassTree) -> tuple[float, ...]:
-    """Fit the temperature of each node to logits (n, rows) and classes (n,)."""
-    found = []
-    for node, outcomes in enumerate(division.nodes):
-        which = find_outcomes(classes, outcomes)
-        rows = which >= 0
-        own = division.select_logits(node, logits[rows])
-        found.append(fit_temperature(own, division.outcome_of_logit[node], which[rows]))
-    return tuple(found)
+        calibration = calibrate(outputs.of(others), classes[others], division)
+        scores[~others] = calibration.probabilities(division, outputs.of(~others))
+    found = calibrate(outputs, classes, division)
+    return HeldOutScores(originals, activities, outputs, scores, left_out, found)
 
 
 def _find_shown(windows: LabelledWindows, rows: Bools) -> set[str]:

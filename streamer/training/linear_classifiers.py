@@ -7,8 +7,6 @@ from typing import Literal
 
 import numpy as np
 from scipy.linalg import solve
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
 from streamer.arrays import Bools, Floats, Ints, Strings
 from streamer.datasets.labelled_windows import LabelledWindows
@@ -28,8 +26,10 @@ BETWEEN_PEOPLE = 0.5
 """Weight of the scatter between people within an outcome. It is reduced because there are so few
 people that the directions in which their means differ are mostly chance."""
 
-Algorithm = Literal["tree", "lda", "logistic"]
+Algorithm = Literal["blend", "tree", "lda", "logistic"]
 ALGORITHMS: dict[Algorithm, str] = {
+    "blend": "tree of linear discriminants, each with its own covariance, shrinkage 1e-4, and of "
+    "boosted trees",
     "tree": "tree of linear discriminants, each with its own covariance, shrinkage 1e-4",
     "lda": "linear discriminant analysis, shrinkage 1e-4",
     "logistic": "multinomial logistic regression, L2, C = 1",
@@ -87,7 +87,7 @@ def divide_for(
     """
     nodes = (
         divide_classes(activities, windows.feature_set)
-        if algorithm == "tree"
+        if algorithm in ("blend", "tree")
         else single_division(activities)
     )
     if algorithm == "logistic":
@@ -114,7 +114,7 @@ def _pair_with_places(which: Ints, places: Strings) -> tuple[tuple[int, ...], In
     return tuple((occurring // len(names)).tolist()), pairs
 
 
-def fit_classifiers(
+def fit_linear_classifiers(
     windows: LabelledWindows, rows: Bools, activities: tuple[str, ...], algorithm: Algorithm
 ) -> LinearClassifiers:
     """Fit classifiers to the windows at these rows (mask of all windows).
@@ -204,23 +204,3 @@ def _logistic(x: Floats, y: Ints) -> tuple[Floats, Floats]:
     if len(weights) == 1:  # two outcomes: of the second, relative to the first
         return np.concatenate([-weights, 0 * weights]), np.concatenate([-bias, 0 * bias])
     return weights, bias
-
-
-def fit_temperature(logits: Floats, outcome_of_logit: tuple[int, ...], outcomes: Ints) -> float:
-    """Return the number by which to divide logits (n, logits), by maximum likelihood.
-
-    Args:
-        logits: of one node.
-        outcome_of_logit: the outcome of each of its logits.
-        outcomes: (n,) the true outcomes.
-    """
-    others = np.asarray(outcome_of_logit) != outcomes[:, None]
-
-    def negative_log_likelihood(log_temperature: float) -> float:
-        tempered = logits / np.exp(log_temperature)
-        own = np.where(others, -np.inf, tempered)
-        return float((logsumexp(tempered, axis=1) - logsumexp(own, axis=1)).mean())
-
-    found = minimize_scalar(negative_log_likelihood, bounds=(-3, 5), method="bounded")
-    # The last bits of the search must not become part of the model.
-    return round(float(np.exp(found.x)), 3)

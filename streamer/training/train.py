@@ -1,5 +1,6 @@
 """Trains a model: calibrates and judges it on people left out, then fits it to all people."""
 
+import msgspec
 import numpy as np
 
 from streamer.arrays import Floats, Ints
@@ -10,16 +11,16 @@ from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.errors import DataError
 from streamer.model.artifact import DECILES, Model
 from streamer.model.card import SHARES, Figures, ModelCard, Node, Training, Usual
+from streamer.training.boosting import describe_boosting, scale_trees
+from streamer.training.classifiers import Classifiers, fit_classifiers
 from streamer.training.cross_validation import HeldOutScores, cross_validate
 from streamer.training.familiarity import fit_familiarity
 from streamer.training.judgement import Judgement, judge
 from streamer.training.linear_classifiers import (
     ALGORITHMS,
     Algorithm,
-    LinearClassifiers,
     find_outcomes,
     find_positions,
-    fit_classifiers,
 )
 
 WATCHED = 20
@@ -60,7 +61,8 @@ def train(
     is_labelled = windows.truths != UNLABELLED
     fitted = fit_classifiers(windows, is_labelled, activities, algorithm)
     report("fitting to all users", 1, 1)
-    by_row = fitted.division.repeat_by_row(held_out.temperatures)
+    calibration = held_out.calibration
+    by_row = fitted.division.repeat_by_row(calibration.temperatures)
     originals = windows.of(windows.copies == 0)
     card = ModelCard(
         id=model_id,
@@ -71,7 +73,7 @@ def train(
             map(
                 Node,
                 fitted.division.nodes,
-                held_out.temperatures,
+                calibration.temperatures,
                 fitted.division.outcome_of_logit,
             )
         ),
@@ -86,15 +88,21 @@ def train(
         ),
         usual=_describe_usual(originals, fitted, held_out),
         places=tuple(place for place in np.unique(windows.places).tolist() if place),
+        boosting=msgspec.UNSET
+        if fitted.trees is None
+        else describe_boosting(fitted.division, activities, calibration.factors),
     )
     return Model(
         card,
-        fitted.low,
-        fitted.high,
-        fitted.weights / by_row[:, None],
-        fitted.bias / by_row,
+        fitted.linear.low,
+        fitted.linear.high,
+        fitted.linear.weights / by_row[:, None],
+        fitted.linear.bias / by_row,
         deciles=np.quantile(originals.features, np.arange(1, DECILES + 1) / 10, axis=0).T,
         familiarity=fit_familiarity(originals),
+        trees=None
+        if fitted.trees is None
+        else scale_trees(fitted.trees, fitted.division.repeat_by_outcome(calibration.factors)),
     )
 
 
@@ -113,7 +121,7 @@ def summarize(judgement: Judgement, held_out: HeldOutScores) -> Figures:
 
 
 def _describe_usual(
-    originals: LabelledWindows, fitted: LinearClassifiers, held_out: HeldOutScores
+    originals: LabelledWindows, fitted: Classifiers, held_out: HeldOutScores
 ) -> Usual:
     """Return the profile with which the worker compares live windows."""
     best = np.bincount(held_out.scores.argmax(axis=1), minlength=len(held_out.activities))
@@ -128,7 +136,7 @@ def _describe_usual(
 
 
 def _choose_watched(
-    windows: LabelledWindows, fitted: LinearClassifiers, activities: tuple[str, ...]
+    windows: LabelledWindows, fitted: Classifiers, activities: tuple[str, ...]
 ) -> tuple[int, ...]:
     """Choose the features whose drift is watched: those that separate the outcomes of nodes best.
 
