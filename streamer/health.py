@@ -49,6 +49,7 @@ class Health:
         behind_since: since when there are records and no progress; None while there is some.
         resets: which partitions were not taken up where the group had left them, and why.
         split_devices: how many devices had readings in two partitions.
+        unlabelled: why devices have no label at all, see `UnlabelledDevices`.
         open_transactions: which partitions wait for the end of a transaction in the readings.
     """
 
@@ -65,6 +66,7 @@ class Health:
 
     resets: list[str] = field(default_factory=list)
     split_devices: int = 0
+    unlabelled: dict[str, str] = field(default_factory=dict)
     open_transactions: list[str] = field(default_factory=list)
 
     patience_s: float = 30.0

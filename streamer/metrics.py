@@ -208,11 +208,8 @@ class Metrics:
             " calls. It falls when the endpoint throttles.",
         )
         self.endpoint_running = gauge("endpoint_calls_running", "Calls of the endpoint that run.")
-        self.endpoint_open = gauge(
-            "endpoint_breaker_open",
-            "1 while the circuit breaker is open: the endpoint fails and is not called. Look at"
-            " the endpoint.",
-        )
+        text = "1 while the circuit breaker is open: the endpoint fails, is not called; look at it."
+        self.endpoint_open = gauge("endpoint_breaker_open", text)
 
         self.partitions = gauge("assigned_partitions", "Partitions that this worker has.")
         self.held = gauge(
@@ -232,6 +229,8 @@ class Metrics:
             "Devices that were found to move in a way that the model has not learned, each counted"
             " once until it is forgotten. When it grows, look at `streamer_unfamiliar_devices`.",
         )
+        text = "Devices without any label, by the last reason; see docs/devices.md when it grows."
+        self.unlabelled_devices = gauge("unlabelled_devices", text, "reason")
         self.split_devices = counter(
             "split_devices",
             "Devices whose readings were seen in two partitions. Their events are wrong in both:"

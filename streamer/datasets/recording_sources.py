@@ -16,7 +16,7 @@ from streamer.datasets.public_recordings import (
     read_labels,
     read_recordings,
 )
-from streamer.datasets.raw_recording import RawRecording, SensorSeries
+from streamer.datasets.raw_recording import RawRecording, SensorSeries, TimedLabel
 from streamer.datasets.recording import Recording, Segment
 from streamer.datasets.regular_grid import (
     LONGEST_GAP_US,
@@ -123,10 +123,14 @@ def read_for_replay(
 
 
 def as_measured(recording: Recording) -> RawRecording:
-    """Return a recording of the public layout with the times of its samples."""
+    """Return a recording at 50 Hz with the times of its samples and labels."""
     times_us = np.arange(len(recording.acc_gyro)) * STEP_US
     acc, gyro = (SensorSeries(times_us, recording.acc_gyro[:, k : k + 3]) for k in (0, 3))
-    return RawRecording(recording.device_id, recording.subject, acc, gyro, from_epoch=False)
+    labels = tuple(
+        TimedLabel(segment.activity, segment.start0 * STEP_US, segment.end0 * STEP_US)
+        for segment in recording.segments
+    )
+    return RawRecording(recording.device_id, recording.subject, acc, gyro, labels, from_epoch=False)
 
 
 def _regularize(raw: RawRecording, note: Note) -> list[Recording]:

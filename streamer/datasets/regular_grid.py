@@ -15,9 +15,10 @@ from streamer.arrays import Floats, Ints
 from streamer.datasets.raw_recording import RawRecording, SensorSeries, TimedLabel
 from streamer.datasets.recording import Recording, Segment
 from streamer.features.window_shape import WINDOW
+from streamer.stream.rules import Rules
 
 STEP_US = 20_000
-LONGEST_GAP_US = 100_000
+LONGEST_GAP_US = Rules().max_gap_us
 """A longer hole ends a part of a recording, as the default of `max_gap_ms` in the worker does."""
 SAME_RATE = 0.05
 """Relative difference up to which a rate counts as 50 Hz, as in the worker."""

@@ -18,6 +18,7 @@ from streamer.features.window_shape import WINDOW
 from streamer.flow.plausibility import Doubt, find_doubts
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.unfamiliar_devices import UnfamiliarDevices
+from streamer.flow.unlabelled_devices import LATE, SeeOutcomes
 from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
 from streamer.metrics import Metrics
@@ -123,6 +124,7 @@ class PartitionState:
         feature_set: FeatureSet = UCI_HAR,
         features: Callable[[Floats], Floats] | None = None,
         see_devices: Callable[[list[str]], None] = lambda _: None,
+        see_outcomes: SeeOutcomes = lambda _labelled, _skipped: None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
@@ -130,6 +132,7 @@ class PartitionState:
         self._feature_set = feature_set
         self._features = features or partial(compute_features, feature_set)
         self._see_devices = see_devices
+        self._see_outcomes = see_outcomes
         self._decoder = make_decoder(
             settings.readings_format,
             settings.schema_registry,
@@ -178,6 +181,9 @@ class PartitionState:
             DeadLetter(records[reject.record], reject.reason, reject.detail)
             for reject in decoded.rejects
         ]
+        if len(outcome.late):
+            devices_late = np.unique(decoded.device[outcome.late]).tolist()
+            self._see_outcomes((), [(decoded.device_ids[i], LATE) for i in devices_late])
         late = self._late(records, decoded, outcome) if self._settings.dead_letter_late else []
         with self._metrics.lock:
             self._metrics.count_decoded(len(records), decoded)
@@ -271,6 +277,7 @@ class PartitionState:
     def _withhold(self, outcome: PushResult) -> PushResult:
         """Skip the windows that cannot be what the contract says, and name their devices."""
         parts = []
+        skipped: list[tuple[str, str]] = [*outcome.skipped]
         for part in outcome.windows:
             good, doubts = find_doubts(part, self._feature_set.needs_gyroscope)
             parts.append(part if good.all() else part.of(good))
@@ -278,6 +285,8 @@ class PartitionState:
                 self._windows.tally.withhold(doubt.skip, settled)
                 self._metrics.doubts.labels(doubt.looks_like).inc()
                 self._say(doubt)
+                skipped.append((doubt.device_id, doubt.skip))
+        self._see_outcomes((each for part in parts for each in part.device_ids), skipped)
         for device_id in outcome.forgotten:
             self._said_us.pop(("doubt", device_id), None)
         return replace(outcome, windows=parts)

@@ -229,6 +229,7 @@ class Lane:
                     self._limit,
                     resources.feature_set,
                     see_devices=partial(resources.split_devices.see, self._partition.partition),
+                    see_outcomes=resources.unlabelled.see,
                 )
                 await self._recover(stages, position)
             if not self.source.stopped:

@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.features.feature_set import FeatureSet
 from streamer.flow.device_partitions import SplitDeviceReport
+from streamer.flow.unlabelled_devices import UnlabelledDevices
 from streamer.health import Health
 from streamer.kafka.aiokafka_internals import TopicState
 from streamer.kafka.event_formats import DecodeEvent, EncodeEvent
@@ -39,3 +40,4 @@ class LaneResources:
     topics: Mapping[str, TopicState]
     recreated: bool
     split_devices: SplitDeviceReport
+    unlabelled: UnlabelledDevices

@@ -15,6 +15,7 @@ from streamer.errors import KafkaError, TopicError
 from streamer.features import FeatureSet
 from streamer.flow.device_partitions import SplitDeviceReport
 from streamer.flow.partition_state import PartitionState
+from streamer.flow.unlabelled_devices import UnlabelledDevices
 from streamer.health import Health
 from streamer.kafka.aiokafka_internals import TopicState, read_topics, whole_batches
 from streamer.kafka.client import client_options, connect, is_kafka_error
@@ -81,6 +82,7 @@ class GroupMember:
         self._feature_set = feature_set
         self._until_end = until_end
         self._split_devices = SplitDeviceReport(metrics, health.note_split_devices)
+        self._unlabelled = UnlabelledDevices(metrics, health.unlabelled)
         self._ends: dict[TopicPartition, int] | None = {} if until_end else None
         self._stopping = stopping
         self._kept: dict[TopicPartition, PartitionState] = {}
@@ -152,6 +154,7 @@ class GroupMember:
                 topics,
                 self._was_recreated(topics),
                 self._split_devices,
+                self._unlabelled,
             )
             if self._ends is not None:
                 await self._note_ends(consumer, topics[settings.readings_topic])

@@ -1,6 +1,7 @@
 """`/metrics`, `/healthz` and `/readyz` on one port."""
 
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -11,6 +12,9 @@ from streamer.errors import SettingsError
 from streamer.health import Health
 from streamer.metrics import Metrics
 from streamer.settings import Settings
+
+UNLABELLED = "devices_without_labels"
+"""Field of `/healthz`: how many, by reason."""
 
 
 class Pages(Protocol):
@@ -24,6 +28,9 @@ class Pages(Protocol):
 
     async def why_not_ready(self) -> str | None:
         """Return why there is no readiness; None when ready."""
+
+    async def unlabelled(self) -> Mapping[str, int]:
+        """Return how many devices have no label, by reason."""
 
 
 class WorkerPages:
@@ -47,6 +54,10 @@ class WorkerPages:
         """Return why the worker is not ready."""
         return self._health.why_not_ready()
 
+    async def unlabelled(self) -> Mapping[str, int]:
+        """Return how many devices have no label, by reason."""
+        return Counter(list(self._health.unlabelled.values()))
+
 
 @asynccontextmanager
 async def serve_pages(settings: Settings, pages: Pages) -> AsyncIterator[int]:
@@ -66,7 +77,8 @@ async def serve_pages(settings: Settings, pages: Pages) -> AsyncIterator[int]:
     async def healthz(_: web.Request) -> web.Response:
         # It answers 200 whatever is wrong: a restart would not cure trouble with Kafka. The worker
         # restarts its clients by itself, and exits when that does not help.
-        return web.json_response({"alive": True, "trouble": await pages.trouble()})
+        answer = {"alive": True, "trouble": await pages.trouble()}
+        return web.json_response(answer | {UNLABELLED: dict(await pages.unlabelled())})
 
     async def readyz(_: web.Request) -> web.Response:
         reason = await pages.why_not_ready()

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import structlog
 from prometheus_client import metrics as prometheus
 
+from streamer.health import Health
 from streamer.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -18,6 +19,9 @@ NOTHING_CAME: Final = 3
 
 NOTICEABLE: Final = 0.05
 """Share of windows, or of samples, from which on a fate is worth a look."""
+
+MOST_NAMED: Final = 5
+"""Devices that are named for each reason why they have no label."""
 
 DRIFTED: Final = 0.25
 """Stability index from which on a distribution has changed much."""
@@ -61,14 +65,16 @@ class Summary:
     """Devices whose readings were in two partitions."""
     unfamiliar_devices: int = 0
     """Devices that were found to move in a way that the model has not learned."""
+    unlabelled: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Devices of which no window could be labelled, each with the reason."""
     doubts: Counter[str] = field(default_factory=Counter)
     """Windows that were not labelled for what they look like, by that."""
     drifted: Counter[str] = field(default_factory=Counter)
     """Stability indices above `DRIFTED`, in hundredths, by what has changed."""
 
     @classmethod
-    def of(cls, metrics: Metrics) -> "Summary":
-        """Read the counts from a worker's metrics."""
+    def of(cls, metrics: Metrics, health: Health) -> "Summary":
+        """Read the counts from a worker's metrics, and the names from its health."""
         windows = _by_label(metrics.windows)
         windows["open"] = _value(metrics.windows_open)
         samples = _by_label(metrics.samples)
@@ -83,6 +89,7 @@ class Summary:
             events=_by_label(metrics.events),
             split_devices=_value(metrics.split_devices),
             unfamiliar_devices=_value(metrics.found_unfamiliar),
+            unlabelled=Counter(health.unlabelled.items()),
             doubts=_by_label(metrics.doubts),
             drifted=Counter({name: round(100 * x) for name, x in drift if x > DRIFTED}),
         )
@@ -135,7 +142,7 @@ class Summary:
                 f"{self.samples['late']} of {self.samples.total()} samples came too late",
                 "raise allowed_lateness_ms, or look for devices whose clock goes back",
             )
-        yield from self._advice_on_devices()
+        yield from self._advise_on_devices()
         for outcome in ("refused", "unavailable"):
             if count := self.answers[outcome]:
                 yield Advice(
@@ -149,7 +156,12 @@ class Summary:
                 "docs/models.md says how to train with recordings of the people that you have",
             )
 
-    def _advice_on_devices(self) -> Iterator[Advice]:
+    def _advise_on_devices(self) -> Iterator[Advice]:
+        if self.unlabelled:
+            yield Advice(
+                f"{self.unlabelled.total()} devices have no label ({self._name_unlabelled()})",
+                "docs/devices.md says what the reasons mean",
+            )
         if self.split_devices:
             yield Advice(
                 f"{self.split_devices} devices had readings in two partitions",
@@ -161,6 +173,17 @@ class Summary:
                 "the log names them; docs/models.md says which places the models know and how to "
                 "train one for another place",
             )
+
+    def _name_unlabelled(self) -> str:
+        """Return the reasons, and some of the devices of each."""
+        devices: dict[str, list[str]] = {}
+        for device_id, reason in sorted(self.unlabelled):
+            devices.setdefault(reason, []).append(device_id)
+        return "; ".join(
+            f"{reason} {len(names)}: {', '.join(names[:MOST_NAMED])}"
+            + (", ..." if len(names) > MOST_NAMED else "")
+            for reason, names in devices.items()
+        )
 
     def write_log(self) -> None:
         """Log the counts, a line for each kind, and a warning for each advice."""

@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -26,7 +27,7 @@ from prometheus_client.registry import Collector
 from streamer.errors import StreamerError
 from streamer.process import log as logging
 from streamer.process.event_loop import run_to_completion
-from streamer.process.http import serve_pages
+from streamer.process.http import UNLABELLED, serve_pages
 from streamer.process.summary import Summary
 from streamer.process.worker import announce, handle_signals, run_worker
 from streamer.settings import Settings
@@ -271,6 +272,12 @@ class FleetPages:
     async def why_not_ready(self) -> str | None:
         """Return the workers' reasons for not being ready."""
         return await self._join("readyz", "reason")
+
+    async def unlabelled(self) -> Mapping[str, int]:
+        """Return how many devices have no label, by reason, of the workers that answer."""
+        answers = await self._pages("healthz", ANSWER_S)
+        counts = (Counter(json.loads(answer)[UNLABELLED]) for answer in answers if answer)
+        return sum(counts, Counter[str]())
 
     async def _join(self, page: str, field: str) -> str | None:
         answers = await self._pages(page, ANSWER_S)

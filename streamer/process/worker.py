@@ -75,7 +75,7 @@ async def run_worker(
                 until_end=until_end,
             ).run()
     finally:
-        summary = Summary.of(metrics)
+        summary = Summary.of(metrics, health)
         if health.was_connected:
             summary.write_log()
             if trouble := health.trouble():

@@ -108,7 +108,7 @@ class Settings(BaseSettings):
 
     # Time: when a reading counts
     max_gap_ms: PositiveFloat = Field(
-        100,
+        200,
         le=1000,
         description="Longest gap between samples that is interpolated; after a longer gap a device"
         " starts anew.",

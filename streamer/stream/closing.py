@@ -17,6 +17,15 @@ _COUNTS = 8
 OPENED, CLOSED, UNSETTLED, GAP, IDLE, LATE, RATE, COVERAGE = range(_COUNTS)
 """Places of what is counted in `WindowBuffer.counts`."""
 
+SKIPS = {
+    GAP: Skip.GAP,
+    IDLE: Skip.IDLE,
+    LATE: Skip.CLOCK,
+    RATE: Skip.SAMPLING_RATE,
+    COVERAGE: Skip.COVERAGE,
+}
+"""Why windows are skipped, by the place of their count."""
+
 
 class WindowBuffer(NamedTuple):
     """WindowBuffer for closed windows, see `ClosedWindows`, and for counts."""
@@ -62,11 +71,8 @@ class WindowBuffer(NamedTuple):
         tally.opened += counts[OPENED]
         tally.closed += counts[CLOSED]
         tally.unsettled += counts[UNSETTLED]
-        tally.skip(Skip.GAP, counts[GAP])
-        tally.skip(Skip.IDLE, counts[IDLE])
-        tally.skip(Skip.CLOCK, counts[LATE])
-        tally.skip(Skip.SAMPLING_RATE, counts[RATE])
-        tally.skip(Skip.COVERAGE, counts[COVERAGE])
+        for place, reason in SKIPS.items():
+            tally.skip(reason, counts[place])
 
 
 @compiled_inline
@@ -98,7 +104,8 @@ def close_oldest(device: int, n: int, state: State, room: WindowBuffer) -> int:
     follows = columns.follows[device]
     columns.follows[device] = good
     if not good:
-        room.counts[RATE if off_rate else COVERAGE] += 1
+        columns.skipped[device] = RATE if off_rate else COVERAGE
+        room.counts[columns.skipped[device]] += 1
         return n
 
     hop = columns.window_hop[device, position]

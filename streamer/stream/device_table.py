@@ -78,6 +78,9 @@ class Columns(NamedTuple):
     """Windows closed or skipped so far."""
     reopening: Ints
     """Windows that were opened while samples were held, and will be again when they are landed."""
+    skipped: Ints
+    """Why windows of it were skipped in this fetch, a place in `WindowBuffer.counts`, or 0. A gap
+    counts too where no window was open."""
     follows: Bools
     """Whether the last window before the oldest open one was predicted, in the same life."""
     window_slot: Ints
@@ -109,6 +112,7 @@ class Columns(NamedTuple):
             opened=ints(),
             closed=ints(),
             reopening=ints(),
+            skipped=ints(),
             follows=np.zeros(0, np.bool_),
             window_slot=ints(OPEN),
             window_hop=ints(OPEN),
@@ -328,13 +332,17 @@ class DeviceTable:
         rows = self.live() if rows is None else rows
         self.rings = pack(self.rings, self.places, rows, cells, self._length)
 
-    def skip_open(self, rows: Ints) -> int:
-        """Give up the open windows of devices; says how many there were."""
+    def skip_open(self, rows: Ints, place: int) -> int:
+        """Give up the open windows of devices, for a reason that `Columns.skipped` remembers.
+
+        Returns how many there were.
+        """
         columns = self.columns
-        skipped = int((columns.opened[rows] - columns.closed[rows] + columns.reopening[rows]).sum())
+        count = columns.opened[rows] - columns.closed[rows] + columns.reopening[rows]
         columns.closed[rows] = columns.opened[rows]
         columns.reopening[rows] = 0
-        return skipped
+        columns.skipped[rows[count > 0]] = place
+        return int(count.sum())
 
     def _take(self, device_id: str) -> int:
         if self._free:

@@ -13,6 +13,7 @@ from streamer.features.window_shape import WindowShape
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.admission import Admission, Arrivals, first_of_each
 from streamer.stream.clock import PRESENT, START, Followed, PartitionClock
+from streamer.stream.closing import IDLE, LATE, SKIPS
 from streamer.stream.crowd import push_out
 from streamer.stream.device_table import LAST_US, LOW, DeviceTable
 from streamer.stream.rules import Rules
@@ -33,6 +34,7 @@ class PushResult:
             they are gone after these windows.
         restarted: devices that began a new life, as for too long all they sent was late.
         ahead: devices whose records have timestamps ahead of those of all others.
+        skipped: devices of which windows were skipped, or that had a gap, and the last reason.
     """
 
     windows: list[ClosedWindows]
@@ -40,6 +42,7 @@ class PushResult:
     forgotten: list[str]
     restarted: list[str]
     ahead: list[str]
+    skipped: list[tuple[str, Skip]]
 
 
 class PartitionWindows:
@@ -119,9 +122,9 @@ class PartitionWindows:
         if followed.ahead.any():
             devices = np.unique(samples.device[followed.ahead[samples.record]])
             ahead = [samples.device_ids[device] for device in devices.tolist()]
-        left, forgotten = self._forget(pushed_out)
+        left, forgotten, skipped = self._forget(pushed_out)
         late = np.sort(order[verdict.late])
-        return PushResult(windows + left, late, forgotten, restarted, ahead)
+        return PushResult(windows + left, late, forgotten, restarted, ahead, skipped)
 
     def flush(self) -> PushResult:
         """Let no sample wait any longer for its watermark; later ones before it are late."""
@@ -129,7 +132,7 @@ class PartitionWindows:
         windows = list(self._windowing.land(self._admission.flush(rows), self.tally))
         last_us = self._table.sampling.run[rows, LAST_US]
         self._table.columns.newest_us[rows] = last_us + self._rules.watermark_lag_us
-        return PushResult(windows, np.zeros(0, np.int64), [], [], [])
+        return PushResult(windows, np.zeros(0, np.int64), [], [], [], self._take_skipped())
 
     def _arrivals(
         self, samples: Samples, followed: Followed
@@ -195,6 +198,19 @@ class PartitionWindows:
         begins[starts] = crowd.begins
         return crowd.left, begins
 
+    def _take_skipped(self) -> list[tuple[str, Skip]]:
+        """Return the devices of which windows were skipped since the last call, and why."""
+        skipped = self._table.columns.skipped
+        rows = np.flatnonzero(skipped)
+        if not len(rows):
+            return []
+        places = skipped[rows].tolist()
+        skipped[rows] = 0
+        return [
+            (device_id, SKIPS[place])
+            for device_id, place in zip(self._table.ids(rows), places, strict=True)
+        ]
+
     def _await_new_lives(self, row: Ints, life: Ints, admitted: Arrivals) -> None:
         """Remember the devices whose new life has begun with samples that still wait."""
         begun = np.zeros(self._table.capacity, np.int64)
@@ -203,14 +219,17 @@ class PartitionWindows:
         np.maximum.at(landed, admitted.row, admitted.life)
         rows = np.flatnonzero(begun > landed)
         self._table.columns.fresh[rows] = begun[rows]
-        for reason, begins in ((Skip.CLOCK, CLOCK), (Skip.IDLE, 0)):
+        for place, begins in ((LATE, CLOCK), (IDLE, 0)):
             some = rows[begun[rows] % 2 == begins]
-            self.tally.skip(reason, self._table.skip_open(some))
+            self.tally.skip(SKIPS[place], self._table.skip_open(some, place))
 
-    def _forget(self, rows: Ints | None) -> tuple[list[ClosedWindows], list[str]]:
+    def _forget(
+        self, rows: Ints | None
+    ) -> tuple[list[ClosedWindows], list[str], list[tuple[str, Skip]]]:
         """Close what devices have left, and free their rows.
 
-        Without rows, these are the devices that were silent for too long.
+        Without rows, these are the devices that were silent for too long. Returns their windows,
+        their names, and what `_take_skipped` finds before they are gone.
         """
         live = self._table.live()
         silent = self.clock_us - self._table.columns.clock_us > self._rules.idle_us
@@ -218,12 +237,13 @@ class PartitionWindows:
             silent[rows] = True
         rows = live[silent[live]]
         if not len(rows):
-            return [], []
+            return [], [], self._take_skipped()
         windows = list(self._windowing.land(self._admission.flush(rows), self.tally))
-        self.tally.skip(Skip.IDLE, self._table.skip_open(rows))
+        self.tally.skip(Skip.IDLE, self._table.skip_open(rows, IDLE))
+        skipped = self._take_skipped()
         forgotten = self._table.ids(rows)
         self._table.forget(rows)
         moved = self._table.shrink()
         if moved is not None:
             self._admission.move(moved)
-        return windows, forgotten
+        return windows, forgotten, skipped

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Rules:
     """Policies of time and completeness; times in us."""
 
-    max_gap_us: int = 100_000
+    max_gap_us: int = 200_000
     """Longest step between two samples that is filled; after a longer one a device starts anew."""
     lateness_us: int = 0
     """How long the watermark trails the newest sample."""

@@ -168,7 +168,11 @@ def _begin_sample(
     if begun > 0 or (
         starts_anew(device, at_us, acc, gyro, state) if apart else dt_us > limits.max_gap_us
     ):
-        room.counts[_reason(begun)] += open_windows(device, state)
+        skipped = open_windows(device, state)
+        room.counts[_reason(begun)] += skipped
+        # A device that only has gaps opens no window.
+        if skipped or (begun == 0 and state.columns.slots[device] > 0):
+            state.columns.skipped[device] = _reason(begun)
         begin_run(device, at_us, samples.offset[i], begun, state)
         take_part(device, at_us, acc, gyro, state)
     else:

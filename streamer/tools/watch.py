@@ -21,8 +21,8 @@ from streamer.kafka.reader import open_reader
 from streamer.printable import printable, utc_time
 from streamer.settings import Settings
 from streamer.tools.board import Board, DeviceRow
-from streamer.tools.drift_status import DriftStatus
 from streamer.tools.event_feed import News, follow_events
+from streamer.tools.worker_status import WorkerStatus
 
 _FRAME = 7
 """Lines of the table around its rows."""
@@ -48,20 +48,20 @@ async def watch(settings: Settings, console: Console, *, from_beginning: bool) -
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     start: Literal["earliest", "latest"] = "earliest" if from_beginning else "latest"
     show = _live_table if console.is_terminal else _lines
-    drift_status = DriftStatus(settings)
+    worker_status = WorkerStatus(settings)
     async with (
         open_reader(settings, settings.events_topic, start) as consumer,
         aclosing(follow_events(consumer, make_event_decoder(settings))) as news,
     ):
-        polling = asyncio.create_task(drift_status.poll())
+        polling = asyncio.create_task(worker_status.poll())
         try:
-            await show(news, console, drift_status)
+            await show(news, console, worker_status)
         finally:
             polling.cancel()
 
 
 async def _live_table(
-    news: AsyncIterator[News], console: Console, drift_status: DriftStatus
+    news: AsyncIterator[News], console: Console, worker_status: WorkerStatus
 ) -> None:
     board, split = Board(), list[SplitDevice]()
     with Live(console=console, auto_refresh=False) as live:
@@ -70,13 +70,13 @@ async def _live_table(
             board.update(arrived.events, now_s)
             rows = max(1, console.height - _FRAME)
             split += arrived.split
-            notes = list(filter(None, (drift_status.words, describe_split(split))))
+            notes = list(filter(None, (worker_status.words, describe_split(split))))
             shown = table(board, now_s, rows, arrived.trouble, notes)
             live.update(shown, refresh=True)
 
 
-async def _lines(news: AsyncIterator[News], console: Console, drift_status: DriftStatus) -> None:
-    board, trouble, drift = Board(), "", ""
+async def _lines(news: AsyncIterator[News], console: Console, worker_status: WorkerStatus) -> None:
+    board, trouble, status = Board(), "", ""
     async for arrived in news:
         lines = [line(event) for event in board.update(arrived.events, time.monotonic())]
         if arrived.split:
@@ -84,9 +84,9 @@ async def _lines(news: AsyncIterator[News], console: Console, drift_status: Drif
         if arrived.trouble != trouble:
             trouble = arrived.trouble
             lines.append(trouble or "connected again")
-        if drift_status.words != drift:
-            drift = drift_status.words
-            lines.append(drift or "no metrics any more")
+        if worker_status.words != status:
+            status = worker_status.words
+            lines.append(status or "no metrics any more")
         for text in lines:
             console.print(Text(printable(text)), soft_wrap=True)
 

@@ -54,7 +54,7 @@ def test_ten_missing_minutes_are_told_and_end_a_part(tmp_path: Path, gaps: FileL
     assert [[s.activity for s in part.segments] for part in parts] == [["walking"], ["sitting"]]
     [note] = notes
     assert note == (
-        "anna: gaps of more than 100 ms: 1, the longest 600.0 s; parts between them that are long "
+        "anna: gaps of more than 200 ms: 1, the longest 600.0 s; parts between them that are long "
         "enough for a window: 2"
     )
 

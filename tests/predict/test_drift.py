@@ -23,7 +23,7 @@ from streamer.predict.drift import (
 )
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.predictor import Prediction
-from streamer.tools.drift_status import summarize_drift
+from streamer.tools.worker_status import summarize_drift
 
 MODEL = artifact.load(artifact.WAIST_MODEL)
 

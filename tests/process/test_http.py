@@ -84,7 +84,10 @@ async def test_who_asks_for_openmetrics_gets_it() -> None:
 
 async def test_a_worker_is_alive_before_it_is_ready() -> None:
     async with running() as ops:
-        assert await ops.get("/healthz") == (200, '{"alive": true, "trouble": null}')
+        well = '{"alive": true, "trouble": null, "devices_without_labels": {}}'
+        assert await ops.get("/healthz") == (200, well)
+        ops.health.unlabelled |= {"a": "implausible", "b": "coverage", "c": "coverage"}
+        assert '{"implausible": 1, "coverage": 2}' in (await ops.get("/healthz"))[1]
         status, reason = await ops.readiness()
         assert status == 503
         assert reason is not None

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from streamer.health import Health
 from streamer.metrics import Metrics
 from streamer.process.summary import NOTHING_CAME, Summary
 from streamer.stream.accounting import Skip, Tally
@@ -23,12 +24,14 @@ def test_a_summary_has_the_fates_of_all_that_was_counted() -> None:
     metrics.count_tally(tally, received=1000)
     metrics.count_predicted(20)
     metrics.count_events([WALK, WALK])
-    summary = Summary.of(metrics)
+    health = Health(lambda: 0.0, unlabelled={"phone-7": "implausible"})
+    summary = Summary.of(metrics, health)
     assert summary.records == 50
     assert summary.rejects == {"malformed": 2}
     assert summary.samples == {"used": 900, "late": 20, "duplicate": 10, "waiting": 70}
     assert summary.windows == {"predicted": 20, "gap": 4, "open": 6}
     assert summary.events == {"walking": 2}
+    assert summary.unlabelled == {("phone-7", "implausible"): 1}
     assert (summary + summary).windows == {"predicted": 40, "gap": 8, "open": 12}
 
 
@@ -55,7 +58,7 @@ def test_records_without_any_event_have_an_exit_code_of_their_own(
 def test_devices_that_move_as_the_model_has_not_learned_are_named_with_a_remedy() -> None:
     metrics = Metrics()
     metrics.found_unfamiliar.inc(3)
-    [advice] = (Summary.of(metrics) + Summary(unfamiliar_devices=1)).advice()
+    [advice] = (Summary.of(metrics, Health(lambda: 0.0)) + Summary(unfamiliar_devices=1)).advice()
     assert advice.problem == "4 devices moved in a way that the model has not learned"
 
 
@@ -89,3 +92,13 @@ def test_each_fate_that_is_frequent_is_something_to_look_at() -> None:
         "the model is less sure of what it sees than in training",
     ]
     assert all(advice.remedy for advice in summary.advice())
+
+
+def test_devices_without_labels_are_named_by_reason() -> None:
+    devices = [(f"phone-{i}", "coverage") for i in range(7)] + [("watch", "implausible")]
+    summary = Summary(records=99, events=Counter(walking=1), unlabelled=Counter(devices))
+    [problem] = problems(summary)
+    assert problem == (
+        "8 devices have no label (coverage 7: phone-0, phone-1, phone-2, phone-3, phone-4, ...; "
+        "implausible 1: watch)"
+    )

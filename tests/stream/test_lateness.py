@@ -94,11 +94,11 @@ def test_at_a_low_rate_the_memory_for_duplicates_ends_after_2560_ms() -> None:
 
 
 def test_a_duplicate_from_before_a_gap_is_late() -> None:
-    # arrival   0  20  40      200  220     40    200
+    # arrival   0  20  40      300  320     40    300
     # start     *               *           late  duplicate
     feed = Feed()
-    assert feed(0, 20, 40, 200, 220) == []
-    assert feed(40, 200) == [40]
+    assert feed(0, 20, 40, 300, 320) == []
+    assert feed(40, 300) == [40]
 
 
 def test_the_watermark_of_an_earlier_life_does_not_count() -> None:

@@ -101,7 +101,7 @@ def test_a_device_has_the_window_of_a_hop_that_it_starts_with_or_within_a_step_o
 
 
 @pytest.mark.parametrize(
-    ("pause_us", "closed", "skipped"), [(100_000, 1, {}), (100_001, 0, {Skip.GAP: 1})]
+    ("pause_us", "closed", "skipped"), [(200_000, 1, {}), (200_001, 0, {Skip.GAP: 1})]
 )
 def test_a_gap_longer_than_max_gap_restarts_the_device(
     pause_us: int, closed: int, skipped: dict[Skip, int]

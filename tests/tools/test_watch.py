@@ -18,6 +18,7 @@ from streamer.contracts.events import (
 )
 from streamer.tools.board import Board
 from streamer.tools.watch import line, table
+from streamer.tools.worker_status import summarize_unlabelled
 
 WALKING, SITTING = "walking", "sitting"
 ACTIVITIES = (WALKING, SITTING, UNKNOWN)
@@ -178,3 +179,15 @@ def test_trouble_is_said_under_the_table() -> None:
 
 def test_an_event_is_one_line() -> None:
     assert line(event(0)) == "2025-11-23 14:00:00 phone-17 walking 98%"
+
+
+def test_devices_without_labels_are_summed_over_the_workers() -> None:
+    page = """
+# TYPE streamer_unlabelled_devices gauge
+streamer_unlabelled_devices{reason="gap",worker="0"} 1
+streamer_unlabelled_devices{reason="implausible",worker="0"} 2
+streamer_unlabelled_devices{reason="implausible",worker="1"} 1
+streamer_unlabelled_devices{reason="coverage",worker="1"} 0
+"""
+    assert summarize_unlabelled(page) == "devices without labels: 4 (implausible 3, gap 1)"
+    assert summarize_unlabelled("") == ""

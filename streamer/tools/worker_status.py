@@ -1,21 +1,23 @@
-"""Summarizes the drift metrics of the workers for the live table."""
+"""Summarizes metrics of the workers for the live table: drift, and devices without labels."""
 
 import asyncio
 import math
+from collections import Counter
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamer.settings import Settings
 
-METRIC = "streamer_drift_psi"
+DRIFT = "streamer_drift_psi"
+UNLABELLED = "streamer_unlabelled_devices"
 NOTICEABLE = 0.1
 EVERY_S = 5.0
 _PATIENCE = ClientTimeout(total=2)
 _MOST = 3
 
 
-class DriftStatus:
+class WorkerStatus:
     """Reads the metrics page at `http_host` and `http_port` at intervals."""
 
     def __init__(self, settings: Settings) -> None:
@@ -29,7 +31,9 @@ class DriftStatus:
             while True:
                 try:
                     async with session.get(self._url) as answer:
-                        self.words = summarize_drift(await answer.text())
+                        page = await answer.text()
+                        found = (summarize_unlabelled(page), summarize_drift(page))
+                        self.words = "; ".join(filter(None, found))
                 except (ClientError, TimeoutError, UnicodeDecodeError, ValueError):
                     self.words = ""
                 await asyncio.sleep(EVERY_S)
@@ -39,7 +43,7 @@ def summarize_drift(page: str) -> str:
     """Return which figure of a metrics page differs most from the training data."""
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(page):
-        if family.name == METRIC:
+        if family.name == DRIFT:
             for sample in family.samples:
                 if not math.isnan(sample.value):
                     name = sample.labels["of"]
@@ -49,3 +53,16 @@ def summarize_drift(page: str) -> str:
     most = sorted(found, key=lambda name: -found[name])[:_MOST]
     drifted = [f"{name} {found[name]:.2f}" for name in most if found[name] >= NOTICEABLE]
     return f"drift: {' · '.join(drifted)}" if drifted else "no drift"
+
+
+def summarize_unlabelled(page: str) -> str:
+    """Return how many devices of a metrics page have no label, and why; empty when all have one."""
+    found: Counter[str] = Counter()
+    for family in text_string_to_metric_families(page):
+        if family.name == UNLABELLED:
+            for sample in family.samples:
+                found[sample.labels["reason"]] += int(sample.value)
+    if not +found:
+        return ""
+    reasons = ", ".join(f"{reason} {count}" for reason, count in (+found).most_common())
+    return f"devices without labels: {found.total()} ({reasons})"
