@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import hypothesis
 import pytest
 
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 
 pytest_plugins = ["tests.support.endpoint", "tests.support.models", "tests.support.registry"]
+
+# A loaded machine takes its time, and the first example of a test may compile kernels.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 # Tests interrupt the programs that they start, and a shell has its background jobs ignore SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
