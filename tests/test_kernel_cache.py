@@ -13,7 +13,7 @@ from streamer.kernel_cache import PACKAGE
 MAGNITUDE = """
 import numpy as np
 from streamer.features import compiled_features
-print(compiled_features.series_of(np.ones((1, 9, 129)))[0, 15, 0])
+print(compiled_features.compute_series(np.ones((1, 9, 129)))[0, 15, 0])
 """
 
 TWICE = """

@@ -1,15 +1,18 @@
-"""Features of windows, from raw samples. Pure: no I/O, no clock.
+"""Computes features of windows from raw samples. Pure: no I/O, no clock.
 
-| step | stated plainly | compiled, to the bit the same |
+Each step has a readable version and a compiled one, which return the same bits:
+
+| step | readable | compiled |
 |---|---|---|
 | samples to signals | `filters` (SciPy) | `filter_chains` |
 | signals to features | `series`, `statistics`, `spectra` (NumPy) | `compiled_features` |
 | signals into the frame of gravity | `turning` (NumPy) | `turning_compiled` |
 
-`compute_features` computes a feature set as models take it. There are three: the 561 features of
-the public UCI HAR data set on the published scale (`extract`, or plainly `extract_plain`, then
-`scale`), the same in the frame of gravity (`gravity`), and those of the latter that need no
-gyroscope.
+`compute_features` computes one of three feature sets, as models take it:
+
+- the 561 features of the public UCI HAR data set on the published scale (`extract`, then `scale`),
+- the same features in the frame of gravity (`gravity`),
+- those features in the frame of gravity that need no gyroscope.
 """
 
 from streamer.features.compute import compute_features, express, find_feature_set

@@ -1,9 +1,14 @@
-"""The three recursive filters as numbers: second-order sections, and their state at rest.
+"""Coefficients of the three recursive filters: second-order sections, and their state at rest.
 
-These are Butterworth low-passes at 50 Hz: noise of order 10 at 20 Hz, gravity of order 3 at 0.3 Hz,
-drift of order 2 at 0.1 Hz. The numbers are those of `scipy.signal.butter` and `sosfilt_zi`, which
-a test designs again. They are written down so that events do not depend on the version of SciPy,
-and because a worker would spend a second on importing it.
+| filter | Butterworth low-pass, for a sampling rate of 50 Hz |
+|---|---|
+| noise | order 10, cutoff 20 Hz |
+| gravity | order 3, cutoff 0.3 Hz |
+| drift | order 2, cutoff 0.1 Hz |
+
+They are the results of `scipy.signal.butter` and `sosfilt_zi`; a test computes them again. They are
+constants so that events do not depend on the version of SciPy. Besides, importing SciPy would take
+a worker a second.
 """
 
 from typing import Final
@@ -66,12 +71,12 @@ SECTIONS: Final[tuple[Floats, Floats, Floats]] = (
 """Sections (sections, 6) of the noise, gravity and drift filter: b0 b1 b2 a0 a1 a2."""
 
 AT_REST: Final[tuple[Floats, Floats, Floats]] = (_NOISE_AT_REST, _GRAVITY_AT_REST, _DRIFT_AT_REST)
-"""State (sections, 2) of each filter that has seen nothing but ones."""
+"""State (sections, 2) of each filter after a long input of ones."""
 
 FILTERED: Final = (CHANNELS, 3, 3)
-"""Channels that each filter is for."""
+"""Number of channels that each filter is applied to."""
 
 STATE_SIZE: Final = sum(
     2 * channels * len(sections) for channels, sections in zip(FILTERED, SECTIONS, strict=True)
 )
-"""Numbers that a chain of filters remembers: 60 for noise, 12 for gravity, 6 for drift."""
+"""Numbers in the state of a chain of filters: 60 for noise, 12 for gravity, 6 for drift."""

@@ -1,7 +1,7 @@
-"""Loops over columns, compiled: the parts of `compiled_features`.
+"""Compiled loops over columns, from which `compiled_features` is built.
 
-They become instructions for several columns at once, as long as they write to no more than two
-arrays. Sums begin with zero, as NumPy's do.
+A result is written to the arguments that have one value for each column. LLVM vectorizes these
+loops as long as they write to no more than two arrays. Sums begin with zero, as NumPy's do.
 """
 
 import math
@@ -13,16 +13,16 @@ from streamer.compiled import compiled
 
 
 @compiled
-def copy(columns: Floats, first: int, end: int, copy: Floats) -> None:
-    """Copy rows ``first`` to ``end``."""
+def copy_rows(columns: Floats, first: int, end: int, target: Floats) -> None:
+    """Copy the rows from ``first`` to ``end``, without ``end``, to the beginning of ``target``."""
     for t in range(end - first):
         for j in range(columns.shape[1]):
-            copy[t, j] = columns[first + t, j]
+            target[t, j] = columns[first + t, j]
 
 
 @compiled
 def add_up(columns: Floats, total: Floats) -> None:
-    """The sum of each column."""
+    """Compute the sum of each column."""
     for j in range(len(total)):
         total[j] = 0
     for t in range(len(columns)):
@@ -32,7 +32,7 @@ def add_up(columns: Floats, total: Floats) -> None:
 
 @compiled
 def add_up_sizes(columns: Floats, total: Floats) -> None:
-    """The sum of each column's absolute values."""
+    """Compute the sum of the absolute values of each column."""
     for j in range(len(total)):
         total[j] = 0
     for t in range(len(columns)):
@@ -42,7 +42,7 @@ def add_up_sizes(columns: Floats, total: Floats) -> None:
 
 @compiled
 def add_up_squares(columns: Floats, total: Floats) -> None:
-    """The sum of each column's squares."""
+    """Compute the sum of the squares of each column."""
     for j in range(len(total)):
         total[j] = 0
     for t in range(len(columns)):
@@ -52,7 +52,7 @@ def add_up_squares(columns: Floats, total: Floats) -> None:
 
 @compiled
 def add_up_weighted(columns: Floats, total: Floats) -> None:
-    """The sum of each column, row k times k, from 1 on."""
+    """Compute the sum of each column with the weights 1, 2, 3 ... of its rows."""
     for j in range(len(total)):
         total[j] = 0
     for t in range(len(columns)):
@@ -62,7 +62,7 @@ def add_up_weighted(columns: Floats, total: Floats) -> None:
 
 @compiled
 def add_up_errors(forward: Floats, backward: Floats, left: Floats, shared: Floats) -> None:
-    """What is left of both prediction errors together, and what they share."""
+    """Compute the energy of both prediction errors together, and the sum of their products."""
     for j in range(len(left)):
         left[j], shared[j] = 0, 0
     for t in range(len(forward)):
@@ -74,7 +74,7 @@ def add_up_errors(forward: Floats, backward: Floats, left: Floats, shared: Float
 
 @compiled
 def add_up_moments(deviations: Floats, spread: Floats, third: Floats, fourth: Floats) -> None:
-    """The sums of the third and fourth powers of standardised columns."""
+    """Compute the sums of the third and of the fourth powers of the standardised columns."""
     for j in range(len(third)):
         third[j], fourth[j] = 0, 0
     for t in range(len(deviations)):
@@ -87,7 +87,7 @@ def add_up_moments(deviations: Floats, spread: Floats, third: Floats, fourth: Fl
 
 @compiled
 def subtract(deviations: Floats, columns: Floats, mean: Floats) -> None:
-    """The deviations from the mean."""
+    """Subtract its mean from each column."""
     for t in range(len(columns)):
         for j in range(len(mean)):
             deviations[t, j] = columns[t, j] - mean[j]
@@ -95,7 +95,7 @@ def subtract(deviations: Floats, columns: Floats, mean: Floats) -> None:
 
 @compiled
 def reflect(forward: Floats, backward: Floats, k: Floats) -> None:
-    """One step of Burg's recursion, in place."""
+    """Apply the reflection coefficients ``k`` to both prediction errors (Burg), in place."""
     for t in range(len(forward)):
         for j in range(len(k)):
             a, b = forward[t, j], backward[t, j]
@@ -105,7 +105,7 @@ def reflect(forward: Floats, backward: Floats, k: Floats) -> None:
 
 @compiled
 def find_peak(columns: Floats, peak: Floats) -> None:
-    """The number of each column's largest row, from 1 on; the lowest if there are several."""
+    """Find the row of the largest value of each column, counted from 1; the first of several."""
     largest = np.empty(len(peak))
     for j in range(len(peak)):
         largest[j], peak[j] = columns[0, j], 1
@@ -117,8 +117,13 @@ def find_peak(columns: Floats, peak: Floats) -> None:
 
 
 @compiled
-def exchange(columns: Floats, network: Ints) -> None:
-    """The smaller of each pair to one row, the larger to the other, for every run of a network."""
+def exchange_rows(columns: Floats, network: Ints) -> None:
+    """Apply a sorting network, in place: of each pair of rows the lower one gets the minimum.
+
+    Args:
+        columns: (rows, columns).
+        network: (exchanges, 3) as `quantile_network` returns it.
+    """
     width = columns.shape[1]
     rows = columns.reshape(-1)
     # A call for each run would take longer than the run.
@@ -133,8 +138,8 @@ def exchange(columns: Floats, network: Ints) -> None:
 
 
 @compiled
-def grey(levels: Bytes, values: Floats) -> None:
-    """The values as levels of an image."""
+def quantize(levels: Bytes, values: Floats) -> None:
+    """Round values to the grey levels of an image: 0 is black (0), 1 is white (255)."""
     for j in range(len(levels)):
         level = 255 * values[j] + 0.5
         level = level if level > 0 else 0.0
@@ -142,15 +147,18 @@ def grey(levels: Bytes, values: Floats) -> None:
 
 
 @compiled
-def positive(values: Floats, copy: Floats) -> None:
-    """A copy, one value shorter, in which every zero is positive."""
+def copy_without_last(values: Floats, copy: Floats) -> None:
+    """Copy all values but the last one. Negative zeros become positive."""
     for t in range(len(copy)):
         copy[t] = values[t] + 0.0
 
 
 @compiled
-def differ(values: Floats, copy: Floats, difference: Floats) -> None:
-    """A copy in which every zero is positive, and the differences to the values that follow."""
+def copy_and_difference(values: Floats, copy: Floats, difference: Floats) -> None:
+    """Copy all values but the last one, and compute their differences to the next values.
+
+    Negative zeros become positive.
+    """
     for t in range(len(copy)):
         value = values[t] + 0.0
         copy[t] = value
@@ -158,8 +166,8 @@ def differ(values: Floats, copy: Floats, difference: Floats) -> None:
 
 
 @compiled
-def magnitude(axes: Floats, size: Floats) -> None:
-    """The length of each vector of three axes (3, length)."""
+def compute_magnitude(axes: Floats, size: Floats) -> None:
+    """Compute the lengths of the vectors (3, length)."""
     for t in range(len(size)):
         x, y, z = axes[0, t], axes[1, t], axes[2, t]
         size[t] = math.sqrt(x * x + y * y + z * z)

@@ -1,8 +1,8 @@
-"""What `series`, `statistics` and `spectra` find, compiled: the same numbers, to the bit.
+"""Compiled versions of `series`, `statistics` and `spectra`. They return the same bits.
 
-Series stand side by side as columns and time runs down, so one instruction works on several of
-them, and every sum is taken value by value, as NumPy takes it along the first axis. The ranks that
-are needed come from a sorting network, and entropies from sums that are exact.
+Each column is a series, and each row is a time, so that one instruction works on several series.
+Sums add value by value along time, as NumPy does along the first axis. A sorting network moves the
+minimum, the maximum and the quartiles into place. Entropies are sums of terms that add exactly.
 """
 
 import math
@@ -21,13 +21,13 @@ from streamer.features.spectra import (
     BIASED_KURTOSIS,
     BIASED_SKEWNESS,
     SCALE,
-    InFrequency,
+    FrequencyDomain,
     Shape,
 )
-from streamer.features.statistics import ORDER, ROUNDING, InTime, Statistics, bits_of_levels
+from streamer.features.statistics import ORDER, ROUNDING, Statistics, TimeDomain, bits_of_levels
 
 _WIDTH: Final = 40
-"""Columns computed at once: two windows in time, three in frequency, and what rounds them up."""
+"""Columns computed at once: 38 series of two windows, or 39 spectra of three, and padding."""
 
 _NOTHING: Final = ROUNDING**2
 _STATISTICS: Final = len(Statistics._fields)
@@ -36,56 +36,60 @@ _SHAPE: Final = len(Shape._fields)
 _PEAK, _MEAN_FREQUENCY, _SKEWNESS, _KURTOSIS = range(_SHAPE)
 
 
-def series_of(signals: Floats) -> Floats:
-    """Compute what `series.series_of` does."""
+def compute_series(signals: Floats) -> Floats:
+    """Return what `series.compute_series` returns, to the bit."""
     series = np.empty((len(signals), SERIES, signals.shape[-1] - 1))
-    _series_of(signals, series)
+    _fill_series(signals, series)
     return series
 
 
-def in_time(series: Floats, axes: int) -> InTime:
-    """Compute what `statistics.in_time` does."""
+def describe_series(series: Floats, axes: int) -> TimeDomain:
+    """Return what `statistics.describe_series` returns, to the bit."""
     n, count, length = series.shape
-    found = InTime(
+    found = TimeDomain(
         np.empty((n, _STATISTICS, count)),
         np.empty((n, count, ORDER)),
         np.empty((n, axes // 3, 3)),
     )
-    _in_time(series, quantile_network(length), _gains(length), *found)
+    _describe_series(series, quantile_network(length), _gains(length), *found)
     return found
 
 
-def in_frequency(transform: Complexes) -> InFrequency:
-    """Compute what `spectra.in_frequency` does."""
+def describe_spectra(transform: Complexes) -> FrequencyDomain:
+    """Return what `spectra.describe_spectra` returns, to the bit."""
     n, count, length = len(transform), transform.shape[1], transform.shape[2] - 1
-    found = InFrequency(
+    found = FrequencyDomain(
         np.empty((n, _STATISTICS, count)), np.empty((n, _SHAPE, count)), np.empty((n, count, BANDS))
     )
-    _in_frequency(transform, quantile_network(length), _gains(length), *found)
+    _describe_spectra(transform, quantile_network(length), _gains(length), *found)
     return found
 
 
 @cache
 def _gains(length: int) -> Floats:
-    """(length,) What one more value of a grey level that has so many adds to the entropy."""
+    """Return what the entropy gains (length,) when a grey level with i values gets one more."""
     return np.diff(bits_of_levels(length))
 
 
 @compiled
-def _series_of(signals: Floats, series: Floats) -> None:
+def _fill_series(signals: Floats, series: Floats) -> None:
     for window in range(len(signals)):
         for axis in range(3):
-            columnwise.differ(signals[window, axis], series[window, axis], series[window, 6 + axis])
-            columnwise.differ(
+            columnwise.copy_and_difference(
+                signals[window, axis], series[window, axis], series[window, 6 + axis]
+            )
+            columnwise.copy_and_difference(
                 signals[window, 6 + axis], series[window, 9 + axis], series[window, 12 + axis]
             )
-            columnwise.positive(signals[window, 3 + axis], series[window, 3 + axis])
+            columnwise.copy_without_last(signals[window, 3 + axis], series[window, 3 + axis])
         for i, signal in enumerate((0, 6, 9, 12)):
-            columnwise.magnitude(series[window, signal : signal + 3], series[window, 15 + i])
+            columnwise.compute_magnitude(
+                series[window, signal : signal + 3], series[window, 15 + i]
+            )
 
 
 @compiled
-def _in_time(
+def _describe_series(
     series: Floats,
     network: Ints,
     gains: Floats,
@@ -113,7 +117,7 @@ def _in_time(
 
 
 @compiled
-def _in_frequency(
+def _describe_spectra(
     transform: Complexes,
     network: Ints,
     gains: Floats,
@@ -145,7 +149,7 @@ def _in_frequency(
 
 @compiled
 def _load(columns: Floats, series: Floats, first: int, n: int) -> None:
-    """Put the series of n windows side by side."""
+    """Put the series of n windows, from window ``first`` on, into columns."""
     _, count, length = series.shape
     for i in range(n):
         for j in range(count):
@@ -155,7 +159,7 @@ def _load(columns: Floats, series: Floats, first: int, n: int) -> None:
 
 @compiled
 def _load_amplitudes(columns: Floats, transform: Complexes, first: int, n: int) -> None:
-    """Put the amplitudes of n windows' series side by side, all but the constant part."""
+    """Put the amplitude spectra of n windows, from ``first`` on, into columns, without bin 0."""
     length, width = columns.shape
     count = transform.shape[1]
     for i in range(n):
@@ -178,7 +182,7 @@ def _describe(
     found: Floats,
     spread: Floats,
 ) -> None:
-    """`statistics.describe`."""
+    """Compute what `statistics.describe` returns."""
     length, width = columns.shape
     columnwise.add_up(columns, found[_MEAN])
     columnwise.add_up_sizes(columns, found[_SIZE])
@@ -188,8 +192,8 @@ def _describe(
     columnwise.subtract(deviations, columns, found[_MEAN])
     columnwise.add_up_sizes(deviations, found[_MAD])
     columnwise.add_up_squares(deviations, found[_STD])
-    columnwise.copy(columns, 0, length, spare)
-    columnwise.exchange(spare, network)
+    columnwise.copy_rows(columns, 0, length, spare)
+    columnwise.exchange_rows(spare, network)
     _sum_entropy(columns, gains, found[_ENTROPY])
     quarter = length // 4
     for j in range(width):
@@ -206,14 +210,14 @@ def _describe(
 
 @compiled
 def _sum_entropy(columns: Floats, gains: Floats, entropy: Floats) -> None:
-    """The entropy of the histogram of each column's grey levels, as it grows."""
+    """Compute the entropy of the grey levels of each column: each value adds to it."""
     length, width = columns.shape
     counts = np.zeros((width, 256), np.uint8)
     levels = np.empty(width, np.uint8)
     for j in range(width):
         entropy[j] = 0
     for t in range(length):
-        columnwise.grey(levels, columns[t])
+        columnwise.quantize(levels, columns[t])
         for j in range(width):
             had = counts[j, levels[j]]
             entropy[j] += gains[had]
@@ -222,11 +226,11 @@ def _sum_entropy(columns: Floats, gains: Floats, entropy: Floats) -> None:
 
 @compiled
 def _autoregress(columns: Floats, forward: Floats, coefficients: Floats) -> None:
-    """`statistics.autoregression`; the columns become the backward errors."""
+    """Compute what `statistics.autoregression` returns. ``columns`` become the backward errors."""
     length, width = columns.shape
     nothing, left, shared = np.empty(width), np.empty(width), np.empty(width)
     columnwise.add_up_squares(columns, nothing)
-    columnwise.copy(columns, 1, length, forward)
+    columnwise.copy_rows(columns, 1, length, forward)
     for step in range(ORDER):
         ahead, behind = forward[step : length - 1], columns[: length - 1 - step]
         columnwise.add_up_errors(ahead, behind, left, shared)
@@ -243,7 +247,7 @@ def _autoregress(columns: Floats, forward: Floats, coefficients: Floats) -> None
 
 @compiled
 def _correlate(deviations: Floats, spread: Floats, first: int, correlations: Floats) -> None:
-    """Pearson's correlations of the axes of one window, which come first among its series."""
+    """Compute Pearson's correlations of the axes of the window that begins at a column."""
     length = len(deviations)
     for signal in range(len(correlations)):
         x = first + 3 * signal
@@ -260,7 +264,7 @@ def _correlate(deviations: Floats, spread: Floats, first: int, correlations: Flo
 
 @compiled
 def _shape(columns: Floats, deviations: Floats, spread: Floats, shape: Floats) -> None:
-    """What a spectrum has besides: its peak, and its moments."""
+    """Compute the `Shape` of each spectrum."""
     length, width = columns.shape
     total, weighted = np.empty(width), np.empty(width)
     columnwise.add_up(columns, total)
@@ -275,7 +279,7 @@ def _shape(columns: Floats, deviations: Floats, spread: Floats, shape: Floats) -
 
 @compiled
 def _bands(columns: Floats, energies: Floats) -> None:
-    """The energy of each band, the wider ones made of the smallest."""
+    """Compute the energy of each band; wide bands are sums of narrow ones."""
     for band in range(8):
         columnwise.add_up_squares(columns[8 * band : 8 * band + 8], energies[band])
     for j in range(columns.shape[1]):

@@ -39,7 +39,7 @@ _EXTRACT: Final[dict[str, Callable[[Floats], Floats]]] = {
 def compute_features(feature_set: FeatureSet, signals: Floats) -> Floats:
     """Compute the features (n, features) of windows of signals (n, 9, 129), as models take them.
 
-    Those of the public data set are on the published scale.
+    The features of the public data set are returned on the published scale.
     """
     return _EXTRACT[feature_set.name](signals)
 

@@ -1,4 +1,8 @@
-"""The 561 UCI HAR features of windows of the nine signals."""
+"""Computes the 561 UCI HAR features of windows of the nine signals.
+
+It computes series in time (`series`), their statistics (`statistics`) and those of their spectra
+(`spectra`), and puts the results into the published order.
+"""
 
 import math
 import re
@@ -9,44 +13,50 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from streamer.arrays import Complexes, Floats, Ints
-from streamer.errors import ShapeError
 from streamer.features import compiled_features, series, spectra, statistics
-from streamer.features.coefficients import SIGNALS
 from streamer.features.feature_set import NAMES
-from streamer.features.series import AXES, BODY, BODY_JERK, GYRO, MAGNITUDES
-from streamer.features.spectra import InFrequency, Shape
-from streamer.features.statistics import InTime, Statistics
-from streamer.features.window_shape import WINDOW
+from streamer.features.series import (
+    AXES,
+    BODY,
+    BODY_JERK,
+    GYRO,
+    MAGNITUDES,
+    check_signals,
+)
+from streamer.features.spectra import FrequencyDomain, Shape
+from streamer.features.statistics import Statistics, TimeDomain
 
 _CHUNK: Final = 64
-"""Windows computed at once: what is in work then fits a processor's cache."""
+"""Windows computed at once. Their intermediate results fit into the cache of a processor."""
 
-# All but gravity and the gyroscope's jerk have a spectrum: three signals, then four magnitudes.
+# Gravity and the gyroscope's jerk have no spectrum. The three others and the four magnitudes have.
 _WITH_SPECTRUM: Final = np.r_[BODY, BODY_JERK, GYRO, MAGNITUDES]
 _SPECTRAL_AXES = slice(0, 9)
 
-# What is published as the magnitude of gravity is a copy of the magnitude of the body.
+# The published magnitude of gravity is a copy of the magnitude of the body acceleration (15).
 _PUBLISHED: Final = np.r_[AXES, 15, MAGNITUDES]
 
 _SIZE, _MEAN = Statistics._fields.index("size"), Statistics._fields.index("mean")
 
 
 class _Steps(NamedTuple):
-    """The three steps from windows of signals to the numbers that features are made of."""
+    """The three steps from windows of signals to the numbers that become features."""
 
-    series_of: Callable[[Floats], Floats]
-    in_time: Callable[[Floats, int], InTime]
-    in_frequency: Callable[[Complexes], InFrequency]
+    compute_series: Callable[[Floats], Floats]
+    describe_series: Callable[[Floats, int], TimeDomain]
+    describe_spectra: Callable[[Complexes], FrequencyDomain]
 
 
 _COMPILED: Final = _Steps(
-    compiled_features.series_of, compiled_features.in_time, compiled_features.in_frequency
+    compiled_features.compute_series,
+    compiled_features.describe_series,
+    compiled_features.describe_spectra,
 )
-_PLAIN: Final = _Steps(series.series_of, statistics.in_time, spectra.in_frequency)
+_PLAIN: Final = _Steps(series.compute_series, statistics.describe_series, spectra.describe_spectra)
 
 
-def _places() -> Ints:
-    """(561,) Where each feature is among the numbers that are found of a window, in their order."""
+def _find_columns() -> Ints:
+    """Return the column (561,) of each feature among the numbers that `_extract_chunk` joins."""
     shapes = (9, 19), (19, 4), (5, 3), (9, 13), (4, 13), (13, 14), (8,), (7,)
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     in_time, coefficients, correlations, in_frequency, shape, bands, sizes, angles = (
@@ -71,7 +81,7 @@ def _places() -> Ints:
         "bandsEnergy": [bands[_SPECTRAL_AXES]],
         "angle": [angles],
     }
-    # The features of a statistic follow the order of the series, then of the spectra.
+    # Features of the same statistic are published in the order of the series, then of the spectra.
     columns = defaultdict(list)
     for column, name in enumerate(NAMES):
         found = re.search(r"(?<=-)\w+|^angle", name)
@@ -83,7 +93,7 @@ def _places() -> Ints:
     return places
 
 
-_PLACES: Final = _places()
+_COLUMNS: Final = _find_columns()
 
 
 def extract(signals: Floats) -> Floats:
@@ -105,17 +115,12 @@ def extract(signals: Floats) -> Floats:
 
 
 def extract_plain(signals: Floats) -> Floats:
-    """Compute what `extract` does, to the bit, with NumPy alone: the readable statement of it."""
+    """Return what `extract` returns, to the bit, computed by the readable version in NumPy."""
     return _extract(signals, _PLAIN)
 
 
 def _extract(signals: Floats, steps: _Steps) -> Floats:
-    wanted = (SIGNALS, WINDOW.length + 1)
-    if signals.ndim != 3 or signals.shape[1:] != wanted or signals.dtype != np.float64:
-        raise ShapeError(
-            f"features need float64 windows of shape (n, {wanted[0]}, {wanted[1]}), "
-            f"got {signals.dtype} of shape {signals.shape}"
-        )
+    check_signals(signals)
     features = np.empty((len(signals), len(NAMES)))
     for start in range(0, len(signals), _CHUNK):
         rows = slice(start, start + _CHUNK)
@@ -124,24 +129,24 @@ def _extract(signals: Floats, steps: _Steps) -> Floats:
 
 
 def _extract_chunk(signals: Floats, steps: _Steps) -> Floats:
-    in_time = steps.series_of(signals)
-    time = steps.in_time(in_time, AXES.stop)
-    frequency = steps.in_frequency(np.fft.rfft(in_time[:, _WITH_SPECTRUM]))
+    values = steps.compute_series(signals)
+    time = steps.describe_series(values, AXES.stop)
+    frequency = steps.describe_spectra(np.fft.rfft(values[:, _WITH_SPECTRUM]))
     means = _by_axes(time.statistics[:, _MEAN, AXES])
     sizes = (time.statistics[:, _SIZE, AXES], frequency.statistics[:, _SIZE, _SPECTRAL_AXES])
     sizes = _by_axes(np.concatenate(sizes, axis=1)).sum(axis=-1)
     parts = (*time, *frequency, sizes, _angles(means))
     found = np.concatenate([part.reshape(len(signals), -1) for part in parts], axis=1)
-    return np.take(found, _PLACES, axis=1)
+    return np.take(found, _COLUMNS, axis=1)
 
 
 def _by_axes(values: Floats) -> Floats:
-    """Axes (n, 3 * signals, ...) by signal: (n, signals, 3, ...)."""
+    """Return axes (n, 3 * signals, ...) as (n, signals, 3, ...)."""
     return values.reshape(len(values), -1, 3, *values.shape[2:])
 
 
 def _angles(means: Floats) -> Floats:
-    """The angles (n, 7) to mean gravity: of four signals' means (n, 5, 3), and of the axes."""
+    """Return angles (n, 7) to mean gravity: of four signal means (n, 5, 3), and of x, y, z."""
     vectors = np.empty((len(means), 7, 3))
     vectors[:, :4] = means[:, [0, 2, 3, 4]]
     vectors[:, 4:] = np.eye(3)

@@ -1,4 +1,4 @@
-"""What a feature set is; the features of each set by name."""
+"""Defines what a feature set is, and names the features of each set."""
 
 from dataclasses import dataclass, replace
 from itertools import chain, combinations_with_replacement
@@ -12,9 +12,9 @@ class FeatureSet:
     Attributes:
         name: with `version`, the identity that every event carries.
         names: of the features, in their order.
-        in_gravity_frame: whether nothing but gravity's direction depends on how the phone lies.
-        needs_gyroscope: whether windows without rotation have none of these features. Where it is
-            False and the set has features of rotation, these are NaN for such windows.
+        in_gravity_frame: whether the features are computed in the frame of gravity (`gravity`).
+        needs_gyroscope: whether the set cannot be computed for windows without rotation. If it is
+            False, features of rotation are NaN for such windows.
     """
 
     name: str
@@ -119,7 +119,7 @@ UCI_HAR: Final = FeatureSet("uci-har", "1", NAMES)
 DIRECTIONS: Final = tuple(
     "".join(axes) for degree in (3, 4) for axes in combinations_with_replacement("xyz", degree)
 )
-"""Products of components of gravity's direction: all polynomials up to the fourth degree there."""
+"""The products of components of gravity's direction that `gravity` appends, such as `xxy`."""
 
 GRAVITY_FRAME: Final = replace(
     UCI_HAR,
@@ -127,7 +127,7 @@ GRAVITY_FRAME: Final = replace(
     names=(*NAMES, *(f"gravityDirection-{axes}" for axes in DIRECTIONS)),
     in_gravity_frame=True,
 )
-"""The same in the frame of gravity, and how the phone lies in it: see `gravity`."""
+"""The same features in the frame of gravity, then the orientation of the phone: see `gravity`."""
 
 
 def is_of_rotation(name: str) -> bool:

@@ -1,20 +1,22 @@
-"""Two chains of filters a device, advanced in place by compiled code as samples come.
+"""Filters the samples of each device with two chains of filters, in place and compiled.
 
-Each chain is the filters of `streamer.features.filters`, to the bit.
+A chain returns the same bits as the filters of `streamer.features.filters`.
 
-**Why two.** A recursive filter never forgets, so the filters start anew, at rest, at every epoch of
-a device's grid: nothing depends on a past older than two epochs. A window whose nominal end lies in
-epoch e takes its signals from the chain that started with epoch e - 1, which is therefore warm::
+**Why two.** A recursive filter depends on its whole past. The filters therefore start anew, at
+rest, at every epoch of the grid of a device, so that no signal depends on samples older than two
+epochs. A window whose nominal end is in epoch e uses the chain that started with epoch e - 1. That
+chain has run for at least one epoch and has settled::
 
     epoch    |    e-2    |    e-1    |     e     |
     chain 0  |===========*===========|           |    * starts anew, at rest
     chain 1              |===========*===========|
     windows ending here  | chain 1   | chain 0   |
 
-The chain of epoch e lives in half ``e % 2`` of its device's rows; both start where a device starts.
+The chain that starts with epoch e is chain ``e % 2`` in the row of its device. Both chains start at
+the first sample of a device.
 
-**How they are advanced.** The channels of both chains stand side by side as columns and time runs
-down. Every column goes through SciPy's operations in SciPy's order.
+**How they are advanced.** Each column is a channel of one chain, and each row is a time. Every
+column is computed with SciPy's operations in SciPy's order.
 """
 
 from typing import Final, NamedTuple, Self
@@ -28,15 +30,15 @@ from streamer.features.coefficients import AT_REST, CHANNELS, SECTIONS, SIGNALS,
 CHAINS: Final = 2
 _AXES: Final = 3
 _HALF: Final = _AXES * CHAINS
-"""Columns of the acceleration, which stand before those of the gyroscope."""
+"""Number of columns of acceleration. The columns of the gyroscope follow them."""
 
 
 class Chains(NamedTuple):
-    """Filter states and the newest signals, one row a device.
+    """Filter states and the newest signals: one row for each device.
 
     Attributes:
         state: (rows, 2, STATE_SIZE).
-        history: (rows, 2, 9, length + 1) signals of the newest slots filtered.
+        history: (rows, 2, 9, length + 1) signals of the newest filtered slots.
     """
 
     state: Floats
@@ -44,16 +46,16 @@ class Chains(NamedTuple):
 
     @classmethod
     def room(cls, rows: int, length: int) -> Self:
-        """Return rows; a window has ``length`` samples and needs one more for the jerk."""
+        """Make rows for devices, for windows of ``length`` samples and one more for the jerk."""
         return cls(
             np.zeros((rows, CHAINS, STATE_SIZE)), np.zeros((rows, CHAINS, SIGNALS, length + 1))
         )
 
 
 class Filters(NamedTuple):
-    """Sections (s, 6) of each filter, and the state (s, 2) of one that has seen nothing but ones.
+    """Sections (s, 6) of each filter, and its state (s, 2) after a long input of ones.
 
-    They are handed over at each call: compiled code handles arrays that are arguments faster.
+    They are arguments and not globals, because compiled code is faster with arguments.
     """
 
     noise: Floats
@@ -73,11 +75,11 @@ class Bench(NamedTuple):
     """Work space in which the samples of one device are filtered.
 
     Attributes:
-        samples: (longest, 12) median-filtered; acceleration x y z of chain 0 and of chain 1, then
-            the gyroscope's. Smooth after filtering.
-        slow: (longest, 12) their gravity and drift.
-        newer: (sections, 12) state of a filter.
-        older: (sections, 12).
+        samples: (longest, 12) median-filtered samples: acceleration x y z of chain 0 and of chain
+            1, then the same of the gyroscope. Filtering replaces them by samples without noise.
+        slow: (longest, 12) gravity and drift of these samples.
+        newer: (sections, 12) first number of the state of each section.
+        older: (sections, 12) second number of the state of each section.
     """
 
     samples: Floats
@@ -87,7 +89,7 @@ class Bench(NamedTuple):
 
     @classmethod
     def empty(cls, longest: int) -> Self:
-        """Room for this many samples at once."""
+        """Make a work space for up to ``longest`` samples at once."""
         columns, sections = CHAINS * CHANNELS, max(map(len, SECTIONS))
         return cls(
             np.zeros((longest, columns)),
@@ -99,7 +101,7 @@ class Bench(NamedTuple):
 
 @compiled_together
 def put_sample(bench: Bench, t: int, channel: int, value: float) -> None:
-    """Put a sample on the bench, for each chain."""
+    """Write a sample of one channel into the columns of both chains."""
     column = channel // _AXES * _HALF + channel % _AXES
     for chain in range(CHAINS):
         bench.samples[t, column + chain * _AXES] = value
@@ -107,7 +109,7 @@ def put_sample(bench: Bench, t: int, channel: int, value: float) -> None:
 
 @compiled_together
 def restart_chain(chains: Chains, row: int, chain: int, bench: Bench, filters: Filters) -> None:
-    """Start one chain of a device at rest, as if the bench's first sample had always been there."""
+    """Start one chain of a device at rest on the first sample of the work space."""
     at = 0
     for kind in range(2):
         for axis in range(_AXES):
@@ -122,6 +124,7 @@ def restart_chain(chains: Chains, row: int, chain: int, bench: Bench, filters: F
 
 @compiled_together
 def _rest(state: Floats, row: int, chain: int, at: int, level: float, at_rest: Floats) -> int:
+    """Write the state of one filter and channel from index ``at`` on; return the index after it."""
     for section in range(len(at_rest)):
         for k in range(2):
             state[row, chain, at] = level * at_rest[section, k]
@@ -131,7 +134,7 @@ def _rest(state: Floats, row: int, chain: int, at: int, level: float, at_rest: F
 
 @compiled_together
 def advance_chains(chains: Chains, row: int, n: int, bench: Bench, filters: Filters) -> None:
-    """Filter a device's next n samples, which lie on the bench, with both chains."""
+    """Filter the next n samples of a device, which are in the work space, with both chains."""
     _through(bench.samples, n, 0, 2 * _HALF, filters.noise, chains.state, row, 0, bench)
     for t in range(n):
         for j in range(2 * _HALF):
@@ -156,7 +159,7 @@ def _through(
     at: int,
     bench: Bench,
 ) -> None:
-    """Send some columns through a filter, whose state begins there in that of each chain."""
+    """Filter ``width`` columns from ``first`` on; the state of the filter begins at ``at``."""
     newer, older, count = bench.newer, bench.older, len(sections)
     for j in range(width):
         chain, channel = j % _HALF // _AXES, j // _HALF * _AXES + j % _AXES

@@ -1,21 +1,20 @@
-"""From raw samples to the nine signals of the features, stated with SciPy on whole arrays.
+"""Filters raw samples to the nine signals of the features: the readable version, with SciPy.
 
-Six channels come in (acceleration x y z in g, gravity included; gyroscope x y z in rad/s), nine
-signals go out (body acceleration x y z, gravity x y z, gyroscope x y z):
+The input is six channels: acceleration x y z in g with gravity, and gyroscope x y z in rad/s. The
+output is nine signals: body acceleration x y z, gravity x y z, and gyroscope x y z.
 
-1. a median of three samples takes out spikes,
-2. a Butterworth low-pass of order 10 at 20 Hz takes out noise,
-3. gravity is what a Butterworth low-pass of order 3 at 0.3 Hz leaves of the acceleration, and
-   body acceleration is the rest,
-4. the gyroscope loses its drift: what a Butterworth low-pass of order 2 at 0.1 Hz leaves of it.
+1. A median of three samples removes spikes.
+2. A Butterworth low-pass of order 10 at 20 Hz removes noise.
+3. A Butterworth low-pass of order 3 at 0.3 Hz extracts gravity from the acceleration. Body
+   acceleration is the difference.
+4. A Butterworth low-pass of order 2 at 0.1 Hz extracts the drift of the gyroscope, which is
+   subtracted.
 
 Training uses this module for whole recordings. Workers use `filter_chains`, which gives the same
 bits for the samples of one device as they come; tests compare the two.
 
-Many chains of filters run side by side. All that a chain remembers is one row of `STATE_SIZE`
-numbers. Every sample is computed by the same operations in the same order whatever its neighbours
-in the arrays, so results are the same to the last bit however samples are cut into blocks and
-chains into batches.
+Many chains of filters run side by side. The state of a chain is one row of `STATE_SIZE` numbers.
+Results have the same bits, however samples are divided into blocks and chains into batches.
 """
 
 from typing import Final, Literal
@@ -49,7 +48,7 @@ class _LowPass:
         return (level[:, :, None, None] * self._rest).reshape(len(level), self.state_size)
 
     def __call__(self, x: Floats, state: Floats) -> tuple[Floats, Floats]:
-        """Filter x (m, channels, n) from a state (m, state_size); also gives the state after."""
+        """Filter x (m, channels, n) from a state (m, state_size); return the new state too."""
         zi = np.moveaxis(state.reshape(-1, *self._shape), 2, 0)
         y, zf = signal.sosfilt(self._sections, x, axis=-1, zi=zi)
         return y, np.moveaxis(zf, 0, 2).reshape(state.shape)
@@ -70,21 +69,21 @@ def median3(samples: Floats) -> Floats:
     """
     before, here, after = samples[..., :-2], samples[..., 1:-1], samples[..., 2:]
     low, high = np.minimum(before, here), np.maximum(before, here)
-    # Of two zeros it is the processor that chooses; none has a sign after this.
+    # Which of two different zeros is the minimum depends on the processor: make all positive.
     median: Floats = np.maximum(low, np.minimum(high, after)) + 0.0
     return median
 
 
 def state_at_zero(m: int) -> Floats:
-    """Return the state (m, `STATE_SIZE`) of m chains that have seen nothing but zeros."""
+    """Return the state (m, `STATE_SIZE`) of m chains after a long input of zeros."""
     return np.zeros((m, STATE_SIZE))
 
 
 def state_at_rest(first: Floats) -> Floats:
-    """Return the state of chains that have seen nothing but one constant sample.
+    """Return the state of chains after a long input of one constant sample.
 
-    Acceleration is then all gravity, and the gyroscope's constant is all drift: a stream that
-    starts here has no step to settle from.
+    In this state the whole acceleration is gravity, and the whole rotation is drift. A stream that
+    starts with this sample makes no step, from which the filters would have to settle.
 
     Args:
         first: (m, 6), the first sample of each chain, median-filtered.
@@ -127,9 +126,8 @@ def condition(raw: Floats, start: Literal["zero", "rest"] = "zero") -> Floats:
 
     Args:
         raw: (6, n) samples at 50 Hz, n >= 1.
-        start: "zero" is how the published features were made: everything before and after the
-            recording is zero. "rest" is how live signals start: as if the first sample had always
-            been there, so nothing has to settle.
+        start: "zero" takes the samples before and after the recording as zero, as for the published
+            features. "rest" starts the filters at rest on the first sample, as for live signals.
 
     Returns:
         (9, n)

@@ -1,13 +1,13 @@
-"""The same features in the frame of gravity: none but the last depends on how the phone lies.
+"""Computes features in the frame of gravity: only the last ones depend on the orientation.
 
-The signals of a window are turned so that its mean gravity points along +x and the principal
-direction of the horizontal body acceleration along y, to the side on which that is skewed. Then
-the features are those of the public data set, but
+The signals of a window are turned (`turning`) so that +x is the direction of mean gravity and y is
+the principal direction of the horizontal body acceleration. The sign of y is the one with positive
+skewness. Then the features of the public data set are computed, with three differences:
 
-- amplitudes and energies are logarithms, so that a gain is an offset,
-- what is constant in this frame, such as the direction of gravity, is 0,
-- products of three and of four components of gravity's direction in the phone's own axes follow:
-  on a sphere these add up to every polynomial up to the fourth degree.
+- Amplitudes and energies are logarithms, so that a gain of the sensor becomes an offset.
+- A feature that is constant in this frame, such as the direction of gravity, is 0.
+- Products of three and of four components of the direction of gravity in the axes of the phone are
+  appended. On a sphere, every polynomial up to the fourth degree is a sum of these products.
 """
 
 import re
@@ -21,7 +21,7 @@ from streamer.features.extract import extract
 from streamer.features.feature_set import ACCELERATION, DIRECTIONS, GRAVITY_FRAME, NAMES
 
 SMALLEST: Final = 1e-9
-"""What is added before a logarithm: less than a sensor can tell apart."""
+"""Added before a logarithm is taken. It is smaller than the resolution of a sensor."""
 
 
 def _columns(pattern: str) -> Ints:
@@ -29,13 +29,13 @@ def _columns(pattern: str) -> Ints:
 
 
 LOGARITHMS: Final = _columns(
-    r"std|mad|sma|energy|iqr|bandsEnergy"  # of anything
-    r"|Mag-(mean|max|min)\(|^f.*-(mean|max|min)\("  # of what is never negative
+    r"std|mad|sma|energy|iqr|bandsEnergy"  # of all signals
+    r"|Mag-(mean|max|min)\(|^f.*-(mean|max|min)\("  # of signals that are never negative
 )
 """Columns that are logarithms."""
 
 CONSTANT: Final = _columns(r"^tGravityAcc-mean\(\)-[YZ]|^angle\([XYZ],")
-"""Columns that are constant in this frame but for rounding, at which no model may look."""
+"""Columns that are constant in this frame except for rounding errors, which no model may use."""
 
 
 def extract_in_gravity_frame(signals: Floats) -> Floats:
@@ -68,8 +68,8 @@ def extract_in_gravity_frame(signals: Floats) -> Floats:
 def extract_acceleration_in_gravity_frame(signals: Floats) -> Floats:
     """Compute the features of windows that come from acceleration alone.
 
-    A window is turned by its acceleration, so these are columns of `extract_in_gravity_frame`,
-    whatever the gyroscope measures.
+    They are columns of `extract_in_gravity_frame`. They do not depend on the gyroscope, because the
+    acceleration alone decides how a window is turned.
 
     Returns:
         (n, 373) in the order of ``GRAVITY_FRAME_ACC.names``.

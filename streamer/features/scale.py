@@ -12,7 +12,7 @@ from streamer.arrays import Floats
 def scale(features: Floats) -> Floats:
     """Bring features (n, 561), as `extract` computes them, to the published scale.
 
-    Values that the data set has not seen leave [-1, 1].
+    Values outside the range of the data set become values outside [-1, 1].
     """
     low, high = _ranges()
     scaled: Floats = 2 * (features - low) / (high - low) - 1
@@ -20,7 +20,7 @@ def scale(features: Floats) -> Floats:
 
 
 def unscale(scaled: Floats) -> Floats:
-    """The inverse of `scale`."""
+    """Return the features (n, 561) of which these are the scaled values: the inverse of `scale`."""
     low, high = _ranges()
     features: Floats = low + (scaled + 1) * (high - low) / 2
     return features
@@ -28,6 +28,7 @@ def unscale(scaled: Floats) -> Floats:
 
 @cache
 def _ranges() -> tuple[Floats, Floats]:
+    """Return the lowest and the highest value (561,) of each feature in the data set."""
     text = files(__package__).joinpath("ranges.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines())
     low, high = np.array([(float(row["low"]), float(row["high"])) for row in rows]).T

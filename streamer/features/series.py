@@ -1,22 +1,40 @@
-"""The 19 series in time whose statistics are features."""
+"""The 19 series in time that features describe: five signals of three axes, and four magnitudes."""
 
 import numpy as np
 
 from streamer.arrays import Floats
+from streamer.errors import ShapeError
+from streamer.features.coefficients import SIGNALS
+from streamer.features.window_shape import WINDOW
 
 BODY, GRAVITY, BODY_JERK, GYRO, GYRO_JERK = (slice(i, i + 3) for i in range(0, 15, 3))
-"""Signals of three axes."""
+"""Series of the signals with three axes."""
 
 AXES, MAGNITUDES = slice(0, 15), slice(15, 19)
-"""The magnitudes are those of all signals but gravity."""
+"""All axes, and the magnitudes of all signals but gravity."""
 
 SERIES = MAGNITUDES.stop
 
 
-def series_of(signals: Floats) -> Floats:
-    """The series (n, 19, length) of windows of signals (n, 9, length + 1), without negative zeros.
+def check_signals(signals: Floats) -> None:
+    """Check that an array holds windows of the nine signals.
 
-    A negative zero would be as good as any, but the smallest of a series' zeros could be either.
+    Raises:
+        ShapeError: it has another shape than (n, 9, 129), or another type than float64.
+    """
+    wanted = (SIGNALS, WINDOW.length + 1)
+    if signals.ndim != 3 or signals.shape[1:] != wanted or signals.dtype != np.float64:
+        raise ShapeError(
+            f"features need float64 windows of shape (n, {wanted[0]}, {wanted[1]}), "
+            f"got {signals.dtype} of shape {signals.shape}"
+        )
+
+
+def compute_series(signals: Floats) -> Floats:
+    """Return the series (n, 19, length) of windows of signals (n, 9, length + 1).
+
+    Negative zeros become positive. Otherwise NumPy and the compiled code could choose different
+    zeros as the minimum of a series.
     """
     signals = signals + 0.0
     body, gravity, gyro = signals[:, 0:3], signals[:, 3:6], signals[:, 6:9]

@@ -1,4 +1,4 @@
-"""A sorting network that puts the extremes and the quartiles of columns into their places."""
+"""Makes a sorting network that moves extremes and quartiles of columns into their sorted places."""
 
 from functools import cache
 
@@ -9,14 +9,17 @@ from streamer.arrays import Ints
 
 @cache
 def quantile_network(length: int) -> Ints:
-    """Return the exchanges that bring extremes and quartiles into their places.
+    """Return the exchanges that move extremes and quartiles to their places in the sorted order.
 
-    Batcher's merge exchange (Knuth, "The Art of Computer Programming", 5.2.2, algorithm M) without
-    the exchanges on which these do not depend.
+    This is Batcher's merge exchange (Knuth, "The Art of Computer Programming", 5.2.2, algorithm M)
+    without the exchanges that do not affect extremes and quartiles.
+
+    Args:
+        length: number of rows to sort; a power of two.
 
     Returns:
-        (exchanges, 3): row i is exchanged with row j if that is less, and so are the rows after
-        them, as many in all as the third number says.
+        (exchanges, 3) i, j, n: for each k below n, rows i + k and j + k are exchanged where row
+        j + k is less.
     """
     layers = []
     p = length // 2

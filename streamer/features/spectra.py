@@ -1,6 +1,6 @@
-"""Amplitude spectra of series of 128 samples, and what only a spectrum has.
+"""Describes amplitude spectra of series of 128 samples.
 
-A spectrum has the bins k = 1 .. 64: no constant part, the Nyquist frequency included.
+A spectrum has the bins k = 1 .. 64: without the constant part, with the Nyquist frequency.
 """
 
 from typing import Final, NamedTuple
@@ -14,20 +14,20 @@ BINS: Final = np.arange(1.0, 65.0)
 BANDS: Final = 14
 SCALE: Final = 2 / (2 * len(BINS))
 
-# The standardised series has a variance of 1 with n - 1, the moments are biased.
+# `describe` standardises with n - 1. The published moments are biased, which means with n.
 BIASED: Final = len(BINS) / (len(BINS) - 1)
 BIASED_SKEWNESS: Final = BIASED**1.5
 BIASED_KURTOSIS: Final = BIASED**2
 
 
 class Shape(NamedTuple):
-    """What only a spectrum has: one number for each.
+    """The shape of spectra: one number for each spectrum.
 
     Attributes:
-        peak: the bin of the largest amplitude, the lowest such bin.
-        mean_frequency: the mean bin, weighted by amplitude; 0 for an empty spectrum.
+        peak: the bin of the largest amplitude; the lowest of several.
+        mean_frequency: the mean bin, weighted by amplitude; 0 for a spectrum of zeros.
         skewness: the third standardised moment, biased.
-        kurtosis: the fourth one, not in excess of 3.
+        kurtosis: the fourth standardised moment, biased; 3 is not subtracted.
     """
 
     peak: Floats
@@ -36,13 +36,14 @@ class Shape(NamedTuple):
     kurtosis: Floats
 
 
-class InFrequency(NamedTuple):
-    """What is found of n windows of spectra.
+class FrequencyDomain(NamedTuple):
+    """The description of the spectra of n windows.
 
     Attributes:
         statistics: (n, 9, spectra) in the order of `Statistics`.
         shape: (n, 4, spectra) in the order of `Shape`.
-        bands: (n, spectra, 14) energy of eight bands of 8 bins, four of 16, the lower two of 24.
+        bands: (n, spectra, 14) energy of eight bands of 8 bins, of four bands of 16, and of the two
+            lower bands of 24.
     """
 
     statistics: Floats
@@ -50,8 +51,8 @@ class InFrequency(NamedTuple):
     bands: Floats
 
 
-def in_frequency(transform: Complexes) -> InFrequency:
-    """Describe the amplitude spectra of n windows of series by their `rfft` (n, series, 65)."""
+def describe_spectra(transform: Complexes) -> FrequencyDomain:
+    """Describe amplitude spectra, given the `rfft` (n, series, 65) of the series of n windows."""
     n, count, _ = transform.shape
     columns = side_by_side(amplitude(transform))
     statistics, deviations, spread = describe(columns)
@@ -65,11 +66,11 @@ def in_frequency(transform: Complexes) -> InFrequency:
         kurtosis=np.square(squares).sum(axis=0) / len(columns) * BIASED_KURTOSIS,
     )
     bands = _bands(columns).T.reshape(n, count, BANDS)
-    return InFrequency(by_window(statistics, n), by_window(shape, n), bands)
+    return FrequencyDomain(by_window(statistics, n), by_window(shape, n), bands)
 
 
 def amplitude(transform: Complexes) -> Floats:
-    """The spectra (..., 64) of transforms (..., 65): |FFT| * 2 / 128, no window function."""
+    """Return the spectra (..., 64) of transforms (..., 65): |FFT| * 2 / 128, no window function."""
     power: Floats = np.square(transform.real[..., 1:])
     power += np.square(transform.imag[..., 1:])
     np.sqrt(power, out=power)
@@ -78,7 +79,7 @@ def amplitude(transform: Complexes) -> Floats:
 
 
 def _bands(columns: Floats) -> Floats:
-    """The energy (14, m) of each band."""
+    """Return the energy (14, m) of each band."""
     eighths = np.square(columns).reshape(8, 8, -1).sum(axis=1)
     quarters = eighths[::2] + eighths[1::2]
     halves = [eighths[i] + eighths[i + 1] + eighths[i + 2] for i in (0, 3)]

@@ -1,8 +1,8 @@
-"""Statistics of many series at once.
+"""Computes statistics of many series at once.
 
-A series is computed by the same operations in the same order, whatever other series stand beside
-it. Time is therefore the first axis of all arrays here, and a sum along it adds value by value, in
-NumPy as in `compiled_features`. This gives the same bits.
+The statistics of a series have the same bits, whatever other series are computed with it. Time is
+therefore the first axis of the arrays: along the first axis, NumPy adds value by value, as
+`compiled_features` does.
 """
 
 from collections.abc import Sequence
@@ -13,27 +13,27 @@ import numpy as np
 from streamer.arrays import Floats
 
 ROUNDING: Final = 1e-12
-"""What varies, or is left over, by less than this share of a series' size is only rounding."""
+"""A deviation below this share of the largest value of a series is a rounding error."""
 
 ORDER: Final = 4
-"""Of the autoregressive model."""
+"""Order of the autoregressive model."""
 
 _UNIT: Final = 2.0**-44
 
 
 class Statistics(NamedTuple):
-    """What `describe` finds of series: one number for each.
+    """Statistics of series: one number for each series.
 
     Attributes:
         mean: arithmetic mean.
         size: mean absolute value.
-        std: standard deviation, with n - 1.
+        std: standard deviation, divided by n - 1.
         mad: mean absolute deviation from the mean.
         max: largest value.
         min: smallest value.
         energy: mean square.
-        iqr: interquartile range, with Hazen's percentiles.
-        entropy: in bits, of the series as grey values of an image.
+        iqr: interquartile range, by Hazen's definition of percentiles.
+        entropy: entropy in bits of the histogram of 256 grey levels, see `_entropy`.
     """
 
     mean: Floats
@@ -47,13 +47,13 @@ class Statistics(NamedTuple):
     entropy: Floats
 
 
-class InTime(NamedTuple):
-    """What is found of n windows of series in time, the first ones axes x, y, z in turn.
+class TimeDomain(NamedTuple):
+    """The description of the series in time of n windows.
 
     Attributes:
         statistics: (n, 9, series) in the order of `Statistics`.
-        coefficients: (n, series, `ORDER`) autoregressive ones.
-        correlations: (n, signals, 3) of the axes XY, XZ, YZ.
+        coefficients: (n, series, `ORDER`) of the autoregressive model.
+        correlations: (n, signals, 3) of the axes x and y, x and z, y and z of each signal.
     """
 
     statistics: Floats
@@ -61,12 +61,15 @@ class InTime(NamedTuple):
     correlations: Floats
 
 
-def in_time(series: Floats, axes: int) -> InTime:
-    """Describe n windows of series (n, series, length), of which the first ``axes`` are axes."""
+def describe_series(series: Floats, axes: int) -> TimeDomain:
+    """Describe the series (n, series, length) of n windows.
+
+    The first ``axes`` series are the axes x, y, z of one signal after the other.
+    """
     n, count, _ = series.shape
     columns = side_by_side(series)
     statistics, deviations, spread = describe(columns)
-    return InTime(
+    return TimeDomain(
         by_window(statistics, n),
         autoregression(columns).T.reshape(n, count, ORDER),
         _correlations(
@@ -76,12 +79,12 @@ def in_time(series: Floats, axes: int) -> InTime:
 
 
 def side_by_side(series: Floats) -> Floats:
-    """Series (n, series, length) as columns (length, n * series)."""
+    """Return series (n, series, length) as columns (length, n * series)."""
     return np.ascontiguousarray(series.reshape(-1, series.shape[-1]).T)
 
 
 def by_window(found: Sequence[Floats], n: int) -> Floats:
-    """What was found of the series of n windows, each (n * series,), as (n, found, series)."""
+    """Return results of the series of n windows, each (n * series,), as (n, results, series)."""
     return np.stack([each.reshape(n, -1) for each in found], axis=1)
 
 
@@ -89,8 +92,9 @@ def describe(columns: Floats) -> tuple[Statistics, Floats, Floats]:
     """Describe series (length, m), of a length that is a multiple of four, without negative zeros.
 
     Returns:
-        The statistics, each (m,); the deviations (length, m) from the mean; and the unit (m,) that
-        standardises them: `std`, but infinite for a constant series, which deviates by nothing.
+        The statistics, each (m,); the deviations (length, m) from the mean; and the divisor (m,)
+        that standardises the deviations. The divisor is `std`. For a constant series it is
+        infinite, so that rounding errors become 0.
     """
     length = len(columns)
     mean = columns.sum(axis=0) / length
@@ -113,9 +117,10 @@ def describe(columns: Floats) -> tuple[Statistics, Floats, Floats]:
 
 
 def autoregression(columns: Floats) -> Floats:
-    """Burg's autoregressive coefficients (`ORDER`, m): without the leading 1, not demeaned.
+    """Return autoregressive coefficients (`ORDER`, m) of series, by Burg's method.
 
-    A series of which the prediction leaves nothing has no further coefficients: they are 0.
+    The leading 1 is left out, and the mean is not removed. If the prediction errors of a series are
+    rounding errors, its further coefficients are 0.
     """
     nothing = ROUNDING**2 * np.square(columns).sum(axis=0)
     forward, backward = columns[1:], columns[:-1]
@@ -133,9 +138,9 @@ def autoregression(columns: Floats) -> Floats:
 
 
 def bits_of_levels(length: int) -> Floats:
-    """The entropy that a grey level has by its count (length + 1) of a series' values.
+    """Return the term (length + 1,) of the entropy for a grey level with 0 to ``length`` values.
 
-    In multiples of 2**-44: sums of these are exact, whatever their order.
+    The terms are multiples of 2**-44, so that their sums are exact in any order.
     """
     share = np.arange(1, length + 1) / length
     bits = np.zeros(length + 1)
@@ -144,7 +149,7 @@ def bits_of_levels(length: int) -> Floats:
 
 
 def _correlations(deviations: Floats, spread: Floats) -> Floats:
-    """Pearson's correlations (n, signals, 3) of axes (length, n, axes)."""
+    """Return Pearson's correlations (n, signals, 3) of axes, from deviations (length, n, axes)."""
     length, n, _ = deviations.shape
     x, y, z = np.moveaxis(deviations.reshape(length, n, -1, 3), -1, 0)
     unit_x, unit_y, unit_z = np.moveaxis(spread.reshape(n, -1, 3), -1, 0)
@@ -166,9 +171,10 @@ def _quartile(ordered: Floats, i: int) -> Floats:
 
 
 def _entropy(ordered: Floats) -> Floats:
-    """Entropy in bits of sorted series, taken as the grey values 0 to 1 of an image of 256 levels.
+    """Return the entropy in bits of sorted series, whose values are taken as 256 grey levels.
 
-    Equal levels stand side by side in a sorted series, so the histogram is the lengths of its runs.
+    0 is black and 1 is white. In a sorted series equal levels are neighbours, so the lengths of
+    their runs are the histogram.
     """
     length = ordered.shape[-1]
     levels = 255 * ordered

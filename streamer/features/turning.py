@@ -1,8 +1,8 @@
-"""Turns the signals of windows into the frame of gravity.
+"""Turns the signals of windows into the frame of gravity, stated with NumPy.
 
-Every window is turned by operations in the same order whatever other windows stand beside it, and
-sums along time are taken value by value, in NumPy as in `turning_compiled`, which gives the same
-bits. There are no trigonometric functions in it, whose last bits differ between libraries.
+A turned window has the same bits, whatever other windows are turned with it. Sums along time add
+value by value, as in `turning_compiled`. There are no trigonometric functions, because their last
+bits differ between libraries.
 """
 
 from typing import Final
@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from streamer.arrays import Floats
-from streamer.errors import ShapeError
 from streamer.features.coefficients import SIGNALS
+from streamer.features.series import check_signals
 from streamer.features.window_shape import WINDOW
 
 LENGTH: Final = WINDOW.length
@@ -25,15 +25,15 @@ def turn(signals: Floats) -> Floats:
         signals: (n, 9, 129) float64: body acceleration, gravity and gyroscope, x y z each.
 
     Returns:
-        (n, 9, 129): the same signals about other axes, which are right-handed.
+        (n, 9, 129): the same signals in the turned axes, which are right-handed.
 
     Raises:
         ShapeError: the array has another shape or type.
     """
-    check(signals)
+    check_signals(signals)
     up_x, up_y, up_z = find_up(signals).T
-    # Two directions across, without a singularity: T. Duff et al., "Building an Orthonormal Basis,
-    # Revisited", Journal of Computer Graphics Techniques 6 (2017).
+    # Two horizontal directions, without a singularity: T. Duff et al., "Building an Orthonormal
+    # Basis, Revisited", Journal of Computer Graphics Techniques 6 (2017).
     side = np.copysign(1.0, up_x)
     k = -1 / (side + up_x)
     m = up_y * up_z * k
@@ -64,7 +64,7 @@ def turn(signals: Floats) -> Floats:
 
 
 def find_up(signals: Floats) -> Floats:
-    """The unit vectors (n, 3) of the windows' mean gravity; +x where there is none."""
+    """Return unit vectors (n, 3) along the mean gravity of windows; +x for a mean of zero."""
     means = np.stack([_total(signals[:, 3 + i, :LENGTH].T) for i in range(3)], axis=1) / LENGTH
     x, y, z = means.T
     size = np.sqrt(x * x + y * y + z * z)
@@ -74,33 +74,22 @@ def find_up(signals: Floats) -> Floats:
     return units
 
 
-def check(signals: Floats) -> None:
-    """See that an array has windows of signals.
-
-    Raises:
-        ShapeError: it has another shape or type.
-    """
-    wanted = (SIGNALS, LENGTH + 1)
-    if signals.ndim != 3 or signals.shape[1:] != wanted or signals.dtype != np.float64:
-        raise ShapeError(
-            f"features need float64 windows of shape (n, {wanted[0]}, {wanted[1]}), "
-            f"got {signals.dtype} of shape {signals.shape}"
-        )
-
-
 def _total(columns: Floats) -> Floats:
-    """The sums of columns (length, n), added value by value: `sum` adds a single one by halves."""
+    """Return the sums of columns (length, n), added value by value.
+
+    `numpy.sum` would add the values of a single column in pairs.
+    """
     total: Floats = np.cumsum(columns, axis=0)[-1] + 0.0
     return total
 
 
 def _half_angle(along: Floats, across: Floats) -> tuple[Floats, Floats]:
-    """Cosine and sine (n,) of half the angle of vectors; of no angle where there is no vector."""
+    """Return cosine and sine (n,) of half the angle of vectors; the angle of a zero vector is 0."""
     size = np.sqrt(along * along + across * across)
     nothing = size == 0
     size = np.where(nothing, 1.0, size)
     share = np.where(nothing, 1.0, np.abs(along) / size)
-    # The larger of the two from a root, the other one by division: no digits are lost.
+    # The larger one comes from a root and the smaller one from a division, so no digits are lost.
     larger = np.sqrt((1 + share) / 2)
     smaller = np.abs(across) / size / (2 * larger)
     ahead = along >= 0

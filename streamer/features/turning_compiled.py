@@ -1,4 +1,4 @@
-"""What `turning` computes, compiled: the same numbers, to the bit."""
+"""Compiled version of `turning`. It returns the same bits."""
 
 import math
 
@@ -6,19 +6,19 @@ import numpy as np
 
 from streamer.arrays import Floats
 from streamer.compiled import compiled
-from streamer.features import turning
+from streamer.features.series import check_signals
 
 
 def turn(signals: Floats) -> Floats:
-    """Compute what `turning.turn` does."""
-    turning.check(signals)
+    """Return what `turning.turn` returns, to the bit."""
+    check_signals(signals)
     result = np.empty(signals.shape)
     _turn_each(np.ascontiguousarray(signals), find_up(signals), result)
     return result
 
 
 def find_up(signals: Floats) -> Floats:
-    """Compute what `turning.find_up` does."""
+    """Return what `turning.find_up` returns, to the bit."""
     units = np.empty((len(signals), 3))
     _find_up(np.ascontiguousarray(signals), units)
     return units
@@ -58,7 +58,7 @@ def _turn_each(signals: Floats, up: Floats, result: Floats) -> None:
 
 @compiled
 def _find_across(up: Floats, axes: Floats) -> None:
-    """Gravity's direction, and two across it."""
+    """Compute three axes: the direction of gravity, and two that are perpendicular to it."""
     x, y, z = up[0], up[1], up[2]
     side = math.copysign(1.0, x)
     k = -1 / (side + x)
@@ -70,7 +70,7 @@ def _find_across(up: Floats, axes: Floats) -> None:
 
 @compiled
 def _project(signal: Floats, axis: Floats, result: Floats) -> None:
-    """The component of a signal (3, length) along an axis."""
+    """Compute the component of a signal (3, length) along an axis."""
     p, q, r = axis[0], axis[1], axis[2]
     for t in range(len(result)):
         result[t] = p * signal[0, t] + q * signal[1, t] + r * signal[2, t]
@@ -78,7 +78,7 @@ def _project(signal: Floats, axis: Floats, result: Floats) -> None:
 
 @compiled
 def _turn_about_gravity(a: Floats, b: Floats, axes: Floats) -> None:
-    """Turn the two axes across to where the horizontal body acceleration mostly goes."""
+    """Turn the horizontal axes so that the second axis is the principal direction of motion."""
     length = len(a)
     sum_a, sum_b = 0.0, 0.0
     for t in range(length):

@@ -1,4 +1,4 @@
-"""The shape of windows in time: the same for every feature set."""
+"""Defines the length, hop and rate of windows, which are the same for every feature set."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,16 +6,16 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class WindowShape:
-    """Lengths are in samples unless they say otherwise.
+    """Lengths of a window and of its filters, in samples unless another unit is given.
 
     Attributes:
         rate_hz: sampling rate that features are defined for.
         length: samples of a window.
-        hop: samples from one window's start to the next one's.
+        hop: samples from the start of a window to the start of the next one.
         lookahead: samples needed after the window: one for the jerk, one for the median.
-        epoch_hops: the filters start anew after this many hops, so that nothing depends on
-            samples older than two such epochs.
-        settled_us: how long the filters have to run before their start is forgotten.
+        epoch_hops: hops after which the filters start anew, so that no feature depends on samples
+            older than two such epochs.
+        settled_us: time after which the start of the filters no longer affects the features.
     """
 
     rate_hz: int

@@ -21,29 +21,38 @@ from tests.features.test_extract import KINDS
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 9), st.integers(0, 2**32 - 1))
-def test_compiled_code_make_the_series_that_numpy_makes_to_the_bit(n: int, seed: int) -> None:
+def test_compiled_code_computes_the_series_that_numpy_computes_to_the_bit(
+    n: int, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     signals = np.stack([KINDS[kind](rng) for kind in rng.integers(len(KINDS), size=n)])
     signals[signals == 0] = -0.0
-    assert compiled_features.series_of(signals).tobytes() == series.series_of(signals).tobytes()
+    assert (
+        compiled_features.compute_series(signals).tobytes()
+        == series.compute_series(signals).tobytes()
+    )
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 9), st.integers(0, 2**32 - 1))
-def test_compiled_code_find_in_time_what_numpy_finds_to_the_bit(n: int, seed: int) -> None:
+def test_compiled_code_describes_series_as_numpy_does_to_the_bit(n: int, seed: int) -> None:
     in_time = some_series(n * 19, seed).reshape(n, 19, 128)
     for found, wanted in zip(
-        compiled_features.in_time(in_time, 15), statistics.in_time(in_time, 15), strict=True
+        compiled_features.describe_series(in_time, 15),
+        statistics.describe_series(in_time, 15),
+        strict=True,
     ):
         assert np.ascontiguousarray(wanted).tobytes() == found.tobytes()
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 9), st.integers(0, 2**32 - 1))
-def test_compiled_code_find_in_spectra_what_numpy_finds_to_the_bit(n: int, seed: int) -> None:
+def test_compiled_code_describes_spectra_as_numpy_does_to_the_bit(n: int, seed: int) -> None:
     transform = np.fft.rfft(some_series(n * 13, seed).reshape(n, 13, 128))
     for found, wanted in zip(
-        compiled_features.in_frequency(transform), spectra.in_frequency(transform), strict=True
+        compiled_features.describe_spectra(transform),
+        spectra.describe_spectra(transform),
+        strict=True,
     ):
         assert np.ascontiguousarray(wanted).tobytes() == found.tobytes()
 

@@ -22,9 +22,9 @@ def test_after_warming_up_every_entry_point_is_compiled() -> None:
         record_batches.scan,
         fast_json._read_all,
         windowing._land,
-        compiled_features._series_of,
-        compiled_features._in_time,
-        compiled_features._in_frequency,
+        compiled_features._fill_series,
+        compiled_features._describe_series,
+        compiled_features._describe_spectra,
         smoothing._step,
         familiarity._measure,
     ]
