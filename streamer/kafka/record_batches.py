@@ -13,14 +13,19 @@ from streamer.contracts.records import COLUMNS, OneRecord, Records
 from streamer.kafka.aiokafka_internals import WholeBatch
 from streamer.kafka.compression import FAILURES, NONE, MalformedError, Stream, open_stream
 
-PART_BYTES: Final = 16 * 1024 * 1024
-"""Unpacked bytes of records that are read at a time. No reading is as large as that."""
+PART_BYTES: Final = 4 * 1024 * 1024
+"""Unpacked bytes of records that are read at a time. Four bytes may be a sample, which takes some
+hundred bytes while it is windowed."""
+
+LARGEST_RECORD: Final = 16 * 1024 * 1024
+"""Unpacked bytes of the largest record that is read whole. No reading is as large as that."""
 
 PART_RECORDS: Final = 200_000
 """Records that are read at a time: a record may be as short as seven bytes."""
 
 KEPT_BYTES: Final = 64 * 1024
-"""How much is kept of the key and of the value of a record that is larger than `PART_BYTES`."""
+"""How much is kept of the key and of the value of a record that is larger than
+`LARGEST_RECORD`."""
 
 _FIRST_RATIO: Final = 8
 """How much larger than a compressed batch the first buffer for it is."""
@@ -49,10 +54,10 @@ class DamagedBatchError(Exception):
 def unpack(batches: Iterable[WholeBatch], skipped: Collection[int] = ()) -> Iterator[Records]:
     """Yield the records of batches of one partition, in parts.
 
-    A part has at most some `PART_BYTES` bytes and `PART_RECORDS` records. What can be read before a
-    damaged batch is yielded.
+    A part has one record, or at most `PART_BYTES` bytes and `PART_RECORDS` records. What can be
+    read before a damaged batch is yielded.
 
-    A record that is larger than `PART_BYTES` comes without its headers, its value cut to
+    A record that is larger than `LARGEST_RECORD` comes without its headers, its value cut to
     `KEPT_BYTES`, and with the header `CUT`, which tells its size.
 
     Args:
@@ -122,15 +127,17 @@ class _Parts:
         """
         ended = self._fill()
         while self._left:
-            rows, end, table = self._scan()
+            rows, end, table = self._scan(min(self._filled, PART_BYTES))
+            if not rows and self._filled > PART_BYTES:
+                rows, end, table = self._scan(self._filled, most=1)
             if rows:
                 yield Records(bytes(memoryview(self._buffer)[:end]), table[:rows])
                 self._left -= rows
                 self._drop(end)
             elif ended:
                 raise MalformedError(f"{self._left} records are missing")
-            elif len(self._buffer) < PART_BYTES:
-                size = min(PART_BYTES, 4 * len(self._buffer))
+            elif len(self._buffer) < LARGEST_RECORD:
+                size = min(LARGEST_RECORD, 4 * len(self._buffer))
                 self._buffer += bytes(size - len(self._buffer))
             else:
                 yield self._cut()
@@ -149,14 +156,17 @@ class _Parts:
                 self._filled += size
         return False
 
-    def _scan(self) -> tuple[int, int, Ints]:
-        """Find the records that are whole; return their number, their end and their table."""
+    def _scan(self, size: int, most: int | None = None) -> tuple[int, int, Ints]:
+        """Find the records that are whole in so many bytes, no more than ``most``.
+
+        Returns their number, their end and their table.
+        """
         batch = self._batch
-        rows = min(self._left, PART_RECORDS, 1 + self._filled // _SHORTEST)
+        rows = min(self._left, most or PART_RECORDS, 1 + size // _SHORTEST)
         table = np.empty((rows, COLUMNS), np.int64)
         append_time_ms = batch.append_time_ms
         found, end = scan(
-            np.frombuffer(self._buffer, np.uint8, self._filled),
+            np.frombuffer(self._buffer, np.uint8, size),
             batch.base_offset,
             batch.first_timestamp if append_time_ms is None else append_time_ms,
             append_time_ms is not None,

@@ -15,7 +15,7 @@ from streamer.kafka.client import client_options, connect, transactional_id
 from streamer.kafka.event_formats import EncodeEvent
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.positions import offset_to_commit
-from streamer.kafka.record_batches import PART_BYTES
+from streamer.kafka.record_batches import LARGEST_RECORD
 from streamer.kafka.transaction import transaction
 from streamer.metrics import Metrics
 from streamer.settings import Settings
@@ -24,7 +24,7 @@ from streamer.stream.position import Position
 IDLE_COMMIT_S = 5.0
 """How often a position is committed that moves without any output."""
 
-LARGEST_REQUEST: Final = PART_BYTES + 1024 * 1024
+LARGEST_REQUEST: Final = LARGEST_RECORD + 1024 * 1024
 """Largest uncompressed size of a request in bytes. The largest record of all is a dead letter: the
 largest record that is read whole, with more headers."""
 

@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaProducer
 
 from streamer.contracts.dead_letters import CUT, REASON
 from streamer.kafka import topics
-from streamer.kafka.record_batches import KEPT_BYTES, PART_BYTES
+from streamer.kafka.record_batches import KEPT_BYTES, LARGEST_RECORD
 from tests.conftest import MakeSettings
 from tests.support.member import (
     WINDOWS_OF_10_S,
@@ -23,7 +23,7 @@ async def test_a_large_record_of_a_small_batch_becomes_a_dead_letter(
 ) -> None:
     settings = make_settings(partitions=1)
     await topics.ensure(settings)
-    whole, cut = PART_BYTES - 10_000, 40_000_000
+    whole, cut = LARGEST_RECORD - 10_000, 40_000_000
     incompressible = random.Random(0).randbytes(1_000_000)
     async with AIOKafkaProducer(
         bootstrap_servers=settings.bootstrap_servers,

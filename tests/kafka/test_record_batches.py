@@ -17,7 +17,13 @@ from streamer.contracts.records import OneRecord, Records
 from streamer.kafka import record_batches
 from streamer.kafka.aiokafka_internals import Fields, WholeBatch, build_batch
 from streamer.kafka.compression import GZIP, LZ4, NONE, SNAPPY, ZSTD
-from streamer.kafka.record_batches import KEPT_BYTES, PART_BYTES, DamagedBatchError, unpack
+from streamer.kafka.record_batches import (
+    KEPT_BYTES,
+    LARGEST_RECORD,
+    PART_BYTES,
+    DamagedBatchError,
+    unpack,
+)
 
 HEADERS = st.lists(st.tuples(st.text(max_size=5), st.none() | st.binary(max_size=5)), max_size=2)
 FIELDS = st.lists(
@@ -69,7 +75,8 @@ def test_the_size_of_a_part_changes_no_record(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(record_batches, "PART_RECORDS", most_records)
-        patch.setattr(record_batches, "PART_BYTES", 1000 + most_bytes)
+        patch.setattr(record_batches, "PART_BYTES", most_bytes)
+        patch.setattr(record_batches, "LARGEST_RECORD", 1000 + most_bytes)
         parts = list(unpack([WholeBatch(build_batch(fields, codec))] * 2))
     assert all_of(iter(parts)) == expected(fields) * 2
     assert all(len(part) <= most_records for part in parts)
@@ -82,9 +89,14 @@ def batch_around(records: bytes, count: int, codec: int) -> WholeBatch:
     fields = list(header.unpack_from(whole))
     fields[5] = codec
     data = bytearray(header.pack(*fields) + records)
-    checksum = crc32c(memoryview(data)[WholeBatch.ATTRIBUTES_OFFSET :])
-    data[WholeBatch.CRC_OFFSET : WholeBatch.ATTRIBUTES_OFFSET] = checksum.to_bytes(4, "big")
+    seal(data)
     return WholeBatch(bytes(data))
+
+
+def seal(batch: bytearray) -> None:
+    """Write the checksum that a batch must have."""
+    checksum = crc32c(memoryview(batch)[WholeBatch.ATTRIBUTES_OFFSET :])
+    batch[WholeBatch.CRC_OFFSET : WholeBatch.ATTRIBUTES_OFFSET] = checksum.to_bytes(4, "big")
 
 
 PACKERS: dict[int, Callable[[bytes], bytes]] = {
@@ -106,10 +118,22 @@ def test_other_clients_frames_are_read_too(codec: int) -> None:
     assert [record.value for record in all_of(unpack([batch]))] == [bytes(1000)] * 100
 
 
+@pytest.mark.parametrize("codec", [NONE, ZSTD], ids=["none", "zstd"])
+def test_a_part_has_no_more_bytes_than_may_be_processed_at_a_time(codec: int) -> None:
+    #   records   1 kB each | 6 MB | 1 kB each
+    #   parts     |---- at most 4 MB or one record ----|
+    small: list[Fields] = [(i, b"a", bytes(1000), []) for i in range(6_000)]
+    large: Fields = (6_000, b"a", bytes(6_000_000), [])
+    batch = WholeBatch(build_batch([*small, large, *small], codec))
+    parts = list(unpack([batch]))
+    assert sum(map(len, parts)) == 12_001
+    assert all(len(part.buffer) <= PART_BYTES or len(part) == 1 for part in parts)
+
+
 @pytest.mark.parametrize("codec", [GZIP, LZ4, ZSTD], ids=["gzip", "lz4", "zstd"])
 def test_a_batch_that_unpacks_to_200_mb_is_read_in_bounded_memory(codec: int) -> None:
     #   batch     2,000 records of 100 kB, packed to some hundred kilobytes
-    #   parts     |-- 16 MB --|-- 16 MB --| ...
+    #   parts     |-- 4 MB --|-- 4 MB --| ...
     fields: list[Fields] = [(i, b"phone", bytes(100_000), []) for i in range(2000)]
     packed = PACKERS[codec](records_of(fields))
     assert len(packed) < 1_000_000
@@ -120,7 +144,7 @@ def test_a_batch_that_unpacks_to_200_mb_is_read_in_bounded_memory(codec: int) ->
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert count == 2000
-    assert most < 4 * PART_BYTES
+    assert most < 2 * LARGEST_RECORD
 
 
 def test_batches_of_several_partitions_may_be_read_in_turns() -> None:
@@ -138,7 +162,7 @@ def test_batches_of_several_partitions_may_be_read_in_turns() -> None:
 
 
 def test_a_record_larger_than_a_part_is_cut_and_says_so() -> None:
-    size = 3 * PART_BYTES
+    size = 3 * LARGEST_RECORD
     fields: list[Fields] = [
         (1, b"a", b"before", []),
         (2, b"phone", bytes(size), [("content-type", b"x")]),
@@ -194,3 +218,13 @@ def test_what_precedes_a_damaged_batch_is_read_and_the_batch_can_be_skipped() ->
         OneRecord(None, None, [(LOST, b"0-2")], 5, 2),
         *expected(fields),
     ]
+
+
+def test_a_record_says_whether_the_broker_has_set_its_timestamp() -> None:
+    batch = bytearray(build_batch([(7, b"a", b"x", []), (5, b"a", b"y", [])]))
+    [created] = unpack([WholeBatch(bytes(batch))])
+    batch[WholeBatch.ATTRIBUTES_OFFSET + 1] |= 8
+    seal(batch)
+    [appended] = unpack([WholeBatch(bytes(batch))])
+    assert (created.timestamp.tolist(), created.appended.tolist()) == ([7, 5], [False, False])
+    assert (appended.timestamp.tolist(), appended.appended.tolist()) == ([7, 7], [True, True])
