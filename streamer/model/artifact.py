@@ -38,6 +38,7 @@ from numpy.lib import format as npy
 from streamer.arrays import Floats
 from streamer.errors import ModelError
 from streamer.features import FeatureSet
+from streamer.model.adapted_scores import shift_scores
 from streamer.model.boosted_trees import BoostedTrees
 from streamer.model.card import DriftReference, ModelCard, find_features, parse_card
 from streamer.model.class_tree import ClassTree
@@ -127,7 +128,11 @@ class Model:
         """
         logits = compute_logits(features, self.low, self.high, self._columns, self.bias)
         values = None if self.trees is None else self.trees.values(features)
-        return self._division.probabilities(logits, values)
+        scores = self._division.probabilities(logits, values)
+        adapted = self.card.adapted
+        return (
+            scores if adapted is msgspec.UNSET else shift_scores(scores, np.array(adapted.shifts))
+        )
 
     @cached_property
     def _columns(self) -> Floats:

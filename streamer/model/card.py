@@ -7,7 +7,7 @@ import msgspec
 
 from streamer.arrays import Floats
 from streamer.contracts.activities import check_activity_names
-from streamer.contracts.events import FeatureSetVersion
+from streamer.contracts.events import FeatureSetVersion, ModelVersion
 from streamer.errors import ModelError
 from streamer.features import FeatureSet, find_feature_set
 
@@ -81,6 +81,17 @@ class Boosting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Factor of the trees of each node; the stored leaves include it."""
 
 
+class Adaptation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a model was adapted to a person. Everything else in the card is its parent's."""
+
+    parent: ModelVersion
+    subjects: tuple[str, ...]
+    """Whose recordings it was adapted by."""
+    windows: int
+    shifts: tuple[float, ...]
+    """What is added to the logarithm of the score of each class; see `shift_scores`."""
+
+
 class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything about a model but its arrays."""
 
@@ -95,6 +106,8 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the devices were that the model has learned from; empty when nobody said so."""
     boosting: Boosting | msgspec.UnsetType = msgspec.UNSET
     """Absent in a model without boosted trees."""
+    adapted: Adaptation | msgspec.UnsetType = msgspec.UNSET
+    """Absent in a model that was not adapted to anybody."""
 
     @property
     def outcome_of_tree(self) -> tuple[int, ...]:
@@ -171,6 +184,8 @@ def parse_card(content: bytes) -> ModelCard:
         len(boosting.rounds) == len(boosting.factors) == len(card.nodes) and any(boosting.rounds)
     ):
         raise ModelError("card.json: `boosting` does not fit its nodes")
+    if card.adapted is not msgspec.UNSET and len(card.adapted.shifts) != classes:
+        raise ModelError(f"card.json: `adapted` has not one shift for each of {classes} classes")
     usual = card.usual
     if (
         not all(0 <= feature < features for feature in usual.watched)

@@ -1,5 +1,6 @@
 """The output of `streamer model show`."""
 
+from msgspec import UNSET
 from rich.table import Table
 
 from streamer.model.artifact import Model
@@ -12,6 +13,10 @@ def card_as_table(model: Model) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_row("model", card.id)
     table.add_row("version", model.version)
+    if card.adapted is not UNSET:
+        parent = card.adapted.parent
+        whose = f"{card.adapted.windows} windows of users {', '.join(card.adapted.subjects)}"
+        table.add_row("adapted", f"from {parent.id} {parent.version}, by {whose}")
     table.add_row("features", f"{card.feature_set.name} {card.feature_set.version}")
     classes = zip(card.labels, card.activities, strict=True)
     table.add_row("classes", "\n".join(f"{label}: {activity}" for label, activity in classes))

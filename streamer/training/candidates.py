@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import UNSET
 
 from streamer.datasets.class_names import order_classes
 from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows
@@ -66,7 +67,7 @@ def judge_candidates(
                 judgement = judge(held_out.windows, held_out.activities, held_out.scores)
         else:
             windows = read(models[name].feature_set)
-            _check_features(models[name], windows)
+            check_features(models[name], windows)
             originals = windows.of(windows.copies == 0)
             scores = models[name].probabilities(originals.features)
             judgement = judge(originals, models[name].card.activities, scores)
@@ -96,7 +97,12 @@ def _judge_left_out(
     return judge(theirs, activities, scores)
 
 
-def _check_features(model: Model, windows: LabelledWindows) -> None:
+def check_features(model: Model, windows: LabelledWindows) -> None:
+    """Check that windows have the features that a model takes.
+
+    Raises:
+        DataError: they have others.
+    """
     if windows.feature_set is not model.feature_set:
         raise DataError(
             f"the model takes the features {model.feature_set.name}, and a table has those of "
@@ -106,7 +112,9 @@ def _check_features(model: Model, windows: LabelledWindows) -> None:
 
 def users_learned_from(model: Model, judgement: Judgement) -> list[str]:
     """Return the users of a judgement whose numbers occur in the model's training data."""
-    return [user for user in judgement.subjects if user in model.card.training.subjects]
+    adapted = model.card.adapted
+    known = {*model.card.training.subjects, *(() if adapted is UNSET else adapted.subjects)}
+    return [user for user in judgement.subjects if user in known]
 
 
 def find_unnamed(model: Model, judgement: Judgement) -> str | None:
