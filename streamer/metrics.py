@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter as Counts
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Info
 from prometheus_client.context_managers import Timer
@@ -17,6 +18,12 @@ from streamer.contracts.readings import Decoded
 from streamer.metric_definitions import MetricDefinitions
 from streamer.printable import printable
 from streamer.stream.accounting import Tally
+
+SLIGHT_DRIFT: Final = 0.1
+"""Population stability index from which a distribution has changed slightly."""
+
+LARGE_DRIFT: Final = 0.25
+"""Population stability index from which a distribution has changed much."""
 
 _SIZES = (1, 4, 16, 64, 256, 1024, 4096, 16384)
 
@@ -170,9 +177,9 @@ class Metrics:
         self.drift = gauge(
             "drift_psi",
             "How much recent windows differ from the training data (population stability index:"
-            " below 0.1 little, above 0.25 much), for each watched feature, for `labels` and for"
-            " `confidence`. NaN before 500 windows were seen. When many grow, train with"
-            " recordings of the people that you have now.",
+            f" below {SLIGHT_DRIFT} little, above {LARGE_DRIFT} much), for each watched feature, for"
+            " `labels` and for `confidence`. NaN before 500 windows were seen. When many grow, train"
+            " with recordings of the people that you have now.",
             "of",
         )
         self.confidence = histogram(

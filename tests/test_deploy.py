@@ -22,7 +22,7 @@ from streamer.errors import SettingsError
 from streamer.health import Health
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader
-from streamer.metrics import Metrics
+from streamer.metrics import LARGE_DRIFT, Metrics
 from streamer.process.http import WorkerPages, serve_pages
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
@@ -249,6 +249,13 @@ def test_every_alert_says_what_to_do_and_has_cases_in_which_it_fires_and_does_no
         for case in test["alert_rule_test"]:
             fires[bool(case.get("exp_alerts"))].add(case["alertname"])
     assert fires[True] == fires[False] == set(rules)
+
+
+def test_alert_and_dashboard_call_the_same_drift_large_as_the_worker() -> None:
+    alerts = (DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8")
+    assert f'streamer_drift_psi{{of="confidence"}}) > {LARGE_DRIFT}\n' in alerts
+    boards = DEPLOY.rglob("dashboards/*.json")
+    assert any(f"{LARGE_DRIFT} is much" in path.read_text(encoding="utf-8") for path in boards)
 
 
 def test_alerts_fire_for_what_is_wrong_and_not_for_what_is_well() -> None:

@@ -1,9 +1,9 @@
 """Drift detection: compares live windows with the training data of the model.
 
 The measure is the population stability index, the sum of ``(live - reference) ln(live /
-reference)`` over the shares of ten bins. By the usual rule, an index below 0.1 means no change, and
-one from 0.25 a large change. The most important features, the labels and the confidence are
-compared.
+reference)`` over the shares of ten bins. By the usual rule, an index below `SLIGHT_DRIFT` means no
+change, and one from `LARGE_DRIFT` a large change (`streamer.metrics`). The most important features,
+the labels and the confidence are compared.
 """
 
 from typing import Final

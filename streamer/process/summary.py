@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import metrics as prometheus
 
 from streamer.health import Health
-from streamer.metrics import Metrics
+from streamer.metrics import LARGE_DRIFT, Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +23,6 @@ NOTICEABLE: Final = 0.05
 MOST_NAMED: Final = 5
 """Devices that are named for each reason why they have no label."""
 
-DRIFTED: Final = 0.25
-"""Stability index from which on a distribution has changed much."""
 
 _SKIPPED = {
     "gap": "devices stop or lose samples for longer than max_gap_ms",
@@ -70,7 +68,7 @@ class Summary:
     doubts: Counter[str] = field(default_factory=Counter)
     """Windows that were not labelled for what they look like, by that."""
     drifted: Counter[str] = field(default_factory=Counter)
-    """Stability indices above `DRIFTED`, in hundredths, by what has changed."""
+    """Stability indices above `LARGE_DRIFT`, in hundredths, by what has changed."""
 
     @classmethod
     def of(cls, metrics: Metrics, health: Health) -> "Summary":
@@ -91,7 +89,7 @@ class Summary:
             unfamiliar_devices=_value(metrics.found_unfamiliar),
             unlabelled=Counter(health.unlabelled.items()),
             doubts=_by_label(metrics.doubts),
-            drifted=Counter({name: round(100 * x) for name, x in drift if x > DRIFTED}),
+            drifted=Counter({name: round(100 * x) for name, x in drift if x > LARGE_DRIFT}),
         )
 
     def __add__(self, other: "Summary") -> "Summary":

@@ -7,11 +7,11 @@ from collections import Counter
 from aiohttp import ClientError, ClientSession, ClientTimeout
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamer.metrics import SLIGHT_DRIFT
 from streamer.settings import Settings
 
 DRIFT = "streamer_drift_psi"
 UNLABELLED = "streamer_unlabelled_devices"
-NOTICEABLE = 0.1
 EVERY_S = 5.0
 _PATIENCE = ClientTimeout(total=2)
 _MOST = 3
@@ -51,7 +51,7 @@ def summarize_drift(page: str) -> str:
     if not found:
         return ""
     most = sorted(found, key=lambda name: -found[name])[:_MOST]
-    drifted = [f"{name} {found[name]:.2f}" for name in most if found[name] >= NOTICEABLE]
+    drifted = [f"{name} {found[name]:.2f}" for name in most if found[name] >= SLIGHT_DRIFT]
     return f"drift: {' · '.join(drifted)}" if drifted else "no drift"
 
 
