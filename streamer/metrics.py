@@ -177,9 +177,9 @@ class Metrics:
         self.drift = gauge(
             "drift_psi",
             "How much recent windows differ from the training data (population stability index:"
-            f" below {SLIGHT_DRIFT} little, above {LARGE_DRIFT} much), for each watched feature, for"
-            " `labels` and for `confidence`. NaN before 500 windows were seen. When many grow, train"
-            " with recordings of the people that you have now.",
+            f" below {SLIGHT_DRIFT} little, above {LARGE_DRIFT} much), for each watched feature,"
+            " for `labels` and for `confidence`. NaN before 500 windows were seen. When many grow,"
+            " train with recordings of the people that you have now.",
             "of",
         )
         self.confidence = histogram(

@@ -1,4 +1,4 @@
-"""The command line: one file a command, no logic in any of them."""
+"""Defines the command `streamer`: each of its commands is a file here, without logic."""
 
 import difflib
 from importlib import import_module
@@ -11,28 +11,31 @@ from streamer.cli.failures import describe, report, report_bug
 
 COMMANDS = {
     "demo": "Run all parts on this machine, and show the live table.",
-    "run": "Run a worker: read readings, publish activity events.",
+    "run": "Run a worker, which reads readings and publishes activity events.",
     "watch": "Show a live table of devices and their activities.",
     "broker": "Run Apache Kafka on this machine, without Docker.",
     "topics": "Create the topics, or check existing ones.",
-    "devices": "Look at recordings of other devices.",
+    "devices": "Inspect recordings of other devices.",
     "replay": "Publish recordings as devices.",
     "simulate": "Publish synthetic people as devices.",
-    "endpoint": "Run a prediction server: Amazon ML and SageMaker.",
-    "serve": "Run the same server as SageMaker runs it in a container.",
-    "dlq": "Look at rejected readings, and put them back.",
+    "endpoint": "Run a prediction server with the protocols of Amazon ML and SageMaker.",
+    "serve": "Run the prediction server in a container of SageMaker.",
+    "dlq": "Show rejected records, and put them back.",
     "skip": "Have the workers skip a record that they cannot process.",
     "evaluate": "Compare events of replayed recordings with true labels.",
-    "dataset": "Convert data sets, and show their statistics.",
-    "model": "Train and inspect models.",
-    "plan": "Compute what a number of devices needs.",
+    "dataset": "Convert data sets, show their statistics, compute features.",
+    "model": "Train, judge and show models.",
+    "plan": "Compute the partitions, workers and network that devices need.",
     "config": "Show and check the settings.",
 }
-"""Each lives in the module of its name; kept here so that `--help` imports none of them."""
+"""Help of each command; the module of the same name defines it.
+
+The texts are here so that `--help` does not import the modules.
+"""
 
 
 class _Commands(click.Group):
-    """Commands that are imported when they are used."""
+    """A group that imports a command when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)

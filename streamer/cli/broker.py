@@ -1,4 +1,4 @@
-"""`streamer broker`: a local Kafka."""
+"""`streamer broker` runs Apache Kafka on this machine."""
 
 import signal
 from pathlib import Path
@@ -19,7 +19,7 @@ from streamer.terminal import echo
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where its data stay; without it they go when it stops.",
+    help="Folder for the data of Kafka. Without it, the data are deleted when Kafka stops.",
 )
 @click.option(
     "--cluster",
@@ -28,7 +28,7 @@ from streamer.terminal import echo
     show_default=True,
     help="Number of nodes; each has its own port.",
 )
-@click.option("--fetch-only", is_flag=True, help="Download what it needs, then end.")
+@click.option("--fetch-only", is_flag=True, help="Only download Apache Kafka.")
 @settings_options("log_level", "log_format")
 def broker(
     settings: Settings, port: int, data_dir: Path | None, cluster: str, fetch_only: bool

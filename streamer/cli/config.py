@@ -1,4 +1,4 @@
-"""`streamer config`: what the settings are, and where each came from."""
+"""`streamer config` shows and checks the settings, with the source of each value."""
 
 import click
 from rich.table import Table
@@ -16,10 +16,10 @@ def config() -> None:
 
 @config.command()
 @settings_options()
-@click.option("--toml", is_flag=True, help="As a file for --config, secrets left out.")
+@click.option("--toml", is_flag=True, help="Print a file for --config, without secrets.")
 @click.pass_context
 def show(ctx: click.Context, settings: Settings, toml: bool) -> None:
-    """Every setting, its value (secrets hidden) and where it came from."""
+    """Show every setting with its value and the source of the value. Secrets are hidden."""
     if toml:
         echo(as_toml(settings), newline=False)
         return
@@ -40,4 +40,4 @@ def show(ctx: click.Context, settings: Settings, toml: bool) -> None:
 @settings_options()
 def check(settings: Settings) -> None:  # noqa: ARG001 - loading them is the check
     """Check the settings without running anything."""
-    echo("The settings are fine.")
+    echo("The settings are valid.")

@@ -1,4 +1,4 @@
-"""`streamer dataset`."""
+"""`streamer dataset` converts data sets, describes them, and computes features of their windows."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +28,10 @@ Advance = Callable[[int], None]
 
 @contextmanager
 def _bars() -> Iterator[Callable[[str, int | None], Advance]]:
-    """Bars for people; gives a function that makes one, which shows once it moves."""
+    """Yield a function that makes a progress bar, given what is counted and the total.
+
+    It returns the function that advances the bar. A bar is visible from its first step on.
+    """
     console = terminal(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
@@ -58,7 +61,7 @@ def _source(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group
 def dataset() -> None:
-    """Convert data sets, look at them, or compute features of their windows."""
+    """Convert data sets, show their statistics, or compute features of their windows."""
 
 
 @dataset.command
@@ -75,13 +78,13 @@ def dataset() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write: arrays `row` and `X`, as numpy.load reads them.",
 )
-@click.option("--scaled", is_flag=True, help="On the published scale, -1 to 1.")
+@click.option("--scaled", is_flag=True, help="Scale features to the published range, -1 to 1.")
 def features(raw_dir: Path, windows: Path, output: Path, scaled: bool) -> None:
     """Compute the 561 features of listed windows of the recordings in RAW_DIR.
 
-    RAW_DIR is the folder RawData of the public download. A window is 128 samples from `start0`
-    (counted from 0) of its recording on; filters start at zero where the recording starts, as for
-    the published features.
+    RAW_DIR is the folder RawData of the public download. A window is 128 samples of its recording,
+    from `start0` (counted from 0) on. The filters start at zero at the beginning of a recording, as
+    for the published features.
     """
     listed = read_window_list(windows)
     with _bars() as bar:
@@ -99,19 +102,19 @@ def features(raw_dir: Path, windows: Path, output: Path, scaled: bool) -> None:
 @click.option(
     "--records-per-file",
     type=click.IntRange(min=1),
-    help="Write pieces of so many records, such as 1000; one file when left out.",
+    help="Number of records in each file, such as 1000. Without it, one file is written.",
 )
 @click.option(
     "--labels",
     type=click.Choice(LABEL_STYLES),
     default=LABEL_STYLES[0],
     show_default=True,
-    help="Labels as the source numbers them, or by their names.",
+    help="Write labels as numbers of the source, or as names.",
 )
 @click.option(
     "--with-subject",
     is_flag=True,
-    help="Add whose window it is as the last column; training from CSV needs it.",
+    help="Add the subject of each window as the last column; training from CSV needs it.",
 )
 def convert(
     source: Path,
@@ -122,14 +125,13 @@ def convert(
     with_subject: bool,
     max_invalid: int,
 ) -> None:
-    """Convert SOURCE to CSV, label first, with a schema for Amazon ML.
+    """Convert SOURCE to CSV files with the label first, and a schema for Amazon ML.
 
-    SOURCE is the published data set, a folder or its zip; or a folder RawData of recordings with
-    labels.txt, or recordings of other devices (see --profile), cut into windows as for training;
-    or CSV files that were converted before.
+    SOURCE is the published data set (a folder or its zip), a folder RawData of recordings with
+    labels.txt, recordings of other devices (see --profile), or CSV files that were converted
+    before. Recordings are cut into windows as for training.
 
-    The output is there when all of it is, or not at all. In S3 region, credentials and address are
-    those that the AWS SDK finds.
+    The output is complete or absent. For S3, the AWS SDK finds region, credentials and address.
     """
     invalid = InvalidRecords(max_invalid, _complain)
     with (
@@ -156,20 +158,20 @@ def convert(
     type=click.IntRange(min=0),
     default=20,
     show_default=True,
-    help="Show so many features, the most correlated first.",
+    help="Number of features to show, the most correlated ones.",
 )
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a page of HTML with plots and all features.",
+    help="Write an HTML page with plots and all features.",
 )
 def statistics(
     source: Path, layout: FileLayout | None, top: int, report: Path | None, max_invalid: int
 ) -> None:
-    """Show what is in SOURCE before you train on it.
+    """Show statistics of SOURCE, to check a data set before training.
 
-    Classes and their balance; of each feature the distribution, missing and invalid values, and
-    how much it correlates with the target. SOURCE is as for `streamer dataset convert`.
+    Shows the classes and their sizes. For each feature it shows the distribution, missing and
+    invalid values, and the correlation with the label. SOURCE is as for `streamer dataset convert`.
     """
     if report:
         html_page.require()

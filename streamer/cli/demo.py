@@ -1,4 +1,4 @@
-"""`streamer demo`: everything on one machine."""
+"""`streamer demo` runs all parts on one machine and shows the live table."""
 
 import click
 
@@ -10,7 +10,11 @@ from streamer.tools.demo import show_demo
 
 @click.command()
 @click.option(
-    "--devices", type=click.IntRange(1), default=12, show_default=True, help="Simulated people."
+    "--devices",
+    type=click.IntRange(1),
+    default=12,
+    show_default=True,
+    help="Number of simulated people.",
 )
 @settings_options("http_host", "http_port")
 def demo(settings: Settings, devices: int) -> None:

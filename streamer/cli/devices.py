@@ -1,4 +1,4 @@
-"""`streamer devices`."""
+"""`streamer devices` describes recordings of other devices."""
 
 from pathlib import Path
 
@@ -13,19 +13,19 @@ from streamer.terminal import echo, terminal
 
 @click.group
 def devices() -> None:
-    """Look at what devices recorded."""
+    """Inspect recordings of other devices."""
 
 
 @devices.command
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @profile_option
 def inspect(source: Path, layout: FileLayout | None) -> None:
-    """Say what the recordings in SOURCE are like, and how they can be read.
+    """Describe the recordings in SOURCE, and find a profile that can read them.
 
-    Shows the rate, jitter and gaps of each sensor, the units that it looks like, whether gravity is
-    included, and the labels. SOURCE is a file or folder that --profile describes, or a file of JSON
-    readings, one a line. Without --profile those of the package are tried; if none fits, one is
-    proposed.
+    Shows the rate, jitter and gaps of each sensor, the unit that its values seem to have, whether
+    gravity is included, and the labels. SOURCE is a file or folder that --profile describes, or a
+    file with one JSON reading in each line. Without --profile, the profiles of the package are
+    tried. If none fits, a profile is proposed.
     """
     found = inspect_source(source, layout)
     if found.profile:
@@ -33,7 +33,7 @@ def inspect(source: Path, layout: FileLayout | None) -> None:
     if found.reports:
         terminal().print(inspection_as_tables(found.reports), highlight=False)
     if found.proposal is not None:
-        echo("No profile of the package fits. This one is a guess; save it as mine.toml:\n")
+        echo("No profile of the package fits. This proposal is a guess; save it as mine.toml:\n")
         echo(found.proposal.toml)
         for remark in found.proposal.remarks:
             echo(f"- {remark}")

@@ -1,4 +1,4 @@
-"""`streamer dlq`: look at refused records, and put them back."""
+"""`streamer dlq` shows dead letters, puts them back, and asks again about refused windows."""
 
 import asyncio
 from pathlib import Path
@@ -47,7 +47,7 @@ _reason = click.option("--reason", "reasons", multiple=True, help="Only letters 
 
 @click.group
 def dlq() -> None:
-    """Look at dead letters, which are rejected records, and put them back."""
+    """Show dead letters, which are rejected records and refused windows, and put them back."""
 
 
 @dlq.command("list")
@@ -68,11 +68,13 @@ def list_letters(settings: Settings, reasons: tuple[str, ...], as_machine: bool)
 @settings_options(*_KAFKA)
 @_letters
 @_reason
-@click.option("--limit", default=10, show_default=True, help="Show at most this many, the newest.")
+@click.option(
+    "--limit", default=10, show_default=True, help="Number of letters to show, the newest ones."
+)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write all of them to a file, one JSON object a line, to be corrected and replayed.",
+    help="Write all letters to a file with one JSON object in each line, for `dlq replay --from`.",
 )
 def show(
     settings: Settings,
@@ -81,7 +83,7 @@ def show(
     limit: int,
     output: Path | None,
 ) -> None:
-    """Show dead letters whole: where from, why, key, headers, value."""
+    """Show each dead letter with its origin, reason, key, headers and value."""
     log.configure(settings)
     selection = Selection(reasons, ids=letters or None)
     if output:
@@ -100,16 +102,16 @@ def show(
     "--from",
     "corrected",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Put back the letters of this file: what `show --output` has written, corrected.",
+    help="Put back the letters of this file: one of `dlq show --output`, with corrections.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say how many would be put back.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def replay(settings: Settings, **chosen: Any) -> None:
-    """Put dead letters back into the partition they came from, each of them once.
+    """Put dead letters back into the partition from which they came, each of them once.
 
-    They go back unchanged, or corrected with --from. Letters that were put back before are left
-    out. A reading counts as late if its device has sent newer readings since. Refused windows are
-    no readings: `streamer dlq predict` asks about them again.
+    They are put back unchanged, or corrected with --from. Letters that were put back before are
+    left out. The samples of a reading are late if its device has sent newer readings since. Refused
+    windows are not readings: `streamer dlq predict` asks about them again.
     """
     if REFUSED in chosen["reasons"]:
         raise click.UsageError("refused windows are no readings; use `streamer dlq predict`")
@@ -134,8 +136,8 @@ def replay(settings: Settings, **chosen: Any) -> None:
 def predict(settings: Settings, dry_run: bool, yes: bool) -> None:
     """Ask the predictor again about refused windows, and publish their events.
 
-    Each window gets one event, however often this command runs. Windows that are refused again stay
-    dead letters. Use the settings of the workers for the predictor.
+    Each window gets one event, however often this command runs. Windows that are refused again
+    remain dead letters. Give this command the same predictor settings as the workers.
     """
     log.configure(settings)
     waiting = asyncio.run(find_refused(settings))

@@ -1,4 +1,4 @@
-"""`streamer endpoint`: a prediction server."""
+"""`streamer endpoint` runs a prediction server."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ from streamer.settings import Settings
 def endpoint(settings: Settings, host: str, port: int, faults: tuple[str, ...]) -> None:
     """Serve a model with the protocols of Amazon ML and SageMaker until Ctrl-C or SIGTERM.
 
-    Set AWS_ENDPOINT_URL to its address to call it with the AWS SDK. Signatures are not checked.
+    To call it with the AWS SDK, set AWS_ENDPOINT_URL to its address. It does not check signatures.
     """
     log.configure(settings)
     parsed = [EndpointFault.parse(fault) for fault in faults]

@@ -1,4 +1,4 @@
-"""`streamer evaluate`."""
+"""`streamer evaluate` compares published labels of replayed recordings with the true ones."""
 
 import asyncio
 from pathlib import Path
@@ -23,15 +23,15 @@ from streamer.tools.replayed_events import align_replayed
     "--labels",
     required=True,
     type=click.Path(exists=True, path_type=Path),
-    help="The labels.txt of the replayed recordings, or with --profile the recordings.",
+    help="The labels.txt of the replayed recordings; with --profile, the recordings.",
 )
 @profile_option
 @click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
 def evaluate(settings: Settings, labels: Path, layout: FileLayout | None, as_machine: bool) -> None:
     """Compare published labels of replayed recordings with the true ones.
 
-    Reads the events there are now. A window counts when it lies wholly within one labelled
-    activity; a window published as unknown counts as wrong.
+    Reads the events that are in the topic now. Windows wholly within one labelled activity are
+    judged. A window that was published as unknown counts as wrong.
     """
     log.configure(settings)
     alignment = asyncio.run(align_replayed(settings, read_segments(labels, layout, print_note)))

@@ -1,4 +1,4 @@
-"""How a command ends that fails: with one line or one JSON object, and never with a traceback."""
+"""Reports the failure of a command: one line or one JSON object, and never a traceback."""
 
 import sys
 
@@ -7,13 +7,13 @@ from streamer.printable import printable
 
 
 def describe(error: BaseException) -> str | None:
-    """Say what has failed, for errors that are not bugs of ours; None for all others."""
+    """Return what has failed; None for an error that is a bug of streamer."""
     if isinstance(error, BaseExceptionGroup):
         words = [describe(part) for part in error.exceptions]
         return None if None in words else "; ".join(dict.fromkeys(map(str, words)))
     if isinstance(error, StreamerError):
         return str(error)
-    # Whoever has not imported the client cannot have got an error from it.
+    # A command that has not imported the client cannot have an error of the client.
     client = sys.modules.get("aiokafka.errors")
     if client is not None and isinstance(error, client.KafkaError):
         details = str(error).removeprefix(type(error).__name__).lstrip(": ")
@@ -26,7 +26,7 @@ def describe(error: BaseException) -> str | None:
 
 
 def report(words: str) -> None:
-    """Print the last words of a command to standard error, as a log line where logs are JSON."""
+    """Print the reason of a failure to standard error, as a log line where logs are JSON."""
     log = sys.modules.get("streamer.process.log")
     if log is not None and log.is_json():
         import structlog  # noqa: PLC0415 - `--help` needs no logging
@@ -37,7 +37,7 @@ def report(words: str) -> None:
 
 
 def report_bug(error: BaseException) -> bool:
-    """Log an error that is a bug, with its traceback, where logs are JSON; whether it was."""
+    """Log a bug with its traceback if logs are JSON; return whether it was logged."""
     log = sys.modules.get("streamer.process.log")
     if log is None or not log.is_json():
         return False

@@ -1,4 +1,4 @@
-"""`streamer model`."""
+"""`streamer model` trains, judges, compares and shows models."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -60,17 +60,21 @@ def _placed_sources(
         name, profile = given.pop("name", place), given.pop("profile", None)
         if not (place and name and path) or given or "/" in name:
             raise click.BadParameter(
-                f"{value!r} is not like waist=FOLDER or pocket=FOLDER,profile=coremotion,name=mine"
+                f"{value!r} is not PLACE=FOLDER, such as waist=FOLDER or "
+                "pocket=FOLDER,profile=coremotion,name=mine"
             )
         layout = None if profile is None else find_layout(profile)
         found.append(TrainingSource(Path(path), layout, place, name))
     if len({source.name for source in found}) < len(found):
-        raise click.BadParameter("two sources have one name; give each its own: ,name=...")
+        raise click.BadParameter("two sources have the same name; append ,name=... to one of them")
     return found
 
 
 def source_options(command: Command) -> Command:
-    """Give a command the options that say which windows to take, and from where."""
+    """Add the options that select sources and windows.
+
+    The command is called with the keyword arguments ``sources`` and ``selection``.
+    """
 
     @wraps(command)
     def with_sources(
@@ -78,13 +82,13 @@ def source_options(command: Command) -> Command:
     ) -> Any:
         first = given.pop("source", None)
         if "candidates" in given and not placed:
-            # Of the words that follow `compare`, the first one is its SOURCE.
+            # Without --source, the first argument of `compare` is SOURCE.
             first, *given["candidates"] = given["candidates"]
         sources = placed if first is None else [*placed, TrainingSource(Path(first), layout)]
         if not sources:
-            raise click.UsageError("say where recordings are: SOURCE, or --source PLACE=FOLDER")
+            raise click.UsageError("name the recordings, as SOURCE or as --source PLACE=FOLDER")
         if missing := [source.path for source in sources if not source.path.exists()]:
-            raise click.UsageError(f"there is no {missing[0]}")
+            raise click.UsageError(f"{missing[0]} does not exist")
         selection = {name: given.pop(name) for name in ("users", "exclude_users", "seed")}
         selection |= {"note": print_note, "feature_set": FEATURE_SETS[features]}
         return command(sources=sources, selection=selection, **given)
@@ -96,15 +100,23 @@ def source_options(command: Command) -> Command:
             type=click.Choice(list(FEATURE_SETS)),
             default="gravity",
             show_default=True,
-            help="Features to learn from: in the frame of gravity, of both sensors or of "
-            "acceleration alone; or as published.",
+            help="Features to learn from: in the frame of gravity (`gravity`), the same of "
+            "acceleration alone (`gravity-acc`), or as published.",
         ),
         click.option(
-            "--seed", default=0, show_default=True, help="Where windows start, how copies vary."
+            "--seed",
+            default=0,
+            show_default=True,
+            help="Seed of the random offsets of windows and of the varied copies.",
         ),
-        click.option("--exclude-users", default="", callback=_names, help="Leave these out."),
         click.option(
-            "--users", default="", callback=_names, help="Take these, such as 1,3,5 or waist/1."
+            "--exclude-users", default="", callback=_names, help="Users to leave out, such as 2,4."
+        ),
+        click.option(
+            "--users",
+            default="",
+            callback=_names,
+            help="Users to take, such as 1,3,5 or waist/1.  [default: all]",
         ),
         profile_option,
         click.option(
@@ -113,8 +125,8 @@ def source_options(command: Command) -> Command:
             multiple=True,
             callback=_placed_sources,
             metavar="PLACE=FOLDER[,profile=...][,name=...]",
-            help="Recordings of devices at a place, such as pocket=FOLDER,profile=coremotion; may "
-            "be given several times. Their users are called PLACE/3, or NAME/3.",
+            help="Recordings of devices at one place, such as pocket=FOLDER,profile=coremotion. "
+            "The option can be repeated. User 3 of the source is called PLACE/3, or NAME/3.",
         ),
     ):
         wrapped = option(wrapped)
@@ -122,12 +134,12 @@ def source_options(command: Command) -> Command:
 
 
 _SHARES = {"windows of recordings": 0.52, "cross-validation": 0.4, "fitting to all users": 0.08}
-"""Shares of the time that the parts of training take, measured on the public data set."""
+"""Share of each part in the time of a training, measured on the public data set."""
 
 
 @contextmanager
 def _progress() -> Iterator[ReportProgress]:
-    """Show a bar with the time left on a terminal."""
+    """Show a progress bar with the remaining time, if standard error is a terminal."""
     console = terminal(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
@@ -144,7 +156,7 @@ def _progress() -> Iterator[ReportProgress]:
 
 @click.group
 def model() -> None:
-    """Train models, judge them, or look at one."""
+    """Train, judge, compare or show models."""
 
 
 @model.command
@@ -155,7 +167,7 @@ def model() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write, such as model.npz.",
 )
-@click.option("--id", "model_id", default="har", show_default=True, help="Its name.")
+@click.option("--id", "model_id", default="har", show_default=True, help="Name of the model.")
 @click.option(
     "--algorithm",
     type=click.Choice(list(ALGORITHMS)),
@@ -164,7 +176,7 @@ def model() -> None:
     help="A tree of linear discriminants, with or without boosted trees; one discriminant; or "
     "multinomial logistic regression.",
 )
-@click.option("--data", help="What to say in the model's card of where the data come from.")
+@click.option("--data", help="Description of the source of the data, for the model card.")
 @source_options
 def train(
     sources: list[TrainingSource],
@@ -174,7 +186,7 @@ def train(
     data: str | None,
     selection: dict[str, Any],
 ) -> None:
-    """Learn from the recordings in SOURCE, and check on users left out.
+    """Train a model with the recordings in SOURCE, and judge it on users left out of training.
 
     SOURCE is the folder RawData of the public download (acc_*.txt, gyro_*.txt and labels.txt),
     recordings of other devices (see --profile), or features as `streamer dataset convert
@@ -239,26 +251,26 @@ def adapt(
     "path",
     default=artifact.DEFAULT_MODEL,
     type=click.Path(path_type=Path),
-    help="The model to judge; the one in the package when not given.",
+    help="Model to judge, a file or a name; the default model of the package when left out.",
 )
-@click.option("--cross-validate", is_flag=True, help="Judge by models that learn from others.")
+@click.option("--cross-validate", is_flag=True, help="Judge an algorithm instead of a model.")
 @click.option(
     "--leave-out",
     metavar="NAME",
-    help="With --cross-validate: judge by this source only, and learn from the others.",
+    help="With --cross-validate: judge by the source with this name, and learn from the others.",
 )
 @click.option(
     "--algorithm",
     type=click.Choice(list(ALGORITHMS)),
     default="blend",
     show_default=True,
-    help="How those learn.",
+    help="With --cross-validate: the algorithm to judge.",
 )
 @click.option(
     "--report",
     "page_path",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write all of it as one page, with pictures.",
+    help="Write the results as one HTML page with pictures.",
 )
 @click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
 @source_options
@@ -272,10 +284,11 @@ def evaluate(
     as_machine: bool,
     selection: dict[str, Any],
 ) -> None:
-    """Judge a model by the recordings in SOURCE, or with --cross-validate a way to learn.
+    """Judge a model by the recordings in SOURCE, or judge an algorithm with --cross-validate.
 
-    Cross-validation leaves every user out once, in folds, and judges them by a model of the
-    others. A model that has learned from these users is not judged by them: it is told.
+    Cross-validation divides the users into folds. The users of each fold are judged by a model
+    that has learned from the other folds. If a model file has learned from some of the users, a
+    warning names them: the figures are then too good.
     """
     if leave_out is not None and not cross_validate:
         raise click.UsageError("--leave-out goes with --cross-validate")
@@ -292,7 +305,7 @@ def evaluate(
             title = f"{path.name}"
             [judged] = judge_candidates([str(path)], sources, selection, report).values()
             if known := users_learned_from(artifact.load(path), judged):
-                echo(f"it has learned from these: users {', '.join(known)}", err=True)
+                echo(f"the model has learned from these users: {', '.join(known)}", err=True)
             elif note := find_unnamed(artifact.load(path), judged):
                 echo(note, err=True)
     if page_path is not None:
@@ -315,8 +328,8 @@ def compare(
 ) -> None:
     """Judge several models by the same windows of the recordings in SOURCE.
 
-    CANDIDATES are model files, or algorithms (blend, tree, lda, logistic), which are
-    cross-validated, on the same folds. Differences are to the first one.
+    CANDIDATES are model files or algorithms (blend, tree, lda, logistic). Algorithms are
+    cross-validated on the same folds. Differences are to the first candidate.
     """
     with _progress() as report:
         found = judge_candidates(candidates, sources, selection, report)
@@ -324,7 +337,7 @@ def compare(
         if name not in ALGORITHMS and (
             known := users_learned_from(artifact.load(Path(name)), judged)
         ):
-            echo(f"{name} has learned from these: users {', '.join(known)}", err=True)
+            echo(f"{name} has learned from these users: {', '.join(known)}", err=True)
     if as_machine:
         echo(msgspec.json.encode(comparison_as_json(found)))
     else:
@@ -334,5 +347,5 @@ def compare(
 @model.command
 @click.argument("path", default=artifact.DEFAULT_MODEL, type=click.Path(path_type=Path))
 def show(path: Path) -> None:
-    """Say what a model is: the one in the package, or the one at PATH."""
+    """Show the card of the default model of the package, or of the model at PATH."""
     terminal().print(card_as_table(artifact.load(path)))

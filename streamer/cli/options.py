@@ -1,4 +1,4 @@
-"""Flags made from the settings, which define name, type, default and meaning."""
+"""Makes command-line flags of the settings, which define name, type, default and meaning."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,7 +16,7 @@ Command = Callable[..., Any]
 
 
 def settings_options(*names: str) -> Callable[[Command], Command]:
-    """Give a command ``--config`` and a flag for each named setting (all, when none is named).
+    """Add ``--config`` and a flag for each named setting to a command; without names, for all.
 
     The command is called with the loaded settings as the keyword argument ``settings``.
     """
@@ -36,7 +36,7 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
             "--config",
             type=click.Path(path_type=Path, dir_okay=False),
             metavar="FILE",
-            help=f"TOML file of settings; also from {CONFIG_VARIABLE}.",
+            help=f"TOML file with settings; {CONFIG_VARIABLE} can name it too.",
         )(wrapped)
 
     return decorate
@@ -46,7 +46,7 @@ def _load(flags: dict[str, Any], config: Path | None) -> Settings:
     try:
         return Settings.load(flags, config)
     except SettingsError:
-        # The complaint itself goes where the log lines were to go.
+        # The error message has the format that was chosen for log lines.
         if raw_value(Settings, "log_format", flags, config) == "json":
             from streamer.process import log  # noqa: PLC0415 - no other command needs it
 
@@ -63,5 +63,5 @@ def _flag(name: str, field: FieldInfo) -> Callable[[Command], Command]:
     if get_origin(field.annotation) is Literal:
         choices = click.Choice([str(choice) for choice in get_args(field.annotation)])
         return click.option(flag, name, type=choices, help=text)
-    # Numbers stay text here: the model checks them, with one message for all sources.
+    # A number is passed on as text: the model checks it, with the same message for all sources.
     return click.option(flag, name, metavar=flag[2:].rsplit("-", 1)[-1].upper(), help=text)

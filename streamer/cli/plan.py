@@ -1,4 +1,4 @@
-"""`streamer plan`: how much of everything a number of devices needs."""
+"""`streamer plan` computes the partitions, workers, network and endpoints that devices need."""
 
 import click
 from rich.table import Table
@@ -9,10 +9,10 @@ from streamer.tools.plan import make_plan
 
 
 @click.command()
-@click.option("--devices", type=click.IntRange(1), required=True, help="Live at the same time.")
-@click.option("--rate", type=click.FloatRange(1), default=50.0, show_default=True, help="In Hz.")
+@click.option("--devices", type=click.IntRange(1), required=True, help="Devices live at once.")
+@click.option("--rate", type=click.FloatRange(1), default=50.0, show_default=True, help="Hz.")
 @click.option(
-    "--batch", type=click.IntRange(1), default=50, show_default=True, help="Samples a record."
+    "--batch", type=click.IntRange(1), default=50, show_default=True, help="Samples in a record."
 )
 @click.option(
     "--format",
@@ -23,7 +23,7 @@ from streamer.tools.plan import make_plan
 )
 @click.option("--replicas", type=click.IntRange(1), default=3, show_default=True)
 @click.option(
-    "--retention", type=click.FloatRange(0.1), default=24.0, show_default=True, help="In hours."
+    "--retention", type=click.FloatRange(0.1), default=24.0, show_default=True, help="Hours."
 )
 def plan(devices: int, rate: float, batch: int, form: str, replicas: int, retention: float) -> None:
     """Print the partitions, workers, network, storage and endpoints that devices need."""
@@ -47,4 +47,4 @@ def plan(devices: int, rate: float, batch: int, form: str, replicas: int, retent
     ):
         table.add_row(name, value)
     terminal().print(table)
-    echo(f"First to break: {found.breaks_first}.")
+    echo(f"First bottleneck: {found.breaks_first}.")

@@ -1,4 +1,4 @@
-"""The option `--profile`: how the files of other devices are read."""
+"""Defines the option `--profile`, which says how files of other devices are read."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,14 +33,14 @@ def find_layout(name: str) -> FileLayout:
 
 
 def profile_option(command: Command) -> Command:
-    """Call a command with the files' layout, or None, as the keyword argument ``layout``."""
+    """Add ``--profile``: the command gets the layout of files, or None, as ``layout``."""
     return click.option(
         "--profile",
         "layout",
         callback=load_layout,
         metavar="NAME|FILE",
-        help="How the files of SOURCE are read: a profile of the package, such as phyphox, or a "
-        ".toml file of your own. Not needed for the layout of the public data set.",
+        help="Profile that describes the files of SOURCE: a name in the package, such as phyphox, "
+        "or a .toml file of your own. The layout of the public data set needs none.",
     )(command)
 
 

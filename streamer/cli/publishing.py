@@ -1,4 +1,4 @@
-"""Options that `replay` and `simulate` share: how readings are published."""
+"""Defines the options that `replay` and `simulate` share: how readings are published."""
 
 import math
 from collections.abc import Callable
@@ -50,7 +50,7 @@ class _Moment(click.ParamType[float]):
 
 
 def sending_options(command: Command) -> Command:
-    """Call a command with what its flags say as the keyword argument ``sending``."""
+    """Add the options of publishing: the command gets them as the keyword argument ``sending``."""
 
     @click.option(
         "--speed",
@@ -58,7 +58,7 @@ def sending_options(command: Command) -> Command:
         default="1",
         show_default=True,
         metavar="1|N|max",
-        help="How fast time passes: as by the clock, N times, as fast as the broker takes it.",
+        help="Speed: 1 is real time, N is N times as fast, max is as fast as the broker accepts.",
     )
     @click.option(
         "--batch",
@@ -73,14 +73,14 @@ def sending_options(command: Command) -> Command:
         type=click.Choice([form.value for form in Format]),
         default=Format.JSON.value,
         show_default=True,
-        help="How a record is written.",
+        help="Format of a record.",
     )
     @click.option(
         "--start",
         type=_Moment(),
-        help="Time of the first sample, ISO (UTC unless it says otherwise) or milliseconds since "
-        "the epoch.  [default: now; when faster, so long ago that the last sample is of now, or a "
-        "day ago when there is no last one]",
+        help="Time of the first sample: ISO 8601 (UTC without a zone) or milliseconds since the "
+        "epoch.  [default: now at speed 1; at other speeds such that the last sample is taken now, "
+        "or a day ago if there is no last sample]",
     )
     @wraps(command)
     def with_sending(speed: float, batch: int, form: str, start: float | None, **given: Any) -> Any:

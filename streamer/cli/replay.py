@@ -1,4 +1,4 @@
-"""`streamer replay`: recordings as devices."""
+"""`streamer replay` publishes recordings as devices."""
 
 import asyncio
 from pathlib import Path
@@ -26,7 +26,7 @@ from streamer.terminal import echo, terminal
     metavar="GLOB",
     help="Publish only devices whose id matches, such as 'exp0*' or '*_user01'.",
 )
-@click.option("--loop", is_flag=True, help="Begin again at the end, until Ctrl-C.")
+@click.option("--loop", is_flag=True, help="Repeat the recordings until Ctrl-C.")
 @settings_options(
     "bootstrap_servers",
     "readings_topic",
@@ -47,11 +47,15 @@ def replay(
 ) -> None:
     """Publish the recordings in SOURCE, each as a device that sends at its own rate.
 
-    SOURCE is the folder RawData of the public data set, or any with files named like there: its
-    devices are called exp01_user01 and so on. With --profile it is what the profile describes.
-    A file of JSON records (.json, .jsonl, .ndjson) is published as it is, all at once, each record
-    with the id of its device as the key; --readings-format says how the id is found.
-    Ctrl-C ends in order: what is counted as sent has arrived.
+    SOURCE is the folder RawData of the public data set, or a folder with files of the same names.
+    Its devices are called exp01_user01 and so on. With --profile, SOURCE is a file or folder that
+    the profile describes.
+
+    SOURCE can also be a file of JSON records (.json, .jsonl, .ndjson). They are published
+    unchanged and all at once. The key of a record is the id of its device, which is found as
+    --readings-format says.
+
+    Ctrl-C stops after the records that are counted as sent have arrived.
     """
     log.configure(settings)
     console = terminal(stderr=True)

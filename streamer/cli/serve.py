@@ -1,4 +1,4 @@
-"""`streamer serve`: what SageMaker runs in a container of its own."""
+"""`streamer serve` runs the prediction server in a container of SageMaker."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from streamer.process import log
 from streamer.settings import Settings
 
 MODELS = Path("/opt/ml/model")
-"""Where SageMaker unpacks the model's archive."""
+"""Folder in which SageMaker unpacks the archive of the model."""
 
 
 @click.command()
@@ -23,5 +23,5 @@ def serve(settings: Settings) -> None:
     log.configure(settings)
     served = load_served_model(settings.model or find_mounted_model(MODELS), settings.activities)
     port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
-    # SageMaker reaches the container from outside.
+    # SageMaker calls the container from outside.
     asyncio.run(serve_model(served, "0.0.0.0", port, []))  # noqa: S104

@@ -1,4 +1,4 @@
-"""`streamer simulate`: synthetic people as devices."""
+"""`streamer simulate` publishes synthetic people as devices."""
 
 import asyncio
 import math
@@ -18,16 +18,22 @@ _SHARE = click.FloatRange(0, 1)
 
 
 @click.command()
-@click.option("--devices", type=click.IntRange(1), default=10, show_default=True, help="How many.")
+@click.option(
+    "--devices", type=click.IntRange(1), default=10, show_default=True, help="Number of people."
+)
 @click.option(
     "--duration",
     type=click.FloatRange(0, min_open=True),
     default=math.inf,
     metavar="SECONDS",
-    help="How much of their life, by its own time.  [default: until Ctrl-C]",
+    help="Length of the samples, by their own time.  [default: until Ctrl-C]",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Other people, other days."
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of people and faults.",
 )
 @sending_options
 @click.option(
@@ -42,7 +48,7 @@ _SHARE = click.FloatRange(0, 1)
 )
 @click.option("--late", type=_SHARE, default=0, help="Send this share of records late.")
 @click.option("--duplicate", type=_SHARE, default=0, help="Send this share of records twice.")
-@click.option("--bad", type=_SHARE, default=0, help="Add so many malformed records.")
+@click.option("--bad", type=_SHARE, default=0, help="Add malformed records, as a share.")
 @settings_options(
     "bootstrap_servers",
     "readings_topic",

@@ -1,4 +1,4 @@
-"""`streamer skip`: have the workers skip a record that they cannot process."""
+"""`streamer skip` tells the workers to skip a record that they cannot process."""
 
 import asyncio
 
@@ -18,12 +18,12 @@ _PATIENCE_S = 10.0
 @click.argument("offset", type=click.IntRange(0))
 @settings_options("bootstrap_servers", "readings_topic", "group_id")
 def skip(settings: Settings, partition: int, offset: int) -> None:
-    """Have the workers skip the record OFFSET of a PARTITION of the readings.
+    """Tell the workers to skip the record OFFSET of a PARTITION of the readings.
 
-    For a record on which the program itself fails, or the last record of a damaged batch: the log
-    and /readyz name it. The record goes to the dead-letter topic with the reason `skipped`; for a
-    batch, a letter says which records were lost. A running worker that holds the partition takes it
-    up again within seconds.
+    Use it for a record on which streamer itself fails, or for the last record of a damaged batch.
+    The log and /readyz name this record. It becomes a dead letter with the reason `skipped`. For a
+    damaged batch, the letter says which records were lost. A running worker that has the partition
+    continues within seconds.
     """
     log.configure(settings)
     asyncio.run(skip_record(settings, partition, offset, _PATIENCE_S))

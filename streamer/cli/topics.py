@@ -1,4 +1,4 @@
-"""`streamer topics`: create them, or check those that exist."""
+"""`streamer topics` creates missing topics, and checks existing ones."""
 
 import asyncio
 
@@ -33,7 +33,7 @@ def topics() -> None:
     "replication_factor",
 )
 def create(settings: Settings) -> None:
-    """Create those that are missing."""
+    """Create the topics that are missing."""
     log.configure(settings)
     created = asyncio.run(kafka_topics.ensure(settings, _PATIENCE_S))
     for name in created:
@@ -56,9 +56,9 @@ def create(settings: Settings) -> None:
 )
 @click.pass_context
 def check(ctx: click.Context, settings: Settings) -> None:
-    """Look for what would lose data or surprise; exit code 1 if something would lose data.
+    """Check the configuration of the topics; the exit code is 1 if data would be lost.
 
-    Events of the last hour are read, to find devices whose readings are in two partitions.
+    It also reads the events of the last hour, to find devices whose readings are in two partitions.
     """
     log.configure(settings)
     findings = asyncio.run(_check(settings))

@@ -1,4 +1,4 @@
-"""`streamer watch`."""
+"""`streamer watch` shows the current activity of every device."""
 
 import asyncio
 from contextlib import suppress
@@ -16,7 +16,7 @@ from streamer.tools.watch import watch as watch_events
 @settings_options(
     "bootstrap_servers", "events_topic", "http_host", "http_port", "log_level", "log_format"
 )
-@click.option("--from-beginning", is_flag=True, help="Start with the oldest event, not the next.")
+@click.option("--from-beginning", is_flag=True, help="Start with the oldest event.")
 def watch(settings: Settings, from_beginning: bool) -> None:
     """Show live what every device is doing; Ctrl-C ends.
 

@@ -76,7 +76,7 @@ def test_a_wrong_flag_is_a_mistake_of_usage() -> None:
 
 def test_a_command_that_works_ends_with_zero() -> None:
     done = streamer("config", "check")
-    assert (done.returncode, done.stdout) == (0, "The settings are fine.\n")
+    assert (done.returncode, done.stdout) == (0, "The settings are valid.\n")
 
 
 def test_ctrl_c_ends_with_130_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

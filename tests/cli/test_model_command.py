@@ -76,7 +76,7 @@ def test_a_model_is_judged_and_says_whom_it_knows(raw_dir: Path, mine: Path) -> 
     assert done.exit_code == 0, done.output
     for figure in ("of one window", "smoothed", "calibration error", "transition AUROC"):
         assert figure in done.stdout
-    assert "it has learned from these: users 1, 2" in done.stderr
+    assert "the model has learned from these users: 1, 2" in done.stderr
 
 
 def test_a_way_to_learn_is_cross_validated_and_reported_as_a_page(
@@ -162,16 +162,16 @@ def test_users_without_a_source_may_be_those_that_the_model_has_learned_from(
     done = streamer_model("evaluate", raw_dir)
     assert "the model has learned from users of hapt, motionsense" in done.stderr
     done = streamer_model("evaluate", "--source", f"waist={raw_dir},name=hapt")
-    assert "it has learned from these: users hapt/1, hapt/3" in done.stderr
+    assert "the model has learned from these users: hapt/1, hapt/3" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "say where recordings are"),
-        (["--source", "waist"], "is not like waist=FOLDER"),
+        ([], "name the recordings"),
+        (["--source", "waist"], "is not PLACE=FOLDER"),
         (["--source", "waist=nowhere"], "there is no nowhere"),
-        (["--source", "waist=.", "--source", "waist=."], "two sources have one name"),
+        (["--source", "waist=.", "--source", "waist=."], "two sources have the same name"),
     ],
 )
 def test_sources_that_cannot_be_are_refused(arguments: list[str], message: str) -> None:
@@ -226,7 +226,7 @@ def test_recordings_of_ones_own_are_learned_from_and_judged(own: Path, tmp_path:
     assert card.training.subjects == ("user1", "user2", "user3")
     assert "my_walking" in card.activities
     assert judged.exit_code == 0, judged.output
-    assert "it has learned from these: users user1, user2, user3" in judged.stderr
+    assert "the model has learned from these users: user1, user2, user3" in judged.stderr
 
 
 @pytest.mark.parametrize(
