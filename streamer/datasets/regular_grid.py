@@ -4,7 +4,8 @@ Where both sensors were measured together, regularly and within 5% of 50 Hz, sam
 they are. Otherwise each sensor is resampled by itself: a point of the grid between two measurements
 less than 15 ms apart is the mean of the measurements around it, weighted by the cubic convolution
 kernel (R. Keys, 1981, a = -1/2), a low-pass at some 25 Hz; any other point is on the line between
-its neighbours. This is what the worker does with a device of another rate.
+its neighbours. This is what the worker does with a device of another rate (`stream/resampling.py`,
+sample by sample); here it is done for all points at once, and a test holds that both agree.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from streamer.arrays import Floats, Ints
 from streamer.datasets.raw_recording import RawRecording, SensorSeries, TimedLabel
 from streamer.datasets.recording import Recording, Segment
 from streamer.features.window_shape import WINDOW
+from streamer.stream.resampling import DENSE_US, LEAST_WEIGHT
 from streamer.stream.rules import Rules
 
 STEP_US = 20_000
@@ -22,9 +24,6 @@ LONGEST_GAP_US = Rules().max_gap_us
 """A longer hole ends a part of a recording, as the default of `max_gap_ms` in the worker does."""
 SAME_RATE = 0.05
 """Relative difference up to which a rate counts as 50 Hz, as in the worker."""
-
-_DENSE_US = 15_000
-_LEAST_WEIGHT = 0.5
 
 
 def split_and_regularize(raw: RawRecording) -> Iterator[Recording]:
@@ -57,7 +56,7 @@ def resample(series: SensorSeries, points_us: Ints) -> Floats:
     times = series.times_us
     after = np.clip(np.searchsorted(times, points_us), 1, len(times) - 1)
     lines = np.stack([np.interp(points_us, times, axis) for axis in series.values.T], axis=1)
-    dense = times[after] - times[after - 1] < _DENSE_US
+    dense = times[after] - times[after - 1] < DENSE_US
     if not dense.any():
         return lines
     weights = np.zeros(len(points_us))
@@ -73,7 +72,7 @@ def resample(series: SensorSeries, points_us: Ints) -> Floats:
             sums[:, axis] += np.bincount(
                 point, weight * series.values[inside, axis], len(points_us)
             )
-    dense &= weights >= _LEAST_WEIGHT
+    dense &= weights >= LEAST_WEIGHT
     means = sums / np.where(dense, weights, 1)[:, None]
     return np.where(dense[:, None], means, lines)
 

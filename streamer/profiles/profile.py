@@ -1,7 +1,8 @@
 """What a profile says, checked, and where it is loaded from.
 
 A profile is a TOML file. `[records]` describes the records of a topic, `[files]` recordings in
-files: where the sensors, the times, the labels and the people are. See `docs/devices.md`.
+files: where the sensors, the times, the labels and the people are. See `docs/devices.md` for the
+former, `docs/recordings.md` for the latter.
 """
 
 import re
