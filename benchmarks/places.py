@@ -58,7 +58,7 @@ def main(features: str) -> None:
     is_turned = np.arange(len(everything)) >= len(windows)
     # Nothing is learned from windows without a label.
     learned = replace(everything, truths=np.where(is_turned, UNLABELLED, everything.truths))
-    held_out = cross_validate(learned, order_classes(windows.truths.tolist()), "tree")
+    held_out = cross_validate(learned, order_classes(windows.truths.tolist()), "blend")
     originals = everything.copies == 0
     judged = everything.of(originals)
     for way, rows in (("as it lies", ~is_turned[originals]), ("turned", is_turned[originals])):

@@ -51,8 +51,10 @@ def warm_up(readings_format: str = CONTRACT) -> None:
         assert len(computed.windows) > 0
     if readings_format != CONTRACT:
         make_decoder(readings_format)(Records.of([OneRecord(b"device", b"{}", [], 0, 0)]), 0)
-    if (familiarity := artifact.load().familiarity) is not None:
-        familiarity.measure(computed.features)
+    model = artifact.load()
+    model.probabilities(computed.features)
+    if model.familiarity is not None:
+        model.familiarity.measure(computed.features)
     ForwardFilter(("walking", "sitting")).update(None, np.ones(2))
     seconds = round(time.monotonic() - begin_s, 1)
     if kernel_cache.not_kept:

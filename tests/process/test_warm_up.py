@@ -11,7 +11,7 @@ from streamer.contracts import fast_json
 from streamer.features import compiled_features
 from streamer.kafka import record_batches
 from streamer.labels import smoothing
-from streamer.model import familiarity
+from streamer.model import boosted_trees, familiarity, linear_logits
 from streamer.process.warm_up import warm_up
 from streamer.stream import windowing
 
@@ -27,6 +27,8 @@ def test_after_warming_up_every_entry_point_is_compiled() -> None:
         compiled_features._describe_spectra,
         smoothing._step,
         familiarity._measure,
+        linear_logits._add_products,
+        boosted_trees._add_leaves,
     ]
     assert all(entry.signatures for entry in entries)
 
