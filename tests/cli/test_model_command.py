@@ -170,7 +170,7 @@ def test_users_without_a_source_may_be_those_that_the_model_has_learned_from(
     [
         ([], "name the recordings"),
         (["--source", "waist"], "is not PLACE=FOLDER"),
-        (["--source", "waist=nowhere"], "there is no nowhere"),
+        (["--source", "waist=nowhere"], "nowhere does not exist"),
         (["--source", "waist=.", "--source", "waist=."], "two sources have the same name"),
     ],
 )
