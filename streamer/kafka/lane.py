@@ -1,8 +1,7 @@
-"""One partition in the hands of one worker: taken over, rebuilt from the log, run, given up."""
+"""Runs one partition in one worker: takes it over, rebuilds its state, processes its records."""
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -24,6 +23,12 @@ from streamer.flow.record_failure import RecordsError
 from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
 from streamer.kafka import start
+from streamer.kafka.attempts import (
+    Attempts,
+    advise_on_damage,
+    advise_on_failure,
+    describe_failure,
+)
 from streamer.kafka.client import flatten_causes, is_kafka_error
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.lane_resources import LaneResources
@@ -35,9 +40,6 @@ from streamer.kafka.source import PartitionSource
 from streamer.stream.position import Position
 
 log = structlog.get_logger(__name__)
-
-ATTEMPTS: Final = 3
-"""How often records are tried that our own code fails on."""
 
 RETRY_S = 1.0
 """Pause before the second attempt; later ones are longer."""
@@ -74,8 +76,7 @@ class Lane:
         self._limit = RejectLimit(
             self._settings.max_reject_share, self._settings.reject_window_s, time.monotonic
         )
-        self._failed: RecordsError | None = None
-        self._failures = 0
+        self._attempts = Attempts()
         self.lag = PartitionLag()
         self.source = PartitionSource(
             resources.metrics, resources.consumer, partition, until, self.lag
@@ -124,65 +125,37 @@ class Lane:
             raise error
         failures = [cause for cause in causes if isinstance(cause, RecordsError)]
         failed = min(failures, key=lambda failure: failure.first, default=None)
-        self._count(failed)
-        await self._retry(error, failed)
-
-    def _count(self, failed: RecordsError | None) -> None:
-        """Count how often the same records have failed, one after the other."""
-        again = self._failed is not None and (
-            failed is None or self._failed.first <= failed.first <= self._failed.last
+        self._attempts.fail(failed, self.source.next)
+        cause = (failed.__cause__ if failed else None) or causes[0]
+        problem = describe_failure(self._name, failed, cause)
+        log.error(
+            "processing has failed", problem=problem, attempt=self._attempts.count, exc_info=cause
         )
-        self._failures = self._failures + 1 if again else 1
-        self._failed = failed or RecordsError(self.source.next, self.source.next)
+        if failed is not None:
+            self.source.narrow(failed.first, failed.last, self._attempts.next_size(failed))
+        await self._try_again(problem, advise_on_failure(self._partition.partition, failed))
 
     async def _handle_damage(self, damage: DamagedBatchError) -> None:
         """Fetch a damaged batch again, in case it was damaged on its way, or hold the partition."""
         self.ready = False
-        self._count(RecordsError(damage.first, damage.last))
+        self._attempts.fail(RecordsError(damage.first, damage.last), self.source.next)
         problem = f"{self._name}: {damage}"
-        log.error("a record batch is damaged", problem=problem, attempt=self._failures)
-        await self._try_again(
-            f"{problem}. Fetched {ATTEMPTS} times; nothing was skipped. Restore the log, from a "
-            "replica for example, or have these records skipped, which loses them: streamer skip "
-            f"{self._partition.partition} {damage.last}"
-        )
+        log.error("a record batch is damaged", problem=problem, attempt=self._attempts.count)
+        await self._try_again(problem, advise_on_damage(self._partition.partition, damage))
 
-    async def _retry(self, error: Exception, failed: RecordsError | None) -> None:
-        where = f"{self._name}, the records from the committed position on"
-        if failed is not None:
-            where = f"{self._name}, the records {failed.first} to {failed.last}"
-            if failed.first == failed.last:
-                where = f"{self._name}, the record {failed.first}"
-            size = failed.last - failed.first + 1
-            self.source.narrow(
-                failed.first, failed.last, math.isqrt(size) if self._failures < 2 else 1
-            )
-        cause = (failed.__cause__ if failed else None) or flatten_causes(error)[0]
-        problem = f"our own code fails on {where}: {cause!r}"
-        log.error("processing has failed", problem=problem, attempt=self._failures, exc_info=cause)
-        problem += (
-            f". Tried {ATTEMPTS} times; nothing was skipped. Install a version that can read it"
-        )
-        if failed is not None:
-            problem += (
-                f", or have the record skipped: streamer skip {self._partition.partition} "
-                f"{failed.first}"
-            )
-        await self._try_again(problem)
-
-    async def _try_again(self, problem: str) -> None:
+    async def _try_again(self, problem: str, advice: str) -> None:
         """Pause before the next attempt, or hold the partition after the last one.
 
         Raises:
             ProcessingError: it was the last one, and the worker is to end at the end of the log.
         """
-        if self._failures < ATTEMPTS:
+        if not self._attempts.are_over:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.source.stopping.wait(), self._failures * RETRY_S)
-            return
-        if self._until_end:
-            raise ProcessingError(problem)
-        await self._hold(problem)
+                await asyncio.wait_for(self.source.stopping.wait(), self._attempts.count * RETRY_S)
+        elif self._until_end:
+            raise ProcessingError(f"{problem}. {advice}")
+        else:
+            await self._hold(f"{problem}. {advice}")
 
     async def _hold(self, problem: str) -> None:
         """Hold the partition until an operator has set another position, or until the end."""
@@ -195,7 +168,7 @@ class Lane:
                 return
             if await self._read_position() != before:
                 log.info("another position was set, trying again", partition=self._name)
-                self.held, self._failed, self._failures = None, None, 0
+                self.held, self._attempts = None, Attempts()
                 return
 
     async def _run(self) -> None:

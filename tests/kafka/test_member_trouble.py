@@ -13,6 +13,7 @@ from streamer.contracts.records import OneRecord
 from streamer.errors import KafkaError, ProcessingError, RejectsError
 from streamer.flow.partition_state import PartitionState
 from streamer.kafka import lane, member, topics
+from streamer.kafka.attempts import ATTEMPTS
 from streamer.kafka.member import GroupMember
 from streamer.kafka.skip import skip_record
 from streamer.model import artifact
@@ -92,7 +93,7 @@ async def test_a_bug_holds_its_partition_after_some_attempts_and_no_other(
         problem = await until_broken(worker)
         assert f"our own code fails on {settings.readings_topic}[1], the record " in problem
         assert "ZeroDivisionError('a bug of ours')" in problem
-        assert predictor.breaks >= lane.ATTEMPTS
+        assert predictor.breaks >= ATTEMPTS
         assert (worker.health.why_not_ready() or "").startswith("held: ")
         # The other one still works: what is published now is labelled.
         await publish(settings, still("still too"), 0)

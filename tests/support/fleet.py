@@ -35,6 +35,7 @@ class Fleet:
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.kills = 0
         self._begin: dict[str, int] = {}
+        self._doomed: set[str] = set()
 
     def start(
         self,
@@ -45,7 +46,9 @@ class Fleet:
     ) -> None:
         """Start a worker; doomed ones are struck when they get to a point for the n-th time."""
         program = ["streamer"]
+        self._doomed.discard(name)
         if doom:
+            self._doomed.add(name)
             program = ["tests.support.doomed", doom[0], str(doom[1]), blow.name]
         command = [sys.executable, "-m", *program, "run", *self._flags, *flags]
         with self.log(name).open("ab") as log:
@@ -61,14 +64,15 @@ class Fleet:
         worker.wait()
 
     def stop(self, *names: str) -> None:
-        """SIGTERM; all of them must end well."""
+        """SIGTERM; all of them must end well, but a doomed one may be struck before it ends."""
         for name in names:
             # Before that there is nothing to end well.
-            until(partial(self._is_working, name))
+            until(partial(self._is_working_or_dead, name))
             self.running[name].send_signal(signal.SIGTERM)
         for name in names:
-            assert self.running[name].wait(PATIENCE_S) in ENDED_WELL, self.text(name)
-            del self.running[name]
+            code = self.wait(name)
+            struck = name in self._doomed and code == -signal.SIGKILL
+            assert struck or code in ENDED_WELL, f"exit code {code}: {self.text(name)}"
 
     def wait(self, name: str) -> int:
         """Wait for the end of a worker; its exit code, negative if it was killed."""
@@ -96,8 +100,9 @@ class Fleet:
         """What a worker has logged."""
         return self.log(name).read_text(encoding="utf-8", errors="replace")
 
-    def _is_working(self, name: str) -> bool:
-        return b"working" in self.log(name).read_bytes()[self._begin[name] :]
+    def _is_working_or_dead(self, name: str) -> bool:
+        is_working = b"working" in self.log(name).read_bytes()[self._begin[name] :]
+        return is_working or self.running[name].poll() is not None
 
     def count(self, words: str) -> int:
         """How often all workers together have logged something."""
