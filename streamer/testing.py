@@ -24,11 +24,12 @@ from streamer.contracts.readings import Format, Record
 from streamer.contracts.records import OneRecord, Records
 from streamer.features import UCI_HAR
 from streamer.features.window_shape import WINDOW
-from streamer.flow.partition_state import DeadLetter, Output, PartitionState
+from streamer.flow.partition_state import PartitionState
 from streamer.flow.pipeline import flow
 from streamer.flow.record_failure import RecordsError
 from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
+from streamer.flow.stage_results import DeadLetter, Output
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from streamer.contracts.records import Records
-from streamer.flow.partition_state import Output
+from streamer.flow.stage_results import Output
 
 
 class PartitionLog(Protocol):

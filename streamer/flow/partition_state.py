@@ -1,85 +1,44 @@
 """The state of one partition: what each stage of the flow keeps between two fetches."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import structlog
 
 from streamer.arrays import Floats
-from streamer.contracts.dead_letters import LOST, REFUSED, SKIPPED, WindowLetter, make_window_letter
-from streamer.contracts.events import ActivityEvent, window_id
-from streamer.contracts.readings import LATEST_TIMESTAMP_MS, Decoded, Record
+from streamer.contracts.readings import LATEST_TIMESTAMP_MS, Decoded
 from streamer.contracts.records import Records
 from streamer.features import UCI_HAR, FeatureSet, compute_features
 from streamer.features.compute import blank_rotation
 from streamer.features.window_shape import WINDOW
-from streamer.flow.plausibility import Doubt, find_doubts
+from streamer.flow.device_warnings import DeviceWarnings
+from streamer.flow.plausibility import find_doubts
 from streamer.flow.rejects import RejectLimit
+from streamer.flow.stage_results import (
+    Computed,
+    DeadLetter,
+    Output,
+    Predicted,
+    make_late_letters,
+    make_refused_letter,
+    make_skipped_letter,
+)
 from streamer.flow.unfamiliar_devices import UnfamiliarDevices
 from streamer.flow.unlabelled_devices import LATE, SeeOutcomes
 from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
 from streamer.metrics import Metrics
-from streamer.predict.answers import Answers
 from streamer.profiles.decoder import make_decoder
 from streamer.settings import Settings
 from streamer.stream.partition import PartitionWindows, PushResult
 from streamer.stream.position import Position, ReplayStart
 from streamer.stream.rebuilt import Rebuilt
 from streamer.stream.samples import Samples
-from streamer.stream.windows import ENOUGH_WINDOWS, ClosedWindows, Window
+from streamer.stream.windows import ENOUGH_WINDOWS, ClosedWindows
 
 log = structlog.get_logger(__name__)
-
-MOST_NAMED = 10
-"""Devices that one line of the log names."""
-
-SAID_AGAIN_US = 3_600_000_000
-"""What a device does wrong is logged once in this time, by the partition clock."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A record that was rejected, whole or in part, with the reason."""
-
-    record: Record
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """The output of a fetch, and the position after it."""
-
-    events: list[ActivityEvent]
-    dead_letters: list[DeadLetter]
-    position: Position
-    oldest_ms: int
-    """Kafka timestamp of the fetch's first record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Computed:
-    """The output of a fetch whose windows are not yet predicted."""
-
-    windows: list[Window]
-    features: Floats
-    """Of the windows, (n, features) of the feature set; NaN where the device has no such sensor."""
-    forgotten: list[str]
-    """Devices that are gone after these windows."""
-    dead_letters: list[DeadLetter]
-    position: Position
-    oldest_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Predicted:
-    """A computed fetch with its predictions."""
-
-    computed: Computed
-    answers: Answers
 
 
 def merge_small_parts(parts: list[ClosedWindows]) -> Iterator[Floats]:
@@ -142,7 +101,7 @@ class PartitionState:
         self._replay_start = ReplayStart(position)
         self._rebuilt = Rebuilt()
         self._skipped = np.array(position.skipped, np.int64)
-        self._said_us: dict[tuple[str, str], int] = {}
+        self._warnings = DeviceWarnings(settings)
         self._unpredicted = 0
         self._unfamiliar = UnfamiliarDevices(metrics)
         self.labels = Labeller(LabelPolicy.of(settings))
@@ -167,15 +126,7 @@ class PartitionState:
         devices = self._windows.devices
         with self._metrics.stage("windows"):
             outcome = self._withhold(self._windows.push(samples))
-        if outcome.restarted:
-            log.warning(
-                "devices that sent nothing but late samples for some seconds start anew: their "
-                "clocks went back, or one of their samples was stamped ahead; set their clocks",
-                devices=outcome.restarted[:MOST_NAMED],
-                number=len(outcome.restarted),
-            )
-        self._say_ahead(outcome)
-        self._say_pushed_out()
+        self._warn(outcome)
         self._metrics.devices.inc(self._windows.devices - devices)
         rejects = [
             DeadLetter(records[reject.record], reject.reason, reject.detail)
@@ -184,11 +135,13 @@ class PartitionState:
         if len(outcome.late):
             devices_late = np.unique(decoded.device[outcome.late]).tolist()
             self._see_outcomes((), [(decoded.device_ids[i], LATE) for i in devices_late])
-        late = self._late(records, decoded, outcome) if self._settings.dead_letter_late else []
+        letters = skipped + rejects
+        if self._settings.dead_letter_late:
+            letters += make_late_letters(records, decoded, outcome)
         with self._metrics.lock:
             self._metrics.count_decoded(len(records), decoded)
             self._processed(following, len(decoded.record))
-        return self._featured(outcome, skipped + rejects + late, oldest_ms)
+        return self._featured(outcome, letters, oldest_ms)
 
     def label(self, predicted: Predicted) -> Output:
         """Return the events of predictions. Call it in the order in which they were computed."""
@@ -201,7 +154,9 @@ class PartitionState:
         self.labels.forget(computed.forgotten)
         self._unfamiliar.name_new(events, computed.forgotten)
         self._metrics.unfamiliar_devices.inc(len(self.labels.unfamiliar) - before)
-        refused = [_refused(computed, row, words) for row, words in answers.refused.items()]
+        refused = [
+            make_refused_letter(computed, row, words) for row, words in answers.refused.items()
+        ]
         return Output(
             events, computed.dead_letters + refused, computed.position, computed.oldest_ms
         )
@@ -266,7 +221,7 @@ class PartitionState:
         if not len(self._skipped):
             return records, []
         skipped = np.isin(records.offset, self._skipped)
-        letters = [_skipped(records[i]) for i in np.flatnonzero(skipped).tolist()]
+        letters = [make_skipped_letter(records[i]) for i in np.flatnonzero(skipped).tolist()]
         return Records(records.buffer, records.table[~skipped]), letters
 
     def _decode(self, records: Records) -> tuple[Decoded, Samples]:
@@ -284,60 +239,19 @@ class PartitionState:
             for doubt, settled in zip(doubts, part.settled[~good].tolist(), strict=True):
                 self._windows.tally.withhold(doubt.skip, settled)
                 self._metrics.doubts.labels(doubt.looks_like).inc()
-                self._say(doubt)
+                self._warnings.say_doubt(doubt, self._windows.clock_us)
                 skipped.append((doubt.device_id, doubt.skip))
         self._see_outcomes((each for part in parts for each in part.device_ids), skipped)
-        for device_id in outcome.forgotten:
-            self._said_us.pop(("doubt", device_id), None)
+        self._warnings.forget(outcome.forgotten)
         return replace(outcome, windows=parts)
 
-    def _say(self, doubt: Doubt) -> None:
-        """Name a device once an hour."""
-        if self._is_due("doubt", doubt.device_id):
-            log.warning(
-                "windows of a device are not labelled",
-                device=doubt.device_id,
-                reason=doubt.skip.value,
-                because=doubt.detail,
-            )
-
-    def _say_ahead(self, outcome: PushResult) -> None:
-        """Name the devices whose timestamps are ahead of all others, once an hour."""
+    def _warn(self, outcome: PushResult) -> None:
+        """Name the devices whose clocks are wrong, and say when there are too many devices."""
         self._metrics.devices_ahead.inc(len(outcome.ahead))
-        if outcome.ahead and self._is_due("ahead"):
-            log.warning(
-                "records of some devices have timestamps ahead of all others; the partition clock "
-                "does not follow them. Set message.timestamp.type=LogAppendTime for the topic, or "
-                "set the clocks of these devices",
-                devices=outcome.ahead[:MOST_NAMED],
-                number=len(outcome.ahead),
-            )
-
-    def _say_pushed_out(self) -> None:
-        """Say once an hour that the partition has too many devices."""
-        if self._windows.tally.pushed_out and self._is_due("pushed out"):
-            log.warning(
-                "the partition has more devices than max_devices; the least recently seen are "
-                "forgotten and start anew with their next reading. Give the topic more partitions, "
-                "raise max_devices, or look for a publisher that makes up device ids",
-                max_devices=self._settings.max_devices,
-            )
-
-    def _is_due(self, what: str, device_id: str = "") -> bool:
-        """Return whether something has not been logged for an hour; it counts as logged now."""
-        clock_us = self._windows.clock_us
-        said_us = self._said_us.get((what, device_id))
-        if said_us is not None and clock_us - said_us <= SAID_AGAIN_US:
-            return False
-        self._said_us[what, device_id] = clock_us
-        return True
-
-    def _late(self, records: Records, decoded: Decoded, outcome: PushResult) -> list[DeadLetter]:
-        record, samples = np.unique(decoded.record[outcome.late], return_counts=True)
-        return [
-            DeadLetter(records[i], "late", f"{n} of its samples came behind the watermark")
-            for i, n in zip(record.tolist(), samples.tolist(), strict=True)
-        ]
+        self._warnings.say_restarted(outcome.restarted)
+        self._warnings.say_ahead(outcome.ahead, self._windows.clock_us)
+        if self._windows.tally.pushed_out:
+            self._warnings.say_pushed_out(self._windows.clock_us)
 
     def _processed(self, following: int, samples: int) -> None:
         self._replay_start.processed(following, self._windows.clock)
@@ -363,24 +277,3 @@ class PartitionState:
             self.position,
             oldest_ms,
         )
-
-
-def _skipped(record: Record) -> DeadLetter:
-    """Return the dead letter of a record, or of a damaged batch, that an operator has skipped."""
-    lost = dict(record.headers).get(LOST)
-    what = f"the records {lost.decode(errors='replace')} of a damaged batch" if lost else "it"
-    return DeadLetter(record, SKIPPED, f"an operator has told the workers to skip {what}")
-
-
-def _refused(computed: Computed, row: int, words: str) -> DeadLetter:
-    """Return the dead letter of a window that the endpoint rejects."""
-    window = computed.windows[row]
-    letter = WindowLetter(
-        window_id(window.device_id, window.start_ms),
-        window.device_id,
-        computed.features[row].tolist(),
-        window.start_ms,
-        window.coverage,
-        window.settled,
-    )
-    return DeadLetter(make_window_letter(letter, computed.position.next - 1), REFUSED, words)

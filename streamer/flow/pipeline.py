@@ -16,8 +16,9 @@ from typing import Final
 
 from streamer.contracts.records import Records
 from streamer.flow.interfaces import OutputSink, PartitionLog
-from streamer.flow.partition_state import Computed, Output, PartitionState, Predicted
+from streamer.flow.partition_state import PartitionState
 from streamer.flow.record_failure import blaming
+from streamer.flow.stage_results import Computed, Output, Predicted
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers, Ask
 

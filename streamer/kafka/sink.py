@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import RecordMetadata
 
 from streamer.contracts.dead_letters import make_dead_letter_headers
-from streamer.flow.partition_state import Output
+from streamer.flow.stage_results import Output
 from streamer.kafka.client import client_options, connect, transactional_id
 from streamer.kafka.event_formats import EncodeEvent
 from streamer.kafka.lag import PartitionLag

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from streamer.flow import pipeline
-from streamer.flow.partition_state import Output
 from streamer.flow.pipeline import CATCHING_UP, LARGEST_GROUP, ON_THE_WAY, flow, group_outputs
+from streamer.flow.stage_results import Output
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers
 from streamer.settings import Settings

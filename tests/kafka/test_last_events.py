@@ -5,7 +5,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streamer.contracts.events import ActivityEvent, decode_event, encode_event
-from streamer.flow.partition_state import Output
+from streamer.flow.stage_results import Output
 from streamer.kafka import last_events, topics
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.last_events import read_last_events as read_back

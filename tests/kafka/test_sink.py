@@ -3,7 +3,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from streamer.contracts.events import encode_event
-from streamer.flow.partition_state import DeadLetter, Output
+from streamer.flow.stage_results import DeadLetter, Output
 from streamer.kafka import topics
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.reader import open_reader, read_to_end

@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from streamer.contracts.dead_letters import ORIGIN_OFFSET, ORIGIN_PARTITION, REASON
 from streamer.contracts.events import decode_event, encode_event
 from streamer.contracts.records import Records
-from streamer.flow.partition_state import Output, PartitionState
+from streamer.flow.partition_state import PartitionState
 from streamer.flow.pipeline import predict_windows
 from streamer.flow.rejects import RejectLimit
+from streamer.flow.stage_results import Output
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.metrics import Metrics
 from streamer.model import artifact
