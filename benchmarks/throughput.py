@@ -52,6 +52,7 @@ class Case:
     delivery: str
     commit_interval_ms: int
     pinned: bool
+    model: str
 
     @property
     def topic(self) -> str:
@@ -79,6 +80,7 @@ class Case:
 @click.option("--delivery", multiple=True, default=["exactly-once"], show_default=True)
 @click.option("--commit-interval-ms", multiple=True, type=int, default=[100], show_default=True)
 @click.option("--pinned", is_flag=True, help="Each worker has one core: does it scale?")
+@click.option("--model", "models", multiple=True, default=["har"], show_default=True)
 @click.option("--repeat", default=5, show_default=True)
 def main(
     samples: int,
@@ -89,10 +91,11 @@ def main(
     delivery: tuple[str, ...],
     commit_interval_ms: tuple[int, ...],
     pinned: bool,
+    models: tuple[str, ...],
     repeat: int,
 ) -> None:
     """Print a JSON line for each case, and a table."""
-    options = (workers, forms, batch, devices, delivery, commit_interval_ms, [pinned])
+    options = (workers, forms, batch, devices, delivery, commit_interval_ms, [pinned], models)
     cases = [Case(*values) for values in itertools.product(*options)]
     found: dict[Case, list[float]] = {case: [] for case in cases}
     # A worker that joins first would begin with everything, and begin anew when the others join.
@@ -110,6 +113,7 @@ def main(
                     "group_id": f"group-{run}-{cases.index(case)}",
                     "delivery": case.delivery,
                     "commit_interval_ms": case.commit_interval_ms,
+                    "model": case.model,
                 }
             )
             found[case].append(samples_per_second(settings, case))

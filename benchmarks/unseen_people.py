@@ -82,7 +82,7 @@ def judge(raw_dir: Path, unseen: list[int], scratch: Path, kafka: str) -> dict[s
         where += [f"--{flag}", f"{name}-{scratch.name}"]
     events, listed = where[:6], ",".join(map(str, unseen))
     streamer("model", "train", raw_dir, "--output", model, "--exclude-users", listed,
-             "--features", "published")  # fmt: skip
+             "--features", "published", "--algorithm", "tree")  # fmt: skip
     streamer("replay", theirs, *where, "--speed", "max", "--batch", "50", "--format", "f32")
     streamer("run", *where, "--group-id", scratch.name, "--until-end", "--http-port", "0",
              "--model", model)  # fmt: skip

@@ -22,6 +22,10 @@ def card_as_table(model: Model) -> Table:
     table.add_row("classes", "\n".join(f"{label}: {activity}" for label, activity in classes))
     table.add_row("algorithm", training.algorithm)
     table.add_row("temperatures", ", ".join(f"{node.temperature:g}" for node in card.nodes))
+    if model.trees is not None and card.boosting is not UNSET:
+        factors = ", ".join(f"{factor:g}" for factor in card.boosting.factors)
+        count = len(model.trees.features)
+        table.add_row("trees", f"{count} of depth {card.boosting.depth}; factors {factors}")
     table.add_row("data", training.data)
     table.add_row(
         "learned from",

@@ -7,7 +7,7 @@ that, and the bits are its own.
 """
 
 from dataclasses import replace
-from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -72,12 +72,8 @@ def fit_trees(
         The trees of all nodes; None if no node has any.
 
     Raises:
-        ModelError: LightGBM is not installed.
+        ModelError: LightGBM is not installed, or a library that it needs.
     """
-    if find_spec("lightgbm") is None:
-        raise ModelError(
-            "training needs LightGBM, which is not installed: pip install 'streamer[train]'"
-        )
     rows = rows & (windows.copies <= COPIES)
     classes = find_positions(windows.truths, activities)
     parts, outcomes_of_trees, first = [], [], 0
@@ -122,8 +118,7 @@ def round_leaves(values: Floats) -> QuarterInts:
 
 def _fit_node(features: Floats, which: Ints, rounds: int) -> tuple[Ints, Floats, Floats]:
     """Return features, thresholds and leaves of the trees of a node."""
-    import lightgbm  # noqa: PLC0415 - an extra
-
+    lightgbm = _import_lightgbm()
     data = lightgbm.Dataset(features, which)
     parameters: dict[str, Any] = _PARAMETERS | {"num_class": int(which.max()) + 1}
     learned = lightgbm.train(parameters, data, rounds).dump_model()["tree_info"]
@@ -136,6 +131,22 @@ def _fit_node(features: Floats, which: Ints, rounds: int) -> tuple[Ints, Floats,
     for tree, info in enumerate(learned):
         _fill(info["tree_structure"], 0, compared[tree], thresholds[tree], leaves[tree])
     return compared, thresholds, leaves
+
+
+def _import_lightgbm() -> ModuleType:
+    try:
+        import lightgbm  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ModelError(
+            "training needs LightGBM, which is not installed: pip install 'streamer[train]', or "
+            "train with --algorithm tree"
+        ) from None
+    except OSError as error:
+        raise ModelError(
+            f"LightGBM cannot be loaded: {error}; install OpenMP (libgomp1 on Debian, libomp on "
+            "macOS), or train with --algorithm tree"
+        ) from None
+    return lightgbm
 
 
 def _fill(

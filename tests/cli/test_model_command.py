@@ -138,7 +138,7 @@ def test_devices_at_several_places_are_judged_apart_and_a_source_can_be_left_out
     pytest.importorskip("sklearn")
     sources = ("--source", f"waist={raw_dir}", "--source", f"pocket={raw_dir},name=trousers")
 
-    done = streamer_model("evaluate", *sources, "--cross-validate", "--json")
+    done = streamer_model("evaluate", *sources, "--cross-validate", "--algorithm", "tree", "--json")
 
     found = msgspec.json.decode(done.stdout)
     assert set(found["places"]) == {"waist", "pocket"}
