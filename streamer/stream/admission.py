@@ -1,4 +1,4 @@
-"""Which samples count, and in which order: the watermark, duplicates, reordering.
+"""Decides which samples count, and in which order: the watermark, duplicates, reordering.
 
 The watermark of a device is its newest sample time less the allowed lateness::
 
@@ -7,9 +7,9 @@ The watermark of a device is its newest sample time less the allowed lateness::
     verdict   used  used  used   late (0 ms    duplicate
                                  allowed)
 
-With lateness, samples wait until the watermark has passed them and leave in the order of their
-times. Either way a device's samples leave in strictly ascending order, and neither that order nor
-any verdict on an admitted sample depends on how records were cut into batches.
+With lateness, samples wait until the watermark has passed them, and leave in the order of their
+times. The samples of a device always leave in strictly ascending order. Neither this order nor any
+verdict depends on how records were cut into batches.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -18,16 +18,18 @@ from typing import Self
 import numpy as np
 
 from streamer.arrays import Bools, Floats, Ints
-from streamer.stream.device_table import LANDED, LAST_US, SENSOR_US, Columns, DeviceTable
+from streamer.stream.device_columns import LANDED, LAST_US, SENSOR_US, Columns
+from streamer.stream.device_table import DeviceTable
 from streamer.stream.rules import Rules
 from streamer.stream.samples import NEVER
 from streamer.stream.watermarks import Arrived, Judged, judge
 
 DUPLICATE_MEMORY = 128
-"""Samples up to the watermark among which a repeated one is still told from a late one."""
+"""Samples before the watermark that are remembered: a sample that repeats one of them counts as a
+duplicate, any other one as late."""
 
 DUPLICATE_MEMORY_US = 2_560_000
-"""How far they may reach back: holes between them take up slots, and the ring must have them."""
+"""Longest time that they reach back. The holes between them take up slots of the ring too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Arrivals:
 
     Attributes:
         row: (s,) device row.
-        life: (s,) number of the life that the device is in: 0 for the one it was in before.
+        life: (s,) number of the device's life; 0 for the life in which it was before.
         time_us: (s,).
         values: (s, 6).
         offset: (s,) offset of the sample's record.
@@ -66,12 +68,15 @@ class Arrivals:
 
     @property
     def stream(self) -> Ints:
-        """(s,) what keeps an order of its own: a device, and a gyroscope that comes by itself."""
+        """(s,) number of the stream: a device has one, and one for samples of the gyroscope alone.
+
+        Each stream has an order of its own.
+        """
         return 2 * self.row + np.isnan(self.values[:, 0])
 
     @classmethod
     def none(cls) -> Self:
-        """No samples."""
+        """Return no samples."""
         return cls(
             np.empty(0, np.int64),
             np.empty(0, np.int64),
@@ -81,20 +86,20 @@ class Arrivals:
         )
 
     def then(self, later: Self) -> Self:
-        """These, then those."""
+        """Return these arrivals, then the later ones."""
         pairs = ((getattr(self, f.name), getattr(later, f.name)) for f in fields(self))
         return type(self)(*(np.concatenate(pair) for pair in pairs))
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a batch of arrivals.
+    """What has happened to a batch of arrivals.
 
     Attributes:
-        admitted: those that count now, sorted by row, life and time.
-        life: (s,) the number of the life of each arrival, see `watermarks.CLOCK`.
-        late: (s,) arrivals behind the watermark.
-        duplicates: how many repeated the time of one that was there.
+        admitted: the samples that are windowed now, sorted by row, life and time.
+        life: (s,) number of the life of each arrival, see `watermarks.CLOCK`.
+        late: (s,) whether an arrival is behind the watermark and repeats no remembered sample.
+        duplicates: arrivals that repeat the time of a remembered sample.
         restarts: how many lives began with a sample that would have been late.
     """
 
@@ -115,11 +120,11 @@ class Admission:
         self.waiting = Arrivals.none()
 
     def admit(self, table: DeviceTable, arrivals: Arrivals, clock_us: Ints) -> Verdict:
-        """Judge new arrivals; moves the devices' newest times forward.
+        """Judge new arrivals, and move the newest times of their devices forward.
 
         Args:
-            table: of the devices.
-            arrivals: new ones, in lives by silence alone.
+            table: the device table.
+            arrivals: the new samples; their lives are those that begin after a silence.
             clock_us: (s,) partition clock at each of them.
         """
         columns, sensors = table.columns, table.sensors
@@ -151,7 +156,7 @@ class Admission:
         return Verdict(admitted, judged.life, late, int(duplicate.sum()) + repeats, restarts)
 
     def _find_apart(self, table: DeviceTable, arrivals: Arrivals) -> None:
-        """Notice the devices whose sensors come apart; until now all their samples were whole."""
+        """Mark the devices that send samples of one sensor for the first time in this life."""
         single = arrivals.single
         if single.any():
             rows = np.unique(arrivals.row[single])
@@ -164,21 +169,21 @@ class Admission:
                 run[rows, SENSOR_US + sensor] = run[rows, LAST_US]
 
     def flush(self, rows: Ints) -> Arrivals:
-        """Release what waits on these devices, as if their watermark had reached the newest."""
+        """Release the waiting samples of these devices, as if their watermark had passed them."""
         going = np.isin(self.waiting.row, rows)
         released, self.waiting = self.waiting[going], self.waiting[~going]
         return released
 
     def move(self, rows: Ints) -> None:
-        """Follow the devices to the rows (old rows,) that they have now."""
+        """Give waiting samples the new rows of their devices; ``rows`` are by old row."""
         self.waiting = replace(self.waiting, row=rows[self.waiting.row])
 
     def _repeated(
         self, table: DeviceTable, arrivals: Arrivals, watermark: Ints, behind: Bools
     ) -> Bools:
-        """Whether an arrival behind the watermark repeats one of the last samples before that.
+        """Return whether each arrival behind the watermark repeats one of the samples before it.
 
-        Samples from before the last gap do not count: after a crash they need not be known.
+        Samples from before the last gap are not compared: a recovery need not know them.
         """
         repeated = np.zeros(len(arrivals), np.bool_)
         asked = np.flatnonzero(behind & (arrivals.time_us > watermark - DUPLICATE_MEMORY_US))
@@ -197,7 +202,7 @@ class Admission:
         return repeated
 
     def _known(self, table: DeviceTable, arrivals: Arrivals, streams: Ints) -> Ints:
-        """(3, k) stream, life and time of samples that landed, of those that wait, and of these."""
+        """Return (3, k) stream, life and time of samples that have landed, wait, or arrive now."""
         rows, kind = np.divmod(streams, 2)
         back, mask = np.arange(LANDED), table.places.mask[rows, None].astype(np.int64)
         number = table.sensors.landed[rows, kind][:, None] - 1 - back
@@ -240,7 +245,7 @@ class Admission:
 
 
 def first_of_each(*keys: Ints) -> Bools:
-    """(s,) true where any of the sorted keys differs from the one before."""
+    """Return (s,) whether any of the sorted keys differs from the one before."""
     first = np.ones(len(keys[0]), np.bool_)
     first[1:] = False
     for key in keys:

@@ -29,7 +29,7 @@ from streamer.arrays import Bools, Ints
 from streamer.compiled import compiled_together
 from streamer.stream.samples import NEVER
 
-PRESENT: Final = -NEVER
+IN_DOUBT: Final = -NEVER
 """When a device is seen last that has sent a record in a doubt that has not ended: after all."""
 
 STEPS: Final = 4
@@ -42,8 +42,8 @@ class Followed:
 
     Attributes:
         clock_us: (r,) the clock after each record.
-        seen_us: (r,) when a device that sends this record counts as seen; `PRESENT` in a doubt that
-            has not ended.
+        seen_us: (r,) when a device that sends this record counts as seen; `IN_DOUBT` in a doubt
+            that has not ended.
         ahead: (r,) records of a doubt that has been denied: their timestamps are wrong.
         resolved_us: the clock at the end of the doubt in which the records begin; `NEVER` if it has
             not ended, or there was none.
@@ -153,5 +153,5 @@ def _follow(
                 resolved, was_in_doubt = now, False
             in_doubt, doubt, reached = False, NEVER, NEVER
         clock_us[i] = reached if now == NEVER else now
-        seen_us[i] = PRESENT if in_doubt else now
+        seen_us[i] = IN_DOUBT if in_doubt else now
     return now, doubt, reached, resolved

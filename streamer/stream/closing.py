@@ -1,4 +1,4 @@
-"""Windows that have all they need are closed: what is in them, and which get no prediction."""
+"""Closes windows whose slots have all landed, and skips those that get no prediction."""
 
 from typing import NamedTuple, Self
 
@@ -8,14 +8,15 @@ from streamer.arrays import Bools, Floats, Ints
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.filter_chains import CHAINS
 from streamer.stream.accounting import Skip, Tally
-from streamer.stream.device_table import OPEN, PRESENT, DeviceTable
+from streamer.stream.device_columns import OPEN, PRESENT
+from streamer.stream.device_table import DeviceTable
 from streamer.stream.filter_slots import filter_up_to
 from streamer.stream.state import State
 from streamer.stream.windows import RATE_TOLERANCE, ClosedWindows
 
 _COUNTS = 8
 OPENED, CLOSED, UNSETTLED, GAP, IDLE, LATE, RATE, COVERAGE = range(_COUNTS)
-"""Places of what is counted in `WindowBuffer.counts`."""
+"""Columns of `WindowBuffer.counts`."""
 
 SKIPS = {
     GAP: Skip.GAP,
@@ -28,7 +29,7 @@ SKIPS = {
 
 
 class WindowBuffer(NamedTuple):
-    """WindowBuffer for closed windows, see `ClosedWindows`, and for counts."""
+    """Arrays into which compiled code writes closed windows, see `ClosedWindows`, and counts."""
 
     row: Ints
     start_us: Ints
@@ -41,7 +42,7 @@ class WindowBuffer(NamedTuple):
 
     @classmethod
     def of(cls, windows: int, signals: tuple[int, ...]) -> Self:
-        """Return room for some windows of signals of this shape, (9, length + 1)."""
+        """Return a buffer for so many windows; their signals have the shape (9, length + 1)."""
         return cls(
             np.empty(windows, np.int64),
             np.empty(windows, np.int64),
@@ -54,7 +55,7 @@ class WindowBuffer(NamedTuple):
         )
 
     def windows(self, n: int, table: DeviceTable) -> ClosedWindows:
-        """Return the first n of them."""
+        """Return the first n windows."""
         return ClosedWindows(
             table.ids(self.row[:n]),
             self.start_us[:n],
@@ -77,7 +78,7 @@ class WindowBuffer(NamedTuple):
 
 @compiled_inline
 def is_complete(device: int, state: State) -> bool:
-    """Return whether the oldest window has all it needs: two slots after its last one."""
+    """Return whether the oldest window is complete: the two slots after its last one are there."""
     columns = state.columns
     slot = columns.window_slot[device, columns.closed[device] % OPEN]
     complete = slot + state.limits.length + 1
@@ -88,9 +89,12 @@ def is_complete(device: int, state: State) -> bool:
 
 @compiled_together
 def close_oldest(device: int, n: int, state: State, room: WindowBuffer) -> int:
-    """Close the oldest window, whose signals are then the newest ones filtered.
+    """Filter up to the end of the oldest window, and close or skip it.
 
-    If it is to be predicted it takes place n in the room. Returns the place of the next one.
+    A window that is to be predicted is written to place n of the buffer.
+
+    Returns:
+        The next free place of the buffer.
     """
     columns, cursor, limits = state.columns, state.cursor, state.limits
     position = columns.closed[device] % OPEN

@@ -2,7 +2,7 @@
 
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.filter_chains import CHAINS, advance_chains, put_sample, restart_chain
-from streamer.stream.device_table import NOT_DUE
+from streamer.stream.device_columns import NOT_DUE
 from streamer.stream.state import State
 
 

@@ -1,7 +1,7 @@
 """The windows of one partition: a fetch of samples goes in, closed windows come out.
 
-What comes out is a pure function of the records from `PartitionWindows.low` on, whatever batches
-they come in.
+The output is a pure function of the records from `PartitionWindows.low` on. It does not depend on
+how these records were cut into fetches.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,11 @@ from streamer.arrays import Bools, Ints
 from streamer.features.window_shape import WindowShape
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.admission import Admission, Arrivals, first_of_each
-from streamer.stream.clock import PRESENT, START, Followed, PartitionClock
+from streamer.stream.clock import IN_DOUBT, START, Followed, PartitionClock
 from streamer.stream.closing import IDLE, LATE, SKIPS
 from streamer.stream.crowd import push_out
-from streamer.stream.device_table import LAST_US, LOW, DeviceTable
+from streamer.stream.device_columns import LAST_US, LOW
+from streamer.stream.device_table import DeviceTable
 from streamer.stream.rules import Rules
 from streamer.stream.samples import NEVER, Samples
 from streamer.stream.watermarks import CLOCK
@@ -25,14 +26,14 @@ from streamer.stream.windows import ClosedWindows
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """What a fetch led to.
+    """The result of a fetch.
 
     Attributes:
-        windows: closed, to be predicted.
-        late: positions in the batch of the samples that came behind the watermark.
+        windows: the closed windows, which are to be predicted.
+        late: (n,) places in the fetch of the samples behind the watermark.
         forgotten: devices that were silent for too long, or of which the partition had too many;
             they are gone after these windows.
-        restarted: devices that began a new life, as for too long all they sent was late.
+        restarted: devices that began a new life because all their samples were late for too long.
         ahead: devices whose records have timestamps ahead of those of all others.
         skipped: devices of which windows were skipped, or that had a gap, and the last reason.
     """
@@ -63,28 +64,28 @@ class PartitionWindows:
 
     @property
     def devices(self) -> int:
-        """Devices that are remembered."""
+        """Number of remembered devices."""
         return len(self._table)
 
     @property
     def waiting(self) -> int:
-        """Samples that wait for their watermark."""
+        """Number of samples that wait for their watermark."""
         return len(self._admission.waiting)
 
     @property
     def open_windows(self) -> int:
-        """Windows that were opened and have not got all their samples."""
+        """Number of windows that were opened and do not have all their samples."""
         columns, rows = self._table.columns, self._table.live()
         return int((columns.opened[rows] - columns.closed[rows] + columns.reopening[rows]).sum())
 
     def take_tally(self) -> Tally:
-        """Counts since the last call."""
+        """Return what was counted since the last call."""
         taken, self.tally = self.tally, Tally()
         return taken
 
     @property
     def low(self) -> int | None:
-        """Smallest offset on which a window not closed yet may depend; None without devices."""
+        """Smallest offset on which an open or later window may depend; None without devices."""
         table, rows = self._table, self._table.live()
         placed = rows[table.sampling.run[rows, LAST_US] != NEVER]
         lows = [
@@ -95,18 +96,19 @@ class PartitionWindows:
         return min((int(low.min()) for low in lows if len(low)), default=None)
 
     def push(self, samples: Samples) -> PushResult:
-        """Take in a fetch.
+        """Process the samples of a fetch.
 
         Args:
             samples: in the order of their records.
 
         Returns:
-            Windows closed by it, each device's in the order of its grid, and the late samples.
+            The windows that they close, those of a device in the order of its grid, and what else
+            has happened.
         """
         followed = self.clock.follow(samples.stamp_us, samples.appended, self._rules.idle_us)
         if followed.resolved_us != NEVER:
             seen_us = self._table.columns.clock_us
-            seen_us[seen_us == PRESENT] = followed.resolved_us
+            seen_us[seen_us == IN_DOUBT] = followed.resolved_us
         arrivals, clock_us, order, pushed_out = self._arrivals(samples, followed)
         verdict = self._admission.admit(self._table, arrivals, clock_us)
         self.tally.late += int(verdict.late.sum())
@@ -127,7 +129,7 @@ class PartitionWindows:
         return PushResult(windows + left, late, forgotten, restarted, ahead, skipped)
 
     def flush(self) -> PushResult:
-        """Let no sample wait any longer for its watermark; later ones before it are late."""
+        """Release all waiting samples. A later sample before one of them counts as late."""
         rows = self._table.live()
         windows = list(self._windowing.land(self._admission.flush(rows), self.tally))
         last_us = self._table.sampling.run[rows, LAST_US]
@@ -212,7 +214,7 @@ class PartitionWindows:
         ]
 
     def _await_new_lives(self, row: Ints, life: Ints, admitted: Arrivals) -> None:
-        """Remember the devices whose new life has begun with samples that still wait."""
+        """Remember the new lives whose first samples still wait, and skip the open windows."""
         begun = np.zeros(self._table.capacity, np.int64)
         np.maximum.at(begun, row, life)
         landed = np.zeros(self._table.capacity, np.int64)
@@ -226,10 +228,10 @@ class PartitionWindows:
     def _forget(
         self, rows: Ints | None
     ) -> tuple[list[ClosedWindows], list[str], list[tuple[str, Skip]]]:
-        """Close what devices have left, and free their rows.
+        """Close the last windows of devices, skip the open ones, and free their rows.
 
-        Without rows, these are the devices that were silent for too long. Returns their windows,
-        their names, and what `_take_skipped` finds before they are gone.
+        These are the devices in the given rows, and those that were silent for too long. Returns
+        their windows, their names, and what `_take_skipped` finds before they are gone.
         """
         live = self._table.live()
         silent = self.clock_us - self._table.columns.clock_us > self._rules.idle_us

@@ -17,7 +17,7 @@ import numpy as np
 from streamer.arrays import Floats, Ints
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.stream.closing import OPENED
-from streamer.stream.device_table import (
+from streamer.stream.device_columns import (
     DONE,
     GRID,
     KNOWN,

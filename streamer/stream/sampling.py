@@ -20,7 +20,7 @@ Are they to be resampled, that begins with the first of them.
 from streamer.arrays import Ints
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.filter_chains import CHAINS
-from streamer.stream.device_table import (
+from streamer.stream.device_columns import (
     ALWAYS,
     CROSSING_LANDED,
     CROSSING_UNEVEN_US,

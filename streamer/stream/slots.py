@@ -1,12 +1,12 @@
-"""Slots land in a device's ring: windows are opened, filter epochs begin. Compiled.
+"""Puts slots into a device's ring, opens windows and begins filter epochs. Compiled.
 
-Samples that are taken as they come are slots; a step of ``dt`` between two of them is
-``max(1, round(dt / step))`` slots, halves up::
+Samples at 50 Hz are slots. A step of ``dt`` between two of them is ``max(1, round(dt / step))``
+slots, halves rounded up::
 
     samples  0     20          60   83 ms
     slots    0     1     2     3    4        slot 2 is a filled hole at 40 ms
 
-`resampling` makes slots of all others.
+`resampling` makes the slots of all other samples.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from streamer.arrays import Floats, Ints
 from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.filter_chains import CHAINS
-from streamer.stream.device_table import ALWAYS, LOW, LOWS, NOT_DUE, OPEN
+from streamer.stream.device_columns import ALWAYS, LOW, LOWS, NOT_DUE, OPEN
 from streamer.stream.state import State
 
 
@@ -30,20 +30,20 @@ class Admitted(NamedTuple):
 
 @compiled_inline
 def slots_of(dt_us: int, step_us: int) -> int:
-    """Return how many slots a step in time is worth, at least one."""
+    """Return to how many slots a step in time corresponds, at least one."""
     return (2 * dt_us + step_us) // (2 * step_us) if 2 * dt_us >= 3 * step_us else 1
 
 
 @compiled_inline
 def open_windows(device: int, state: State) -> int:
-    """Return how many windows are open."""
+    """Return the number of open windows."""
     columns = state.columns
     return int(columns.opened[device] - columns.closed[device] + columns.reopening[device])
 
 
 @compiled_together
 def begin_slots(device: int, at_us: int, state: State) -> None:
-    """Nothing before the slot that lands next matters; no window is open."""
+    """Begin a run of slots with the next one: give up open windows, start the filters at rest."""
     columns, cursor, limits = state.columns, state.cursor, state.limits
     columns.closed[device] = columns.opened[device]
     columns.reopening[device] = 0
@@ -60,9 +60,10 @@ def begin_slots(device: int, at_us: int, state: State) -> None:
 
 @compiled_inline
 def land_part(samples: Admitted, i: int, part: int, slots: int, state: State) -> bool:
-    """Land one of the slots that a sample is worth, of which the last is the sample itself.
+    """Land one of the slots of a step; the last one is the sample, the others are interpolated.
 
-    Returns whether it opens a window that is not counted yet.
+    Returns:
+        Whether it opens a window that is not counted yet.
     """
     columns, rings = state.columns, state.rings
     device, at_us = samples.row[i], samples.time_us[i]
@@ -84,9 +85,10 @@ def land_part(samples: Admitted, i: int, part: int, slots: int, state: State) ->
 
 @compiled_inline
 def land_slot(device: int, at_us: int, state: State) -> bool:
-    """Land a slot whose values lie in the ring.
+    """Land a slot whose values are in the ring.
 
-    Returns whether it opens a window that is not counted yet.
+    Returns:
+        Whether it opens a window that is not counted yet.
     """
     columns = state.columns
     slot = columns.slots[device]
@@ -99,9 +101,10 @@ def land_slot(device: int, at_us: int, state: State) -> bool:
 
 @compiled_together
 def _begin_hop(device: int, at_us: int, state: State) -> bool:
-    """Open a window at the last slot, the first one in its hop; it may begin an epoch too.
+    """Open a window at the last slot, which is the first one of its hop, and maybe begin an epoch.
 
-    Returns whether the window has not been counted yet.
+    Returns:
+        Whether the window has not been counted yet.
     """
     columns, cursor, limits = state.columns, state.cursor, state.limits
     slot = columns.slots[device] - 1
@@ -126,8 +129,8 @@ def _begin_hop(device: int, at_us: int, state: State) -> bool:
 def chain_low(device: int, by_clock: bool, state: State) -> int:
     """Return the smallest offset that a chain depends on if it starts with the next slot.
 
-    It reaches `LOWS` crossings back. That a life was begun by late samples depends on the life
-    before it.
+    It reaches `LOWS` crossings back. A life that late samples have begun depends on the life before
+    it too.
     """
     run, cursor = state.sampling.run, state.cursor
     low = ALWAYS

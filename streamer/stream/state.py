@@ -7,7 +7,8 @@ import numpy as np
 from streamer.arrays import Floats, Ints
 from streamer.features.filter_chains import Bench, Filters
 from streamer.features.window_shape import WindowShape
-from streamer.stream.device_table import Columns, Cursor, DeviceTable, Sampling, Sensors
+from streamer.stream.device_columns import Columns, Cursor, Sampling, Sensors
+from streamer.stream.device_table import DeviceTable
 from streamer.stream.rings import RING, RingPlaces, Rings
 from streamer.stream.rules import Rules
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from streamer.arrays import Bools, Ints
 from streamer.compiled import compiled_together
-from streamer.stream.device_table import ALWAYS, Columns, Sensors
+from streamer.stream.device_columns import ALWAYS, Columns, Sensors
 from streamer.stream.samples import NEVER
 
 APART_US: Final = 5_120_000

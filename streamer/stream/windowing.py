@@ -35,7 +35,7 @@ from streamer.features.window_shape import WindowShape
 from streamer.stream.accounting import Tally
 from streamer.stream.admission import Arrivals
 from streamer.stream.closing import GAP, IDLE, LATE, OPENED, WindowBuffer, close_oldest, is_complete
-from streamer.stream.device_table import (
+from streamer.stream.device_columns import (
     CROWDED,
     DECIDED,
     FIRST_US,
@@ -46,8 +46,8 @@ from streamer.stream.device_table import (
     UNEVEN_US,
     WORTH,
     Columns,
-    DeviceTable,
 )
+from streamer.stream.device_table import DeviceTable
 from streamer.stream.filter_slots import filter_up_to
 from streamer.stream.resampling import next_slot, take_in
 from streamer.stream.rings import RING, grow

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streamer.arrays import Ints
 from streamer.features.window_shape import WINDOW
-from streamer.stream.clock import PRESENT, START, Followed, PartitionClock
+from streamer.stream.clock import IN_DOUBT, START, Followed, PartitionClock
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
 from streamer.stream.samples import NEVER
@@ -87,7 +87,7 @@ def test_the_clock_is_the_same_in_any_batches_and_through_its_text(data: st.Data
     for begin, end in pairwise(sorted(cuts)):
         part = clock.follow(stamp_us[begin:end], appended[begin:end], IDLE_US)
         if part.resolved_us != NEVER:
-            seen = [part.resolved_us if each == PRESENT else each for each in seen]
+            seen = [part.resolved_us if each == IN_DOUBT else each for each in seen]
         found += part.clock_us.tolist()
         seen += part.seen_us.tolist()
         clock = PartitionClock.parse(part.after.as_text())
