@@ -8,6 +8,7 @@ import numpy as np
 
 from streamer.arrays import Bools, Ints
 from streamer.contracts.readings import Record
+from streamer.contracts.zigzag import read_zigzag, write_zigzag
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -15,8 +16,6 @@ OFFSET, TIMESTAMP, APPENDED, KEY, KEY_END, VALUE, VALUE_END, HEADERS, HEADERS_EN
 """Columns of the table; the end of a null key or value is less than its begin."""
 
 COLUMNS = 9
-
-_VARINT_BITS = 70
 
 _NO_HEADERS = b"\0"
 """Headers in Kafka's encoding when there are none."""
@@ -149,7 +148,7 @@ def read_headers(encoded: bytes) -> tuple[Headers, bool]:
     """
     headers: Headers = []
     try:
-        count, at = _varint(encoded, 0)
+        count, at = read_zigzag(encoded, 0)
         for _ in range(count):
             name, at = _read_bytes(encoded, at)
             value, at = _read_bytes(encoded, at)
@@ -163,7 +162,7 @@ def read_headers(encoded: bytes) -> tuple[Headers, bool]:
 
 def _read_bytes(encoded: bytes, at: int) -> tuple[bytes | None, int]:
     """Return the bytes whose length is at an index, None for a negative one, and where they end."""
-    length, at = _varint(encoded, at)
+    length, at = read_zigzag(encoded, at)
     if length < 0:
         return None, at
     if at + length > len(encoded):
@@ -173,32 +172,9 @@ def _read_bytes(encoded: bytes, at: int) -> tuple[bytes | None, int]:
 
 def encode_headers(headers: Sequence[tuple[str, bytes | None]]) -> bytes:
     """Return headers in Kafka's encoding."""
-    encoded = _zigzag(len(headers))
+    encoded = write_zigzag(len(headers))
     for name, value in headers:
         key = name.encode()
-        encoded += _zigzag(len(key)) + key
-        encoded += _zigzag(-1) if value is None else _zigzag(len(value)) + value
+        encoded += write_zigzag(len(key)) + key
+        encoded += write_zigzag(-1) if value is None else write_zigzag(len(value)) + value
     return encoded
-
-
-def _varint(buffer: bytes, at: int) -> tuple[int, int]:
-    """Return the number in Kafka's zigzag encoding at an index, and the index after it."""
-    raw = shift = 0
-    while shift < _VARINT_BITS:
-        byte = buffer[at]
-        at += 1
-        raw |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (raw >> 1) ^ -(raw & 1), at
-        shift += 7
-    raise IndexError
-
-
-def _zigzag(number: int) -> bytes:
-    raw = number << 1 if number >= 0 else (-number << 1) - 1
-    encoded = bytearray()
-    while raw > 0x7F:
-        encoded.append(raw & 0x7F | 0x80)
-        raw >>= 7
-    encoded.append(raw)
-    return bytes(encoded)

@@ -1,4 +1,4 @@
-"""Translates labels of the public data set to activities of events, and back."""
+"""Names of classes: labels of the public data set, and activities of events."""
 
 from collections.abc import Iterable
 

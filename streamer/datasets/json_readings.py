@@ -12,14 +12,14 @@ from streamer.errors import DataError
 from streamer.profiles.decoder import Decoder
 
 JSON_FILES = frozenset({".json", ".jsonl", ".ndjson"})
-"""Suffixes of the names of such files."""
+"""How the names of such files end."""
 
 _FILE_TIME_MS = 4_102_444_800_000
-"""Kafka timestamp of the records of a file: the year 2100, so that no reading is in the future."""
+"""Kafka's time of records in a file: 2100, so that no reading is from the future."""
 
 
 def read_json_file(path: Path, decode: Decoder) -> tuple[list[OneRecord], Decoded]:
-    """Read records unchanged, with the id of the device as the key, and decode them.
+    """Read records as they are, each with the id of its device as the key, and decoded.
 
     Args:
         path: a file with a record in each line, or with a single one.

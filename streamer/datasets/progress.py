@@ -1,4 +1,4 @@
-"""Defines how a long computation reports its progress."""
+"""How a long computation reports its progress."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Computes features of listed windows by the conventions of the published data set."""
+"""Features of listed windows, computed with the conventions of the published data set."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence

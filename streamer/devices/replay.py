@@ -1,4 +1,4 @@
-"""Publishes recordings at their own sampling rates, as if their devices sent them now."""
+"""Publishes recordings as if their devices sent them now, at their own rates."""
 
 import math
 import time

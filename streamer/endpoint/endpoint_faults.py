@@ -1,4 +1,4 @@
-"""Injects faults into the answers of the server on demand, to test its clients.
+"""Faults that the server injects on demand, to test what calls it.
 
 | fault | effect on predictions |
 |---|---|

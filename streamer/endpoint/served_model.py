@@ -1,4 +1,4 @@
-"""Loads the model that the server serves, and checks what it is asked."""
+"""The model that the server serves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Runs the prediction server: both protocols, metrics and faults on one port."""
+"""The prediction server: both protocols, metrics and faults on one port."""
 
 import asyncio
 import signal

@@ -1,7 +1,7 @@
-"""Asks one model about windows with a gyroscope, and another model about windows without.
+"""Asks one model about windows with a gyroscope, and another one about windows without.
 
-All windows have the features of the first model. In windows without a gyroscope the features of
-rotation are NaN. The second model takes only the features of acceleration.
+The features of windows without a gyroscope are those of the first model, and the ones of rotation
+among them are NaN. The second model takes the others.
 """
 
 from dataclasses import replace
@@ -16,15 +16,15 @@ from streamer.predict.local_predictor import LocalPredictor
 
 
 def ask_by_sensors(ask: Ask, without_gyroscope: Model | None) -> Ask:
-    """Return a function that asks the model for the sensors of each window.
+    """Combine two models into one.
 
     Args:
         ask: asks about features of ``GRAVITY_FRAME``.
-        without_gyroscope: a model for features of ``GRAVITY_FRAME_ACC``; None if there are no
-            windows without a gyroscope.
+        without_gyroscope: takes features of ``GRAVITY_FRAME_ACC``; None where there is no such
+            model and no such windows.
 
     Returns:
-        A function that takes features of ``GRAVITY_FRAME``; those of rotation may be NaN.
+        Asks about features of ``GRAVITY_FRAME``, those of rotation NaN or not.
     """
     if without_gyroscope is None:
         return ask

@@ -36,35 +36,34 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-"""Pauses before a worker is started again. The pause doubles each time that it ends soon."""
+"""Pause before a worker is started again; longer each time that it has ended soon."""
 
 SOON_S = 60.0
-"""A worker that ends before this time probably cannot run at all. After a longer run, its failures
-are counted from one again."""
+"""A worker that has run for this long has ended by accident, and not because it cannot run."""
 
 MOST_FAILURES = 5
 """Failures of one worker in a row after which the supervisor gives up."""
 
 ANSWER_S = 1.0
-"""Time in which a worker must answer `/healthz` and `/readyz`; health checks wait for 2 s."""
+"""Time in which a worker has to say how it is; health checks wait for two seconds."""
 
 METRICS_S = 3.0
-"""Time in which a worker must answer `/metrics`."""
+"""Time in which a worker has to give its metrics."""
 
 POLL_S = 2.0
-"""Pause between two liveness checks of a worker."""
+"""Pause between two questions to a worker whether it is alive."""
 
 HANG_S = 30.0
-"""Time without an answer after which a worker is killed and replaced."""
+"""Silence after which a worker is killed and replaced. Its group has given its partitions away."""
 
 START_S = 300.0
 """The same for a worker that has not served its pages yet."""
 
 END_S = 15.0
-"""Time in which a worker must commit and leave its group when it is told to end."""
+"""Time in which a worker has to commit and leave its group when it is told to end."""
 
 HUNG_END_S = 3.0
-"""The same for a worker that no longer answers."""
+"""The same for a worker that does not answer any more."""
 
 _spawn = multiprocessing.get_context("spawn")
 
@@ -75,7 +74,7 @@ async def supervise(settings: Settings, workers: int, *, until_end: bool = False
     Args:
         settings: those of each worker, except for the port, which is the supervisor's.
         workers: how many.
-        until_end: each worker ends when the group has processed what was in the topic at the start.
+        until_end: each worker ends when the group has processed what was in the topic.
 
     Returns:
         What the workers have done together, without those that were killed.
@@ -122,7 +121,7 @@ class WorkerProcess:
         self._until_end = until_end
         self._port: int | None = None
         self.summary = Summary()
-        """Sum of the summaries of its processes; a process that was killed has none."""
+        """What its processes have done, as far as they could say so."""
 
     async def page(self, name: str, patience_s: float) -> str:
         """Return one of its pages; empty when it does not answer in time."""
@@ -190,10 +189,7 @@ class WorkerProcess:
         return code or 0
 
     def _hear(self, ours: Connection) -> bool:
-        """Receive a message: the port when the process serves, the summary when it ends.
-
-        Return whether there was one.
-        """
+        """Take what the process sends: its port when it serves, its summary when it ends."""
         try:
             message = ours.recv() if ours.poll() else None
         except (EOFError, OSError):
@@ -210,7 +206,7 @@ class WorkerProcess:
     async def _watch(
         self, process: SpawnProcess, ended: asyncio.Event, stopping: asyncio.Event
     ) -> None:
-        """Wait until the process has ended or shall stop. Kill it if it hangs."""
+        """Return when the process has ended, hangs, or is to stop."""
         stop = asyncio.create_task(stopping.wait())
         end = asyncio.create_task(ended.wait())
         answered_s, has_served = time.monotonic(), False
@@ -263,18 +259,18 @@ class FleetPages:
         self._members = members
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
-        """Return all metrics of the workers that answer, with the label `worker`."""
+        """Return all metrics of those that answer, each with the number of its worker."""
         registry = CollectorRegistry()
         registry.register(_MergedMetrics(await self._pages("metrics", METRICS_S)))
         encode, content_type = choose_encoder(accept)
         return encode(registry), content_type
 
     async def trouble(self) -> str | None:
-        """Return the troubles of all workers; None when there are none."""
+        """Return the workers' troubles."""
         return await self._join("healthz", "trouble")
 
     async def why_not_ready(self) -> str | None:
-        """Return why workers are not ready; None when all are."""
+        """Return the workers' reasons for not being ready."""
         return await self._join("readyz", "reason")
 
     async def unlabelled(self) -> Mapping[str, int]:
@@ -293,7 +289,7 @@ class FleetPages:
         return "; ".join(said) or None
 
     async def _pages(self, name: str, patience_s: float) -> list[str]:
-        """Return a page of each worker; empty for a worker that does not answer."""
+        """A page of each worker; empty when it does not answer."""
         return await asyncio.gather(*(member.page(name, patience_s) for member in self._members))
 
 

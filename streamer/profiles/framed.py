@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from streamer.contracts.readings import Rejection, RejectReason
+from streamer.contracts.zigzag import read_zigzag
 from streamer.errors import InstallationError, RegistryError
 from streamer.profiles.record_layout import FRAME
 
@@ -257,28 +258,16 @@ def _compile(texts: dict[str, str]) -> descriptor_pb2.FileDescriptorSet:
 
 def _message_path(data: bytes) -> tuple[list[int], int]:
     """Return which message of a schema this is, an index for each level, and where it begins."""
-    count, at = _zigzag(data, 0)
+    count, at = read_zigzag(data, 0)
     if count == 0:
         return [0], at
     path = []
     for _ in range(count):
-        index, at = _zigzag(data, at)
+        index, at = read_zigzag(data, at)
         if index < 0:
             raise DecodeError("the index of the message is negative")
         path.append(index)
     return path, at
-
-
-def _zigzag(data: bytes, at: int) -> tuple[int, int]:
-    raw = shift = 0
-    while True:
-        raw |= (data[at] & 0x7F) << shift
-        at += 1
-        if data[at - 1] < 0x80:
-            return (raw >> 1) ^ -(raw & 1), at
-        shift += 7
-        if shift > 28:
-            raise DecodeError("the index of the message is too large")
 
 
 def _plain(message: Message) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Types of settings whose text must have a certain form."""
+"""Settings that are text of a certain form, checked where they are read."""
 
 from typing import Annotated, Final
 

@@ -1,4 +1,4 @@
-"""Keeps the current activity of every device, from its events. Pure: time is a parameter."""
+"""The current activity of every device, from its events. Pure: time is a parameter."""
 
 from collections import deque
 from dataclasses import dataclass

@@ -9,10 +9,11 @@ Each division has its own covariance, as that of walking says nothing about sitt
 gravity, where lying and being upright look alike, the three postures are one division.
 """
 
-from streamer.contracts.activities import GAITS, is_movement
+from streamer.contracts.activities import is_movement
 from streamer.features import FeatureSet
 from streamer.model.class_tree import Outcomes
 
+_GAITS = ("walking", "walking_upstairs", "walking_downstairs", "jogging")
 _UPRIGHT = ("sitting", "standing")
 POSTURES = (*_UPRIGHT, "laying")
 
@@ -30,7 +31,7 @@ def divide_classes(activities: tuple[str, ...], feature_set: FeatureSet) -> tupl
     """
     names = set(activities)
     movements = tuple(name for name in activities if is_movement(name))
-    if names - {*GAITS, *POSTURES, *movements}:
+    if names - {*_GAITS, *POSTURES, *movements}:
         return single_division(activities)
     postures: tuple[tuple[tuple[str, ...], ...], ...] = (
         (("laying",), _UPRIGHT),
@@ -39,8 +40,8 @@ def divide_classes(activities: tuple[str, ...], feature_set: FeatureSet) -> tupl
     if feature_set.in_gravity_frame:
         postures = (tuple((posture,) for posture in POSTURES),)
     divisions = (
-        (GAITS, POSTURES, movements),
-        tuple((gait,) for gait in GAITS),
+        (_GAITS, POSTURES, movements),
+        tuple((gait,) for gait in _GAITS),
         *postures,
         tuple((movement,) for movement in movements),
     )

@@ -1,0 +1,306 @@
+"""Measures what devices of other rates and other formats cost, relative to plain ones in one run.
+
+    python benchmarks/device_cost.py [--repeat 5]
+
+Windows: processor time from samples to closed windows, and to their features, of devices at 50 Hz
+with both sensors, at other rates, and with separate sensors. Formats: decoding of records by each
+profile of the package, by a profile of MessagePack and one of Avro, relative to the contract's JSON
+of as many samples.
+"""
+
+import io
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import numpy as np
+from fastavro import parse_schema, schemaless_writer
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.figures import report
+from streamer.arrays import Floats, Ints
+from streamer.contracts.decode import decode
+from streamer.contracts.encode import encode
+from streamer.contracts.records import OneRecord, Records
+from streamer.features import UCI_HAR, compute_features
+from streamer.features.window_shape import WINDOW
+from streamer.profiles.decoder import ProfileDecoder
+from streamer.profiles.framed import make_avro_reader
+from streamer.profiles.profile import load_record_layout
+from streamer.profiles.record_layout import RecordLayout
+from streamer.stream.partition import PartitionWindows
+from streamer.stream.rules import Rules
+from streamer.stream.samples import Samples
+from streamer.stream.windows import ClosedWindows
+
+START_US = 1_763_906_400_000_000
+SECONDS, DEVICES, FETCHES = 60, 20, 20
+RECORDS = 2000
+
+KINDS: dict[str, tuple[float, bool]] = {
+    "plain 50 Hz": (50, False),
+    "25 Hz": (25, False),
+    "100 Hz": (100, False),
+    "200 Hz": (200, False),
+    "50 Hz, sensors apart": (50, True),
+    "100 Hz, sensors apart": (100, True),
+}
+"""Rate, and whether each sensor has samples of its own."""
+
+
+def best_s(repeat: int, job: Callable[[], object]) -> float:
+    """Return the least processor time of several runs."""
+    times = []
+    for _ in range(repeat):
+        began_s = time.process_time()
+        job()
+        times.append(time.process_time() - began_s)
+    return min(times)
+
+
+def fetches(rate_hz: float, apart: bool) -> list[Samples]:
+    """Return what some devices send at this rate, in some fetches."""
+    count = int(SECONDS * rate_hz)
+    values = np.random.default_rng(0).normal(size=(count, 6)) * 0.1 + (1, 0, 0, 0, 0, 0)
+    times_us: Ints = START_US + np.round(np.arange(count) * (1e6 / rate_hz)).astype(np.int64)
+    if apart:
+        acc, gyro = values.copy(), values.copy()
+        acc[:, 3:] = np.nan
+        gyro[:, :3] = np.nan
+        values = np.stack([acc, gyro], axis=1).reshape(-1, 6)
+        times_us = np.stack([times_us, times_us + 7_000], axis=1).ravel()
+    ids, found = [f"phone-{i}" for i in range(DEVICES)], []
+    for part in np.array_split(np.arange(len(times_us)), FETCHES):
+        device = np.tile(np.arange(DEVICES), len(part))
+        record = np.arange(len(device))
+        kafka_us = np.repeat(times_us[part], DEVICES)
+        found.append(
+            Samples(
+                ids,
+                device,
+                kafka_us,
+                np.repeat(values[part], DEVICES, axis=0),
+                record,
+                record + part[0] * DEVICES,
+                kafka_us,
+                np.zeros(len(device), np.bool_),
+            )
+        )
+    return found
+
+
+def window(parts: list[Samples]) -> list[ClosedWindows]:
+    """Return the windows that close."""
+    partition = PartitionWindows(Rules(), WINDOW)
+    return [each for part in parts for each in partition.push(part).windows]
+
+
+def window_and_extract(parts: list[Samples]) -> int:
+    """Return how many windows close, after computing their features."""
+    return sum(len(compute_features(UCI_HAR, each.signals)) for each in window(parts))
+
+
+def measure_windows(repeat: int) -> Iterator[dict[str, object]]:
+    """Yield the cost of each kind of device."""
+    plain_s = plain_whole_s = 0.0
+    for kind, (rate_hz, apart) in KINDS.items():
+        parts = fetches(rate_hz, apart)
+        window_and_extract(parts)
+        spent_s = best_s(repeat, lambda parts=parts: window(parts))
+        whole_s = best_s(repeat, lambda parts=parts: window_and_extract(parts))
+        plain_s, plain_whole_s = plain_s or spent_s, plain_whole_s or whole_s
+        samples = SECONDS * rate_hz * DEVICES
+        yield {
+            "benchmark": "device windows",
+            "kind": kind,
+            "ns_a_sample": round(spent_s / samples * 1e9),
+            "us_a_second_of_a_device": round(spent_s / SECONDS / DEVICES * 1e6, 1),
+            "ratio_a_sample": round(spent_s / samples / (plain_s / (SECONDS * 50 * DEVICES)), 2),
+            "ratio_a_device": round(spent_s / plain_s, 2),
+            "with_features": round(whole_s / plain_whole_s, 2),
+        }
+
+
+Write = Callable[[str, float, Floats], object]
+"""Make of a device, a time in ms and samples (n, 6) what its program writes in a record."""
+
+
+def xyz(values: Floats, names: str = "xyz") -> dict[str, float]:
+    """Name the axes of a vector."""
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def write_sensorlog(device: str, time_ms: float, samples: Floats) -> object:
+    """Write what the app SensorLog sends."""
+    stamp = np.datetime64(int(time_ms), "ms")
+    names = [f"accelerometerAcceleration{axis}(G)" for axis in "XYZ"]
+    names += [f"gyroRotation{axis}(rad/s)" for axis in "XYZ"]
+    numbers = dict(zip(names, map(str, samples[0].tolist()), strict=True))
+    return {"loggingTime(txt)": f"{stamp}+00:00", "deviceID(txt)": device, **numbers}
+
+
+def write_coremotion(device: str, time_ms: float, samples: Floats) -> object:
+    """Write a CMDeviceMotion."""
+    return {
+        "device_id": device,
+        "timestamp": time_ms / 1000,
+        "userAcceleration": xyz(samples[0, :3]),
+        "gravity": xyz(samples[0, :3]),
+        "rotationRate": xyz(samples[0, 3:]),
+    }
+
+
+def write_web(_: str, time_ms: float, samples: Floats) -> object:
+    """Write a DeviceMotion event."""
+    return {
+        "timestamp": time_ms,
+        "accelerationIncludingGravity": xyz(samples[0, :3]),
+        "rotationRate": dict(zip(("beta", "gamma", "alpha"), samples[0, 3:].tolist(), strict=True)),
+    }
+
+
+def write_connect(device: str, time_ms: float, samples: Floats) -> object:
+    """Write a row with its schema."""
+    names = ["acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"]
+    columns = [{"type": "double", "optional": False, "field": name} for name in names]
+    return {
+        "schema": {"type": "struct", "optional": False, "fields": columns},
+        "payload": {
+            "device_id": device,
+            "timestamp": time_ms,
+            **dict(zip(names, samples[0].tolist(), strict=True)),
+        },
+    }
+
+
+def named(
+    device: str, time_ms: float, samples: Floats, with_gravity: bool = False
+) -> dict[str, Any]:
+    """Write a list of named readings, as Sensor Logger does."""
+    payload = []
+    for i, sample in enumerate(samples):
+        time_ns = int((time_ms + i * 20) * 1e6)
+        vectors = {"accelerometer": sample[:3], "gyroscope": sample[3:]}
+        if with_gravity:
+            vectors["gravity"] = sample[:3]
+        payload += [
+            {"name": name, "time": time_ns, "values": xyz(vector)}
+            for name, vector in vectors.items()
+        ]
+    return {"messageId": 1, "sessionId": "s", "deviceId": device, "payload": payload}
+
+
+NAMED_LAYOUT = {
+    "device_field": "deviceId",
+    "time": {"field": "payload[].time", "unit": "ns"},
+    **{
+        sensor: {
+            "where": {"payload[].name": name},
+            "fields": [f"payload[].values.{axis}" for axis in "xyz"],
+            "unit": unit,
+        }
+        for sensor, name, unit in (("acc", "accelerometer", "g"), ("gyro", "gyroscope", "rad/s"))
+    },
+}
+VECTOR = {
+    "type": "record",
+    "name": "Vector",
+    "fields": [{"name": axis, "type": "double"} for axis in "xyz"],
+}
+READING = {
+    "type": "record",
+    "name": "Reading",
+    "fields": [
+        {"name": "name", "type": "string"},
+        {"name": "time", "type": "long"},
+        {"name": "values", "type": VECTOR},
+    ],
+}
+AVRO: dict[str, Any] = {
+    "type": "record",
+    "name": "Push",
+    "fields": [
+        {"name": "deviceId", "type": "string"},
+        {"name": "payload", "type": {"type": "array", "items": READING}},
+    ],
+}
+
+
+def write_avro(data: object) -> bytes:
+    """Write Avro without the registry's five bytes."""
+    out = io.BytesIO()
+    schemaless_writer(out, parse_schema(AVRO), data)
+    return out.getvalue()
+
+
+def formats() -> Iterator[tuple[str, int, ProfileDecoder, Write, Callable[[Any], bytes]]]:
+    """Yield each format: samples a record, its decoder, and how a record is written."""
+    for name, samples, write in (
+        ("sensorlog", 1, write_sensorlog),
+        ("coremotion", 1, write_coremotion),
+        ("web", 1, write_web),
+        ("kafka-connect", 1, write_connect),
+        ("sensor-logger", 50, lambda *given: named(*given, with_gravity=True)),
+    ):
+        layout = load_record_layout(name)
+        yield name, samples, ProfileDecoder(layout), write, lambda data: json.dumps(data).encode()
+    layout = RecordLayout.model_validate(NAMED_LAYOUT | {"encoding": "msgpack"})
+    yield "named readings, msgpack", 50, ProfileDecoder(layout), named, msgspec.msgpack.encode
+    layout = RecordLayout.model_validate(NAMED_LAYOUT | {"encoding": "avro"})
+    read = make_avro_reader({"schema.avsc": json.dumps(AVRO)})
+    yield "named readings, avro", 50, ProfileDecoder(layout, read), named, write_avro
+
+
+def records_of(samples: int, write: Callable[[str, float, Floats], bytes]) -> Records:
+    """Return a fetch of records of many devices in turn."""
+    rng, found = np.random.default_rng(1), []
+    for offset in range(RECORDS):
+        time_ms = START_US / 1000 + offset
+        device = f"phone-{offset % 200}"
+        value = write(device, time_ms, rng.normal(size=(samples, 6)).round(5))
+        found.append(OneRecord(device.encode(), value, (), int(time_ms) + 10_000, offset))
+    return Records.of(found)
+
+
+def measure_formats(repeat: int) -> Iterator[dict[str, object]]:
+    """Yield the cost of each format."""
+    contract = {}
+    for samples in (1, 50):
+        fetch = records_of(
+            samples,
+            lambda device, time_ms, values: encode(
+                device, time_ms, 20 if len(values) > 1 else None, values
+            )[1],
+        )
+        contract[samples] = best_s(repeat, lambda fetch=fetch: decode(fetch, 1_000_000))
+    for name, samples, decoder, write, pack in formats():
+        fetch = records_of(samples, lambda *given, w=write, p=pack: p(w(*given)))
+        decoded = decoder.decode(fetch, 1_000_000)
+        assert len(decoded.record) == RECORDS * samples, decoded.rejects[:1]
+        spent_s = best_s(repeat, lambda d=decoder, f=fetch: d.decode(f, 1_000_000))
+        yield {
+            "benchmark": "device formats",
+            "format": name,
+            "samples_a_record": samples,
+            "us_a_sample": round(spent_s / RECORDS / samples * 1e6, 2),
+            "bytes_a_sample": round(len(fetch.buffer) / RECORDS / samples),
+            "ratio_to_contract": round(spent_s / contract[samples], 2),
+        }
+
+
+@click.command()
+@click.option("--repeat", default=5, show_default=True, help="Runs; the best one counts.")
+def main(repeat: int) -> None:
+    """Print the cost of each kind of device and of each format, and its ratio to a plain one."""
+    report(list(measure_windows(repeat)))
+    report(list(measure_formats(repeat)))
+
+
+if __name__ == "__main__":
+    main()
