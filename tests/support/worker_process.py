@@ -53,7 +53,7 @@ class Process:
     def until_ready(self) -> None:
         until(lambda: self.get("/readyz")[0] == 200)
 
-    def ends(self, code: int, within_s: float = 15, *others: int) -> None:
+    def ends(self, code: int, within_s: float = 60, *others: int) -> None:
         assert self.process.wait(within_s) in {code, *others}, self.said
 
 
