@@ -45,7 +45,7 @@ def test_a_device_that_is_pushed_out_starts_anew_and_is_named_as_forgotten() -> 
     assert (partition.tally.used, partition.tally.duplicate) == (4, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_after_a_crash_the_same_devices_are_pushed_out_at_the_same_records(
     data: st.DataObject,
