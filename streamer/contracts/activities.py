@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 UNKNOWN = "unknown"
 
+GAITS = ("walking", "walking_upstairs", "walking_downstairs", "jogging")
+"""Activities in which a person takes steps."""
+
 _TO = ">"
 _NAME = re.compile(rf"\w[\w .-]*({_TO}\w[\w .-]*)?")
 

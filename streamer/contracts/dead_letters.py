@@ -33,8 +33,8 @@ REFUSED = "refused"
 """Reason of a letter that holds a window: the prediction endpoint refused it."""
 
 SKIPPED = "skipped"
-"""Reason of a letter for what an operator has had skipped: a record that our own code fails on, or
-a damaged batch."""
+"""Reason of a letter for a record on which our own code fails, or for a damaged batch: an operator
+has told the workers to skip it."""
 
 WINDOW = "application/x-streamer-window+json"
 """Content type of a letter that holds a window."""

@@ -9,7 +9,7 @@ Little-endian throughout, every field on its natural boundary, so that a C struc
 | 4 | uint32 | count of samples |
 | 8 | float64 | timestamp of the first sample, milliseconds since the epoch |
 | 16 | float64 | interval between samples, milliseconds; may be 0 when count is 1 |
-| 24 | float32 | count rows of acc x y z (g), gyro x y z (rad/s); only one of them if so told |
+| 24 | float32 | count rows of acc x y z (g), gyro x y z (rad/s), without the absent sensor |
 
 The device id is the key of the record.
 """

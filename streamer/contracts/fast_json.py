@@ -2,7 +2,7 @@
 
 It reads what encoders usually write. It skips every other record: another format, escapes, unknown
 or repeated names, faults of any kind. The general decoder (`streamer.contracts.parse`) reads those
-and says what is wrong. It would read the records that are read here alike, bit for bit.
+and says what is wrong. Both decoders read a valid record to the same bits.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ from streamer.contracts.readings import (
 from streamer.contracts.records import HEADERS, HEADERS_END, KEY, KEY_END, VALUE, VALUE_END, Records
 
 _SHORTEST_SAMPLE = SENSOR_SIZE
-"""Bytes of a sample of one sensor in f32. In JSON one of whole numbers may be shorter; the general
-decoder reads what finds no place."""
+"""Bytes of a sample of one sensor in f32, from which the room for samples is computed. A sample of
+whole numbers in JSON may be shorter; the general decoder reads the records that find no room."""
 
 _QUOTE, _BACKSLASH, _COLON, _COMMA = (ord(sign) for sign in '"\\:,')
 _OPEN, _CLOSE, _OPEN_LIST, _CLOSE_LIST = (ord(sign) for sign in "{}[]")
@@ -40,7 +40,7 @@ _FIELDS_OF_SAMPLE = 1 << _TIMESTAMP | 1 << _DEVICE_ID
 _FIELDS_OF_BATCH = _FIELDS_OF_SAMPLE | 1 << _INTERVAL
 assert (1 << _ACC, 1 << _GYRO) == (ACC << _ACC, GYRO << _ACC), "sensors are bits of the fields"
 _NO_LIST = 0
-"""Length that stands for a triple in the place of a list of triples."""
+"""Stands for the length of a list when there is a single triple instead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Names of classes: labels of the public data set, and activities of events."""
+"""Translates labels of the public data set to activities of events, and back."""
 
 from collections.abc import Iterable
 

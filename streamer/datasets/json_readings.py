@@ -12,14 +12,14 @@ from streamer.errors import DataError
 from streamer.profiles.decoder import Decoder
 
 JSON_FILES = frozenset({".json", ".jsonl", ".ndjson"})
-"""How the names of such files end."""
+"""Suffixes of the names of such files."""
 
 _FILE_TIME_MS = 4_102_444_800_000
-"""Kafka's time of records in a file: 2100, so that no reading is from the future."""
+"""Kafka timestamp of the records of a file: the year 2100, so that no reading is in the future."""
 
 
 def read_json_file(path: Path, decode: Decoder) -> tuple[list[OneRecord], Decoded]:
-    """Read records as they are, each with the id of its device as the key, and decoded.
+    """Read records unchanged, with the id of the device as the key, and decode them.
 
     Args:
         path: a file with a record in each line, or with a single one.

@@ -1,4 +1,4 @@
-"""Guesses from its columns how a file is to be read, and writes the guess as a profile."""
+"""Guesses a profile for a file from its columns."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from streamer.profiles.profile import FileLayout
 from streamer.profiles.units import TIME_UNITS
 
 _ANY = FileLayout(time=TimeLayout(rate_hz=50), acc=AccLayout(fields=("x", "y", "z"), unit="g"))
-"""Enough to read a file with a header whose columns nobody knows yet."""
+"""A layout that can read any file with a header."""
 
 _RATES_HZ = (5.0, 2000.0)
 _EPOCHS_S = (946_684_800.0, 4_102_444_800.0)
@@ -43,7 +43,7 @@ class Triple:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A profile for a file, and what could not be found out."""
+    """A profile for a file, and remarks about what could not be guessed."""
 
     toml: str
     remarks: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a device recorded, at its own rates: each sensor with its own times, in our units."""
+"""Defines a recording as the device made it: each sensor at its own rate, in g and rad/s."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

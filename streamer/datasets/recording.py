@@ -1,4 +1,4 @@
-"""What a recording is: the samples of one device, and what its wearer did."""
+"""Defines a recording at 50 Hz: the samples of one device, and the labelled activities."""
 
 from dataclasses import dataclass
 

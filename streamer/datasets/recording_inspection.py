@@ -1,4 +1,4 @@
-"""Looks at recordings of which nobody has said how they are to be read."""
+"""Inspects recordings, with a given profile or by trying the profiles of the package."""
 
 import tomllib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from streamer.profiles.profile import CONTRACT, SHIPPED_PROFILES, FileLayout, Pr
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What recordings are like.
+    """The result of an inspection.
 
     Attributes:
         reports: of each recording.
@@ -47,7 +47,7 @@ def inspect_source(source: Path, layout: FileLayout | None) -> Inspection:
         shipped = load_profile(path.stem).files
         if shipped is None:
             continue
-        # A file of one sensor is looked at with those of the others beside it.
+        # A file of one sensor is inspected together with the files of the other sensors beside it.
         sensors = [each.file for each in (shipped.acc, shipped.gyro, shipped.gravity) if each]
         folder = source.parent if source.name in sensors else source
         if reports := _try(folder, shipped):

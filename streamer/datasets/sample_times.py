@@ -1,4 +1,4 @@
-"""Times of samples in microseconds, out of the columns of a file."""
+"""Reads the times of samples in microseconds from the columns of a file."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

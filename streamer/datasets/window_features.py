@@ -1,4 +1,4 @@
-"""Features of listed windows, computed with the conventions of the published data set."""
+"""Computes features of listed windows by the conventions of the published data set."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence

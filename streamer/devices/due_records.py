@@ -27,7 +27,7 @@ class Due(NamedTuple):
 
 
 class DueRecords:
-    """Records in the order of time, given out when they are due; each only once."""
+    """Records in the order of time; each is returned once, when it is due."""
 
     def __init__(self, records: Iterator[Due]) -> None:
         self._records = records

@@ -38,7 +38,7 @@ _DELAY_US: Final = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class SensorFaults:
-    """How many faults there are.
+    """Amounts of the faults.
 
     Attributes:
         jitter_ms: standard deviation of the time of a sample; the deviation is at most 9 ms.
@@ -146,7 +146,7 @@ def spoil_record(record: Due, kind: str) -> Due:
 
 
 Spoiler = Callable[[DeviceRecord, float], DeviceRecord]
-"""Receives a record and a valid time for it, in ms since the epoch; returns a bad record."""
+"""Returns a bad record, given a good one and a valid time for it in ms since the epoch."""
 
 
 def _with(**changes: Any) -> Spoiler:

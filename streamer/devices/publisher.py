@@ -21,10 +21,10 @@ from streamer.settings import Settings
 PATIENCE_S = 10
 _TURN_S = 0.02
 _LONGEST_TURN_MS = 1000
-"""Longest time of readings that one turn sends, when publishing is behind."""
+"""Longest time of readings that are sent at once when publishing is late."""
 
 _SHORTEST_MS = 1e-3
-"""An elapsed time above 0, which an infinite speed can multiply."""
+"""Smallest elapsed time. It is above 0, because an infinite speed times 0 is not a number."""
 
 _BATCH_BYTES = 512 * 1024
 _REQUEST_BYTES = 16 * 1024 * 1024
@@ -56,8 +56,8 @@ class Timeline:
         start_ms: of the first reading, since the epoch.
         end_ms: of the last reading; infinite if there is no end.
         speed: as a multiple of real time; infinite for as fast as the broker accepts records.
-        begun_s: when it begins to pass, by the monotonic clock. Devices that take some time to
-            prepare, and a broker that is slow to answer, then do not make all readings late.
+        begun_s: monotonic time at which it starts. It starts when devices and broker are ready, so
+            that their preparation does not make readings late.
     """
 
     start_ms: float

@@ -1,4 +1,4 @@
-"""A file of JSON records, published as they are: in whatever form their devices wrote them."""
+"""Publishes a file of JSON records unchanged, in the format in which devices wrote them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from streamer.profiles.decoder import Decoder
 
 
 class RecordFile:
-    """The records of a file, all of them due at once: their times are their own.
+    """The records of a file. All are due at once, because their times are not changed.
 
     Attributes:
         samples: how many a worker gets out of them.

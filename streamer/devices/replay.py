@@ -1,4 +1,4 @@
-"""Publishes recordings as if their devices sent them now, at their own rates."""
+"""Publishes recordings at their own sampling rates, as if their devices sent them now."""
 
 import math
 import time

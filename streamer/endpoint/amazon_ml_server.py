@@ -1,4 +1,4 @@
-"""The server's side of Amazon ML's protocol, as far as predictions need it.
+"""Implements the server side of the protocol of Amazon ML, as far as predictions need it.
 
 Requests are `POST /` with the operation in a header, as in the service model `machinelearning` of
 the AWS SDK. Signatures are not checked.

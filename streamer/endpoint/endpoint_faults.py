@@ -1,4 +1,4 @@
-"""Faults that the server injects on demand, to test what calls it.
+"""Injects faults into the answers of the server on demand, to test its clients.
 
 | fault | effect on predictions |
 |---|---|

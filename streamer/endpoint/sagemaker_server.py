@@ -1,4 +1,4 @@
-"""The server's side of SageMaker's protocols.
+"""Implements the server side of the protocols of SageMaker.
 
 Clients of its runtime send `POST /endpoints/NAME/invocations`. SageMaker itself sends `GET /ping`
 and `POST /invocations` to a container. Signatures are not checked.

@@ -1,4 +1,4 @@
-"""The model that the server serves."""
+"""Loads the model that the server serves, and checks what it is asked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

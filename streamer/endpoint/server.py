@@ -1,4 +1,4 @@
-"""The prediction server: both protocols, metrics and faults on one port."""
+"""Runs the prediction server: both protocols, metrics and faults on one port."""
 
 import asyncio
 import signal

@@ -18,7 +18,7 @@ import numpy as np
 
 from streamer.arrays import Floats
 from streamer.compiled import compiled_together
-from streamer.contracts.activities import is_movement, name_movement, split_movement
+from streamer.contracts.activities import GAITS, is_movement, name_movement, split_movement
 
 STAY: Final = 0.8
 """Probability that an activity continues from one window to the next."""
@@ -33,7 +33,6 @@ FLOOR: Final = 1e-3
 DECIMALS: Final = 6
 _SCALE: Final = 10.0**DECIMALS
 
-_GAITS = frozenset({"walking", "walking_upstairs", "walking_downstairs", "jogging"})
 _OFF_ONES_FEET = frozenset({"sitting", "laying"})
 
 
@@ -112,5 +111,5 @@ def _leads_to(here: str, there: str, activities: Sequence[str]) -> bool:
         return there == split_movement(here)[1]
     if is_movement(there):
         return here == split_movement(there)[0]
-    off_ones_feet = {here, there} & _GAITS and {here, there} & _OFF_ONES_FEET
+    off_ones_feet = {here, there} & set(GAITS) and {here, there} & _OFF_ONES_FEET
     return not off_ones_feet and name_movement(here, there) not in activities

@@ -37,7 +37,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: str
     seed: int
     subjects: tuple[str, ...]
-    """Who was learned from; of named sources with the name in front, such as `waist/3`."""
+    """Subjects of the training data. If sources have names: `waist/3` for subject 3 of `waist`."""
     windows: int
     copies: int
     """Augmented copies of each training window."""
@@ -103,7 +103,7 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training: Training
     usual: Usual
     places: tuple[str, ...] = ()
-    """Where the devices were that the model has learned from; empty when nobody said so."""
+    """Places of the devices in the training data, such as `waist`; empty if unknown."""
     boosting: Boosting | msgspec.UnsetType = msgspec.UNSET
     """Absent in a model without boosted trees."""
     adapted: Adaptation | msgspec.UnsetType = msgspec.UNSET

@@ -7,7 +7,7 @@ from streamer.contracts.events import FeatureSetVersion
 from streamer.features import UCI_HAR
 
 PUBLISHED: Final = FeatureSetVersion(UCI_HAR.name, UCI_HAR.version)
-"""The features that every model takes that does not name others."""
+"""The features of a model that names no others."""
 
 
 @dataclass(frozen=True, slots=True)

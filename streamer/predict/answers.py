@@ -62,7 +62,7 @@ class Answers:
     Attributes:
         count: number of windows in the question.
         scored: windows with scores.
-        refused: words of the endpoint for each window that it refuses, by position.
+        refused: error message of the endpoint for each window that it refuses, by position.
 
     A window that is in neither is unavailable: no model has answered.
     """

@@ -99,7 +99,7 @@ def load_model_without_gyroscope(
 
 
 def _load_model(settings: Settings) -> artifact.Model:
-    """Load the model that predicts here, or else the one that steps in and has the usual values."""
+    """Load the model that predicts here, or else the one for fallback and drift detection."""
     if settings.predictor == "local":
         return artifact.load(settings.model or artifact.DEFAULT_MODEL)
     has_model_file = settings.predictor in {"amazon-ml", "sagemaker"}

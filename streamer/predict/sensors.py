@@ -1,7 +1,7 @@
-"""Asks one model about windows with a gyroscope, and another one about windows without.
+"""Asks one model about windows with a gyroscope, and another model about windows without.
 
-The features of windows without a gyroscope are those of the first model, and the ones of rotation
-among them are NaN. The second model takes the others.
+All windows have the features of the first model. In windows without a gyroscope the features of
+rotation are NaN. The second model takes only the features of acceleration.
 """
 
 from dataclasses import replace
@@ -16,15 +16,15 @@ from streamer.predict.local_predictor import LocalPredictor
 
 
 def ask_by_sensors(ask: Ask, without_gyroscope: Model | None) -> Ask:
-    """Combine two models into one.
+    """Return a function that asks the model for the sensors of each window.
 
     Args:
         ask: asks about features of ``GRAVITY_FRAME``.
-        without_gyroscope: takes features of ``GRAVITY_FRAME_ACC``; None where there is no such
-            model and no such windows.
+        without_gyroscope: a model for features of ``GRAVITY_FRAME_ACC``; None if there are no
+            windows without a gyroscope.
 
     Returns:
-        Asks about features of ``GRAVITY_FRAME``, those of rotation NaN or not.
+        A function that takes features of ``GRAVITY_FRAME``; those of rotation may be NaN.
     """
     if without_gyroscope is None:
         return ask

@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, Final, TypeVar
 
 LEFT_S: Final = 2.0
-"""How long tasks that nobody waits for any more may take to end when they are cancelled."""
+"""Time in which the tasks that are left must end after they were cancelled."""
 
 Result = TypeVar("Result")
 
@@ -30,17 +30,17 @@ def run_to_completion(main: Coroutine[None, None, Result]) -> Result:
             for task in rest:
                 task.cancel()
             _, abandoned = loop.run_until_complete(asyncio.wait(rest, timeout=LEFT_S))
-            _keep_for_ever(abandoned)
+            _keep_until_exit(abandoned)
         loop.set_exception_handler(lambda _loop, _context: None)
         asyncio.set_event_loop(None)
         loop.close()
 
 
-def _keep_for_ever(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Let tasks never be destroyed, not even when the interpreter ends.
+def _keep_until_exit(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Keep tasks from being destroyed, also when the interpreter exits.
 
-    A coroutine that is destroyed runs its clean-up code, and there is no event loop any more to run
-    it in: it would log errors about that and try again.
+    A coroutine that is destroyed runs its clean-up code. Without an event loop, that code would log
+    errors and try again.
     """
     for task in tasks:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))

@@ -14,7 +14,7 @@ from streamer.process.http import UNLABELLED
 from streamer.process.worker_process import ANSWER_S, WorkerProcess
 
 METRICS_S = 3.0
-"""Time in which a worker has to give its metrics."""
+"""Time in which a worker must answer `/metrics`."""
 
 
 class FleetPages:
@@ -24,18 +24,18 @@ class FleetPages:
         self._members = members
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
-        """Return all metrics of those that answer, each with the number of its worker."""
+        """Return all metrics of the workers that answer, with the label `worker`."""
         registry = CollectorRegistry()
         registry.register(_MergedMetrics(await self._pages("metrics", METRICS_S)))
         encode, content_type = choose_encoder(accept)
         return encode(registry), content_type
 
     async def trouble(self) -> str | None:
-        """Return the workers' troubles."""
+        """Return the troubles of all workers; None when there are none."""
         return await self._join("healthz", "trouble")
 
     async def why_not_ready(self) -> str | None:
-        """Return the workers' reasons for not being ready."""
+        """Return why workers are not ready; None when all are."""
         return await self._join("readyz", "reason")
 
     async def unlabelled(self) -> Mapping[str, int]:
@@ -54,7 +54,7 @@ class FleetPages:
         return "; ".join(said) or None
 
     async def _pages(self, name: str, patience_s: float) -> list[str]:
-        """A page of each worker; empty when it does not answer."""
+        """Return a page of each worker; empty for a worker that does not answer."""
         return await asyncio.gather(*(member.page(name, patience_s) for member in self._members))
 
 

@@ -1,4 +1,4 @@
-"""`/metrics`, `/healthz` and `/readyz` on one port."""
+"""Serves `/metrics`, `/healthz` and `/readyz` on one port."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -27,7 +27,7 @@ class Pages(Protocol):
         """Return what is wrong; None when all is well."""
 
     async def why_not_ready(self) -> str | None:
-        """Return why there is no readiness; None when ready."""
+        """Return why the worker is not ready; None when it is."""
 
     async def unlabelled(self) -> Mapping[str, int]:
         """Return how many devices have no label, by reason."""
@@ -41,7 +41,7 @@ class WorkerPages:
         self._health = health
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
-        """Return all metrics, as they are at one moment."""
+        """Return all metrics, taken at the same moment."""
         encode, content_type = choose_encoder(accept)
         with self._metrics.lock:
             return encode(self._metrics.registry), content_type
@@ -61,7 +61,7 @@ class WorkerPages:
 
 @asynccontextmanager
 async def serve_pages(settings: Settings, pages: Pages) -> AsyncIterator[int]:
-    """Serve the pages while the context is open; gives the port, which matters if it was 0.
+    """Serve the pages while the context is open; yield the port, also if the setting is 0.
 
     Raises:
         SettingsError: the address cannot be used.

@@ -1,4 +1,4 @@
-"""Logging: lines for people, or one JSON object a line, on standard error."""
+"""Sets up logging to standard error: as text for people, or as one JSON object in each line."""
 
 import logging
 import sys
@@ -29,7 +29,7 @@ LEVELS = logging.getLevelNamesMapping()
 
 
 class _OncePerInterval(logging.Filter):
-    """Drops lines that a library repeats: without a broker aiokafka logs the same all the time."""
+    """Drops lines that a library repeats, as aiokafka does while no broker answers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,12 +47,12 @@ class _OncePerInterval(logging.Filter):
 
 
 def configure(settings: Settings) -> None:
-    """Set up logging as the settings say; libraries are heard from warnings on."""
+    """Set up logging as the settings say. Of libraries only warnings and errors are logged."""
     configure_format(settings.log_format, settings.log_level)
 
 
 def configure_format(log_format: str, log_level: str = "info") -> None:
-    """Set up logging with a format and a level; for when the settings could not be loaded."""
+    """Set up logging with a format and a level, also when the settings could not be loaded."""
     # We log each retry and its reason; stamina's own line would be a second one.
     stamina.instrumentation.set_on_retry_hooks(())
     shared: list[Processor] = [
@@ -110,7 +110,7 @@ def is_json() -> bool:
 def _make_printable(
     _logger: WrappedLogger, _method: str, line: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Escape what records bring into the words and values of a line."""
+    """Escape the message and the values of a log line, which may contain text of records."""
     for name, value in line.items():
         if isinstance(value, str):
             line[name] = printable(value)

@@ -6,7 +6,7 @@ import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 32 * 1024 * 1024
-"""The largest value that glibc allows."""
+"""Bytes of freed memory that are kept: the largest value that glibc accepts."""
 
 
 _ALLOCATIONS = 50_000

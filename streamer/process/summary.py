@@ -1,9 +1,9 @@
-"""What a worker has done, said when it ends: fates of records, samples and windows, and advice."""
+"""Logs a summary when a worker ends: the fates of records, samples and windows, and advice."""
 
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Final, NamedTuple
 
 import structlog
@@ -14,11 +14,11 @@ from streamer.metrics import LARGE_DRIFT, Metrics
 
 log = structlog.get_logger(__name__)
 
-NOTHING_CAME: Final = 3
+NO_EVENTS: Final = 3
 """Exit code of a worker that has read records and published no event."""
 
 NOTICEABLE: Final = 0.05
-"""Share of windows, or of samples, from which on a fate is worth a look."""
+"""Share of windows, or of samples, from which advice about a fate is logged."""
 
 MOST_NAMED: Final = 5
 """Devices that are named for each reason why they have no label."""
@@ -37,7 +37,7 @@ _NOT_SKIPPED = {"predicted", "moved", "unanswered"}
 
 
 class Advice(NamedTuple):
-    """Something to look at."""
+    """A problem, and what to do about it."""
 
     problem: str
     remedy: str
@@ -48,7 +48,7 @@ class Summary:
     """Counts of one worker, or of several together."""
 
     records: int = 0
-    """Records read, without those of recoveries."""
+    """Records read, without those that a recovery has read again."""
     rejects: Counter[str] = field(default_factory=Counter)
     """Records rejected, by reason."""
     samples: Counter[str] = field(default_factory=Counter)
@@ -56,7 +56,7 @@ class Summary:
     windows: Counter[str] = field(default_factory=Counter)
     """Windows by fate, those still open included."""
     answers: Counter[str] = field(default_factory=Counter)
-    """Windows by what the predictor has answered."""
+    """Windows by the answer of the predictor."""
     events: Counter[str] = field(default_factory=Counter)
     """Events by activity."""
     split_devices: int = 0
@@ -66,7 +66,7 @@ class Summary:
     unlabelled: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Devices of which no window could be labelled, each with the reason."""
     doubts: Counter[str] = field(default_factory=Counter)
-    """Windows that were not labelled for what they look like, by that."""
+    """Windows in other units than g and rad/s, by what they look like."""
     drifted: Counter[str] = field(default_factory=Counter)
     """Stability indices above `LARGE_DRIFT`, in hundredths, by what has changed."""
 
@@ -93,8 +93,9 @@ class Summary:
         )
 
     def __add__(self, other: "Summary") -> "Summary":
-        """Put two workers' counts together."""
-        return Summary(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        """Add the counts of two workers; of their stability indices take the larger one."""
+        total = Summary(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return replace(total, drifted=self.drifted | other.drifted)
 
     @property
     def skipped(self) -> Counter[str]:
@@ -104,20 +105,21 @@ class Summary:
         )
 
     def exit_code(self, *, until_end: bool) -> int:
-        """Return `NOTHING_CAME` when records were read and no event came of them, otherwise 0.
+        """Return `NO_EVENTS` when records were read and no event was published, otherwise 0.
 
-        For a worker that was stopped, windows that are still open, or closed and not committed,
-        are no failure: the next worker publishes them. Something must have ended without an event.
+        A worker that was stopped may leave windows that are open, or closed and not committed: the
+        next worker publishes them. Its exit code is `NO_EVENTS` only if records, samples or windows
+        were lost.
         """
         if self.events.total() or not self.records:
             return 0
         lost = self.rejects.total() + self.skipped.total() + self.samples["late"]
         closed = self.windows["predicted"] + self.windows["unanswered"]
         is_lost = lost > 0 and not closed
-        return NOTHING_CAME if until_end or is_lost else 0
+        return NO_EVENTS if until_end or is_lost else 0
 
     def advice(self) -> Iterator[Advice]:
-        """Tell what an operator should look at; nothing when all is well."""
+        """Yield what an operator should look at; nothing when all is well."""
         if self.records and not self.events.total():
             yield Advice(
                 "records were read and no event was published",
@@ -145,9 +147,9 @@ class Summary:
             if count := self.answers[outcome]:
                 yield Advice(
                     f"the predictor has answered {outcome} for {count} windows",
-                    "look at the endpoint; the log has its words",
+                    "look at the endpoint; the log has its error messages",
                 )
-        # Features and labels change with what people do; confidence does not.
+        # Other activities change the features and the labels, but not the confidence.
         if "confidence" in self.drifted:
             yield Advice(
                 "the model is less sure of what it sees than in training",
@@ -173,7 +175,7 @@ class Summary:
             )
 
     def _name_unlabelled(self) -> str:
-        """Return the reasons, and some of the devices of each."""
+        """Return the reasons and, for each of them, some of the devices."""
         devices: dict[str, list[str]] = {}
         for device_id, reason in sorted(self.unlabelled):
             devices.setdefault(reason, []).append(device_id)
@@ -207,7 +209,7 @@ def _words(counts: Counter[str]) -> str:
 
 
 def _values(metric: prometheus.MetricWrapperBase) -> list[tuple[str, float]]:
-    """The values of a metric and their first label, without the times when they were created."""
+    """Return the first label and the value of each series of a metric that is a number."""
     return [
         (next(iter(sample.labels.values()), ""), sample.value)
         for family in metric.collect()

@@ -27,7 +27,7 @@ async def supervise(settings: Settings, workers: int, *, until_end: bool = False
     Args:
         settings: those of each worker, except for the port, which is the supervisor's.
         workers: how many.
-        until_end: each worker ends when the group has processed what was in the topic.
+        until_end: each worker ends when the group has processed what was in the topic at the start.
 
     Returns:
         What the workers have done together, without those that were killed.

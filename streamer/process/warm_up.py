@@ -1,7 +1,7 @@
-"""Loads, or compiles, all kernels before there is anything to do.
+"""Loads or compiles all kernels before a worker joins its group.
 
-Compiling them at the first records would cost a minute in which the worker does not answer its
-group. Kernels are kept on disk, so only the first start of a version takes that long.
+Compiling takes a minute. If it began with the first records, the worker would not answer its group
+during that time. Kernels are kept on disk, so only the first start of a version compiles them.
 """
 
 import asyncio
@@ -36,10 +36,10 @@ _SECONDS = 5
 
 
 def warm_up(readings_format: str = CONTRACT) -> None:
-    """Take some seconds of one device through all of a partition's stages.
+    """Process some seconds of one device with all stages of a partition, to load their kernels.
 
-    The readers of another format are loaded too.
-    Logs how long it took if kernels had to be compiled, and a warning if they cannot be kept.
+    It loads the readers of `readings_format` too. If kernels were compiled, it logs how long that
+    took, or warns that they cannot be kept.
     """
     begin_s = time.monotonic()
     for form, samples in ((Format.JSON, 1), (Format.JSON, 10), (Format.F32, 10)):
@@ -70,7 +70,7 @@ def warm_up(readings_format: str = CONTRACT) -> None:
 
 
 def _batch(form: Format, samples: int) -> bytes:
-    """A batch of records as a broker sends it."""
+    """Return a record batch as a broker sends it."""
     step_ms = WINDOW.step_us / 1000
     rng = np.random.default_rng(0)
     records = []
@@ -85,14 +85,14 @@ def _batch(form: Format, samples: int) -> bytes:
 
 
 async def warm_up_in_thread(readings_format: str) -> None:
-    """Warm up beside the event loop, in a thread that nothing waits for when the process ends."""
+    """Warm up in a daemon thread, so that the event loop runs and the process can end."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()
 
     def work() -> None:
         try:
             warm_up(readings_format)
         finally:
-            # The loop may be gone by then.
+            # The event loop may be closed by then.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(done.set)
 

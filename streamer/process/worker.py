@@ -1,4 +1,4 @@
-"""One worker process: its model, its HTTP port, its signals, its partitions."""
+"""Runs one worker: opens its model and its HTTP port, handles signals, and joins the group."""
 
 import asyncio
 import os
@@ -34,15 +34,15 @@ async def run_worker(
     until_end: bool = False,
     on_port: Callable[[int], None] = lambda _: None,
 ) -> Summary:
-    """Work until the end of the topic, a signal, or an error that needs an operator.
+    """Run a worker until the end of the topic, a signal, or an error that needs an operator.
 
     Args:
-        settings: all of them.
+        settings: the settings of the worker.
         until_end: end when the group has processed what was in the topic at the start.
         on_port: is called with the port on which metrics are served.
 
     Returns:
-        What was done; it is logged too, also when an error is raised.
+        The summary, which is logged too, also when an error is raised.
 
     Raises:
         StreamerError: an operator must act first.

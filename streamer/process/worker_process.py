@@ -23,31 +23,32 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-"""Pause before a worker is started again; longer each time that it has ended soon."""
+"""Pauses before a worker is started again. The pause doubles each time that it ends soon."""
 
 SOON_S = 60.0
-"""A worker that has run for this long has ended by accident, and not because it cannot run."""
+"""A worker that ends before this time probably cannot run at all. After a longer run, its failures
+are counted from one again."""
 
 MOST_FAILURES = 5
 """Failures of one worker in a row after which the supervisor gives up."""
 
 ANSWER_S = 1.0
-"""Time in which a worker has to say how it is; health checks wait for two seconds."""
+"""Time in which a worker must answer `/healthz` and `/readyz`; health checks wait for 2 s."""
 
 POLL_S = 2.0
-"""Pause between two questions to a worker whether it is alive."""
+"""Pause between two liveness checks of a worker."""
 
 HANG_S = 30.0
-"""Silence after which a worker is killed and replaced. Its group has given its partitions away."""
+"""Time without an answer after which a worker is killed and replaced."""
 
 START_S = 300.0
 """The same for a worker that has not served its pages yet."""
 
 END_S = 15.0
-"""Time in which a worker has to commit and leave its group when it is told to end."""
+"""Time in which a worker must commit and leave its group when it is told to end."""
 
 HUNG_END_S = 3.0
-"""The same for a worker that does not answer any more."""
+"""The same for a worker that no longer answers."""
 
 _spawn = multiprocessing.get_context("spawn")
 
@@ -67,7 +68,7 @@ class WorkerProcess:
         self._until_end = until_end
         self._port: int | None = None
         self.summary = Summary()
-        """What its processes have done, as far as they could say so."""
+        """Sum of the summaries of its processes; a process that was killed has none."""
 
     async def page(self, name: str, patience_s: float) -> str:
         """Return one of its pages; empty when it does not answer in time."""
@@ -135,7 +136,10 @@ class WorkerProcess:
         return code or 0
 
     def _hear(self, ours: Connection) -> bool:
-        """Take what the process sends: its port when it serves, its summary when it ends."""
+        """Receive a message: the port when the process serves, the summary when it ends.
+
+        Return whether there was one.
+        """
         try:
             message = ours.recv() if ours.poll() else None
         except (EOFError, OSError):
@@ -152,7 +156,7 @@ class WorkerProcess:
     async def _watch(
         self, process: SpawnProcess, ended: asyncio.Event, stopping: asyncio.Event
     ) -> None:
-        """Return when the process has ended, hangs, or is to stop."""
+        """Wait until the process has ended or shall stop. Kill it if it hangs."""
         stop = asyncio.create_task(stopping.wait())
         end = asyncio.create_task(ended.wait())
         answered_s, has_served = time.monotonic(), False

@@ -61,7 +61,7 @@ def judgement_as_json(judgement: Judgement) -> dict[str, Any]:
 
 
 def _summarize(judgement: Judgement) -> dict[str, float]:
-    """Return the figures of the devices at one place, as far as there are any."""
+    """Return the figures of the devices at one place that can be computed."""
     smoothed = judgement.smoothed_confusion
     figures = {
         "macro_f1": judgement.window_confusion.macro_f1,

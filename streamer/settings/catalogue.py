@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         " in Avro.",
     )
     schema_registry_login: SecretStr | None = Field(
-        None, description="`user:password` of the schema registry, if it wants one."
+        None, description="`user:password` of the schema registry, if it requires a login."
     )
     events_topic: Name = Field(
         "activity-events", description="Topic to which activity events are published."
@@ -92,7 +92,8 @@ class Settings(BaseSettings):
     sasl_username: Name | None = Field(None, description="SASL user name.")
     sasl_password: SecretStr | None = Field(None, description="SASL password.")
     create_topics: bool = Field(
-        True, description="Let `streamer run` create missing topics; else a misspelt one fails."
+        True,
+        description="Create missing topics at the start; if false, a missing topic is an error.",
     )
     partitions: PositiveInt = Field(
         8,
@@ -143,7 +144,7 @@ class Settings(BaseSettings):
         0.5,
         ge=0,
         le=1,
-        description="Share of rejected records above which a partition is held; 1 never holds one.",
+        description="Share of rejected records above which a partition is held; 1 holds none.",
     )
     reject_window_s: PositiveFloat = Field(
         60, allow_inf_nan=False, description="Time over which `max_reject_share` is measured."
@@ -220,7 +221,8 @@ class Settings(BaseSettings):
         " time in the queue does not count.",
     )
     hedge: bool = Field(
-        False, description="Call a second time when the first takes longer than 95 of 100 calls."
+        False,
+        description="Call a second time when a call takes longer than 95% of the latest calls.",
     )
     when_down: Literal["hold", "fallback", "unavailable"] = Field(
         "hold",

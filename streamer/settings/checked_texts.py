@@ -1,4 +1,4 @@
-"""Settings that are text of a certain form, checked where they are read."""
+"""Types of settings whose text must have a certain form."""
 
 from typing import Annotated, Final
 

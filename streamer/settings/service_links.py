@@ -1,4 +1,4 @@
-"""Variables that Kubernetes sets for a Service: they look like settings and are none.
+"""Recognizes environment variables that Kubernetes sets for a Service and that look like settings.
 
 For a Service `streamer` every pod of its namespace has `STREAMER_SERVICE_HOST`, `STREAMER_PORT` and
 others; for one named `streamer-http` it has `STREAMER_HTTP_PORT`, which is also a setting of ours.
@@ -16,14 +16,14 @@ _ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://")
 
 
 def is_service_link(variable: str, value: str) -> bool:
-    """Whether Kubernetes sets such a variable for a Service whose name begins with `streamer`."""
+    """Return whether Kubernetes sets this variable for a Service named `streamer...`."""
     if _NAME.fullmatch(variable):
         return True
     return bool(_PORT_NAME.fullmatch(variable) and _ADDRESS.match(value))
 
 
 def links_named_like(settings: set[str], prefix: str) -> list[str]:
-    """Variables of Services that are named like settings, and are therefore ignored."""
+    """Return the variables of Services that are named like settings. They are ignored."""
     return sorted(
         variable
         for variable, value in os.environ.items()

@@ -1,4 +1,4 @@
-"""Where the values of settings come from, and what is said when one is wrong."""
+"""Reads the values of settings from flags, environment and file, and describes wrong values."""
 
 import difflib
 import os
@@ -110,7 +110,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _find_unknown(found: Mapping[str, str], known: set[str], where: str) -> list[str]:
-    """Complain about names that are no settings: a misspelt one must not be ignored."""
+    """Return an error message for each unknown name: a misspelt setting must not be ignored."""
     lines = []
     for name, as_written in found.items():
         if name in known:

@@ -1,6 +1,6 @@
-"""Settings for people: as a file, with the place of each value, and as a table for the documents.
+"""Shows settings: as a TOML file, with the source of each value, and as a table for the documents.
 
-`docs/configuration.md` is made from it (``python -m streamer.settings.views``).
+``python -m streamer.settings.views`` prints the table of `docs/configuration.md`.
 """
 
 import json

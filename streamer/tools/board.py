@@ -1,4 +1,4 @@
-"""The current activity of every device, from its events. Pure: time is a parameter."""
+"""Keeps the current activity of every device, from its events. Pure: time is a parameter."""
 
 from collections import deque
 from dataclasses import dataclass

@@ -32,7 +32,7 @@ PATIENCE_S = 10.0
 _MOST_DIGITS: Final = 20
 
 MOST_KEYS: Final = 100_000
-"""Different keys of a reason that are told apart; more count as so many."""
+"""Largest number of different keys that is counted for a reason."""
 
 _OURS = {
     names.ORIGIN_TOPIC,

@@ -1,4 +1,4 @@
-"""Follows the topic of events, also over outages of the broker."""
+"""Reads new events from their topic, also after outages of the broker."""
 
 from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple
@@ -20,9 +20,9 @@ class News(NamedTuple):
     events: list[ActivityEvent]
     """In the order of their partition."""
     trouble: str
-    """What is wrong; empty when nothing is."""
+    """Description of a problem; empty when there is none."""
     split: Sequence[SplitDevice] = ()
-    """Devices that had events in another partition before; each is told once."""
+    """Devices that had events in another partition before; each occurs once."""
 
 
 async def follow_events(consumer: AIOKafkaConsumer, decode: DecodeEvent) -> AsyncGenerator[News]:

@@ -28,11 +28,11 @@ from streamer.tools.dead_letters import (
 
 TRANSACTION_LETTERS: Final = 1000
 TRANSACTION_BYTES: Final = 4 * 1024 * 1024
-"""Most letters, and bytes of values, that go back in one transaction with their receipts."""
+"""Largest number of letters, and of bytes of their values, in one transaction."""
 
 
 class Correction(msgspec.Struct, frozen=True):
-    """What to put back instead of a letter."""
+    """The record that is put back in the place of a letter."""
 
     key: bytes | None
     value: bytes | None

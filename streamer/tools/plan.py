@@ -19,8 +19,8 @@ US_PER_SAMPLE = {Format.JSON: 1.3, Format.MSGPACK: 1.8, Format.F32: 1.2}
 time that was measured on one core at full load, plus half, because usual fetches are smaller."""
 
 US_PER_RECORD = {Format.JSON: 0.4, Format.MSGPACK: 3.0, Format.F32: 0.3}
-"""Time that a worker needs for a record besides, in microseconds. Compiled readers read the usual
-JSON and f32, and they are faster."""
+"""Time that a worker needs for a record besides its samples, in microseconds. Compiled readers read
+the usual JSON and f32, and they are faster."""
 
 LOAD = 0.5
 """Largest share of its time that a worker should be busy. It needs the rest to catch up, and for

@@ -14,10 +14,10 @@ from streamer.settings import Settings
 log = structlog.get_logger(__name__)
 
 RECENT_S: Final = 3600.0
-"""How old the events are that are read, at most."""
+"""Greatest age of the events that are read."""
 
 MOST_EVENTS: Final = 20_000
-"""Events of a partition that are read, the newest."""
+"""Number of the newest events that are read from each partition."""
 
 
 async def check_devices(settings: Settings, patience_s: float) -> list[Finding]:

@@ -9,11 +9,10 @@ Each division has its own covariance, as that of walking says nothing about sitt
 gravity, where lying and being upright look alike, the three postures are one division.
 """
 
-from streamer.contracts.activities import is_movement
+from streamer.contracts.activities import GAITS, is_movement
 from streamer.features import FeatureSet
 from streamer.model.class_tree import Outcomes
 
-_GAITS = ("walking", "walking_upstairs", "walking_downstairs", "jogging")
 _UPRIGHT = ("sitting", "standing")
 POSTURES = (*_UPRIGHT, "laying")
 
@@ -31,7 +30,7 @@ def divide_classes(activities: tuple[str, ...], feature_set: FeatureSet) -> tupl
     """
     names = set(activities)
     movements = tuple(name for name in activities if is_movement(name))
-    if names - {*_GAITS, *POSTURES, *movements}:
+    if names - {*GAITS, *POSTURES, *movements}:
         return single_division(activities)
     postures: tuple[tuple[tuple[str, ...], ...], ...] = (
         (("laying",), _UPRIGHT),
@@ -40,8 +39,8 @@ def divide_classes(activities: tuple[str, ...], feature_set: FeatureSet) -> tupl
     if feature_set.in_gravity_frame:
         postures = (tuple((posture,) for posture in POSTURES),)
     divisions = (
-        (_GAITS, POSTURES, movements),
-        tuple((gait,) for gait in _GAITS),
+        (GAITS, POSTURES, movements),
+        tuple((gait,) for gait in GAITS),
         *postures,
         tuple((movement,) for movement in movements),
     )

@@ -21,7 +21,7 @@ from streamer.contracts.dead_letters import ORIGIN_OFFSET, REASON
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.localkafka.broker import LocalKafka, free_ports
-from streamer.process.summary import NOTHING_CAME
+from streamer.process.summary import NO_EVENTS
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.support.worker_process import (
@@ -136,8 +136,8 @@ async def test_the_end_may_be_that_of_a_transaction(
         run(settings, tmp_path / "other", "--until-end") as other,
     ):
         # A worker whose partitions had none but that record has published no event.
-        await asyncio.to_thread(one.ends, 0, 30, NOTHING_CAME)
-        await asyncio.to_thread(other.ends, 0, 30, NOTHING_CAME)
+        await asyncio.to_thread(one.ends, 0, 30, NO_EVENTS)
+        await asyncio.to_thread(other.ends, 0, 30, NO_EVENTS)
     letters = await found_in(settings, settings.dlq_topic)
     assert len(letters) == (2 if ending == "committed" else 0)
 
@@ -222,7 +222,7 @@ async def test_whatever_is_published_ends_as_an_event_or_a_dead_letter(
         for key, value, more, _ in bad:
             await sending.send_and_wait(settings.readings_topic, value, key, **more)
     with run(settings, tmp_path / "log", "--until-end") as worker:
-        await asyncio.to_thread(worker.ends, NOTHING_CAME, 30)
+        await asyncio.to_thread(worker.ends, NO_EVENTS, 30)
         assert "records were read and no event was published" in worker.said
         assert "10 records were rejected (key 3, " in worker.said
     letters = await found_in(settings, settings.dlq_topic)

@@ -6,7 +6,7 @@ import pytest
 
 from streamer.health import Health
 from streamer.metrics import Metrics
-from streamer.process.summary import NOTHING_CAME, Summary
+from streamer.process.summary import NO_EVENTS, Summary
 from streamer.stream.accounting import Skip, Tally
 from tests.support.events import WALK
 
@@ -40,12 +40,12 @@ def test_a_summary_has_the_fates_of_all_that_was_counted() -> None:
     [
         (Summary(), 0, 0),
         (Summary(records=9, events=Counter(walking=1)), 0, 0),
-        (Summary(records=9, rejects=Counter(schema=9)), NOTHING_CAME, NOTHING_CAME),
-        (Summary(records=9, windows=Counter(sampling_rate=3)), NOTHING_CAME, NOTHING_CAME),
-        (Summary(records=9, samples=Counter(late=900)), NOTHING_CAME, NOTHING_CAME),
-        (Summary(records=9, windows=Counter(open=3)), 0, NOTHING_CAME),
-        (Summary(records=9, windows=Counter(gap=1, predicted=3)), 0, NOTHING_CAME),
-        (Summary(records=9, windows=Counter(gap=1, unanswered=3)), 0, NOTHING_CAME),
+        (Summary(records=9, rejects=Counter(schema=9)), NO_EVENTS, NO_EVENTS),
+        (Summary(records=9, windows=Counter(sampling_rate=3)), NO_EVENTS, NO_EVENTS),
+        (Summary(records=9, samples=Counter(late=900)), NO_EVENTS, NO_EVENTS),
+        (Summary(records=9, windows=Counter(open=3)), 0, NO_EVENTS),
+        (Summary(records=9, windows=Counter(gap=1, predicted=3)), 0, NO_EVENTS),
+        (Summary(records=9, windows=Counter(gap=1, unanswered=3)), 0, NO_EVENTS),
     ],
 )
 def test_records_without_any_event_have_an_exit_code_of_their_own(
@@ -60,6 +60,12 @@ def test_devices_that_move_as_the_model_has_not_learned_are_named_with_a_remedy(
     metrics.found_unfamiliar.inc(3)
     [advice] = (Summary.of(metrics, Health(lambda: 0.0)) + Summary(unfamiliar_devices=1)).advice()
     assert advice.problem == "4 devices moved in a way that the model has not learned"
+
+
+def test_of_the_drift_of_two_workers_the_larger_one_counts_and_not_the_sum() -> None:
+    one = Summary(drifted=Counter(confidence=30, labels=40))
+    other = Summary(drifted=Counter(confidence=50))
+    assert (one + other).drifted == {"confidence": 50, "labels": 40}
 
 
 def test_when_all_is_well_there_is_nothing_to_look_at() -> None:

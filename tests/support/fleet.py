@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from streamer.process.summary import NOTHING_CAME
+from streamer.process.summary import NO_EVENTS
 from streamer.settings import Settings
 from tests.support.processes import PATIENCE_S, until
 
-ENDED_WELL = {0, NOTHING_CAME}
+ENDED_WELL = {0, NO_EVENTS}
 """Exit codes of a worker that has ended in order; it may have read records that gave no event."""
 
 
