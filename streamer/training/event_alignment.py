@@ -1,4 +1,4 @@
-"""Compares published labels with what people really did. Pure functions.
+"""Compares published labels with the true activities of the recordings. Pure functions.
 
 A replay publishes sample i of a recording at ``start_ms + i * interval_ms``. A window counts if it
 lies wholly within one labelled activity::
@@ -71,8 +71,8 @@ def align_events(
 ) -> Alignment:
     """Find the true activity of each window.
 
-    A window takes the 128 samples from the first one at or after its start. Where a recording
-    was replayed several times, an event belongs to the replay whose time span it starts in.
+    A window has 128 samples: the first one at or after its start, and the next 127. If a recording
+    was replayed several times, an event belongs to the replay during which its window starts.
 
     Args:
         events: published labels, in any order.
@@ -89,7 +89,7 @@ def align_events(
         if event.device_id not in replays or event.device_id not in segments:
             alignment.unknown_device += 1
             continue
-        first = _first_sample(event.window_start_ms, replays[event.device_id])
+        first = _find_first_sample(event.window_start_ms, replays[event.device_id])
         if first is None:
             alignment.outside_replay += 1
             continue
@@ -105,9 +105,10 @@ def align_events(
     return alignment
 
 
-def _first_sample(window_start_ms: float, replays: Sequence[ReplayedSpan]) -> int | None:
+def _find_first_sample(window_start_ms: float, replays: Sequence[ReplayedSpan]) -> int | None:
+    """Return the index of the first sample of a window; None if it starts during no replay."""
     for replay in replays:
-        # A window is whole if it starts less than one sample before the first.
+        # A window that starts less than one step before sample 0 begins with sample 0.
         if replay.start_ms - replay.interval_ms < window_start_ms < replay.end_ms:
             return ceil((window_start_ms - replay.start_ms) / replay.interval_ms)
     return None

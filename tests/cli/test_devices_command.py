@@ -178,7 +178,9 @@ def test_a_file_without_acceleration_is_an_error_that_lists_its_columns(tmp_path
         ("cases/11_ns_timestamps.jsonl", "looks like nanoseconds"),
     ],
 )
-def test_public_recordings_are_found_out(devices_dir: Path, source: str, words: str) -> None:
+def test_public_recordings_are_described_as_they_are(
+    devices_dir: Path, source: str, words: str
+) -> None:
     if not (devices_dir / source).exists():
         pytest.skip(f"{devices_dir / source} is not there")
     assert words in inspect(devices_dir / source).output

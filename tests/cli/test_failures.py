@@ -85,7 +85,7 @@ def test_an_error_of_the_kafka_client_is_words_and_no_traceback(
     assert "check the brokers, the login and the rights of this user" in said
 
 
-def test_several_errors_of_ours_are_said_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_errors_are_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     error = ExceptionGroup("", [TopicError("no topic"), DataError("no data"), DataError("no data")])
     assert failing(error, monkeypatch) == "Error: no topic; no data\n"
 

@@ -115,7 +115,7 @@ def test_a_wild_timestamp_of_kafkas_does_no_harm(timestamp: int) -> None:
     assert bool(decoded.rejects) == (timestamp < 0)
 
 
-def test_limits_are_themselves_allowed() -> None:
+def test_values_at_the_limits_are_accepted() -> None:
     sample = np.array([[160.0, -160.0, 0.0, 350.0, -350.0, 0.0]])
     assert decode([record("d", 0, None, sample, Format.JSON)], SKEW_US).rejects == []
 
@@ -132,7 +132,7 @@ def test_a_batch_with_one_bad_sample_is_refused_whole_and_says_which() -> None:
     assert decoded.device_ids == []
 
 
-def test_fields_nobody_knows_are_ignored() -> None:
+def test_unknown_fields_are_ignored() -> None:
     more = fields(battery=0.5, place={"lat": [1, None]})
     assert decode([as_json(more), as_msgpack(more)], SKEW_US).rejects == []
 

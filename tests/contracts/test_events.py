@@ -39,6 +39,6 @@ def test_a_field_of_a_later_version_is_ignored() -> None:
 @pytest.mark.parametrize(
     "value", [b"", b"{}", b"null", b"\xff", b"[" * 100_000, b'{"a":' * 100_000]
 )
-def test_what_is_no_event_is_a_data_error(value: bytes) -> None:
+def test_data_that_are_not_an_event_are_a_data_error(value: bytes) -> None:
     with pytest.raises(DataError, match=r"not an activity event: ."):
         decode_event(value)

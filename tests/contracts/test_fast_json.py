@@ -83,7 +83,9 @@ def test_what_json_forbids_is_not_read(text: str) -> None:
 @pytest.mark.parametrize("samples", [1, 50])
 @pytest.mark.parametrize("form", [Format.JSON, Format.F32])
 @pytest.mark.parametrize("missing", [slice(0, 0), slice(0, 3), slice(3, 6)])
-def test_what_encoders_write_is_usual(form: Format, samples: int, missing: slice) -> None:
+def test_the_compiled_reader_reads_what_encoders_write(
+    form: Format, samples: int, missing: slice
+) -> None:
     values = np.random.default_rng(1).normal(size=(samples, 6)).astype(np.float32).astype(float)
     values[:, missing] = np.nan
     interval = None if samples == 1 else 20.0

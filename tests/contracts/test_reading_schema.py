@@ -123,7 +123,7 @@ st.register_type_strategy(UnsetType, st.just(UNSET))
 
 
 @given(st.from_type(Sample) | st.from_type(SampleBatch))
-def test_whatever_the_types_allow_is_judged_alike(reading: Sample | SampleBatch) -> None:
+def test_parser_and_schema_accept_the_same_readings(reading: Sample | SampleBatch) -> None:
     value = msgspec.json.encode(reading)
     plain = json.loads(value)
     valid = VALIDATOR.is_valid(plain) and not _lengths_differ(plain)

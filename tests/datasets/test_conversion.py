@@ -127,7 +127,7 @@ def test_names_and_subjects_that_the_source_has_not_are_clear_errors(tmp_path: P
     assert names(tmp_path) == []
 
 
-def test_invalid_records_are_told_and_left_out_up_to_the_limit(
+def test_invalid_records_are_reported_and_left_out_up_to_the_limit(
     source: Path, tmp_path: Path
 ) -> None:
     path = source / "train" / "X_train.txt"
@@ -258,7 +258,7 @@ def test_a_place_in_s3_that_will_not_do_is_a_clear_error(
     assert s3.objects().keys() == {"used/file"}
 
 
-def test_without_credentials_it_is_said(
+def test_missing_credentials_are_an_error_that_names_them(
     source: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")

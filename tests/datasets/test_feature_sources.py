@@ -57,7 +57,7 @@ def test_the_published_set_is_read_from_its_zip_and_a_zip_with_that_in_it(
     assert same(read_feature_table(tmp_path / "download.zip", InvalidRecords(0)), table)
 
 
-def test_one_split_alone_will_do(published: Path) -> None:
+def test_a_data_set_with_one_split_can_be_read(published: Path) -> None:
     for file in (published / "test").iterdir():
         file.unlink()
     (published / "test").rmdir()
@@ -128,7 +128,7 @@ def test_a_broken_zip_is_a_clear_error(published: Path, tmp_path: Path) -> None:
         read_feature_table(tmp_path / "a.zip", InvalidRecords())
 
 
-def test_what_is_no_data_set_is_told_what_would_be_one(tmp_path: Path) -> None:
+def test_an_unknown_source_is_an_error_that_names_the_accepted_ones(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("some.txt", "text")
     for source in (tmp_path, tmp_path / "a.zip"):

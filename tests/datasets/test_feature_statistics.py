@@ -109,14 +109,14 @@ def test_the_feature_that_tells_the_labels_is_found_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_target_that_nothing_correlates_with_is_said_plainly(seed: int) -> None:
+def test_a_target_without_correlation_is_described_in_a_sentence(seed: int) -> None:
     table = table_of(300, seed=seed)
     shuffled = np.random.default_rng(seed).permutation(table.labels).tolist()
     said = describe_correlation(compute_statistics(replace(table, labels=shuffled)))
     assert said.startswith("Nothing correlates with the target: no feature")
 
 
-def test_a_single_class_is_said_plainly() -> None:
+def test_a_single_class_is_described_in_a_sentence() -> None:
     said = describe_correlation(compute_statistics(replace(table_of(9), labels=["4"] * 9)))
     assert said == (
         "Nothing correlates with the target: every record has the same label, 4. "

@@ -100,6 +100,6 @@ def test_a_user_that_is_not_there_is_refused(two: Path) -> None:
         cut_recordings(read_labelled_recordings(two), users=["1", "9"], exclude_users=["8"])
 
 
-def test_nobody_is_not_enough(two: Path) -> None:
+def test_leaving_out_all_users_is_an_error(two: Path) -> None:
     with pytest.raises(DataError, match="no recordings are left"):
         cut_recordings(read_labelled_recordings(two), exclude_users=["1", "2"])

@@ -84,7 +84,7 @@ def test_sensor_logger_has_gravity_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert raw.subject == ""
 
 
-def test_without_the_file_of_gravity_it_is_said(tmp_path: Path) -> None:
+def test_a_missing_file_of_gravity_is_an_error(tmp_path: Path) -> None:
     write_sensor_logger(tmp_path / "walking_2", gravity=False)
 
     [raw] = read_profiled_recordings(tmp_path, shipped("sensor-logger"))

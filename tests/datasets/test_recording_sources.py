@@ -38,7 +38,7 @@ def shipped(name: str) -> FileLayout:
 
 # time       0 s          6 s           606 s         612 s
 # samples    |::walking:::|             |::::sitting::|
-def test_ten_missing_minutes_are_told_and_end_a_part(tmp_path: Path, gaps: FileLayout) -> None:
+def test_a_gap_of_ten_minutes_is_noted_and_ends_a_part(tmp_path: Path, gaps: FileLayout) -> None:
     times, acc, _ = walk(12, 50)
     times += np.where(times < 6, 0, 600)
     labels = np.where(times < 6, "WALKING", "SITTING")
@@ -59,7 +59,7 @@ def test_ten_missing_minutes_are_told_and_end_a_part(tmp_path: Path, gaps: FileL
     )
 
 
-def test_what_is_too_short_or_unlabelled_is_told_and_left_out(
+def test_short_or_unlabelled_recordings_are_left_out_with_a_note(
     tmp_path: Path, gaps: FileLayout
 ) -> None:
     for name, seconds, label in (("anna", 12, "WALKING"), ("bea", 1, "WALKING"), ("carl", 12, "")):

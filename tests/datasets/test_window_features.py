@@ -45,7 +45,7 @@ def test_listed_windows_come_out_in_their_order_with_the_features_of_the_referen
         assert np.allclose(x, reference.features(window.tolist()), rtol=1e-9, atol=1e-9)
 
 
-def test_scaled_is_the_published_scale(raw_dir: Path, tmp_path: Path) -> None:
+def test_the_option_scaled_gives_the_published_scale(raw_dir: Path, tmp_path: Path) -> None:
     features(raw_dir, "3,1,1,1,0\n", tmp_path / "plain.npz")
     features(raw_dir, "3,1,1,1,0\n", tmp_path / "scaled.npz", "--scaled")
     plain, scaled = (load(tmp_path / f"{name}.npz")["X"] for name in ("plain", "scaled"))

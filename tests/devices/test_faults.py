@@ -41,7 +41,7 @@ def number(record: Due) -> int:
     return int(record.message.value)
 
 
-def test_without_faults_nothing_changes() -> None:
+def test_records_without_faults_are_unchanged() -> None:
     assert made(SensorFaults(), 500) == records(500)
 
 
@@ -127,7 +127,7 @@ def refused(record: Due) -> list[RejectReason]:
 
 @pytest.mark.parametrize("form", Format)
 @pytest.mark.parametrize("kind", SPOILERS)
-def test_spoilt_records_are_refused(kind: str, form: Format) -> None:
+def test_every_spoilt_record_is_rejected(kind: str, form: Format) -> None:
     assert refused(good(form)) == []
     assert len(refused(spoil_record(good(form), kind))) == 1
 

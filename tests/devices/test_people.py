@@ -58,7 +58,7 @@ def test_every_seed_is_another_person() -> None:
     assert all((one != other).mean() > 0.9 for one, other in pairwise(days))
 
 
-def test_sampled_as_the_features_want_it() -> None:
+def test_synthetic_people_are_sampled_at_the_rate_of_the_features() -> None:
     assert WINDOW.rate_hz == RATE_HZ
 
 
@@ -66,13 +66,13 @@ def test_activities_are_numbered_as_in_the_public_data_set() -> None:
     assert list(MOTIONS) == [activity_of_label(PUBLIC_NAMES[i]) for i in range(1, 7)]
 
 
-def test_everything_there_is_happens() -> None:
+def test_synthetic_people_do_every_activity_and_every_movement() -> None:
     happened = {number for _, pieces in map(life, PEOPLE) for number, _, _ in pieces}
 
     assert happened == {0, *ACTIVITIES, *CHANGES}
 
 
-def test_nobody_does_what_a_body_cannot_do_next() -> None:
+def test_people_do_only_activities_that_can_follow_each_other() -> None:
     for _, pieces in map(life, PEOPLE):
         done = [number for number, _, _ in pieces]
         activities, changes = done[::2], done[1::2]
@@ -83,13 +83,13 @@ def test_nobody_does_what_a_body_cannot_do_next() -> None:
             assert change == POSTURE_CHANGES.get((here, there), 0)
 
 
-def test_who_walks_has_stood_up() -> None:
+def test_nobody_sits_or_lies_directly_after_a_gait() -> None:
     for activity, following in REACHABLE.items():
         if MOTIONS[activity].gait:
             assert not {Activity.SITTING, Activity.LAYING} & set(following)
 
 
-def test_everything_takes_its_time() -> None:
+def test_activities_and_movements_last_as_long_as_their_tables_say() -> None:
     seconds = {number: MOTIONS[activity].seconds for number, activity in ACTIVITIES.items()}
     seconds |= dict.fromkeys(CHANGES, (2.0, 5.0))
     for number, samples in pieces_of(*seconds):

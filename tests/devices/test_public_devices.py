@@ -119,7 +119,7 @@ async def test_recordings_without_gravity_are_named(devices_dir: Path) -> None:
         ("08_100Hz_iphone_walk", "walking", 0.9),
     ],
 )
-async def test_right_readings_get_labels(
+async def test_public_readings_in_the_right_units_are_labelled(
     devices_dir: Path, case: str, activity: str, share: float
 ) -> None:
     published = await work(read_case(devices_dir, f"{case}.jsonl"))

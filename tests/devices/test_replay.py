@@ -152,7 +152,9 @@ async def test_recordings_are_published_whole_and_in_order(
     assert sorted(seen) == sorted(recordings)
 
 
-async def test_devices_take_turns(make_settings: MakeSettings, raw_dir: Path) -> None:
+async def test_records_of_all_devices_are_published_in_the_order_of_time(
+    make_settings: MakeSettings, raw_dir: Path
+) -> None:
     settings = make_settings(partitions=1)
     await replay(settings, raw_dir, Sending(speed=math.inf), console=silence())
     (records,) = (await read_partitions(settings)).values()

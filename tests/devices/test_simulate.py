@@ -66,7 +66,7 @@ def test_nothing_is_sent_before_its_last_sample_is_taken() -> None:
     assert len(phone.until(NOW_MS + 49 * 20)) == 1
 
 
-def test_a_life_without_end_goes_on() -> None:
+def test_a_device_without_an_end_keeps_sending() -> None:
     phone = device(math.inf)
     hour_ms = 3_600_000
 
@@ -83,7 +83,7 @@ def test_what_is_counted_as_bad_is_what_is_refused() -> None:
     assert len(messages) == phone.fates.total() - phone.fates[Fate.LOST]
 
 
-async def test_what_is_published_is_in_kafka(make_settings: MakeSettings) -> None:
+async def test_all_published_records_are_in_kafka(make_settings: MakeSettings) -> None:
     settings = make_settings(partitions=3)
     simulated = await simulate(
         settings,

@@ -146,7 +146,7 @@ async def test_at_least_once_loses_nothing_and_repeats_equal_bytes(
     assert verdict.duplicated > 0
 
 
-def test_the_comparison_can_fail() -> None:
+def test_the_comparison_finds_lost_repeated_different_and_disordered_events() -> None:
     expected = Published(events={"a": [b"1", b"2"], "b": [b"3"]})
     lost = compare(expected, Published(events={"a": [b"1"], "b": [b"3"]}))
     assert (lost.lost, lost.duplicated, lost.different) == (1, 0, 0)

@@ -249,7 +249,7 @@ async def test_topics_that_do_not_fit_are_refused_with_a_remedy(
         assert "Traceback" not in worker.said
 
 
-def test_a_port_in_use_and_a_model_that_is_none_are_said_at_once(tmp_path: Path) -> None:
+def test_a_port_in_use_and_an_invalid_model_are_errors_at_the_start(tmp_path: Path) -> None:
     settings = Settings.load({})
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -25,7 +25,7 @@ def test_the_partition_is_held_when_more_than_the_share_is_refused() -> None:
         limit.count(1, keys(1))
 
 
-def test_a_few_records_say_nothing() -> None:
+def test_few_rejected_records_do_not_hold_a_partition() -> None:
     limit = RejectLimit(0.5, 60, Clock())
     limit.count(LEAST_RECORDS - 1, keys(LEAST_RECORDS - 1))
 

@@ -49,7 +49,7 @@ def test_the_schema_has_the_fields_of_an_event_in_their_order() -> None:
 
 @settings(deadline=None)
 @given(st.binary(max_size=60))
-def test_bytes_that_are_no_event_are_named(noise: bytes) -> None:
+def test_bytes_that_are_not_an_event_are_named(noise: bytes) -> None:
     with pytest.raises(DataError, match=r"activity event|schema_registry"):
         make_event_decoder(Settings())(noise)
 

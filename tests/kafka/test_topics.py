@@ -45,7 +45,9 @@ async def test_the_readings_topic_that_exists_decides_the_number_of_partitions(
     assert await partitions(settings) == [4, 4, 4]
 
 
-async def test_what_kafka_refuses_is_said_in_its_words(make_settings: MakeSettings) -> None:
+async def test_an_error_of_kafka_is_reported_with_its_own_message(
+    make_settings: MakeSettings,
+) -> None:
     settings = make_settings(replication_factor=3)
     with pytest.raises(TopicError, match=rf"{settings.readings_topic}.*replication factor of 3"):
         await ensure(settings)

@@ -95,12 +95,12 @@ def test_a_model_that_cannot_be_written_says_so(tmp_path: Path, model: Model) ->
         artifact.save(tmp_path / "nowhere" / "model.npz", model)
 
 
-def test_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_model_file(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read: Is a directory"):
         artifact.load(tmp_path)
 
 
-def test_what_is_no_zip_is_refused(path: Path) -> None:
+def test_a_file_that_is_not_a_zip_is_refused(path: Path) -> None:
     path.write_bytes(b"a,b,c\n1,2,3\n")
 
     with pytest.raises(ModelError, match=r"not an intact \.npz file"):

@@ -69,7 +69,7 @@ async def test_a_prediction_says_which_model_made_it(model: Model, features: Flo
     assert (card.labels[7], card.activities[7]) == ("SIT_TO_STAND", "sitting>standing")
 
 
-def test_the_profile_is_what_the_file_says(model: Model) -> None:
+def test_the_drift_reference_is_that_of_the_file(model: Model) -> None:
     profile = model.profile
     assert profile.deciles.shape == (561, 9)
     assert (profile.watched, len(profile.mix), len(profile.confidence)) == ((5, 3), 12, 10)

@@ -75,7 +75,7 @@ async def test_the_metrics_can_be_parsed_and_are_those_of_the_catalogue() -> Non
     assert values["streamer_records_total"] == 7
 
 
-async def test_who_asks_for_openmetrics_gets_it() -> None:
+async def test_openmetrics_is_served_when_the_client_accepts_it() -> None:
     async with running() as ops:
         _, text = await ops.get("/metrics", "application/openmetrics-text; version=1.0.0")
     names = {each.name for each in openmetrics.text_string_to_metric_families(text)}  # type: ignore[no-untyped-call]
@@ -126,7 +126,7 @@ async def test_a_worker_that_makes_no_progress_is_stalled_once_patience_runs_out
         assert await ops.readiness() == (200, None)
 
 
-async def test_the_root_names_the_other_pages() -> None:
+async def test_the_root_page_names_the_other_pages() -> None:
     async with running() as ops:
         _, text = await ops.get("/")
         assert {"/metrics", "/healthz", "/readyz"} <= set(text.split())

@@ -92,7 +92,7 @@ def test_json_is_one_object_a_line_with_time_level_and_values() -> None:
         ("error", ["ours, error", "theirs, error"]),
     ],
 )
-def test_libraries_are_heard_from_warnings_on_and_nobody_below_the_level(
+def test_libraries_log_warnings_and_nothing_is_logged_below_the_level(
     level: str, events: list[str]
 ) -> None:
     lines = [json.loads(line) for line in logged("json", level).splitlines()]
@@ -106,7 +106,7 @@ def test_lines_of_a_library_tell_which_it_is() -> None:
     ]
 
 
-def test_a_library_that_says_the_same_all_the_time_is_heard_once_in_a_while() -> None:
+def test_a_repeated_line_of_a_library_is_logged_once_per_interval() -> None:
     script = """
 import logging
 from streamer.process import log

@@ -68,7 +68,7 @@ def test_of_the_drift_of_two_workers_the_larger_one_counts_and_not_the_sum() -> 
     assert (one + other).drifted == {"confidence": 50, "labels": 40}
 
 
-def test_when_all_is_well_there_is_nothing_to_look_at() -> None:
+def test_there_is_no_advice_when_all_is_well() -> None:
     summary = Summary(
         records=99,
         samples=Counter(used=9900, late=100),

@@ -99,7 +99,9 @@ def test_a_histogram_in_a_cell_is_as_high_as_its_largest_count() -> None:
     assert Bars([0, 0]).path == "M0 1V1h1V1h1V1Z"
 
 
-def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_an_error_that_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(
         "streamer.reports.html_page.find_spec",
         lambda name: None if name == "jinja2" else importlib.util.find_spec(name),

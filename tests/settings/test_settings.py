@@ -157,7 +157,7 @@ def test_topics_that_are_one_are_refused_wherever_they_were_named() -> None:
     )
 
 
-def test_everything_that_is_wrong_anywhere_is_said_at_once(
+def test_all_wrong_settings_of_all_sources_are_reported_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = toml(tmp_path, 'max_gapms = 80\npartitions = "many"')

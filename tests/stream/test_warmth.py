@@ -84,7 +84,7 @@ def test_a_gap_unsettles_the_filters_and_an_epoch_does_not() -> None:
     assert [window.settled for window in windows][-1]
 
 
-def test_exactly_38_s_are_enough() -> None:
+def test_a_window_is_settled_after_exactly_38_s() -> None:
     # The first sample lies 38 s before a window's start, or a microsecond less.
     raw = movement(45, 0)
     window_us = GRID_US + 50 * WINDOW.hop_us

@@ -84,7 +84,7 @@ async def test_letters_are_counted_by_reason_and_shown_whatever_they_hold(
     assert (wrong.exit_code, "'nine' is not PARTITION:OFFSET" in wrong.output) == (2, True)
 
 
-async def test_letters_go_back_once_as_they_came(make_settings: MakeSettings) -> None:
+async def test_letters_are_put_back_once_and_unchanged(make_settings: MakeSettings) -> None:
     settings = make_settings(partitions=1)
     await refuse(settings)
     dry = await dlq(settings, "replay", "--dry-run")
@@ -200,7 +200,9 @@ def test_a_survey_of_many_letters_keeps_no_letter() -> None:
     assert size < 200 * 50_000
 
 
-async def test_letters_go_back_corrected(make_settings: MakeSettings, tmp_path: Path) -> None:
+async def test_letters_are_put_back_with_corrections(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
     settings = make_settings(partitions=1)
     await refuse(settings)
     file = tmp_path / "letters.jsonl"

@@ -22,7 +22,7 @@ fleets = {
 
 
 @given(st.fixed_dictionaries(fleets))
-def test_a_plan_carries_its_devices(fleet: dict[str, int]) -> None:
+def test_a_plan_has_capacity_for_its_devices(fleet: dict[str, int]) -> None:
     plan = make_plan(**fleet)  # type: ignore[arg-type]
     assert plan.samples_s == fleet["devices"] * fleet["rate_hz"]
     assert plan.workers * LOAD >= plan.samples_s * US_PER_SAMPLE[fleet["form"]] / 1e6  # type: ignore[index]

@@ -100,7 +100,9 @@ async def test_no_events_are_no_windows(make_settings: MakeSettings, raw_dir: Pa
     assert await align_replayed(settings, read_labels(raw_dir / "labels.txt")) == Alignment()
 
 
-async def test_without_topics_it_says_so(make_settings: MakeSettings, raw_dir: Path) -> None:
+async def test_a_missing_topic_is_an_error_that_names_it(
+    make_settings: MakeSettings, raw_dir: Path
+) -> None:
     settings = make_settings()
 
     with pytest.raises(TopicError, match=f"no topic {settings.events_topic}"):

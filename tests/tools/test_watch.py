@@ -173,7 +173,7 @@ def test_times_that_no_calendar_has_are_shown_as_numbers(time_ms: int) -> None:
     assert str(time_ms) in line(late)
 
 
-def test_trouble_is_said_under_the_table() -> None:
+def test_trouble_is_shown_under_the_table() -> None:
     assert "no broker" in rendered(Board(), trouble="no broker at 127.0.0.1:9")
 
 

@@ -53,7 +53,7 @@ async def test_changes_are_lines_where_there_is_no_terminal_and_ctrl_c_ends_well
     assert (process.returncode, rest, errors) == (0, "", "")
 
 
-async def test_a_broker_that_goes_is_said_and_one_that_comes_back_too(
+async def test_the_loss_and_the_return_of_a_broker_are_shown(
     make_settings: MakeSettings,
 ) -> None:
     with LocalKafka() as kafka:

@@ -47,7 +47,7 @@ def test_fewer_classes_divide_as_far_as_they_go(
     assert divide_classes(activities, UCI_HAR) == expected
 
 
-def test_flat_is_one_division() -> None:
+def test_a_single_division_has_every_class_as_an_outcome() -> None:
     assert single_division(("a", "b", "c")) == (((0,), (1,), (2,)),)
 
 

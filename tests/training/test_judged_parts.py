@@ -43,7 +43,7 @@ def test_one_source_without_a_place_is_one_part() -> None:
     assert part.name == "all"
 
 
-def test_what_is_not_judged_is_said_and_unknown_activities_count_as_wrong() -> None:
+def test_windows_that_are_not_judged_are_counted_and_unknown_activities_are_wrong() -> None:
     judgement = judged(ROWS)
     counts = count_unjudged(judgement)
     assert (counts.windows, counts.judged, counts.movements, counts.others) == (8, 5, 1, 2)

@@ -109,7 +109,7 @@ def test_movements_that_stand_out_have_an_area_of_one() -> None:
         ("....", "ssss", (0, 0, 0, 0)),
     ],
 )
-def test_changes_are_followed(
+def test_missed_late_and_false_changes_are_counted(
     truths: str, called: str, expected: tuple[int, int, float, int]
 ) -> None:
     found = judged(truths, called)

@@ -114,7 +114,7 @@ def test_a_subject_is_in_one_fold() -> None:
     assert folds.tolist() == [0, 0, 1, 2, 0, 1, 0]
 
 
-def test_progress_is_told(windows: LabelledWindows) -> None:
+def test_progress_is_reported_for_each_fold(windows: LabelledWindows) -> None:
     steps: list[tuple[str, int, int]] = []
 
     train(windows, "invented", report=lambda *step: steps.append(step))
