@@ -123,6 +123,7 @@ def make_ask(predictor: Predictor) -> Ask:
         prediction = await predictor.predict(features)
         try:
             check_prediction(prediction.scores, prediction.model, len(features))
+            _check_strangeness(prediction.strangeness, len(features))
         except InvalidAnswerError as error:
             raise ModelError(
                 f"the predictor {predictor.name} with the model {prediction.model.id} cannot be "
@@ -131,3 +132,10 @@ def make_ask(predictor: Predictor) -> Ask:
         return Answers.from_prediction(prediction, predictor.name, Origin.LOCAL)
 
     return ask
+
+
+def _check_strangeness(strangeness: Floats | None, windows: int) -> None:
+    if strangeness is not None and strangeness.shape != (windows,):
+        raise InvalidAnswerError(
+            f"an answer has strangeness of shape {strangeness.shape}, expected ({windows},)"
+        )

@@ -11,6 +11,8 @@ from streamer.contracts.events import Reason, Reliability, encode_event
 from streamer.contracts.readings import Record
 from streamer.devices.people import Person
 from streamer.labels.familiarity import is_unfamiliar
+from streamer.model.identity import ModelIdentity
+from streamer.predict.predictor import Prediction
 from streamer.settings import Settings
 from streamer.testing import CRASH, PAUSE, Published, readings, run_script
 
@@ -74,6 +76,22 @@ async def test_crashes_and_batches_anywhere_change_no_byte(
     published = await run_script(script, settings=WAIST, batch=batch)  # type: ignore[arg-type]
     assert sorted(map(encode_event, published.events)) == sorted(map(encode_event, whole.events))
     assert published.metrics.registry.get_sample_value("streamer_unfamiliar_devices") == 1
+
+
+class Careless:
+    """Says how strange the first window is, and nothing of the others."""
+
+    name = "careless"
+
+    async def predict(self, features: Floats) -> Prediction:
+        model = ModelIdentity("mine", "1", ("A", "B"), ("walking", "sitting"))
+        return Prediction(np.full((len(features), 2), 0.5), model, np.array([0.3]))
+
+
+async def test_a_predictor_whose_strangeness_does_not_fit_its_windows_is_an_error() -> None:
+    with pytest.raises(ExceptionGroup) as failed:
+        await run_script(SCRIPT, predictor=Careless())
+    assert "an answer has strangeness of shape (1,)" in str(failed.value.exceptions)
 
 
 async def test_without_smoothing_the_familiarity_survives_a_crash_too(whole: Published) -> None:
