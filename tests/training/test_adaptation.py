@@ -112,4 +112,4 @@ def test_the_command_adapts_and_the_card_and_evaluation_say_so(
     judged = CliRunner().invoke(
         main, ["model", "evaluate", str(raw_dir), "--model", output, "--users", "2", "--json"]
     )
-    assert "it has learned from these: users 2" in judged.stderr
+    assert "the model has learned from these users: 2" in judged.stderr
