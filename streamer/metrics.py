@@ -118,7 +118,7 @@ class Metrics:
             " it grows, the log names the devices; set `message.timestamp.type=LogAppendTime`.",
         )
         text = "Windows in other units than g and rad/s. When it grows, the log names devices."
-        self.doubts = counter("implausible_windows", text, "looks_like")
+        self.implausible = counter("implausible_windows", text, "looks_like")
         self.samples_waiting = gauge(
             "samples_waiting", "Samples that wait for the watermark of their device to pass."
         )

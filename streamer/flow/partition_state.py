@@ -238,7 +238,7 @@ class PartitionState:
             parts.append(part if good.all() else part.of(good))
             for doubt, settled in zip(doubts, part.settled[~good].tolist(), strict=True):
                 self._windows.tally.withhold(doubt.skip, settled)
-                self._metrics.doubts.labels(doubt.looks_like).inc()
+                self._metrics.implausible.labels(doubt.looks_like).inc()
                 self._warnings.say_doubt(doubt, self._windows.clock_us)
                 skipped.append((doubt.device_id, doubt.skip))
         self._see_outcomes((each for part in parts for each in part.device_ids), skipped)

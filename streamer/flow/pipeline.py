@@ -35,7 +35,7 @@ late then anyway, and fewer transactions leave more time for catching up."""
 
 async def flow(
     source: PartitionLog,
-    stages: PartitionState,
+    state: PartitionState,
     ask: Ask,
     sink: OutputSink,
     metrics: Metrics,
@@ -58,17 +58,17 @@ async def flow(
         async def compute() -> None:
             while (records := await source.fetch()) is not None:
                 with blaming(records):
-                    computed = await loop.run_in_executor(cpu, stages.compute, records, source.next)
+                    computed = await loop.run_in_executor(cpu, state.compute, records, source.next)
                 prediction = predict_windows(computed, ask, metrics)
                 await predictions.put(tasks.create_task(_blamed(records, prediction)))
             if source.exhausted:
-                last = await loop.run_in_executor(cpu, stages.finish, source.next)
+                last = await loop.run_in_executor(cpu, state.finish, source.next)
                 await predictions.put(tasks.create_task(predict_windows(last, ask, metrics)))
             await predictions.put(None)
 
         async def label() -> None:
             while (prediction := await predictions.get()) is not None:
-                await outputs.put(stages.label(await prediction))
+                await outputs.put(state.label(await prediction))
             await outputs.put(None)
 
         async def commit() -> None:

@@ -19,7 +19,7 @@ many events to go back at most."""
 
 async def recover(
     log: ReplayLog,
-    stages: PartitionState,
+    state: PartitionState,
     position: Position,
     cpu: Executor,
     report: Callable[[int, int], None],
@@ -32,7 +32,7 @@ async def recover(
 
     Args:
         log: the partition. Afterwards it is anywhere between the two offsets.
-        stages: new ones for this position; the state is put into them.
+        state: new ones for this position; the state is put into them.
         position: the committed one.
         cpu: where to compute.
         report: is told how many records were read again just now, and how many are left.
@@ -48,7 +48,7 @@ async def recover(
 
     async def replay(records: Records) -> None:
         with blaming(records):
-            await loop.run_in_executor(cpu, stages.replay, records)
+            await loop.run_in_executor(cpu, state.replay, records)
 
     start = position.low
     for end in sorted({*position.flushed, position.next}):
@@ -60,12 +60,12 @@ async def recover(
                 await replay(records)
             report(len(records), max(0, position.next - log.next))
         if end in position.flushed:
-            stages.replay_flush()
+            state.replay_flush()
         start = end
     if log.stopped:
         return 0
-    rebuilt = stages.rebuilt
-    events = await read_last_events(rebuilt.last_ms, stages.most_events_back)
+    rebuilt = state.rebuilt
+    events = await read_last_events(rebuilt.last_ms, state.most_events_back)
     last = find_last_events(events, rebuilt.last_ms)
-    stages.labels.restore(last)
+    state.labels.restore(last)
     return len(rebuilt.last_ms) - len(last)

@@ -57,7 +57,7 @@ class Lane:
     Attributes:
         ready: whether the partition is taken over and its state is there.
         held: why nothing goes on here although the partition is still ours; None if it does.
-        stages: the partition's state, for the lane that continues where this one has stopped.
+        state: the partition's state, for the lane that continues where this one has stopped.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Lane:
         )
         self.ready = False
         self.held: str | None = None
-        self.stages: PartitionState | None = None
+        self.state: PartitionState | None = None
 
     def stop(self) -> None:
         """Finish what was fetched, then end."""
@@ -193,9 +193,9 @@ class Lane:
             self.lag.start_at(position.next, position.low)
             self.source.skipped = position.skipped
             if kept is not None and kept.position == position:
-                stages = kept
+                state = kept
             else:
-                stages = PartitionState(
+                state = PartitionState(
                     self._settings,
                     resources.metrics,
                     position,
@@ -204,21 +204,21 @@ class Lane:
                     see_devices=partial(resources.split_devices.see, self._partition.partition),
                     see_outcomes=resources.unlabelled.see,
                 )
-                await self._recover(stages, position)
+                await self._recover(state, position)
             if not self.source.stopped:
                 self.source.seek(position.next)
-                await self._flow(stages, sink)
+                await self._flow(state, sink)
 
-    async def _flow(self, stages: PartitionState, sink: PartitionSink) -> None:
+    async def _flow(self, state: PartitionState, sink: PartitionSink) -> None:
         resources = self._resources
-        stages.take_over()
+        state.take_over()
         self.ready = True
         try:
-            await flow(self.source, stages, resources.ask, sink, resources.metrics, resources.cpu)
+            await flow(self.source, state, resources.ask, sink, resources.metrics, resources.cpu)
             if not self.source.cut_off:
-                self.stages = stages
+                self.state = state
         finally:
-            stages.hand_over()
+            state.hand_over()
 
     def _missing_partitions(self) -> str | None:
         """Return why the partition's output has nowhere to go; None if it has."""
@@ -236,7 +236,7 @@ class Lane:
     async def _read_position(self) -> Position | None:
         return await read_position(self._resources.admin, self._settings.group_id, self._partition)
 
-    async def _recover(self, stages: PartitionState, position: Position) -> None:
+    async def _recover(self, state: PartitionState, position: Position) -> None:
         """Rebuild the state at a position, and log the progress."""
         if position.low == position.next:
             return
@@ -256,7 +256,7 @@ class Lane:
         records = position.next - position.low
         remaining.set(records)
         missing = await recover(
-            self.source, stages, position, self._resources.cpu, report, self._read_events
+            self.source, state, position, self._resources.cpu, report, self._read_events
         )
         if missing:
             log.info(

@@ -124,8 +124,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         for partition, (lane, task) in running.items():
-            if lane.stages is not None:
-                self._kept[partition] = lane.stages
+            if lane.state is not None:
+                self._kept[partition] = lane.state
             elif not task.cancelled() and (error := task.exception()):
                 log.warning(
                     "a partition ended with uncommitted output; its next owner computes it again",

@@ -65,7 +65,7 @@ class Summary:
     """Devices that were found to move in a way that the model has not learned."""
     unlabelled: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Devices of which no window could be labelled, each with the reason."""
-    doubts: Counter[str] = field(default_factory=Counter)
+    implausible: Counter[str] = field(default_factory=Counter)
     """Windows in other units than g and rad/s, by what they look like."""
     drifted: Counter[str] = field(default_factory=Counter)
     """Stability indices above `LARGE_DRIFT`, in hundredths, by what has changed."""
@@ -88,7 +88,7 @@ class Summary:
             split_devices=_value(metrics.split_devices),
             unfamiliar_devices=_value(metrics.found_unfamiliar),
             unlabelled=Counter(health.unlabelled.items()),
-            doubts=_by_label(metrics.doubts),
+            implausible=_by_label(metrics.implausible),
             drifted=Counter({name: round(100 * x) for name, x in drift if x > LARGE_DRIFT}),
         )
 
@@ -191,8 +191,8 @@ class Summary:
         log.info("summary of samples", **_total(self.samples))
         log.info("summary of windows", **_total(self.windows))
         log.info("summary of events", **_total(self.events))
-        if self.doubts:
-            log.info("summary of windows that look wrong", **_total(self.doubts))
+        if self.implausible:
+            log.info("summary of windows that look wrong", **_total(self.implausible))
         if self.drifted:
             indices = {name: index / 100 for name, index in self.drifted.most_common()}
             log.info("summary of drift", above_0_25=indices)

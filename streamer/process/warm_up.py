@@ -36,18 +36,18 @@ _SECONDS = 5
 
 
 def warm_up(readings_format: str = CONTRACT) -> None:
-    """Process some seconds of one device with all stages of a partition, to load their kernels.
+    """Process some seconds of one device with all steps of a partition, to load their kernels.
 
     It loads the readers of `readings_format` too. If kernels were compiled, it logs how long that
     took, or warns that they cannot be kept.
     """
     begin_s = time.monotonic()
     for form, samples in ((Format.JSON, 1), (Format.JSON, 10), (Format.F32, 10)):
-        stages = PartitionState(
+        state = PartitionState(
             Settings(), Metrics(), Position(0, 0), RejectLimit(1, 1, lambda: 0.0), GRAVITY_FRAME
         )
         [records] = unpack([WholeBatch(_batch(form, samples))])
-        computed = stages.compute(records, len(records))
+        computed = state.compute(records, len(records))
         assert len(computed.windows) > 0
     if readings_format != CONTRACT:
         make_decoder(readings_format)(Records.of([OneRecord(b"device", b"{}", [], 0, 0)]), 0)

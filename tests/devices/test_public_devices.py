@@ -143,7 +143,7 @@ async def test_readings_in_other_units_are_named(
 ) -> None:
     published = await work(read_case(devices_dir, f"{case}.jsonl"))
 
-    counted = published.metrics.doubts.labels(looks_like)._value.get()
+    counted = published.metrics.implausible.labels(looks_like)._value.get()
     assert not published.events
     assert windows(published) == {"implausible": counted}
     assert counted >= 40

@@ -21,7 +21,7 @@ from tests.support.golden import (
     compare,
     golden,
     make_local_ask,
-    make_stages,
+    make_partition_state,
     read_published,
 )
 from tests.support.log import Log, make_log
@@ -49,7 +49,7 @@ async def test_batches_of_any_size_give_the_same_output(
     with ThreadPoolExecutor(1) as cpu:
         for partition in partitions:
             source, sink = ListSource(some[partition], size), ListSink()
-            await flow(source, make_stages(settings), ask, sink, metrics, cpu)
+            await flow(source, make_partition_state(settings), ask, sink, metrics, cpu)
             found.add(partition, sink.outputs)
     assert compare(await golden(some, settings), found).good
 

@@ -60,10 +60,10 @@ async def test_a_window_counts_as_predicted_when_its_prediction_is_there(is_answ
     """
     metrics, predictor = Metrics(), SlowPredictor()
     limit = RejectLimit(1, 1, lambda: 0.0)
-    stages = PartitionState(Settings(), metrics, Position(0, 0), limit, predictor.feature_set)
+    state = PartitionState(Settings(), metrics, Position(0, 0), limit, predictor.feature_set)
     source, sink = ListSource(ten_seconds("phone"), np.iinfo(int).max), ListSink()
     with ThreadPoolExecutor(1) as cpu:
-        flowing = asyncio.create_task(flow(source, stages, predictor.ask, sink, metrics, cpu))
+        flowing = asyncio.create_task(flow(source, state, predictor.ask, sink, metrics, cpu))
         async with asyncio.timeout(300):
             await predictor.asked.wait()
         before = windows(metrics)
@@ -75,7 +75,7 @@ async def test_a_window_counts_as_predicted_when_its_prediction_is_there(is_answ
         else:
             flowing.cancel()
             await asyncio.wait({flowing})
-    stages.hand_over()
+    state.hand_over()
     after = windows(metrics)
     assert after["open"] == 0
     if is_answered:

@@ -132,10 +132,10 @@ async def test_the_record_at_fault_is_found_and_can_be_skipped(
     await publish(settings, [*records, *ten_seconds("after")])
     decode = PartitionState._decode
 
-    def break_on_some(stages: PartitionState, fetched: object) -> object:
+    def break_on_some(state: PartitionState, fetched: object) -> object:
         if any(record.value == b"break" for record in fetched):  # type: ignore[attr-defined]
             raise ZeroDivisionError("a bug of ours")
-        return decode(stages, fetched)  # type: ignore[arg-type]
+        return decode(state, fetched)  # type: ignore[arg-type]
 
     monkeypatch.setattr(PartitionState, "_decode", break_on_some)
     async with working(Member(settings)) as worker:

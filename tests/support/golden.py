@@ -57,7 +57,7 @@ class Published:
         self.letters[(place[0], place[1], headers[REASON] or b"", record.value)] += 1
 
 
-def make_stages(settings: Settings, position: Position | None = None) -> PartitionState:
+def make_partition_state(settings: Settings, position: Position | None = None) -> PartitionState:
     """A partition's memory, from its beginning."""
     limit = RejectLimit(1, 1, lambda: 0.0)
     feature_set = choose_feature_set(settings)
@@ -78,11 +78,11 @@ async def golden(log: Log, settings: Settings) -> Published:
     for partition, records in enumerate(log):
         if not records:
             continue
-        stages = make_stages(settings)
+        state = make_partition_state(settings)
         end = len(records)
         columns = Records.of(records, appended=False)  # as `feeding` publishes them
-        for computed in (stages.compute(columns, end), stages.finish(end)):
-            published.add(partition, [stages.label(await predict_windows(computed, ask, metrics))])
+        for computed in (state.compute(columns, end), state.finish(end)):
+            published.add(partition, [state.label(await predict_windows(computed, ask, metrics))])
     return published
 
 
