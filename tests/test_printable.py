@@ -83,8 +83,8 @@ def watch_trouble(text: str) -> str:
     return render(table(Board(), 0, 10, text), plain_console())
 
 
-def watch_drift(text: str) -> str:
-    return render(table(Board(), 0, 10, "", text), plain_console())
+def watch_note(text: str) -> str:
+    return render(table(Board(), 0, 10, "", [text]), plain_console())
 
 
 def dead_letter_table(text: str) -> str:
@@ -139,7 +139,7 @@ PRINTERS: list[Callable[[str], str]] = [
     lambda text: line(event(text)),
     watch_table,
     watch_trouble,
-    watch_drift,
+    watch_note,
     dead_letter_table,
     lambda text: letter_text(letter(text)),
     error_line,

@@ -207,7 +207,7 @@ async def test_restarts_that_do_not_help_end_the_worker_with_an_error(
 ) -> None:
     sessions = 0
 
-    async def broken(_: GroupMember, __: Executor) -> None:
+    async def broken(_: GroupMember, __: Executor, ___: object) -> None:
         nonlocal sessions
         sessions += 1
         if sessions == 3:
