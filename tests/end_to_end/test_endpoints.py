@@ -1,6 +1,7 @@
 """A worker on a real Kafka that asks an endpoint on a bad day: nothing lost, nothing twice."""
 
 import asyncio
+import dataclasses
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,10 +11,14 @@ import pytest
 from aiohttp import ClientSession
 from msgspec.structs import replace
 
+from streamer.arrays import Floats
 from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import PredictionSource, decode_event
 from streamer.localkafka.broker import free_ports
 from streamer.model import artifact
+from streamer.predict.answers import Ask, make_ask
+from streamer.predict.local_predictor import LocalPredictor
+from streamer.predict.predictor import Prediction
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.support.endpoint import Serve, set_faults
@@ -48,6 +53,17 @@ async def running(settings: Settings, folder: Path, log: Log) -> AsyncIterator[F
         yield workers
 
 
+class AsServed(LocalPredictor):
+    """The model that the endpoint serves. An endpoint does not say how strange a window is."""
+
+    async def predict(self, features: Floats) -> Prediction:
+        return dataclasses.replace(await super().predict(features), strangeness=None)
+
+
+def ask_as_endpoint() -> Ask:
+    return make_ask(AsServed(artifact.load(artifact.WAIST_MODEL)))
+
+
 ASK = ["--predictor", "sagemaker", "--endpoint", "waist", "--endpoint-format", "npy"]
 IMPATIENT = ["--attempt-timeout-s", "0.5", "--batch-windows", "8"]
 
@@ -60,7 +76,7 @@ async def test_through_an_endpoint_every_event_is_what_it_is_without_one(
     async with serve(*faults), running(settings, tmp_path, log) as workers:
         await asyncio.to_thread(workers.run_to_end, *ASK, *IMPATIENT)
     found = await read_published(settings)
-    verdict = compare(await golden(log, settings), as_local(found))
+    verdict = compare(await golden(log, settings, ask_as_endpoint()), as_local(found))
     assert verdict.good, f"{verdict}, {verdict.examples}"
 
 
@@ -75,7 +91,8 @@ async def test_amazon_ml_gets_one_window_a_call_and_never_more_than_its_quota(
         )
         async with ClientSession() as session, session.get(f"{address}/metrics") as answer:
             page = await answer.text()
-    expected, found = await golden(log, settings), await read_published(settings)
+    expected = await golden(log, settings, ask_as_endpoint())
+    found = await read_published(settings)
     assert found.letters == expected.letters
     assert windows_of(found) == windows_of(expected)
     # Only predictions that succeed, and the question where the endpoint is.
@@ -110,7 +127,7 @@ async def test_a_worker_that_holds_loses_nothing_while_the_endpoint_is_away(
             assert await asyncio.to_thread(workers.wait, "last") == 0, workers.text("last")
         assert "answers again" in workers.text("last")
     found = await read_published(settings)
-    assert compare(await golden(log, settings), as_local(found)).good
+    assert compare(await golden(log, settings, ask_as_endpoint()), as_local(found)).good
 
 
 async def test_a_worker_whose_endpoint_refuses_everything_is_not_ready_and_gives_up_no_window(
@@ -139,7 +156,7 @@ async def test_a_worker_whose_endpoint_refuses_everything_is_not_ready_and_gives
         await set_faults(address)
         assert await asyncio.to_thread(workers.wait, "worker") == 0, workers.text("worker")
     found = await read_published(settings)
-    verdict = compare(await golden(log, settings), as_local(found))
+    verdict = compare(await golden(log, settings, ask_as_endpoint()), as_local(found))
     assert verdict.good, f"{verdict}, {verdict.examples}"
 
 

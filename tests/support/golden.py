@@ -71,9 +71,9 @@ def make_local_ask(settings: Settings) -> Ask:
     return ask_by_sensors(make_ask(LocalPredictor(model)), without_gyroscope)
 
 
-async def golden(log: Log, settings: Settings) -> Published:
-    """Compute everything in one batch a partition, with the model that the settings name."""
-    ask, metrics = make_local_ask(settings), Metrics()
+async def golden(log: Log, settings: Settings, ask: Ask | None = None) -> Published:
+    """Compute everything in one batch a partition, with the models that the settings name."""
+    ask, metrics = ask or make_local_ask(settings), Metrics()
     published = Published()
     for partition, records in enumerate(log):
         if not records:
