@@ -46,6 +46,14 @@ class PushResult:
     skipped: list[tuple[str, Skip]]
 
 
+def sort_rows(row: Ints, capacity: int) -> Ints:
+    """Return the stable order of rows of the device table, which has room for ``capacity``.
+
+    NumPy sorts 16 bits by radix, in a tenth of the time that comparing takes.
+    """
+    return np.argsort(row.astype(np.uint16) if capacity <= 1 << 16 else row, kind="stable")
+
+
 class PartitionWindows:
     """Devices, their samples and their open windows, for one partition."""
 
@@ -150,7 +158,7 @@ class PartitionWindows:
         rows[present] = self._table.rows([samples.device_ids[i] for i in present.tolist()])
         columns = self._table.columns
         row = rows[samples.device]
-        order = np.argsort(row, kind="stable")
+        order = sort_rows(row, len(columns.slots))
         left = begins = None
         if len(self._table) > self._rules.max_devices:
             left, begins = self._push_out(samples, followed, row, known)
