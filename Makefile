@@ -28,8 +28,7 @@ demo: warm ## A broker, an endpoint, a worker and simulated devices, then the li
 	$(BIN)/streamer demo
 
 test: check warm ## Lint, types and every test, on a real Kafka of its own
-	$(BIN)/python -m pytest -n logical --dist loadfile -m 'not slow and not kafka'
-	$(BIN)/python -m pytest -m 'not slow and kafka'
+	$(BIN)/python -m pytest -n logical --dist loadfile
 
 test-core: $(CORE)/.installed ## The tests that need no broker, with no optional package installed
 	$(CORE)/bin/python -m pytest -n logical --dist loadfile -m 'not slow and not kafka' \

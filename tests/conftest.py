@@ -30,7 +30,7 @@ class MakeSettings(Protocol):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a broker: they run one after the other, the others side by side."""
+    """Mark the tests that need a broker, so that a run can leave them out."""
     for item in items:
         module = vars(getattr(item, "module", None) or object)
         if "kafka" in getattr(item, "fixturenames", ()) or "LocalKafka" in module:

@@ -49,11 +49,10 @@ async def test_workers_share_the_partitions_and_their_metrics_are_on_one_page(
         numbers = set(re.findall(r'streamer_assigned_partitions\{worker="(\d)"\}', page))
         assert numbers == {"0", "1"}
         assert "worker=1" in supervisor.said
-        assert json.loads(supervisor.get("/healthz")[1]) == {
-            "alive": True,
-            "trouble": None,
-            "devices_without_labels": {},
-        }
+        health = json.loads(supervisor.get("/healthz")[1])
+        # One device sends another unit; whether it has been found already depends on the machine.
+        assert set(health.pop("devices_without_labels").items()) <= {("implausible", 1)}
+        assert health == {"alive": True, "trouble": None}
         assert_balanced(values_of(page))
         supervisor.process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(supervisor.ends, 0)
