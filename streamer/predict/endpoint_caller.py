@@ -191,14 +191,16 @@ class EndpointCaller:
     async def _call(self, features: Floats) -> Prediction:
         """Call once, or twice with hedging.
 
-        A refusal is believed only if the endpoint does not refuse everything.
+        A refusal is believed only if the endpoint has accepted a typical window before it. An
+        endpoint that was mended between the two has refused a window that it would accept now.
         """
         call = partial(self._call_and_count, features)
         try:
             return await (self._hedge.call(call) if self._hedge else call())
         except RefusedError as refusal:
             if await self._accepts_reference():
-                raise
+                await self._wait_for_rate()
+                return await self._call_and_count(features)
             error = RefusesEverythingError(
                 f"it refuses every window, even a typical one of the training data: {refusal}; "
                 "put the endpoint right, or the settings with which it is called"

@@ -108,11 +108,23 @@ def test_refused_windows_are_found_and_all_others_have_their_scores(good: list[b
     assert not answers.unavailable
 
 
-async def test_a_refused_window_is_not_retried_if_the_endpoint_accepts_a_typical_window() -> None:
+async def test_a_refusal_is_believed_after_the_endpoint_has_accepted_a_typical_window() -> None:
+    #   calls   window: refused | typical window: accepted | window: refused
     endpoint = Scripted()
     caller, _ = make_caller(endpoint)
     assert list((await caller.ask(windows(-1))).refused) == [0]
-    assert endpoint.calls == 2
+    assert endpoint.calls == 3
+
+
+async def test_a_window_that_was_refused_just_before_the_endpoint_was_mended_is_predicted() -> None:
+    #   calls      window: refused | typical window: accepted | window: answered
+    #   endpoint   refuses all ...| mended
+    endpoint = Scripted(RefusedError("a name lacks"))
+    caller, _ = make_caller(endpoint)
+    answers = await caller.ask(windows(0.5))
+    assert answers.refused == {}
+    assert answers.complete is not None
+    assert endpoint.calls == 3
 
 
 async def test_an_error_of_the_set_up_is_raised_at_once() -> None:

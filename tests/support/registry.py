@@ -1,5 +1,6 @@
 """A real schema registry on this machine: Apicurio, which answers Confluent's API too."""
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -24,7 +25,7 @@ def registry() -> Iterator[str]:
     """URL of the registry's API; skips where the registry cannot be had."""
     folder = cache_dir() / f"apicurio-{VERSION}"
     try:
-        jar = next(iter(folder.rglob("quarkus-run.jar")), None) or _download(folder)
+        jar = _find_or_download(folder)
     except (ImportError, OSError, RuntimeError) as error:
         pytest.skip(f"Apicurio Registry {VERSION} cannot be downloaded: {error}")
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -46,10 +47,17 @@ def registry() -> Iterator[str]:
             server.kill()
 
 
+def _find_or_download(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        # Tests run side by side: another process may be unpacking the archive.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return next(iter(folder.rglob("quarkus-run.jar")), None) or _download(folder)
+
+
 def _download(folder: Path) -> Path:
     from jgo.maven import MavenContext
 
-    folder.mkdir(parents=True, exist_ok=True)
     project = MavenContext(repo_cache=folder / "repo").project(
         "io.apicurio", "apicurio-registry-app"
     )
