@@ -33,7 +33,9 @@ def registry() -> Iterator[str]:
     environment = os.environ | {
         "QUARKUS_HTTP_HOST": "127.0.0.1",
         "QUARKUS_HTTP_PORT": str(port),
-        "QUARKUS_MANAGEMENT_ENABLED": "false",
+        # It cannot be turned off, so it must not have a port that another one may have.
+        "QUARKUS_MANAGEMENT_HOST": "127.0.0.1",
+        "QUARKUS_MANAGEMENT_PORT": "0",
     }
     command = [java_runtime(), "-Xmx512m", "-XX:TieredStopAtLevel=1", "-jar", str(jar)]
     with subprocess.Popen(
