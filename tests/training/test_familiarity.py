@@ -7,6 +7,8 @@ from streamer.datasets.labelled_windows import LabelledWindows
 from streamer.features import GRAVITY_FRAME, UCI_HAR, FeatureSet, express
 from streamer.training.familiarity import KNOWN, fit_familiarity
 
+pytest.importorskip("sklearn")
+
 GATE = ("tBodyAccJerkMag-mean()", *(f"tGravityAcc-std()-{axis}" for axis in "XYZ"))
 
 
