@@ -19,6 +19,7 @@ from streamer.model import artifact
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.predictor import Prediction
 from streamer.testing import CRASH, PAUSE, START_MS, Published, readings, run_script
+from tests.support.scripts import draw_marked
 
 DOCS = Path(__file__).parents[1] / "docs" / "testing.md"
 
@@ -60,13 +61,9 @@ def test_the_examples_of_the_documentation_work() -> None:
 @settings(max_examples=15, deadline=None)
 @given(st.data())
 async def test_marks_and_batches_anywhere_change_nothing(data: st.DataObject) -> None:
-    script: list[object] = list(SCRIPT)
-    for _ in range(data.draw(st.integers(1, 6))):
-        script.insert(
-            data.draw(st.integers(0, len(script))), data.draw(st.sampled_from([PAUSE, CRASH]))
-        )
+    script = draw_marked(data, SCRIPT)
     batch = data.draw(st.sampled_from([1, 7, 50, 10_000]))
-    published = await run_script(script, batch=batch)  # type: ignore[arg-type]
+    published = await run_script(script, batch=batch)
     assert contents(published) == contents(WHOLE)
     assert published.position == WHOLE.position
 

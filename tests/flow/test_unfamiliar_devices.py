@@ -15,6 +15,7 @@ from streamer.model.identity import ModelIdentity
 from streamer.predict.predictor import Prediction
 from streamer.settings import Settings
 from streamer.testing import CRASH, PAUSE, Published, readings, run_script
+from tests.support.scripts import draw_marked
 
 WAIST = Settings.load({"model": "waist"})
 SECONDS = 24
@@ -68,12 +69,9 @@ async def test_the_device_in_another_orientation_is_found_out_and_the_other_one_
 async def test_crashes_and_batches_anywhere_change_no_byte(
     whole: Published, data: st.DataObject
 ) -> None:
-    script: list[object] = list(SCRIPT)
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(script)))
-        script.insert(place, data.draw(st.sampled_from([PAUSE, CRASH])))
+    script = draw_marked(data, SCRIPT)
     batch = data.draw(st.sampled_from([1, 7, 50, 10_000]))
-    published = await run_script(script, settings=WAIST, batch=batch)  # type: ignore[arg-type]
+    published = await run_script(script, settings=WAIST, batch=batch)
     assert sorted(map(encode_event, published.events)) == sorted(map(encode_event, whole.events))
     assert published.metrics.registry.get_sample_value("streamer_unfamiliar_devices") == 1
 

@@ -23,7 +23,8 @@ from streamer.predict.factory import choose_feature_set, open_predictor
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.sensors import ask_by_sensors
 from streamer.settings import Settings
-from streamer.testing import CRASH, PAUSE, Published, readings, run_script
+from streamer.testing import Published, readings, run_script
+from tests.support.scripts import draw_marked
 
 HAR, HAR_ACC = artifact.load(), artifact.load(artifact.ACC_MODEL)
 
@@ -103,12 +104,9 @@ async def test_events_name_the_model_and_the_features_that_labelled_them(whole: 
 async def test_crashes_and_batches_anywhere_change_no_byte(
     whole: Published, data: st.DataObject
 ) -> None:
-    script: list[object] = list(SCRIPT)
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(script)))
-        script.insert(place, data.draw(st.sampled_from([PAUSE, CRASH])))
+    script = draw_marked(data, SCRIPT)
     batch = data.draw(st.sampled_from([1, 7, 50, 10_000]))
-    published = await run_script(script, batch=batch)  # type: ignore[arg-type]
+    published = await run_script(script, batch=batch)
     assert sorted(map(encode_event, published.events)) == sorted(map(encode_event, whole.events))
 
 

@@ -128,6 +128,22 @@ def recovered(
     return fresh
 
 
+def assert_crash_changes_nothing(
+    rules: Rules,
+    shape: WindowShape,
+    log: Sequence[Record],
+    crash: int,
+    sizes: Sequence[int],
+    other_sizes: Sequence[int],
+) -> None:
+    """Whoever takes over after a crash goes on as the one that did not crash."""
+    whole = PartitionWindows(rules, shape)
+    take_in(whole, log, 0, crash, sizes)
+    second = recovered(rules, shape, log, whole, crash, other_sizes)
+    wanted = take_in(whole, log, crash, len(log), sizes)
+    assert take_in(second, log, crash, len(log), other_sizes) == wanted
+
+
 def assert_agrees(
     rules: Rules,
     shape: WindowShape,

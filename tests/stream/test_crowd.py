@@ -8,7 +8,7 @@ from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
 from tests.stream.logs import SHORT_EPOCHS, SIZES, START_US, STEP_US, regular, renumbered
 from tests.stream.reference import Record
-from tests.stream.runs import assert_agrees, batch, recovered, take_in
+from tests.stream.runs import assert_agrees, assert_crash_changes_nothing, batch, take_in
 
 
 def in_turn(*logs: list[Record]) -> list[Record]:
@@ -65,9 +65,5 @@ def test_after_a_crash_the_same_devices_are_pushed_out_at_the_same_records(
     sizes, other_sizes = data.draw(SIZES), data.draw(SIZES)
     crash = data.draw(st.integers(0, len(log)))
 
-    whole = PartitionWindows(rules, SHORT_EPOCHS)
-    take_in(whole, log, 0, crash, sizes)
-    second = recovered(rules, SHORT_EPOCHS, log, whole, crash, other_sizes)
-    wanted = take_in(whole, log, crash, len(log), sizes)
-    assert take_in(second, log, crash, len(log), other_sizes) == wanted
+    assert_crash_changes_nothing(rules, SHORT_EPOCHS, log, crash, sizes, other_sizes)
     assert_agrees(rules, SHORT_EPOCHS, log, sizes)
