@@ -3,7 +3,7 @@
 All rings lie in the same arrays. A ring begins with `SMALLEST` cells and is copied to one of twice
 the size when it is full, up to `RING` cells. The cells that it leaves are free once
 `DeviceTable.make_room` packs the arrays again. So a device that has sent one sample costs some
-hundred bytes, and one that goes on sending 38 kB, chains of filters included.
+hundred bytes. docs/performance.md says what one costs that goes on sending.
 """
 
 from typing import Final, NamedTuple, Self
