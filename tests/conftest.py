@@ -1,5 +1,6 @@
 """What tests share: a real Kafka for the session, settings for it, the recordings."""
 
+import logging
 import os
 import signal
 import uuid
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 
 import hypothesis
 import pytest
+import structlog
 
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
@@ -35,6 +37,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         module = vars(getattr(item, "module", None) or object)
         if "kafka" in getattr(item, "fixturenames", ()) or "LocalKafka" in module:
             item.add_marker("kafka")
+
+
+@pytest.fixture(autouse=True)
+def restore_logging() -> Iterator[None]:
+    """Undo what a command did to logging: what a test sees does not depend on the tests before."""
+    root, ours = logging.getLogger(), logging.getLogger("streamer")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    yield
+    structlog.reset_defaults()
+    root.handlers = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import pytest
+from structlog.testing import capture_logs
 
 from streamer import kernel_cache
 from streamer.contracts import fast_json
@@ -33,12 +33,13 @@ def test_after_warming_up_every_entry_point_is_compiled() -> None:
     assert all(entry.signatures for entry in entries)
 
 
-def test_a_warning_names_the_folders_in_which_kernels_cannot_be_kept(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+def test_a_warning_names_the_folders_in_which_kernels_cannot_be_kept() -> None:
     error = PermissionError(30, "Read-only file system", "/opt/kernels")
-    with patch.dict(kernel_cache.not_kept, {Path("/opt/kernels"): error}):
+    with (
+        patch.dict(kernel_cache.not_kept, {Path("/opt/kernels"): error}),
+        capture_logs() as logs,
+    ):
         warm_up()
-    logged = "".join(capfd.readouterr())
-    assert "NUMBA_CACHE_DIR" in logged
-    assert "Read-only file system: '/opt/kernels'" in logged
+    (warning,) = (line for line in logs if line["log_level"] == "warning")
+    assert "NUMBA_CACHE_DIR" in warning["event"]
+    assert warning["folders"] == ["[Errno 30] Read-only file system: '/opt/kernels'"]
