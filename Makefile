@@ -6,7 +6,7 @@ CORE   := .venv-core
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help warm demo test test-core check format chaos soak faults bench bench-peers docs lock clean
+.PHONY: help warm demo test test-core retest retest-core check format chaos soak faults bench bench-peers docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,13 @@ test: check warm ## Lint, types and every test, on a real Kafka of its own
 test-core: $(CORE)/.installed ## The tests that need no broker, with no optional package installed
 	$(CORE)/bin/python -m pytest -n logical --dist loadfile -m 'not slow and not kafka' \
 	  --ignore tests/test_cost.py
+
+# --last-failed runs all tests where the last run did not come as far as a test.
+retest: check warm ## The tests that failed in the last `make test`, one at a time
+	$(BIN)/python -m pytest --last-failed
+
+retest-core: $(CORE)/.installed ## The tests that failed in the last `make test-core`, one at a time
+	$(CORE)/bin/python -m pytest -m 'not slow and not kafka' --ignore tests/test_cost.py --last-failed
 
 $(CORE)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(CORE)
