@@ -1,6 +1,7 @@
 """The catalogue of metrics: every name, label and meaning, and what to do when a metric grows.
 
-`docs/metrics.md` is made from it (``python -m streamer.metrics``).
+It is one long module because it is one table. `docs/metrics.md` is made from it (``python -m
+streamer.metrics``).
 """
 
 import threading

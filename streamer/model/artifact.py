@@ -26,19 +26,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
-from math import prod
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
-from numpy.lib import format as npy
 
 from streamer.arrays import Floats
 from streamer.errors import ModelError
 from streamer.features import FeatureSet
 from streamer.model.adapted_scores import shift_scores
+from streamer.model.array_members import encode_array, parse_array, read_members
 from streamer.model.boosted_trees import BoostedTrees
 from streamer.model.card import DriftReference, ModelCard, find_features, parse_card
 from streamer.model.class_tree import ClassTree
@@ -196,15 +193,9 @@ def _members(model: Model) -> dict[str, bytes]:
         arrays |= {f"familiarity_{name}": a for name, a in model.familiarity.arrays.items()}
     kinds = _kinds(model.card)
     return {"card.json": card} | {
-        f"{name}.npy": _npy_bytes(array, kinds[name][0] if name in kinds else "<f8")
+        f"{name}.npy": encode_array(array, kinds[name][0] if name in kinds else "<f8")
         for name, array in arrays.items()
     }
-
-
-def _npy_bytes(array: npt.NDArray[Any], dtype: str) -> bytes:
-    buffer = BytesIO()
-    npy.write_array(buffer, np.ascontiguousarray(array, dtype), version=(1, 0))
-    return buffer.getvalue()
 
 
 def _kinds(card: ModelCard) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -231,15 +222,15 @@ def _kinds(card: ModelCard) -> dict[str, tuple[str, tuple[int, ...]]]:
 def _parse(content: bytes) -> Model:
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
-            always = _read_members(archive, ["card.json", *(f"{name}.npy" for name in _ARRAYS)])
+            always = read_members(archive, ["card.json", *(f"{name}.npy" for name in _ARRAYS)])
             card = parse_card(always["card.json"])
             kinds = _kinds(card)
             optional = [name for name in _OPTIONAL if name in archive.namelist()]
-            members = always | _read_members(archive, [f"{name}.npy" for name in kinds] + optional)
+            members = always | read_members(archive, [f"{name}.npy" for name in kinds] + optional)
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"it is not an intact .npz file ({str(error) or 'cut off'})") from None
     arrays = {
-        name: _checked_array(f"{name}.npy", members[f"{name}.npy"], dtype, shape)
+        name: parse_array(f"{name}.npy", members[f"{name}.npy"], dtype, shape)
         for name, (dtype, shape) in kinds.items()
     }
     trees = None
@@ -265,44 +256,5 @@ def _parse_familiarity(members: Mapping[str, bytes], feature_set: FeatureSet) ->
         raise ModelError(f"it has no {', '.join(sorted(missing))}")
     return Familiarity.of(
         feature_set,
-        {name: _checked_array(file, members[file], "<f8") for file, name in _OPTIONAL.items()},
+        {name: parse_array(file, members[file], "<f8") for file, name in _OPTIONAL.items()},
     )
-
-
-def _read_members(archive: zipfile.ZipFile, names: list[str]) -> dict[str, bytes]:
-    """Read members of the zip; refuse compressed ones, whose size nothing bounds."""
-    members = {info.filename: info for info in archive.infolist()}
-    if missing := set(names) - set(members):
-        raise ModelError(f"it has no {', '.join(sorted(missing))}")
-    for name in names:
-        if members[name].compress_type != zipfile.ZIP_STORED:
-            raise ModelError(
-                f"{name} is compressed, to {members[name].file_size:,} bytes when unpacked; "
-                "a model is stored uncompressed"
-            )
-    return {name: archive.read(name) for name in names}
-
-
-def _checked_array(
-    name: str, content: bytes, wanted: str, shape: tuple[int, ...] | None = None
-) -> npt.NDArray[Any]:
-    """Decode a `.npy` file of the expected type, and of this shape if one is given."""
-    file = BytesIO(content)
-    try:
-        if npy.read_magic(file) != (1, 0):
-            raise ValueError("a format version other than 1.0")
-        found_shape, fortran_order, dtype = npy.read_array_header_1_0(file)
-    except ValueError as error:
-        raise ModelError(f"{name} is not a .npy array ({error})") from None
-    shape = found_shape if shape is None else shape
-    if (found_shape, dtype, fortran_order) != (shape, np.dtype(wanted), False):
-        order = "Fortran" if fortran_order else "C"
-        raise ModelError(
-            f"{name} is {dtype} {found_shape} in {order} order, not {np.dtype(wanted)} {shape} in "
-            "C order"
-        )
-    left = file.read()
-    values = np.frombuffer(left, dtype, len(left) // dtype.itemsize)
-    if values.size != prod(shape) or not np.isfinite(values).all():
-        raise ModelError(f"{name} does not hold {prod(shape)} finite numbers")
-    return values.reshape(shape)
