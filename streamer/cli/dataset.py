@@ -64,7 +64,7 @@ def dataset() -> None:
     """Convert data sets, show their statistics, or compute features of their windows."""
 
 
-@dataset.command
+@dataset.command(short_help="Compute the features of listed windows.")
 @click.argument("raw_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--windows",
@@ -94,7 +94,7 @@ def features(raw_dir: Path, windows: Path, output: Path, scaled: bool) -> None:
     echo(f"{output}: {len(listed)} windows")
 
 
-@dataset.command
+@dataset.command(short_help="Convert a data set to CSV files.")
 @_source
 @click.option(
     "--output", required=True, help="Folder to make, on disk or in S3 (s3://bucket/folder)."
@@ -151,7 +151,7 @@ def convert(
     )
 
 
-@dataset.command
+@dataset.command(short_help="Describe a data set before training.")
 @_source
 @click.option(
     "--top",

@@ -16,7 +16,7 @@ def devices() -> None:
     """Inspect recordings of other devices."""
 
 
-@devices.command
+@devices.command(short_help="Describe recordings and find a profile.")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @profile_option
 def inspect(source: Path, layout: FileLayout | None) -> None:

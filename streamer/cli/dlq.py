@@ -50,7 +50,7 @@ def dlq() -> None:
     """Show dead letters, which are rejected records and refused windows, and put them back."""
 
 
-@dlq.command("list")
+@dlq.command("list", short_help="Count dead letters by reason.")
 @settings_options(*_KAFKA)
 @_reason
 @click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
@@ -64,7 +64,7 @@ def list_letters(settings: Settings, reasons: tuple[str, ...], as_machine: bool)
         terminal().print(survey_table(found))
 
 
-@dlq.command()
+@dlq.command(short_help="Show dead letters.")
 @settings_options(*_KAFKA)
 @_letters
 @_reason
@@ -94,7 +94,7 @@ def show(
         echo("\n\n".join(letter_text(letter) for letter in chosen) or "no such letters")
 
 
-@dlq.command()
+@dlq.command(short_help="Put dead letters back.")
 @settings_options(*_KAFKA)
 @_letters
 @_reason
@@ -114,7 +114,7 @@ def replay(settings: Settings, **chosen: Any) -> None:
     windows are not readings: `streamer dlq predict` asks about them again.
     """
     if REFUSED in chosen["reasons"]:
-        raise click.UsageError("refused windows are no readings; use `streamer dlq predict`")
+        raise click.UsageError("a refused window is not a reading; use `streamer dlq predict`")
     log.configure(settings)
     selection = Selection(chosen["reasons"], ids=chosen["letters"] or None)
     corrections = import_corrections(chosen["corrected"]) if chosen["corrected"] else None
@@ -129,7 +129,7 @@ def replay(settings: Settings, **chosen: Any) -> None:
     echo(f"put back {asyncio.run(put_back(settings, selection, corrections))} letters")
 
 
-@dlq.command()
+@dlq.command(short_help="Ask again about refused windows.")
 @settings_options(*_KAFKA, "events_topic", "min_confidence", *_PREDICTION)
 @click.option("--dry-run", is_flag=True, help="Only show how many windows would be asked about.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

@@ -14,6 +14,9 @@ from streamer.settings.sources import CONFIG_VARIABLE, raw_value
 
 Command = Callable[..., Any]
 
+TOPICS = ("bootstrap_servers", "readings_topic", "events_topic", "dlq_topic", "partitions")
+"""Settings of a command that creates or checks the topics."""
+
 
 def settings_options(*names: str) -> Callable[[Command], Command]:
     """Add ``--config`` and a flag for each named setting to a command; without names, for all.

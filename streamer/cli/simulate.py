@@ -5,7 +5,7 @@ import math
 
 import click
 
-from streamer.cli.options import settings_options
+from streamer.cli.options import TOPICS, settings_options
 from streamer.cli.publishing import sending_options
 from streamer.devices.faults import SensorFaults
 from streamer.devices.sending import Sending
@@ -50,11 +50,7 @@ _SHARE = click.FloatRange(0, 1)
 @click.option("--duplicate", type=_SHARE, default=0, help="Send this share of records twice.")
 @click.option("--bad", type=_SHARE, default=0, help="Add malformed records, as a share.")
 @settings_options(
-    "bootstrap_servers",
-    "readings_topic",
-    "events_topic",
-    "dlq_topic",
-    "partitions",
+    *TOPICS,
     "log_level",
     "log_format",
 )

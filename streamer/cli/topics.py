@@ -5,7 +5,7 @@ import asyncio
 import click
 from rich.text import Text
 
-from streamer.cli.options import settings_options
+from streamer.cli.options import TOPICS, settings_options
 from streamer.kafka import topics as kafka_topics
 from streamer.kafka.topic_rules import Finding
 from streamer.printable import printable
@@ -25,11 +25,7 @@ def topics() -> None:
 
 @topics.command()
 @settings_options(
-    "bootstrap_servers",
-    "readings_topic",
-    "events_topic",
-    "dlq_topic",
-    "partitions",
+    *TOPICS,
     "replication_factor",
 )
 def create(settings: Settings) -> None:
@@ -42,13 +38,9 @@ def create(settings: Settings) -> None:
         echo("all topics are there already")
 
 
-@topics.command()
+@topics.command(short_help="Check the configuration of the topics.")
 @settings_options(
-    "bootstrap_servers",
-    "readings_topic",
-    "events_topic",
-    "dlq_topic",
-    "partitions",
+    *TOPICS,
     "allowed_lateness_ms",
     "max_future_skew_s",
     "idle_timeout_s",
