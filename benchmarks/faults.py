@@ -12,14 +12,11 @@ smallest and largest), and the number of throttled calls.
 import asyncio
 import contextlib
 import json
-import os
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,13 +27,14 @@ from aiokafka.errors import KafkaError
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.prediction_server import count_throttled, prediction_server
 from streamer.contracts.events import decode_event
 from streamer.contracts.records import OneRecord
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader, read_to_end
-from streamer.localkafka.broker import LocalKafka, free_ports
+from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
-from tests.support.fleet import Fleet, fleet, until
+from tests.support.fleet import Fleet, fleet
 from tests.support.golden import Verdict, as_local, compare, golden, read_published, windows_of
 from tests.support.log import Log
 
@@ -64,11 +62,6 @@ CASES: list[tuple[list[str], list[str]]] = [
 @click.option("--devices", default=50, show_default=True)
 def main(seconds: int, devices: int) -> None:
     """Print a JSON line for each fault."""
-    os.environ |= {
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-    }
     good = True
     with LocalKafka() as kafka:
         for number, (flags, faults) in enumerate(CASES):
@@ -83,42 +76,12 @@ def main(seconds: int, devices: int) -> None:
                     "model": "waist",
                 }
             )
-            with server(faults) as address:
-                os.environ["AWS_ENDPOINT_URL"] = address
+            with prediction_server(faults) as address:
                 figures = asyncio.run(bad_day(settings, flags, seconds, devices))
-                figures["throttled"] = throttled(address) if flags is AMAZON_ML else None
+                figures["throttled"] = count_throttled(address) if flags is AMAZON_ML else None
             good &= figures["verdict"] == "0 lost, 0 duplicated, 0 different"
             click.echo(json.dumps({"predictor": flags[1], "faults": faults} | figures))
     sys.exit(not good)
-
-
-@contextlib.contextmanager
-def server(faults: list[str]) -> Iterator[str]:
-    [port] = free_ports(1)
-    command = [sys.executable, "-m", "streamer", "endpoint", "--port", str(port)]
-    for fault in faults:
-        command += ["--fault", fault]
-    process = subprocess.Popen([*command, "--log-level", "warning"])
-    try:
-        address = f"http://127.0.0.1:{port}"
-        until(lambda: answers(address))
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def answers(address: str) -> bool:
-    try:
-        urllib.request.urlopen(f"{address}/metrics").close()
-    except OSError:
-        return False
-    return True
-
-
-def throttled(address: str) -> int:
-    page = urllib.request.urlopen(f"{address}/metrics").read().decode()
-    return int(sum(map(float, re.findall(r'requests_total\{path="/",status="400"\} (\S+)', page))))
 
 
 async def bad_day(

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import itertools
 import multiprocessing
-import os
 import sys
 import tempfile
 import time
@@ -32,8 +31,9 @@ from streamer.arrays import Floats
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.faults import AMAZON_ML, SAGEMAKER, server
+from benchmarks.faults import AMAZON_ML, SAGEMAKER
 from benchmarks.figures import Figure, report
+from benchmarks.prediction_server import prediction_server
 from streamer.contracts.events import decode_event
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader
@@ -65,13 +65,7 @@ def main(
 ) -> None:
     """Print a JSON line for each case, and a table."""
     figures: list[Figure] = []
-    os.environ |= {
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-    }
-    with LocalKafka() as kafka, server([]) as address:
-        os.environ["AWS_ENDPOINT_URL"] = address
+    with LocalKafka() as kafka, prediction_server():
         cases = itertools.product(devices, batch, delivery, predictor)
         for number, (count, size, guarantee, asked) in enumerate(cases):
             settings = Settings.load(

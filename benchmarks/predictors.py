@@ -12,13 +12,9 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import statistics
-import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import aioboto3
@@ -30,7 +26,7 @@ from streamer.arrays import Floats
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.figures import Figure, report
-from streamer.localkafka.broker import free_ports
+from benchmarks.prediction_server import count_throttled, prediction_server
 from streamer.metrics import Metrics
 from streamer.predict.answers import Ask
 from streamer.predict.factory import open_predictor
@@ -62,11 +58,10 @@ def main(seconds: float, repeat: int) -> None:
     throttles = 0
     for _ in range(repeat):
         for case, flags in CASES.items():
-            with server(set(cores[1:2])) as address:
-                os.environ["AWS_ENDPOINT_URL"] = address
+            with prediction_server(cores=set(cores[1:2]) or None) as address:
                 found[case].append(asyncio.run(windows_per_second(flags, seconds)))
                 if case == "amazon-ml":
-                    throttles += refused(address)
+                    throttles += count_throttled(address)
     naive = statistics.median(found["naive"])
     lines: list[Figure] = []
     for case, rates in found.items():
@@ -78,43 +73,6 @@ def main(seconds: float, repeat: int) -> None:
             line |= {"share_of_quota": round(median / 200, 3), "throttles": throttles}
         lines.append(line)
     report(lines)
-
-
-@contextlib.contextmanager
-def server(cores: set[int]) -> Iterator[str]:
-    """A prediction server on cores of its own."""
-    [port] = free_ports(1)
-    os.environ |= {
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-    }
-    command = [sys.executable, "-m", "streamer", "endpoint", "--port", str(port)]
-    process = subprocess.Popen([*command, "--log-level", "warning"])
-    os.sched_setaffinity(process.pid, cores)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        while not answers(address):
-            time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def answers(address: str) -> bool:
-    try:
-        urllib.request.urlopen(f"{address}/ping").close()
-    except OSError:
-        return False
-    return True
-
-
-def refused(address: str) -> int:
-    """Predictions that were throttled."""
-    page = urllib.request.urlopen(f"{address}/metrics").read().decode()
-    counts = re.findall(r'requests_total\{path="/",status="400"\} (\S+)', page)
-    return int(sum(map(float, counts)))
 
 
 async def windows_per_second(flags: dict[str, str], seconds: float) -> float:
