@@ -7,14 +7,7 @@ import pytest
 from streamer.health import Health, NotReady
 from streamer.kafka.lag import PartitionLag
 from streamer.metrics import Metrics
-
-
-@dataclass
-class Clock:
-    now_s: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.support.clock import Clock
 
 
 @dataclass

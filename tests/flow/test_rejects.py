@@ -1,17 +1,8 @@
-from dataclasses import dataclass
-
 import pytest
 
 from streamer.errors import RejectsError
 from streamer.flow.rejects import LEAST_RECORDS, RejectLimit
-
-
-@dataclass
-class Clock:
-    now_s: float = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.support.clock import Clock
 
 
 def keys(count: int, key: bytes = b"phone") -> list[bytes | None]:

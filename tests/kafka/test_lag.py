@@ -1,18 +1,9 @@
 """The lag of a partition is true at any moment, also when nothing moves."""
 
-from dataclasses import dataclass
-
 from streamer.kafka.lag import FRESH_S, PartitionLag
+from tests.support.clock import Clock
 
 NOON_S = 1_763_899_200.0
-
-
-@dataclass
-class Clock:
-    now_s: float = NOON_S
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def lag_at(clock: Clock, settled: int = 100, low: int = 40) -> PartitionLag:
@@ -24,7 +15,7 @@ def lag_at(clock: Clock, settled: int = 100, low: int = 40) -> PartitionLag:
 # log       100 .......... 220        fetched up to 220 and held: the endpoint is down
 # settled   100
 def test_records_that_are_read_and_wait_for_an_endpoint_are_behind() -> None:
-    clock = Clock()
+    clock = Clock(NOON_S)
     lag = lag_at(clock)
     lag.fetch(220, round(NOON_S * 1000))
     lag.move_to(220)
@@ -38,7 +29,7 @@ def test_records_that_are_read_and_wait_for_an_endpoint_are_behind() -> None:
 
 # log       100 .... 160 | 161 marker      settled 160
 def test_a_transaction_marker_at_the_end_is_no_lag() -> None:
-    clock = Clock()
+    clock = Clock(NOON_S)
     lag = lag_at(clock)
     lag.fetch(160, round(NOON_S * 1000))
     lag.move_to(161)
@@ -51,7 +42,7 @@ def test_a_transaction_marker_at_the_end_is_no_lag() -> None:
 # time      0 ........ 3600           3602
 # log       at its end | one record, not settled yet
 def test_the_first_record_after_a_long_silence_is_not_as_late_as_the_silence_is_long() -> None:
-    clock = Clock()
+    clock = Clock(NOON_S)
     lag = lag_at(clock)
     lag.fetch(101, round(NOON_S * 1000))
     lag.move_to(101)
@@ -66,7 +57,7 @@ def test_the_first_record_after_a_long_silence_is_not_as_late_as_the_silence_is_
 
 # record    9:00 | 9:10 | ...         read at 12:00, after a long stop
 def test_a_worker_that_catches_up_is_as_far_behind_as_its_last_settled_record_is_old() -> None:
-    clock = Clock()
+    clock = Clock(NOON_S)
     lag = lag_at(clock)
     lag.end_at(500)
     nine_s = NOON_S - 3 * 3600
@@ -81,7 +72,7 @@ def test_a_worker_that_catches_up_is_as_far_behind_as_its_last_settled_record_is
 
 # Kafka     answers | ......... does not answer .........
 def test_it_grows_while_nobody_says_where_the_partition_ends() -> None:
-    clock = Clock()
+    clock = Clock(NOON_S)
     lag = lag_at(clock)
     lag.end_at(100)
     clock.now_s += FRESH_S
@@ -91,6 +82,6 @@ def test_it_grows_while_nobody_says_where_the_partition_ends() -> None:
 
 
 def test_the_lag_of_the_group_is_that_of_its_committed_offset() -> None:
-    lag = lag_at(Clock(), settled=24_408, low=379)
+    lag = lag_at(Clock(NOON_S), settled=24_408, low=379)
     lag.end_at(24_408)
     assert (lag.records(), lag.group_records()) == (0, 24_029)

@@ -87,6 +87,15 @@ async def test_a_topic_made_again_under_the_worker_has_no_offsets_any_more() -> 
     assert found.reset is Reset.TOPIC_RECREATED
 
 
+async def make_topics(make_settings: MakeSettings, *device_ids: str, **overrides: str) -> Settings:
+    """Make topics of one partition, with ten seconds of readings of each of these devices."""
+    settings = make_settings(partitions=1, **overrides)
+    await topics.ensure(settings)
+    for device_id in device_ids:
+        await publish(settings, ten_seconds(device_id))
+    return settings
+
+
 async def commit(settings: Settings, offset: OffsetAndMetadata) -> None:
     """Set the group's offset, as a tool would."""
     partition = TopicPartition(settings.readings_topic, 0)
@@ -113,8 +122,7 @@ async def position_of(settings: Settings) -> Position:
 async def test_a_topic_made_again_under_a_running_worker_is_read_from_its_beginning(
     make_settings: MakeSettings,
 ) -> None:
-    settings = make_settings(partitions=1)
-    await topics.ensure(settings)
+    settings = await make_topics(make_settings)
     async with working(Member(settings)) as member:
         await publish(settings, ten_seconds("old", batch=5))
         await until_devices(settings, "old")
@@ -136,9 +144,7 @@ async def test_a_topic_made_again_under_a_running_worker_is_read_from_its_beginn
 async def test_a_position_of_another_topic_of_the_same_name_is_not_taken_up(
     make_settings: MakeSettings,
 ) -> None:
-    settings = make_settings(partitions=1)
-    await topics.ensure(settings)
-    await publish(settings, ten_seconds("phone"))
+    settings = await make_topics(make_settings, "phone")
     await commit(settings, offset_to_commit(Position(3, 4, topic_id=32 * "0")))
     member = await run_to_end(settings)
     assert member.resets == {"topic_recreated": 1}
@@ -149,9 +155,7 @@ async def test_a_position_of_another_topic_of_the_same_name_is_not_taken_up(
 async def test_a_position_beyond_the_end_is_told_and_what_is_there_is_processed(
     make_settings: MakeSettings, metadata: str
 ) -> None:
-    settings = make_settings(partitions=1)
-    await topics.ensure(settings)
-    await publish(settings, ten_seconds("phone"))
+    settings = await make_topics(make_settings, "phone")
     await commit(settings, OffsetAndMetadata(5000, metadata))
     member = await run_to_end(settings)
     assert member.resets == {"beyond_end": 1}
@@ -164,9 +168,7 @@ async def test_a_position_beyond_the_end_is_told_and_what_is_there_is_processed(
 async def test_of_a_truncated_log_only_what_is_newer_than_the_position_is_processed(
     make_settings: MakeSettings,
 ) -> None:
-    settings = make_settings(partitions=1)
-    await topics.ensure(settings)
-    await publish(settings, ten_seconds("phone"))
+    settings = await make_topics(make_settings, "phone")
     await run_to_end(settings)
     before = await position_of(settings)
     clock_ms = (await read_topic(settings, settings.readings_topic))[-1].timestamp
@@ -183,9 +185,7 @@ async def test_of_a_truncated_log_only_what_is_newer_than_the_position_is_proces
 async def test_a_worker_that_is_told_to_stop_leaves_everything_as_it_is(
     make_settings: MakeSettings,
 ) -> None:
-    settings = make_settings(partitions=1, on_lost_records="stop")
-    await topics.ensure(settings)
-    await publish(settings, ten_seconds("phone"))
+    settings = await make_topics(make_settings, "phone", on_lost_records="stop")
     await commit(settings, OffsetAndMetadata(5000, ""))
     with pytest.raises(LostRecordsError, match=r"5000.*--on-lost-records continue"):
         await run_to_end(settings)
@@ -202,9 +202,7 @@ async def delete_before(settings: Settings, offset: int) -> None:
 async def test_records_deleted_before_they_were_read_are_counted(
     make_settings: MakeSettings,
 ) -> None:
-    settings = make_settings(partitions=1)
-    await topics.ensure(settings)
-    await publish(settings, ten_seconds("phone"))
+    settings = await make_topics(make_settings, "phone")
     await run_to_end(settings)
     await publish(settings, [*ten_seconds("gone"), *ten_seconds("here")])
     at = (await position_of(settings)).next
@@ -218,9 +216,7 @@ async def test_records_deleted_before_they_were_read_are_counted(
 async def test_events_without_offsets_are_told_before_they_are_published_again(
     make_settings: MakeSettings,
 ) -> None:
-    settings = make_settings(partitions=1)
-    await topics.ensure(settings)
-    await publish(settings, ten_seconds("phone"))
+    settings = await make_topics(make_settings, "phone")
     assert (await run_to_end(settings)).resets == {}
     other = make_settings(partitions=1, group_id=f"{settings.group_id}-expired")
     with pytest.raises(LostRecordsError, match=r"no committed offset here, but there are events"):
@@ -251,8 +247,7 @@ async def test_retention_that_overtakes_a_worker_which_is_held_up_is_counted(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(member_module, "LARGEST_FETCH", 20_000)
-    settings = make_settings(partitions=1)
-    await topics.ensure(settings)
+    settings = await make_topics(make_settings)
     records = [record for i in range(40) for record in ten_seconds(f"phone-{i}", batch=25)]
     for i in range(0, len(records), 20):
         await publish(settings, records[i : i + 20])

@@ -21,15 +21,9 @@ from streamer.predict.concurrency_limit import (
 from streamer.predict.endpoint_protocol import RefusedError, RetryableError, ThrottledError
 from streamer.predict.hedge import FEWEST, Hedge
 from streamer.predict.rate_limit import CATCH_UP_S, RateLimiter
+from tests.support.clock import Clock
 
 CALL_S = 0.005
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def test_calls_are_admitted_one_by_one_at_the_rate_and_never_in_a_burst() -> None:
@@ -75,19 +69,19 @@ async def test_concurrency_grows_with_answers_and_halves_with_throttles() -> Non
     assert concurrency.limit == FIRST
     for _ in range(200):
         entered = [await _enter(concurrency) for _ in range(int(concurrency.limit))]
-        concurrency.count_answer(clock.now)
+        concurrency.count_answer(clock.now_s)
         for leave in entered:
             await leave()
     assert concurrency.limit == 16
 
     # Both calls were in progress at the same time.
-    began_s = clock.now
-    clock.now += CALL_S
+    began_s = clock.now_s
+    clock.now_s += CALL_S
     concurrency.count_throttle(began_s)
     concurrency.count_throttle(began_s)
     assert concurrency.limit == 8
     for limit in (4, 2, 1):
-        concurrency.count_throttle(clock.now)
+        concurrency.count_throttle(clock.now_s)
         assert concurrency.limit == limit
 
 
@@ -99,10 +93,11 @@ def test_calls_are_hardly_faster_than_an_unknown_quota(quota: int) -> None:
     concurrency = ConcurrencyLimit(1, clock)
     answered_s: list[float] = []
     calls = 0
-    while clock.now < 220:
-        clock.now += concurrency.pause_s
-        began_s = clock.now
-        clock.now += CALL_S
+    end_s = clock.now_s + 120
+    while clock.now_s < end_s:
+        clock.now_s += concurrency.pause_s
+        began_s = clock.now_s
+        clock.now_s += CALL_S
         calls += 1
         if sum(began_s - 1 < each for each in answered_s[-quota:]) < quota:
             answered_s.append(began_s)
@@ -118,14 +113,14 @@ def test_the_limit_recovers_soon_after_a_time_in_which_all_calls_were_throttled(
     clock = Clock()
     concurrency = ConcurrencyLimit(1, clock)
     for _ in range(30):
-        clock.now += concurrency.pause_s
-        concurrency.count_throttle(clock.now)
+        clock.now_s += concurrency.pause_s
+        concurrency.count_throttle(clock.now_s)
     assert concurrency.pause_s == pytest.approx(LONGEST_PAUSE_S, rel=0.01)
-    began_s = clock.now
+    began_s = clock.now_s
     while concurrency.limit < 1:
-        clock.now += concurrency.pause_s
-        concurrency.count_answer(clock.now)
-    assert clock.now - began_s < 3 * LONGEST_PAUSE_S
+        clock.now_s += concurrency.pause_s
+        concurrency.count_answer(clock.now_s)
+    assert clock.now_s - began_s < 3 * LONGEST_PAUSE_S
 
 
 async def _enter(concurrency: ConcurrencyLimit) -> Callable[[], Awaitable[None]]:
@@ -137,9 +132,9 @@ def test_a_throttle_counts_as_recent_for_a_quarter_of_a_second() -> None:
     clock = Clock()
     concurrency = ConcurrencyLimit(8, clock)
     heard = [concurrency.just_throttled]
-    concurrency.count_throttle(clock.now)
+    concurrency.count_throttle(clock.now_s)
     heard.append(concurrency.just_throttled)
-    clock.now += JUST_S
+    clock.now_s += JUST_S
     heard.append(concurrency.just_throttled)
     assert heard == [False, True, False]
 
@@ -190,7 +185,7 @@ async def test_failures_in_a_row_open_the_breaker_and_one_success_closes_it() ->
     breaker = await opened(clock)
     with pytest.raises(CircuitOpenError):
         await outcome(breaker, None)
-    clock.now += FIRST_PAUSE_S
+    clock.now_s += FIRST_PAUSE_S
     await outcome(breaker, None)
     assert not breaker.open
     await outcome(breaker, None)
@@ -199,13 +194,13 @@ async def test_failures_in_a_row_open_the_breaker_and_one_success_closes_it() ->
 async def test_a_failed_probe_makes_the_pause_longer() -> None:
     clock = Clock()
     breaker = await opened(clock)
-    clock.now += FIRST_PAUSE_S
+    clock.now_s += FIRST_PAUSE_S
     with pytest.raises(RetryableError):
         await outcome(breaker, RetryableError())
-    clock.now += FIRST_PAUSE_S
+    clock.now_s += FIRST_PAUSE_S
     with pytest.raises(CircuitOpenError):
         await outcome(breaker, None)
-    clock.now += FIRST_PAUSE_S
+    clock.now_s += FIRST_PAUSE_S
     await outcome(breaker, None)
 
 
@@ -215,8 +210,8 @@ async def test_probes_do_not_keep_meeting_an_endpoint_that_fails_periodically() 
     clock = Clock()
     breaker = await opened(clock)
     for _ in range(200):
-        clock.now = breaker._again_s
-        down = clock.now % circuit_breaker.LONGEST_PAUSE_S < 1
+        clock.now_s = breaker._again_s
+        down = clock.now_s % circuit_breaker.LONGEST_PAUSE_S < 1
         if not down:
             await outcome(breaker, None)
             break
@@ -228,7 +223,7 @@ async def test_probes_do_not_keep_meeting_an_endpoint_that_fails_periodically() 
 async def test_only_one_call_probes_and_the_others_follow_when_it_succeeds() -> None:
     clock = Clock()
     breaker = await opened(clock)
-    clock.now += FIRST_PAUSE_S
+    clock.now_s += FIRST_PAUSE_S
     inside, most, release = 0, 0, asyncio.Event()
 
     async def call() -> None:
@@ -250,7 +245,7 @@ async def test_only_one_call_probes_and_the_others_follow_when_it_succeeds() -> 
 async def test_a_cancelled_probe_lets_another_call_probe() -> None:
     clock = Clock()
     breaker = await opened(clock)
-    clock.now += FIRST_PAUSE_S
+    clock.now_s += FIRST_PAUSE_S
     with pytest.raises(asyncio.CancelledError):
         async with breaker.call(patience_s=60):
             raise asyncio.CancelledError

@@ -14,14 +14,7 @@ from streamer.health import Health
 from streamer.metrics import Metrics
 from streamer.process.http import WorkerPages, serve_pages
 from streamer.settings import Settings
-
-
-@dataclass
-class Clock:
-    now_s: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.support.clock import Clock
 
 
 @dataclass
