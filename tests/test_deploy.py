@@ -150,7 +150,7 @@ async def some_events(settings: Settings) -> list[ActivityEvent]:
                 return [decode_event(value) for value in values]
 
 
-async def test_worker_and_devices_as_composed_give_events(
+async def test_worker_and_devices_of_the_compose_file_give_events(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     settings = make_settings()
@@ -166,7 +166,7 @@ async def test_worker_and_devices_as_composed_give_events(
 
 
 @pytest.mark.parametrize("expression", [*alert_expressions(), *dashboard_expressions()])
-def test_every_metric_and_label_that_is_asked_for_exists(expression: str) -> None:
+def test_every_metric_and_label_in_a_query_exists(expression: str) -> None:
     names = metrics_in(expression)
     assert names <= set(SERIES) or "up{" in expression
     labels = {"instance", "worker"}
@@ -180,7 +180,7 @@ def test_every_metric_and_label_that_is_asked_for_exists(expression: str) -> Non
     assert asked <= labels
 
 
-def test_the_dashboard_shows_what_an_operator_looks_for() -> None:
+def test_the_dashboard_has_panels_for_the_metrics_that_operators_need() -> None:
     shown = {SERIES[name].name for text in dashboard_expressions() for name in metrics_in(text)}
     assert shown >= {
         "streamer_samples_total",
@@ -234,7 +234,7 @@ def test_promtool_finds_nothing_wrong(what: tuple[str, str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_alert_says_what_to_do_and_has_cases_in_which_it_fires_and_does_not() -> None:
+def test_every_alert_has_a_remedy_and_cases_in_which_it_fires_and_does_not() -> None:
     groups = read_yaml(DEPLOY / "prometheus" / "alerts.yml")["groups"]
     rules = {rule["alert"]: rule["annotations"] for group in groups for rule in group["rules"]}
     for name, annotations in rules.items():
@@ -251,14 +251,14 @@ def test_every_alert_says_what_to_do_and_has_cases_in_which_it_fires_and_does_no
     assert fires[True] == fires[False] == set(rules)
 
 
-def test_alert_and_dashboard_call_the_same_drift_large_as_the_worker() -> None:
+def test_alert_dashboard_and_worker_have_the_same_limit_for_drift() -> None:
     alerts = (DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8")
     assert f'streamer_drift_psi{{of="confidence"}}) > {LARGE_DRIFT}\n' in alerts
     boards = DEPLOY.rglob("dashboards/*.json")
     assert any(f"{LARGE_DRIFT} is much" in path.read_text(encoding="utf-8") for path in boards)
 
 
-def test_alerts_fire_for_what_is_wrong_and_not_for_what_is_well() -> None:
+def test_alerts_fire_for_faults_and_not_otherwise() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not on the PATH")

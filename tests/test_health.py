@@ -94,7 +94,7 @@ def test_the_lag_of_a_partition_is_computed_when_scraped_and_gone_with_the_parti
     assert worker.shown("lag_records", partition="3") is None
 
 
-def test_ages_begin_again_with_what_they_are_of(worker: Worker) -> None:
+def test_an_age_starts_anew_when_its_event_happens_again(worker: Worker) -> None:
     worker.clock.now_s += 100
     worker.metrics.count_commit()
     worker.metrics.count_arrival(worker.clock.now_s - 7)

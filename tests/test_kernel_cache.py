@@ -75,7 +75,7 @@ def test_kernels_are_loaded_from_a_folder_that_cannot_be_written(
     assert run(TWICE, kernels) == "1 0 0"
 
 
-def test_where_no_folder_can_be_written_functions_are_compiled_all_the_same(
+def test_functions_are_compiled_without_a_writable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("READ_ONLY", "1")

@@ -44,7 +44,7 @@ def test_every_metric_is_in_the_catalogue_with_its_labels_and_meaning() -> None:
     assert set(families) == {"streamer_build"}
 
 
-def test_samples_and_windows_balance_after_all_that_can_happen_to_them() -> None:
+def test_the_counters_of_samples_and_windows_balance() -> None:
     metrics = Metrics()
     metrics.count_taken_over(devices=3, windows=5, samples=40)
     metrics.samples_received.inc(1000)
@@ -67,7 +67,7 @@ def test_samples_and_windows_balance_after_all_that_can_happen_to_them() -> None
     assert total(metrics, "windows_total") > 0
 
 
-def test_committed_events_are_counted_by_activity_and_by_who_labelled_them() -> None:
+def test_committed_events_are_counted_by_activity_and_source() -> None:
     metrics = Metrics()
     silent = msgspec.structs.replace(WALK, model=None, activity=UNKNOWN)
     metrics.count_events([WALK, WALK, silent])

@@ -153,7 +153,7 @@ PRINTERS: list[Callable[[str], str]] = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("show", PRINTERS)
-def test_no_printer_lets_text_act_on_the_terminal(show: Callable[[str], str], text: str) -> None:
+def test_printed_text_cannot_control_the_terminal(show: Callable[[str], str], text: str) -> None:
     shown = show(text)
     assert is_safe(shown), ascii(shown)
     if "\n" not in text:
@@ -180,7 +180,7 @@ for text in sys.argv[2:]:
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
-def test_no_log_line_lets_text_act_on_the_terminal(form: str) -> None:
+def test_a_log_line_cannot_control_the_terminal(form: str) -> None:
     texts = [text.encode("unicode_escape").decode() for text in HOSTILE]
     done = subprocess.run(
         [sys.executable, "-c", LOGGING, form, *texts], capture_output=True, text=True, check=True

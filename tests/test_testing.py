@@ -68,7 +68,7 @@ async def test_marks_and_batches_anywhere_change_nothing(data: st.DataObject) ->
     assert published.position == WHOLE.position
 
 
-async def test_what_a_crash_loses_is_published_by_the_next_worker_once() -> None:
+async def test_output_lost_in_a_crash_is_published_once_by_the_next_worker() -> None:
     published = await run_script([*SCRIPT[:90], PAUSE, *SCRIPT[90:200], CRASH, *SCRIPT[200:]])
     assert contents(published) == contents(WHOLE)
     assert len(contents(WHOLE)) > 30
@@ -99,7 +99,7 @@ class Shuffled(LocalPredictor):
 # clock      |---------------- another device keeps it going -----------------------------|
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1300, 1450), st.integers(1, 60), st.integers(0, 200))
-def test_a_device_that_comes_back_with_old_readings_starts_afresh_however_records_are_fetched(
+def test_a_device_that_returns_with_old_readings_starts_anew_in_any_fetches(
     resent_from: int, batch: int, crash_at: int
 ) -> None:
     idle_ms, samples = 70_000, person(1, 40)
@@ -142,7 +142,7 @@ async def test_a_predictor_that_fails_stops_everything_behind_it() -> None:
     assert caught.group_contains(ConnectionError, match="gone")
 
 
-async def test_a_record_that_is_no_reading_is_a_dead_letter() -> None:
+async def test_a_record_that_is_not_a_reading_is_a_dead_letter() -> None:
     bad = OneRecord(b"person-0", b"{", [], START_MS, 0)
     published = await run_script([*SCRIPT[:100], bad, *SCRIPT[100:]])
     assert [letter.reason for letter in published.dead_letters] == ["malformed"]

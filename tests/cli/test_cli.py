@@ -52,13 +52,13 @@ def test_an_unknown_command_suggests_the_nearest() -> None:
     assert "There is no command 'simulat'. Did you mean 'simulate'?" in done.output
 
 
-def test_a_command_like_no_other_is_refused() -> None:
+def test_an_unknown_command_without_a_similar_one_is_refused() -> None:
     done = CliRunner().invoke(main, ["zzzzz"])
     assert done.exit_code == 2
     assert "No such command 'zzzzz'" in done.output
 
 
-def test_an_error_of_ours_is_printed_without_a_traceback(tmp_path: Path) -> None:
+def test_an_expected_error_is_printed_without_a_traceback(tmp_path: Path) -> None:
     missing = tmp_path / "missing.toml"
     done = streamer("config", "check", "--config", str(missing))
     assert done.returncode == 1
@@ -68,13 +68,13 @@ def test_an_error_of_ours_is_printed_without_a_traceback(tmp_path: Path) -> None
     )
 
 
-def test_a_wrong_flag_is_a_mistake_of_usage() -> None:
+def test_an_unknown_flag_is_a_usage_error() -> None:
     done = CliRunner().invoke(main, ["config", "check", "--log-level", "loud"])
     assert done.exit_code == 2
     assert "'loud' is not one of 'debug', 'info', 'warning', 'error'" in done.output
 
 
-def test_a_command_that_works_ends_with_zero() -> None:
+def test_a_command_that_succeeds_exits_with_zero() -> None:
     done = streamer("config", "check")
     assert (done.returncode, done.stdout) == (0, "The settings are valid.\n")
 

@@ -55,7 +55,9 @@ def test_rates_gaps_labels_and_units_are_shown_by_the_profile_that_fits(tmp_path
     assert "Rates and units are as they should be." in done.output
 
 
-def test_a_file_of_one_sensor_is_shown_with_the_others_beside_it(tmp_path: Path) -> None:
+def test_a_file_of_one_sensor_is_described_with_the_files_of_the_other_sensors(
+    tmp_path: Path,
+) -> None:
     folder = write_sensor_logger(tmp_path / "walking_1", gravity=False)
 
     done = inspect(folder / "Gyroscope.csv")
@@ -64,7 +66,7 @@ def test_a_file_of_one_sensor_is_shown_with_the_others_beside_it(tmp_path: Path)
     assert "acceleration of walking_1 is without gravity" in done.output
 
 
-def test_json_records_of_other_programs_are_looked_at_by_their_profile(tmp_path: Path) -> None:
+def test_json_records_of_other_programs_are_described_by_their_profile(tmp_path: Path) -> None:
     _, acc, gyro = walk(6, 50)
     payload = [
         {
@@ -89,7 +91,7 @@ def test_json_records_of_other_programs_are_looked_at_by_their_profile(tmp_path:
     assert "Rates and units are as they should be." in done.output
 
 
-def test_json_readings_are_looked_at_whatever_their_units(tmp_path: Path) -> None:
+def test_json_readings_in_any_unit_are_described(tmp_path: Path) -> None:
     right = inspect(write_readings(tmp_path / "right.jsonl"))
     wrong = inspect(write_readings(tmp_path / "wrong.jsonl", factor=9.80665))
 
@@ -136,7 +138,7 @@ def test_an_unknown_file_gets_a_profile_that_reads_it(tmp_path: Path) -> None:
     assert "mine: run 6.0 s, rest 6.0 s" in again.output
 
 
-def test_gravity_that_is_apart_is_proposed_to_be_added(tmp_path: Path) -> None:
+def test_the_proposed_profile_adds_gravity_from_its_own_columns(tmp_path: Path) -> None:
     path = write_coremotion(tmp_path / "data.csv")
     path.write_text(path.read_text().replace("userAcceleration", "userAcc"))
 

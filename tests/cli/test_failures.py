@@ -50,7 +50,7 @@ def test_the_last_line_is_json_where_logs_are_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["0", "many"])
-def test_settings_that_are_wrong_are_json_too_wherever_the_format_was_given(wrong: str) -> None:
+def test_errors_of_settings_are_json_when_any_source_sets_the_format(wrong: str) -> None:
     for flags, variables in (
         (["--log-format", "json"], {}),
         ([], {"STREAMER_LOG_FORMAT": "json"}),
@@ -61,7 +61,7 @@ def test_settings_that_are_wrong_are_json_too_wherever_the_format_was_given(wron
         assert line["event"].startswith("partitions (environment STREAMER_PARTITIONS): should be")
 
 
-def test_a_file_of_settings_that_is_not_there_is_json_too(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_settings_file_is_json_too(tmp_path: Path) -> None:
     done = run_cli("run", "--config", str(tmp_path / "none.toml"), "--log-format", "json")
     [line] = [json.loads(each) for each in done.stderr.splitlines()]
     assert "cannot read the settings file" in line["event"]
@@ -77,7 +77,7 @@ def test_a_file_of_settings_that_is_not_there_is_json_too(tmp_path: Path) -> Non
         ExceptionGroup("several", [aiokafka.errors.RequestTimedOutError()]),
     ],
 )
-def test_an_error_of_the_kafka_client_is_words_and_no_traceback(
+def test_an_error_of_the_kafka_client_is_a_sentence_without_traceback(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = failing(error, monkeypatch)

@@ -44,7 +44,7 @@ def test_the_shipped_model_is_shown_by_default() -> None:
     assert artifact.load().version in done.output
 
 
-def test_a_file_that_is_no_model_is_an_error_without_traceback(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_an_error_without_traceback(tmp_path: Path) -> None:
     path = tmp_path / "model.npz"
     path.write_text("hello")
 
@@ -53,9 +53,7 @@ def test_a_file_that_is_no_model_is_an_error_without_traceback(tmp_path: Path) -
     assert (done.exit_code, "not an intact .npz file" in done.output) == (1, True)
 
 
-def test_a_user_who_is_not_there_is_an_error_without_traceback(
-    raw_dir: Path, tmp_path: Path
-) -> None:
+def test_an_unknown_user_is_an_error_without_traceback(raw_dir: Path, tmp_path: Path) -> None:
     done = streamer_model("train", raw_dir, "--output", tmp_path / "m.npz", "--users", "anna")
 
     assert (done.exit_code, "there is no user anna; there are 1, 2, 3" in done.output) == (1, True)
@@ -70,7 +68,9 @@ def mine(raw_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_model_is_judged_and_says_whom_it_knows(raw_dir: Path, mine: Path) -> None:
+def test_evaluate_judges_a_model_and_names_the_users_it_has_learned_from(
+    raw_dir: Path, mine: Path
+) -> None:
     done = streamer_model("evaluate", raw_dir, "--model", mine)
 
     assert done.exit_code == 0, done.output
@@ -79,7 +79,7 @@ def test_a_model_is_judged_and_says_whom_it_knows(raw_dir: Path, mine: Path) -> 
     assert "the model has learned from these users: 1, 2" in done.stderr
 
 
-def test_a_way_to_learn_is_cross_validated_and_reported_as_a_page(
+def test_an_algorithm_is_cross_validated_and_reported_as_a_page(
     raw_dir: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("matplotlib")
@@ -101,7 +101,7 @@ def test_a_way_to_learn_is_cross_validated_and_reported_as_a_page(
     assert "http" not in text.replace("http://www.w3.org", "")
 
 
-def test_models_and_ways_to_learn_are_compared(raw_dir: Path, mine: Path) -> None:
+def test_models_and_algorithms_are_compared(raw_dir: Path, mine: Path) -> None:
     done = streamer_model("compare", raw_dir, "lda", mine, "--json", "--users", "1,2,3")
     shown = streamer_model("compare", raw_dir, mine, mine)
 
@@ -113,7 +113,7 @@ def test_models_and_ways_to_learn_are_compared(raw_dir: Path, mine: Path) -> Non
     assert "between activities or without a label do not count" in shown.output.replace("\n", " ")
 
 
-def test_a_table_of_features_is_learned_from_too(raw_dir: Path, tmp_path: Path) -> None:
+def test_training_accepts_a_table_of_features(raw_dir: Path, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     windows = windows_of(raw_dir)
     windows = windows.of((windows.copies == 0) & (windows.truths != UNLABELLED))
@@ -174,7 +174,7 @@ def test_users_without_a_source_may_be_those_that_the_model_has_learned_from(
         (["--source", "waist=.", "--source", "waist=."], "two sources have the same name"),
     ],
 )
-def test_sources_that_cannot_be_are_refused(arguments: list[str], message: str) -> None:
+def test_invalid_sources_are_refused(arguments: list[str], message: str) -> None:
     done = streamer_model("evaluate", *arguments)
     assert done.exit_code == 2
     assert message in done.output
@@ -214,7 +214,9 @@ def own(raw_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_recordings_of_ones_own_are_learned_from_and_judged(own: Path, tmp_path: Path) -> None:
+def test_training_and_evaluation_accept_recordings_of_other_devices(
+    own: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("sklearn")
     output, profile = tmp_path / "mine.npz", ("--profile", own / "mine.toml")
 
@@ -237,7 +239,7 @@ def test_recordings_of_ones_own_are_learned_from_and_judged(own: Path, tmp_path:
         ("absent.toml", "absent.toml cannot be read"),
     ],
 )
-def test_what_cannot_be_learned_from_is_an_error_without_traceback(
+def test_unusable_training_data_are_an_error_without_traceback(
     own: Path, tmp_path: Path, profile: str, complaint: str
 ) -> None:
     done = streamer_model("train", own, "--output", tmp_path / "m.npz", "--profile", own / profile)
@@ -246,7 +248,9 @@ def test_what_cannot_be_learned_from_is_an_error_without_traceback(
     assert not (tmp_path / "m.npz").exists()
 
 
-def test_recordings_of_ones_own_are_described_and_converted(own: Path, tmp_path: Path) -> None:
+def test_statistics_and_conversion_accept_recordings_of_other_devices(
+    own: Path, tmp_path: Path
+) -> None:
     arguments = [str(own), "--profile", str(own / "mine.toml")]
     shown = CliRunner().invoke(main, ["dataset", "statistics", *arguments])
     done = CliRunner().invoke(

@@ -44,7 +44,7 @@ def test_the_messagepack_example_is_the_first_json_example() -> None:
     _assert_means(ARecord(b"phone-17", bytes.fromhex(dump), headers), SAMPLES[:1])
 
 
-def test_the_python_example_publishes_what_the_worker_reads() -> None:
+def test_the_worker_reads_the_records_of_the_python_example() -> None:
     (source,) = _examples("python")
     names: dict[str, Any] = {}
     exec(source, names)
@@ -52,7 +52,7 @@ def test_the_python_example_publishes_what_the_worker_reads() -> None:
     _assert_means(sent, SAMPLES.astype(np.float32).astype(np.float64))
 
 
-def test_the_c_example_publishes_what_the_worker_reads(tmp_path: Path) -> None:
+def test_the_worker_reads_the_records_of_the_c_example(tmp_path: Path) -> None:
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         pytest.skip("no C compiler here")

@@ -21,7 +21,7 @@ def test_a_dead_letter_keeps_its_headers_and_says_where_it_comes_from_and_why() 
     ]
 
 
-def test_of_a_dead_letter_that_died_again_the_last_headers_count() -> None:
+def test_the_last_headers_count_when_a_dead_letter_is_rejected_again() -> None:
     once = make_dead_letter_headers(REFUSED, "sensor-readings", 3, "malformed", "")
     again = ARecord(REFUSED.key, REFUSED.value, tuple(once), offset=7)
     twice = dict(make_dead_letter_headers(again, "sensor-readings.dlq", 0, "malformed", ""))

@@ -18,7 +18,7 @@ _binary32 = st.floats(-160, 160, width=32)
     timestamp=st.floats(0, NOW_MS),
     interval=st.floats(0.001, 100),
 )
-def test_all_formats_say_exactly_the_same(
+def test_all_formats_encode_the_same_samples(
     samples: list[list[float]], timestamp: float, interval: float
 ) -> None:
     records = [record("phone-17", timestamp, interval, samples, form) for form in Format]
@@ -85,14 +85,14 @@ def test_headers_of_one_record_are_not_those_of_another() -> None:
     ("shape", "interval"), [((0, 6), 20.0), ((2, 6), None), ((2, 3), 20.0), ((6,), None)]
 )
 @pytest.mark.parametrize("form", Format)
-def test_samples_that_make_no_reading_are_an_error(
+def test_samples_that_do_not_make_a_reading_are_an_error(
     shape: tuple[int, ...], interval: float | None, form: Format
 ) -> None:
     with pytest.raises(ShapeError, match="give \\(n, 6\\)"):
         encode("phone-17", NOW_MS, interval, np.zeros(shape), form)
 
 
-def test_the_layout_of_a_block_is_what_the_contract_says() -> None:
+def test_the_layout_of_a_block_is_that_of_the_contract() -> None:
     samples = np.array([[1, 2, 3, 4, 5, 6]])
     block = record("d", 1.5, 20, samples, Format.F32)
     assert block == ARecord(

@@ -72,7 +72,7 @@ def test_the_examples_in_the_schema_are_events() -> None:
 
 
 @given(events())
-def test_whatever_the_code_writes_fits_the_schema(event: ActivityEvent) -> None:
+def test_every_event_that_the_code_writes_fits_the_schema(event: ActivityEvent) -> None:
     written = json.loads(encode_event(event))
     VALIDATOR.validate(written)
     assert list(written)[: len(SCHEMA["required"])] == SCHEMA["required"]
@@ -87,7 +87,7 @@ def test_the_schema_names_every_reason_and_source_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMA["required"])
-def test_the_schema_tells_an_event_from_what_is_none(name: str) -> None:
+def test_the_schema_refuses_documents_that_are_not_events(name: str) -> None:
     event = json.loads(encode_event(WALK))
     for broken in (
         {other: value for other, value in event.items() if other != name},

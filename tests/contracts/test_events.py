@@ -22,7 +22,7 @@ def test_an_event_is_these_bytes() -> None:
 
 
 @given(events())
-def test_what_was_written_reads_back_and_is_written_the_same_again(event: ActivityEvent) -> None:
+def test_an_event_reads_back_and_is_written_with_the_same_bytes(event: ActivityEvent) -> None:
     written = encode_event(event)
     read = decode_event(written)
     assert encode_event(read) == written

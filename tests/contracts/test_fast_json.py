@@ -67,7 +67,7 @@ def test_numbers_are_the_nearest_doubles_to_the_last_bit(kind: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["-0", "0", "-0.0", "-0e1", "1E+2", "1e-2", "9223372036854775807"])
-def test_zeros_and_forms_mean_what_json_says(text: str) -> None:
+def test_zeros_and_all_forms_of_numbers_are_read_as_json_defines_them(text: str) -> None:
     number = read(text)
     assert number is not None
     assert bits(number) == bits(float(json.loads(text)))
@@ -76,14 +76,14 @@ def test_zeros_and_forms_mean_what_json_says(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "-", "+1", ".5", "1.", "01", "-01", "1e", "1e+", "1ee1", "NaN", "Infinity", "0x1"]
 )
-def test_what_json_forbids_is_not_read(text: str) -> None:
+def test_numbers_that_json_forbids_are_not_read(text: str) -> None:
     assert read(text) is None
 
 
 @pytest.mark.parametrize("samples", [1, 50])
 @pytest.mark.parametrize("form", [Format.JSON, Format.F32])
 @pytest.mark.parametrize("missing", [slice(0, 0), slice(0, 3), slice(3, 6)])
-def test_the_compiled_reader_reads_what_encoders_write(
+def test_the_compiled_reader_reads_the_output_of_common_encoders(
     form: Format, samples: int, missing: slice
 ) -> None:
     values = np.random.default_rng(1).normal(size=(samples, 6)).astype(np.float32).astype(float)
@@ -136,7 +136,7 @@ def damaged_block(draw: st.DrawFn) -> ARecord:
     return ARecord(block.key, bytes(value), block.headers)
 
 
-def test_readings_that_find_no_place_are_read_all_the_same() -> None:
+def test_readings_beyond_the_space_of_the_compiled_reader_are_read() -> None:
     # The shortest sample of one sensor in JSON takes fewer bytes than one in f32.
     reading = {"device_id": "p", "timestamp": 0, "interval_ms": 1, "acc": [[0, 0, 0]] * 5_000}
     one = ARecord(b"p", json.dumps(reading, separators=(",", ":")).encode())
@@ -151,7 +151,7 @@ def test_readings_that_find_no_place_are_read_all_the_same() -> None:
 
 @settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(good() | bad | damaged() | damaged_block(), min_size=1, max_size=20))
-def test_with_and_without_it_the_same_comes_out(
+def test_the_result_is_the_same_with_and_without_the_compiled_reader(
     mixed: list[Good | Bad | ARecord],
 ) -> None:
     records = Records.of([one if isinstance(one, ARecord) else one.record for one in mixed])

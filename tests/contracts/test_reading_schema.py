@@ -96,7 +96,7 @@ def _lengths_differ(reading: object) -> bool:
 @example(
     {"device_id": "d", "timestamp": 0, "interval_ms": None, "acc": [0, 0, 1], "gyro": [0, 0, 0]}
 )
-def test_schema_and_decoder_accept_and_refuse_the_same(reading: object) -> None:
+def test_schema_and_decoder_accept_and_refuse_the_same_examples(reading: object) -> None:
     valid = VALIDATOR.is_valid(reading) and not _lengths_differ(reading)
     event("valid" if valid else "invalid")
     assert _accepted(reading, json.dumps(reading).encode()) == valid

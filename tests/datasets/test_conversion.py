@@ -81,7 +81,7 @@ def test_one_file_has_the_label_first_and_the_schema_beside_it(
 
 
 @given(n=st.integers(1, 9), size=st.integers(1, 10))
-def test_pieces_have_so_many_records_each_and_only_the_last_fewer(
+def test_each_file_has_the_given_number_of_records_and_the_last_one_the_rest(
     tmp_path_factory: pytest.TempPathFactory, n: int, size: int
 ) -> None:
     folder = tmp_path_factory.mktemp("pieces")
@@ -118,7 +118,7 @@ def test_labels_are_numbers_or_names_and_subjects_come_last(source: Path, tmp_pa
     assert table.subjects.tolist() == [i % 3 + 1 for i in range(25)]
 
 
-def test_names_and_subjects_that_the_source_has_not_are_clear_errors(tmp_path: Path) -> None:
+def test_missing_names_and_subjects_are_clear_errors(tmp_path: Path) -> None:
     bare = FeatureTable(table_of(3).features, ["1", "2", "3"], None)
     with pytest.raises(DataError, match="no name for label '1'"):
         convert(bare, tmp_path, labels="names")
@@ -249,7 +249,7 @@ def test_an_interrupted_upload_leaves_nothing_in_s3(
         ("s3://B/a", "cannot be written"),
     ],
 )
-def test_a_place_in_s3_that_will_not_do_is_a_clear_error(
+def test_an_unusable_place_in_s3_is_a_clear_error(
     source: Path, s3: S3Server, url: str, complaint: str
 ) -> None:
     s3.client().put_object(Bucket=BUCKET, Key="used/file", Body=b"not ours")

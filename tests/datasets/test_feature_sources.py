@@ -46,7 +46,7 @@ def test_the_published_set_is_read_from_its_folder_and_the_one_above(
     assert same(read_feature_table(published.parent, InvalidRecords(0)), table)
 
 
-def test_the_published_set_is_read_from_its_zip_and_a_zip_with_that_in_it(
+def test_the_published_set_is_read_from_its_zip_and_from_a_zip_within_a_zip(
     published: Path, table: FeatureTable, tmp_path: Path
 ) -> None:
     inner = zipped(published, tmp_path / f"{FOLDER}.zip")

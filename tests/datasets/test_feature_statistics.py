@@ -99,7 +99,7 @@ def test_classes_are_counted_in_the_order_of_their_numbers() -> None:
     assert list(compute_statistics(table).classes.items()) == [("2", 1), ("9", 2), ("10", 3)]
 
 
-def test_the_feature_that_tells_the_labels_is_found_and_no_other() -> None:
+def test_the_feature_that_separates_the_labels_is_found_and_no_other() -> None:
     statistics = compute_statistics(table_of(90))
     assert [each.variable for each in statistics.correlated] == ["Var001"]
     assert statistics.ranked[0].variable == "Var001"
@@ -124,7 +124,7 @@ def test_a_single_class_is_described_in_a_sentence() -> None:
     )
 
 
-def test_the_terminal_shows_balance_correlation_and_what_was_left_out(tmp_path: Path) -> None:
+def test_the_terminal_shows_balance_correlation_and_left_out_records(tmp_path: Path) -> None:
     source = write_published(tmp_path / "source", table_of(60), split=30)
     with (source / "test" / "y_test.txt").open("r+") as file:
         file.write("x")
@@ -139,7 +139,7 @@ def test_the_terminal_shows_balance_correlation_and_what_was_left_out(tmp_path: 
     assert float(features[0][2]) > 0.9
 
 
-def test_values_that_are_missing_or_no_numbers_do_not_cost_the_record(tmp_path: Path) -> None:
+def test_a_record_with_missing_or_invalid_values_is_kept(tmp_path: Path) -> None:
     [data, _] = convert(table_of(30), tmp_path)
     lines = data.read_text().splitlines()
     for number, text in ((4, ""), (5, "?"), (6, "many")):

@@ -43,7 +43,7 @@ def tables(draw: st.DrawFn) -> FeatureTable:
 
 
 @given(tables(), st.none() | st.integers(1, 3))
-def test_what_was_converted_reads_back_as_the_same_numbers(
+def test_a_converted_table_reads_back_as_the_same_numbers(
     tmp_path_factory: pytest.TempPathFactory, table: FeatureTable, records_per_file: int | None
 ) -> None:
     folder = tmp_path_factory.mktemp("converted")
@@ -91,7 +91,7 @@ def test_an_invalid_record_is_left_out_and_reported_with_its_line(
     assert reports[0].startswith(f"{path}, line 3: {reason}")
 
 
-def test_a_subject_that_is_no_number_makes_a_record_invalid(tmp_path: Path) -> None:
+def test_a_subject_that_is_not_a_number_makes_a_record_invalid(tmp_path: Path) -> None:
     path = csv(tmp_path, f"{HEADER},{SUBJECT}", f"{line()},me", f"{line()},4")
     invalid = InvalidRecords()
     subjects = read_table(path, invalid).subjects
@@ -108,7 +108,9 @@ def test_reading_stops_at_one_invalid_record_too_many(tmp_path: Path, most: int)
         read_table(path, InvalidRecords(most))
 
 
-def test_incomplete_records_say_what_is_missing_and_what_is_no_number(tmp_path: Path) -> None:
+def test_the_error_of_an_incomplete_record_names_missing_values_and_those_that_are_not_numbers(
+    tmp_path: Path,
+) -> None:
     path = csv(tmp_path, line(Var001="", Var002="x", Var003="-inf"), line())
     table = read_table(path, InvalidRecords(0), incomplete=True)
     assert np.isnan(table.features[0, 0])
@@ -124,7 +126,7 @@ def test_incomplete_records_say_what_is_missing_and_what_is_no_number(tmp_path: 
         ([HEADER.replace("Var002", "Var003")], r"line 1: the columns must be label,Var001,"),
     ],
 )
-def test_a_file_that_is_no_table_is_a_clear_error(
+def test_a_file_that_is_not_a_table_is_a_clear_error(
     tmp_path: Path, lines: list[str], complaint: str
 ) -> None:
     with pytest.raises(DataError, match=complaint):

@@ -120,7 +120,7 @@ def test_rows_of_counts_without_header_end_with_a_semicolon(tmp_path: Path) -> N
     assert rate_of(raw.acc.times_us) == 200
 
 
-def test_a_file_with_a_sensor_a_row_holds_several_devices(tmp_path: Path) -> None:
+def test_a_file_with_one_sensor_in_each_row_may_hold_several_devices(tmp_path: Path) -> None:
     times, acc, gyro = walk(12, 20)
     rows = ["% about it", "", "% TimeStamp; Sample No; X; Y; Z; Sensor Type; Sensor ID;"]
     for i, ms in enumerate((times * 1000).astype(int).tolist()):
@@ -183,7 +183,7 @@ unit = "mg"
 """
 
 
-def test_columns_may_have_any_name_and_a_label_each(tmp_path: Path) -> None:
+def test_columns_may_have_any_name_and_rows_may_have_labels(tmp_path: Path) -> None:
     layout = mine(tmp_path, OWN + 'field = "what?"\nnames = { stroll = "WALKING" }\n')
     times, acc, _ = walk(3, 50)
     labels = np.where(times < 1, "stroll", np.where(times < 2, "", "Rowing hard"))
@@ -200,7 +200,7 @@ def test_columns_may_have_any_name_and_a_label_each(tmp_path: Path) -> None:
     )
 
 
-def test_labels_may_be_in_a_file_beside(tmp_path: Path) -> None:
+def test_labels_may_be_in_a_separate_file(tmp_path: Path) -> None:
     layout = mine(tmp_path, OWN + 'file = "labels/{stem}.csv"\nstart = "from"\nend = "to"\n')
     times, acc, _ = walk(3, 50)
     path = write_rows(tmp_path / "anna1.csv", "when /s,a x,a/y,a z", [times, *(acc * 1000).T])

@@ -55,7 +55,7 @@ def test_the_same_seed_makes_the_same_faults() -> None:
     ("fault", "fate"),
     [("late", Fate.LATE), ("duplicate", Fate.DUPLICATE), ("bad", Fate.BAD)],
 )
-def test_as_much_goes_wrong_as_was_asked_for(fault: str, fate: Fate, rate: float) -> None:
+def test_the_shares_of_faults_are_the_requested_ones(fault: str, fate: Fate, rate: float) -> None:
     n = 20_000
     count = Counter(record.fate for record in made(SensorFaults(**{fault: rate}), n))[fate]
 
@@ -64,7 +64,7 @@ def test_as_much_goes_wrong_as_was_asked_for(fault: str, fate: Fate, rate: float
 
 
 @pytest.mark.parametrize("batch", [1, 10])
-def test_the_share_of_samples_lost_is_as_asked_for(batch: int) -> None:
+def test_the_share_of_samples_lost_is_the_requested_one(batch: int) -> None:
     n, rate = 200_000 // batch, 0.02
     lost = Counter(record.fate for record in made(SensorFaults(gap=rate), n, batch))[Fate.LOST]
 
@@ -107,7 +107,7 @@ def test_a_late_record_comes_after_later_ones() -> None:
         newest = max(newest, number(record))
 
 
-def test_a_duplicate_repeats_what_was_there() -> None:
+def test_a_duplicate_repeats_an_earlier_record() -> None:
     seen = set()
     for record in made(SensorFaults(duplicate=0.1), 5000):
         assert (number(record) in seen) == (record.fate is Fate.DUPLICATE)
@@ -127,12 +127,12 @@ def refused(record: Due) -> list[RejectReason]:
 
 @pytest.mark.parametrize("form", Format)
 @pytest.mark.parametrize("kind", SPOILERS)
-def test_every_spoilt_record_is_rejected(kind: str, form: Format) -> None:
+def test_every_malformed_record_is_rejected(kind: str, form: Format) -> None:
     assert refused(good(form)) == []
     assert len(refused(spoil_record(good(form), kind))) == 1
 
 
-def test_records_are_spoilt_for_every_reason_to_refuse_one() -> None:
+def test_malformed_records_have_every_reject_reason() -> None:
     reasons = {
         reason for kind in SPOILERS for reason in refused(spoil_record(good(Format.JSON), kind))
     }
@@ -154,7 +154,7 @@ def jitter(n: int, part: int, jitter_ms: float, batch: int = 1) -> DeviceSamples
 
 
 @pytest.mark.parametrize("jitter_ms", [0.5, 2, 5])
-def test_samples_are_taken_off_their_time_by_the_jitter(jitter_ms: float) -> None:
+def test_jitter_moves_the_times_of_samples(jitter_ms: float) -> None:
     off_us = jitter(10_000, 100, jitter_ms).time_us - np.arange(10_000) * INTERVAL_US
 
     assert off_us.std() == pytest.approx(jitter_ms * 1000, rel=0.1)

@@ -43,7 +43,7 @@ def pieces_of(*numbers: int) -> list[tuple[int, Floats]]:
 
 
 @given(st.lists(st.integers(0, 4000), min_size=1, max_size=6))
-def test_how_samples_are_taken_does_not_matter(sizes: list[int]) -> None:
+def test_the_way_in_which_samples_are_requested_does_not_matter(sizes: list[int]) -> None:
     person = Person(3)
     parts = [person.take(size) for size in sizes]
     samples, truth = Person(3).take(sum(sizes))
@@ -83,7 +83,7 @@ def test_people_do_only_activities_that_can_follow_each_other() -> None:
             assert change == POSTURE_CHANGES.get((here, there), 0)
 
 
-def test_nobody_sits_or_lies_directly_after_a_gait() -> None:
+def test_sitting_and_lying_never_follow_a_gait_directly() -> None:
     for activity, following in REACHABLE.items():
         if MOTIONS[activity].gait:
             assert not {Activity.SITTING, Activity.LAYING} & set(following)
@@ -117,7 +117,7 @@ def test_people_walk_in_a_natural_cadence() -> None:
 
 
 @pytest.mark.parametrize("number", GAITS)
-def test_gaits_are_as_lively_as_real_ones(number: int) -> None:
+def test_gaits_have_the_variance_of_real_ones(number: int) -> None:
     # Standard deviations of the body's acceleration in x y z, as measured on people.
     real = {1: (0.22, 0.17, 0.13), 2: (0.25, 0.17, 0.15), 3: (0.38, 0.18, 0.14)}[number]
     measured = np.median([piece[:, :3].std(axis=0) for _, piece in pieces_of(number)], axis=0)
@@ -150,7 +150,7 @@ def test_the_gyroscope_turns_gravity_as_the_accelerometer_sees_it() -> None:
             assert np.degrees(np.arccos(cosine)) < 6
 
 
-def test_there_are_no_jumps_between_one_thing_and_the_next() -> None:
+def test_there_are_no_jumps_between_activities() -> None:
     for samples, pieces in map(life, PEOPLE):
         for number, start, end in pieces:
             if number in STILL:

@@ -82,7 +82,7 @@ def windows(published: Published) -> Counter[str]:
         ("hhar", "hhar", "*", RESTING, 0.9),
     ],
 )
-async def test_recordings_get_the_labels_of_what_people_did(
+async def test_recordings_get_the_labels_of_their_activities(
     devices_dir: Path, folder: str, profile: str, only: str, right: set[str], share: float
 ) -> None:
     layout = load_profile(profile).files

@@ -41,7 +41,7 @@ def test_time_is_never_ahead_of_the_clock(speed: float) -> None:
     assert much_later.now() <= time.time() * 1000
 
 
-def test_in_real_time_readings_are_of_now_however_long_the_preparations_took() -> None:
+def test_readings_in_real_time_start_now_after_any_preparation_time() -> None:
     #  timeline made   devices prepared, broker found    first turn
     #  |<----------------- 2.6 s ----------------------->|
     begun_s = time.monotonic() - 2.6
@@ -64,7 +64,7 @@ async def test_each_device_is_sent_whole_and_in_order(make_settings: MakeSetting
         assert own == list(range(1000))
 
 
-async def test_more_than_fits_into_one_batch_keeps_its_order(make_settings: MakeSettings) -> None:
+async def test_records_of_several_batches_keep_their_order(make_settings: MakeSettings) -> None:
     settings = make_settings(partitions=1)
     await topics.ensure(settings)
     start_ms = now_ms() - 10_000
@@ -108,7 +108,7 @@ async def test_readings_are_published_at_their_time(
     assert min(late_ms) >= -1
 
 
-async def test_what_is_counted_when_it_is_stopped_has_arrived(make_settings: MakeSettings) -> None:
+async def test_the_records_counted_at_a_stop_have_arrived(make_settings: MakeSettings) -> None:
     settings = make_settings(partitions=2)
     await topics.ensure(settings)
     start_ms = now_ms() - 3_600_000

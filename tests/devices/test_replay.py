@@ -104,7 +104,7 @@ def test_nothing_is_sent_before_its_last_sample_is_taken() -> None:
     assert len(phone.until(NOW_MS + 49 * 20)) == 1
 
 
-def test_the_first_record_says_what_is_replayed() -> None:
+def test_the_first_record_describes_the_replay() -> None:
     phone = RecordedDevice(recording(), NOW_MS, Sending(batch=10), loop=False)
     first, *others = phone.until(NOW_MS + 20_000)
 

@@ -35,7 +35,7 @@ def as_records(messages: list[DeviceRecord]) -> list[ARecord]:
 
 @pytest.mark.parametrize("batch", [1, 7, 50, 400])
 @pytest.mark.parametrize("form", Format)
-def test_a_device_sends_what_its_person_does(batch: int, form: Format) -> None:
+def test_a_device_sends_the_samples_of_its_person(batch: int, form: Format) -> None:
     phone = device(500, sending=Sending(batch=batch, format=form))
     messages = phone.until(NOW_MS + 499 * 20)
     decoded = decode(as_records(list(messages)), SKEW_US)
@@ -48,7 +48,7 @@ def test_a_device_sends_what_its_person_does(batch: int, form: Format) -> None:
 
 
 @pytest.mark.parametrize("faults", [SensorFaults(), EVERYTHING])
-def test_how_often_a_device_is_asked_does_not_matter(faults: SensorFaults) -> None:
+def test_the_number_of_calls_does_not_change_the_records(faults: SensorFaults) -> None:
     often, once = device(faults=faults), device(faults=faults)
     end_ms = NOW_MS + 12_000
 
@@ -74,7 +74,7 @@ def test_a_device_without_an_end_keeps_sending() -> None:
     assert sum(m.samples for m in phone.until(NOW_MS + hour_ms / 10)) == 18_001 - 1501
 
 
-def test_what_is_counted_as_bad_is_what_is_refused() -> None:
+def test_the_records_counted_as_bad_are_the_refused_ones() -> None:
     phone = device(3000, EVERYTHING)
     messages = phone.until(NOW_MS + 60_000)
     decoded = decode(as_records(list(messages)), SKEW_US)

@@ -69,7 +69,7 @@ IMPATIENT = ["--attempt-timeout-s", "0.5", "--batch-windows", "8"]
 
 
 @pytest.mark.parametrize("faults", [[], ALL_AT_ONCE], ids=["well", "everything fails now and then"])
-async def test_through_an_endpoint_every_event_is_what_it_is_without_one(
+async def test_events_are_the_same_through_an_endpoint_and_without_one(
     make_settings: MakeSettings, tmp_path: Path, log: Log, serve: Serve, faults: list[str]
 ) -> None:
     settings = make_settings(model=artifact.WAIST_MODEL)
@@ -106,7 +106,7 @@ async def test_amazon_ml_gets_one_window_a_call_and_never_more_than_its_quota(
             assert event.label in event.scores
 
 
-async def test_a_worker_that_holds_loses_nothing_while_the_endpoint_is_away(
+async def test_a_worker_with_the_policy_hold_loses_nothing_while_the_endpoint_is_down(
     make_settings: MakeSettings, tmp_path: Path, log: Log, serve: Serve, port: int
 ) -> None:
     #   endpoint   ............ away ..................| back
@@ -130,7 +130,7 @@ async def test_a_worker_that_holds_loses_nothing_while_the_endpoint_is_away(
     assert compare(await golden(log, settings, ask_as_endpoint()), as_local(found)).good
 
 
-async def test_a_worker_whose_endpoint_refuses_everything_is_not_ready_and_gives_up_no_window(
+async def test_a_worker_whose_endpoint_refuses_everything_is_not_ready_and_keeps_all_windows(
     make_settings: MakeSettings, tmp_path: Path, log: Log, serve: Serve
 ) -> None:
     #   endpoint   | refuses everything ......................| mended
@@ -161,7 +161,7 @@ async def test_a_worker_whose_endpoint_refuses_everything_is_not_ready_and_gives
 
 
 @pytest.mark.parametrize("policy", ["fallback", "unavailable"])
-async def test_while_the_endpoint_is_away_the_policy_decides(
+async def test_the_policy_decides_what_happens_while_the_endpoint_is_down(
     make_settings: MakeSettings, tmp_path: Path, log: Log, serve: Serve, port: int, policy: str
 ) -> None:
     settings = make_settings(model=artifact.WAIST_MODEL)

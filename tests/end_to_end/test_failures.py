@@ -33,7 +33,7 @@ PATIENT = ("--session-timeout-s", "20")
 """Longer than it takes to start a worker on a slow machine."""
 
 
-async def test_the_end_is_where_the_whole_group_has_got_to(
+async def test_until_end_ends_when_the_whole_group_has_reached_the_end(
     make_settings: MakeSettings, tmp_path: Path, log: Log
 ) -> None:
     #   silent   |-- has partitions and does nothing ---------| leaves
@@ -69,7 +69,7 @@ async def caught_up(settings: Settings, log: Log) -> None:
                 position = await read_position(admin, settings.group_id, partition)
 
 
-async def test_a_zombie_that_wakes_inside_its_transaction_publishes_nothing(
+async def test_a_stopped_worker_that_resumes_inside_its_transaction_publishes_nothing(
     make_settings: MakeSettings, tmp_path: Path, log: Log
 ) -> None:
     #   zombie   |-- sends events and position --| frozen ......... | commit: refused
@@ -92,7 +92,7 @@ async def test_a_zombie_that_wakes_inside_its_transaction_publishes_nothing(
         await assert_golden(settings, log, running)
 
 
-async def test_a_named_worker_that_comes_back_in_time_moves_nothing(
+async def test_a_static_member_that_returns_in_time_causes_no_rebalance(
     make_settings: MakeSettings, tmp_path: Path, log: Log
 ) -> None:
     #   first    |----- killed |---------- stopped |----------
@@ -180,7 +180,7 @@ async def test_a_worker_survives_without_a_broker_and_catches_up(
             await assert_golden(settings, log, running)
 
 
-async def test_a_worker_cut_off_inside_its_transaction_ends_when_told_to(
+async def test_a_worker_cut_off_from_the_broker_inside_its_transaction_ends_on_sigterm(
     tmp_path: Path, log: Log
 ) -> None:
     #   worker   |-- sends events --| frozen | no broker to commit or to abort by; SIGTERM: ends |

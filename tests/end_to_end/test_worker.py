@@ -54,7 +54,7 @@ async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         yield started
 
 
-async def test_the_counters_balance_and_agree_with_the_topics_whatever_devices_send(
+async def test_the_counters_balance_and_agree_with_the_topics(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     settings = make_settings(partitions=3)
@@ -97,7 +97,7 @@ async def test_the_counters_balance_and_agree_with_the_topics_whatever_devices_s
         validator.validate(json.loads(event.value or b""))
 
 
-async def test_until_end_takes_in_what_is_there_once_and_ends(
+async def test_until_end_processes_the_existing_records_once_and_ends(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     settings = make_settings(partitions=2)
@@ -115,7 +115,7 @@ async def test_until_end_takes_in_what_is_there_once_and_ends(
 
 
 @pytest.mark.parametrize("ending", ["committed", "aborted"])
-async def test_the_end_may_be_that_of_a_transaction(
+async def test_until_end_ends_behind_a_transaction_marker(
     make_settings: MakeSettings, tmp_path: Path, ending: str
 ) -> None:
     settings = make_settings(partitions=2)
@@ -142,7 +142,7 @@ async def test_the_end_may_be_that_of_a_transaction(
     assert len(letters) == (2 if ending == "committed" else 0)
 
 
-async def test_sigterm_commits_what_was_read_and_ends_well_under_load(
+async def test_sigterm_under_load_commits_the_records_read_and_exits_with_zero(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     settings = make_settings(partitions=2)
@@ -199,7 +199,7 @@ async def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
             await asyncio.to_thread(worker.ends, 130, 2)
 
 
-async def test_whatever_is_published_ends_as_an_event_or_a_dead_letter(
+async def test_every_published_record_ends_in_an_event_or_a_dead_letter(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     settings = make_settings(partitions=1)

@@ -115,7 +115,7 @@ def _triples(signals: list[Floats], jerks: list[Floats]) -> list[list[Floats]]:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 150), st.integers(0, 2**32 - 1))
-def test_a_row_is_the_same_to_the_bit_whatever_windows_come_with_it(n: int, seed: int) -> None:
+def test_a_row_has_the_same_bits_in_any_batch(n: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     windows = np.stack([KINDS[i % len(KINDS)](rng) for i in range(n)])
     together = extract(windows)
@@ -133,12 +133,14 @@ def test_no_windows_have_no_features() -> None:
     "windows",
     [np.zeros((2, 9, 128)), np.zeros((9, 129)), np.zeros((1, 6, 129)), np.zeros((1, 9, 129), "f4")],
 )
-def test_another_shape_or_type_is_refused_with_what_was_wanted(windows: Floats) -> None:
+def test_another_shape_or_type_is_refused_and_the_error_names_the_expected_one(
+    windows: Floats,
+) -> None:
     with pytest.raises(ShapeError, match=r"float64 windows of shape \(n, 9, 129\)"):
         extract(windows)
 
 
-def test_the_names_are_561_and_the_published_ones_that_repeat_do() -> None:
+def test_there_are_561_names_and_the_published_repetitions_are_kept() -> None:
     assert len(NAMES) == 561
     assert len(set(NAMES)) == 561 - 2 * 3 * 14  # bandsEnergy is published without its axis
     assert NAMES[0] == "tBodyAcc-mean()-X"

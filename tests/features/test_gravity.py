@@ -76,7 +76,9 @@ def test_turning_is_a_rotation(seed: int) -> None:
 
 @settings(deadline=None)
 @given(SEEDS)
-def test_features_but_gravitys_direction_are_the_same_however_the_phone_lies(seed: int) -> None:
+def test_all_features_but_the_direction_of_gravity_are_the_same_in_any_orientation(
+    seed: int,
+) -> None:
     before = walking(seed)
     after = lying(before, np.random.default_rng(seed + 1))
     first, second = extract_in_gravity_frame(np.stack([before, after]))
@@ -143,7 +145,7 @@ def test_compiled_turning_gives_the_bits_of_numpy(n: int, seed: int) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 9), SEEDS)
-def test_features_of_acceleration_are_columns_whatever_the_gyroscope_measures(
+def test_features_of_acceleration_are_columns_that_do_not_depend_on_the_gyroscope(
     n: int, seed: int
 ) -> None:
     signals = windows(n, seed)

@@ -34,7 +34,7 @@ def test_a_device_in_two_partitions_is_named_and_counted_once() -> None:
     assert line["partitions"] == [0, 1]
 
 
-def test_what_is_remembered_of_devices_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_for_devices_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_partitions, "MOST_DEVICES", 100)
     places = DevicePartitions()
     for i in range(1000):

@@ -48,14 +48,14 @@ async def test_all_outputs_come_once_and_in_their_order(count: int, interval_s: 
     assert all(1 <= len(group) <= LARGEST_GROUP for group in groups)
 
 
-async def test_an_interval_does_not_hold_up_those_who_compute() -> None:
+async def test_waiting_for_the_interval_does_not_delay_computing() -> None:
     #   interval  |-------------- an hour ----------------|
     #   outputs   o | o o o o o o o o o o o o o o o o o o   all but the first in one group
     groups = await groups_of(10 * ON_THE_WAY, lambda: 3600.0)
     assert groups == [groups[0], list(range(len(groups[0]), 10 * ON_THE_WAY))]
 
 
-async def test_who_has_caught_up_commits_at_once() -> None:
+async def test_a_worker_without_backlog_commits_at_once() -> None:
     #   interval  |-------- an hour, while behind ----------|-- none --|
     #   outputs   o | o o o o o o o o o o o o o o o o o o o |
     outputs: asyncio.Queue[Output | None] = asyncio.Queue()

@@ -33,7 +33,7 @@ def window_of(raw: Floats, *, gyroscope: bool = True) -> ClosedWindows:
     )
 
 
-def test_what_is_in_the_units_of_the_contract_is_good() -> None:
+def test_values_in_the_units_of_the_contract_are_plausible() -> None:
     good, doubts = find_doubts(window_of(walking()))
     assert good.all()
     assert not doubts

@@ -21,7 +21,7 @@ def test_few_rejected_records_do_not_hold_a_partition() -> None:
     limit.count(LEAST_RECORDS - 1, keys(LEAST_RECORDS - 1))
 
 
-def test_what_is_older_than_the_window_does_not_count() -> None:
+def test_records_older_than_the_window_do_not_count() -> None:
     #   0 s              60 s    60.1 s
     #   |--- all refused --|
     #                    |--- window ---
@@ -32,7 +32,7 @@ def test_what_is_older_than_the_window_does_not_count() -> None:
     limit.count(LEAST_RECORDS, keys(10))
 
 
-def test_a_share_of_one_refuses_everything_and_goes_on() -> None:
+def test_a_share_of_one_never_holds_the_partition() -> None:
     limit = RejectLimit(1, 60, Clock())
     for _ in range(10):
         limit.count(LEAST_RECORDS, keys(LEAST_RECORDS))

@@ -48,7 +48,7 @@ async def whole() -> Published:
     return await run_script(SCRIPT, settings=WAIST)
 
 
-async def test_the_device_in_another_orientation_is_found_out_and_the_other_one_is_not(
+async def test_the_device_in_another_orientation_is_found_unfamiliar_and_the_other_one_is_not(
     whole: Published,
 ) -> None:
     found = {

@@ -64,7 +64,7 @@ def test_the_fetcher_still_makes_the_two_classes_that_we_replace() -> None:
     assert "value_deserializer" in parameters, "PartitionRecords had a value_deserializer"
 
 
-def test_the_fetcher_asks_of_a_batch_what_a_whole_batch_answers() -> None:
+def test_the_fetcher_uses_only_members_that_a_whole_batch_has() -> None:
     source = inspect.getsource(fetcher.PartitionRecords.__mro__[1]._unpack_records)
     asked = set(re.findall(r"next_batch\.(\w+)", source))
     assert asked == {
@@ -95,7 +95,7 @@ def test_clients_still_keep_their_connections_where_we_look() -> None:
     assert isinstance(AIOKafkaClient.hosts, property), "a client's addresses were its `hosts`"
 
 
-def test_the_coordinator_still_keeps_what_we_ask_it_for() -> None:
+def test_the_coordinator_still_has_the_attributes_that_we_read() -> None:
     for name in ("check_errors", "_coordination_task", "member_id"):
         assert f"{name}" in inspect.getsource(GroupCoordinator), f"GroupCoordinator had {name}"
     source = inspect.getsource(GroupCoordinator.reset_generation)

@@ -33,7 +33,7 @@ async def test_every_kind_of_client_is_started_and_stopped(
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
-async def test_without_a_broker_patience_ends_with_the_address_and_a_remedy(kind: Any) -> None:
+async def test_without_a_broker_the_error_has_the_address_and_a_remedy(kind: Any) -> None:
     address = f"127.0.0.1:{free_ports(1)[0]}"
     made = []
 
@@ -50,7 +50,7 @@ async def test_without_a_broker_patience_ends_with_the_address_and_a_remedy(kind
     assert all(client._closed for client in made)
 
 
-async def test_a_broker_that_accepts_and_says_nothing_does_not_outlast_our_patience() -> None:
+async def test_a_broker_that_accepts_and_does_not_answer_is_an_error_after_the_timeout() -> None:
     hung_up = asyncio.Event()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -101,7 +101,7 @@ async def test_reading_a_topic_ends_with_an_error_when_its_broker_goes_away() ->
                     [record async for record in read_to_end(consumer, patience_s=1)]
 
 
-def test_a_plain_connection_needs_no_more_than_the_address() -> None:
+def test_a_plain_connection_needs_only_the_address() -> None:
     options = client_options(Settings.load({"bootstrap_servers": "a:1,b:2"}))
     assert options == {"bootstrap_servers": "a:1,b:2", "security_protocol": "PLAINTEXT"}
 

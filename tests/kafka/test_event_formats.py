@@ -32,7 +32,7 @@ NOBODY = "http://127.0.0.1:9"
 
 @settings(deadline=None)
 @given(events())
-def test_what_was_written_reads_back_and_is_written_the_same_again(event: ActivityEvent) -> None:
+def test_an_event_reads_back_and_is_written_with_the_same_bytes(event: ActivityEvent) -> None:
     written = WRITE(to_avro(event))
     assert written[:5] == bytes([0, 0, 0, 1, 2])
     found = from_avro(READ(written[5:]))

@@ -76,7 +76,7 @@ async def test_partitions_added_to_a_running_topic_are_noticed_soon(
         assert member.resets == {}
 
 
-async def test_a_partition_whose_events_have_nowhere_to_go_waits_and_no_other_does(
+async def test_a_partition_without_a_partition_for_its_events_waits_and_no_other_does(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane, "LOOK_AGAIN_S", 0.2)
@@ -138,7 +138,7 @@ async def until_ready(member: Member) -> None:
 
 # first    |-- works --------------| ends, and says why
 # second          |-- joins with the same instance_id, works --|
-async def test_of_two_workers_with_one_instance_id_the_first_ends_and_says_why(
+async def test_the_first_of_two_workers_with_one_instance_id_ends_with_the_reason(
     make_settings: MakeSettings,
 ) -> None:
     settings = make_settings(partitions=1, instance_id="twin", session_timeout_s=6)
@@ -155,7 +155,7 @@ async def test_of_two_workers_with_one_instance_id_the_first_ends_and_says_why(
 
 
 # readings  0 ... 9 | open transaction | 10 more       a consumer of committed records waits
-async def test_readings_that_wait_for_an_open_transaction_are_told(
+async def test_the_log_names_an_open_transaction_that_holds_up_readings(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_transactions, "PATIENCE_S", 1.0)
@@ -195,7 +195,7 @@ async def test_a_misspelt_topic_is_an_error_where_workers_create_none(
     assert (await run_to_end(settings)).resets == {}
 
 
-async def test_a_name_that_brokers_advertise_and_nobody_knows_is_named() -> None:
+async def test_an_advertised_broker_name_that_does_not_resolve_is_named() -> None:
     [port] = free_ports(1)
     advertised = f"advertised.listeners=PLAINTEXT://no-such-host.invalid:{port}\n"
     with LocalKafka(port=port, properties=advertised) as kafka:

@@ -28,7 +28,7 @@ def test_records_that_are_read_and_wait_for_an_endpoint_are_behind() -> None:
 
 
 # log       100 .... 160 | 161 marker      settled 160
-def test_a_transaction_marker_at_the_end_is_no_lag() -> None:
+def test_a_transaction_marker_at_the_end_does_not_count_as_lag() -> None:
     clock = Clock(NOON_S)
     lag = lag_at(clock)
     lag.fetch(160, round(NOON_S * 1000))
@@ -41,7 +41,7 @@ def test_a_transaction_marker_at_the_end_is_no_lag() -> None:
 
 # time      0 ........ 3600           3602
 # log       at its end | one record, not settled yet
-def test_the_first_record_after_a_long_silence_is_not_as_late_as_the_silence_is_long() -> None:
+def test_the_first_record_after_a_long_silence_has_a_small_lag() -> None:
     clock = Clock(NOON_S)
     lag = lag_at(clock)
     lag.fetch(101, round(NOON_S * 1000))
@@ -56,7 +56,7 @@ def test_the_first_record_after_a_long_silence_is_not_as_late_as_the_silence_is_
 
 
 # record    9:00 | 9:10 | ...         read at 12:00, after a long stop
-def test_a_worker_that_catches_up_is_as_far_behind_as_its_last_settled_record_is_old() -> None:
+def test_the_lag_of_a_worker_that_catches_up_is_the_age_of_its_last_settled_record() -> None:
     clock = Clock(NOON_S)
     lag = lag_at(clock)
     lag.end_at(500)
@@ -71,7 +71,7 @@ def test_a_worker_that_catches_up_is_as_far_behind_as_its_last_settled_record_is
 
 
 # Kafka     answers | ......... does not answer .........
-def test_it_grows_while_nobody_says_where_the_partition_ends() -> None:
+def test_the_lag_grows_while_the_end_of_the_partition_is_unknown() -> None:
     clock = Clock(NOON_S)
     lag = lag_at(clock)
     lag.end_at(100)

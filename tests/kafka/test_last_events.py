@@ -54,7 +54,7 @@ async def abort(settings: Settings, events: list[ActivityEvent]) -> None:
 
 # partition   silent's event | 600 others' in 20 transactions | aborted ones
 # read back   ............................ <-- 3rd -- <- 2nd - <1st>
-async def test_the_wanted_events_are_found_however_far_back_and_no_aborted_ones(
+async def test_the_last_committed_event_of_each_device_is_found_at_any_distance(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(last_events, "FIRST_PART", 10)
@@ -75,7 +75,7 @@ async def test_the_wanted_events_are_found_however_far_back_and_no_aborted_ones(
     assert near.device_id == "busy"
 
 
-async def test_of_a_window_that_was_published_twice_the_last_event_counts(
+async def test_the_last_event_of_a_window_published_twice_counts(
     make_settings: MakeSettings,
 ) -> None:
     settings = make_settings(partitions=2)

@@ -161,7 +161,7 @@ async def test_the_record_at_fault_is_found_and_can_be_skipped(
     assert len(await read_topic(settings, settings.dlq_topic)) == 1
 
 
-async def test_a_record_that_is_done_or_is_not_there_cannot_be_skipped(
+async def test_a_processed_or_missing_record_cannot_be_skipped(
     make_settings: MakeSettings,
 ) -> None:
     settings = make_settings(partitions=1)

@@ -186,7 +186,7 @@ def test_a_record_larger_than_a_part_is_cut_and_says_so() -> None:
         (2, lambda data: data[:4] + b"\xfe\xff\xff\xff\x0f" + data[9:], "malformed"),
     ],
 )
-def test_a_batch_that_is_not_what_its_header_says_is_named(
+def test_a_batch_that_contradicts_its_header_is_named(
     count: int, change: Callable[[bytes], bytes], problem: str
 ) -> None:
     records = records_of([(i, b"phone", b"value", []) for i in range(2)])
@@ -196,13 +196,13 @@ def test_a_batch_that_is_not_what_its_header_says_is_named(
 
 
 @pytest.mark.parametrize("codec", [GZIP, SNAPPY, LZ4, ZSTD])
-def test_packed_bytes_that_are_damaged_are_named(codec: int) -> None:
+def test_damaged_compressed_bytes_are_named(codec: int) -> None:
     packed = PACKERS[codec](records_of([(i, b"phone", bytes([i] * 99), []) for i in range(99)]))
     with pytest.raises(DamagedBatchError, match=r"records \d+ to 98 cannot be read"):
         list(unpack([batch_around(packed[: len(packed) // 2], 99, codec)]))
 
 
-def test_what_precedes_a_damaged_batch_is_read_and_the_batch_can_be_skipped() -> None:
+def test_records_before_a_damaged_batch_are_read_and_the_batch_can_be_skipped() -> None:
     #   batches   0 1 2 | damaged: 0 1 2 | 0 1 2    (offsets are those in each batch)
     fields: list[Fields] = [(5, b"phone", b"value", [])] * 3
     good, wrong = build_batch(fields), bytearray(build_batch(fields))

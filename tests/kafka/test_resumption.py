@@ -152,7 +152,7 @@ async def test_a_position_of_another_topic_of_the_same_name_is_not_taken_up(
 
 
 @pytest.mark.parametrize("metadata", ["v1;5000;-9223372036854775808;", ""], ids=["ours", "no word"])
-async def test_a_position_beyond_the_end_is_told_and_what_is_there_is_processed(
+async def test_a_position_beyond_the_end_is_reported_and_the_existing_records_are_processed(
     make_settings: MakeSettings, metadata: str
 ) -> None:
     settings = await make_topics(make_settings, "phone")
@@ -165,7 +165,7 @@ async def test_a_position_beyond_the_end_is_told_and_what_is_there_is_processed(
 
 
 # log        |-- processed --|-- new --|       position far beyond the end, clock of the first part
-async def test_of_a_truncated_log_only_what_is_newer_than_the_position_is_processed(
+async def test_only_records_newer_than_the_position_of_a_truncated_log_are_processed(
     make_settings: MakeSettings,
 ) -> None:
     settings = await make_topics(make_settings, "phone")
@@ -182,7 +182,7 @@ async def test_of_a_truncated_log_only_what_is_newer_than_the_position_is_proces
     assert sum(event.device_id == "later" for event in events) in WINDOWS_OF_10_S
 
 
-async def test_a_worker_that_is_told_to_stop_leaves_everything_as_it_is(
+async def test_a_worker_with_the_setting_stop_changes_nothing(
     make_settings: MakeSettings,
 ) -> None:
     settings = await make_topics(make_settings, "phone", on_lost_records="stop")
@@ -213,7 +213,7 @@ async def test_records_deleted_before_they_were_read_are_counted(
     assert [e.device_id for e in await read_events(settings)].count("here") in WINDOWS_OF_10_S
 
 
-async def test_events_without_offsets_are_told_before_they_are_published_again(
+async def test_events_without_committed_offsets_are_reported_before_they_are_published_again(
     make_settings: MakeSettings,
 ) -> None:
     settings = await make_topics(make_settings, "phone")

@@ -26,7 +26,7 @@ async def published(
         return [record async for record in read_to_end(consumer)]
 
 
-async def test_more_than_fits_into_a_batch_comes_out_whole_and_in_order(
+async def test_output_of_several_batches_is_published_whole_and_in_order(
     make_settings: MakeSettings,
 ) -> None:
     settings = make_settings(partitions=1)

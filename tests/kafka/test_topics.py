@@ -21,7 +21,7 @@ GOOD = {
 }
 
 
-async def test_the_missing_topics_are_created_and_found_fine(make_settings: MakeSettings) -> None:
+async def test_missing_topics_are_created_and_pass_the_check(make_settings: MakeSettings) -> None:
     settings = make_settings(partitions=3)
     assert await ensure(settings) == names(settings)
     assert await ensure(settings) == []
@@ -29,7 +29,9 @@ async def test_the_missing_topics_are_created_and_found_fine(make_settings: Make
     assert await check(settings) == []
 
 
-async def test_of_two_that_create_at_once_one_decides_for_both(make_settings: MakeSettings) -> None:
+async def test_two_workers_that_create_topics_at_the_same_time_agree(
+    make_settings: MakeSettings,
+) -> None:
     two, five = make_settings(partitions=2), make_settings(partitions=5)
     by_one, by_other = await asyncio.gather(ensure(two), ensure(five))
     assert sorted(by_one + by_other) == sorted(names(two))
@@ -107,7 +109,7 @@ async def test_each_mistake_is_found(
         {"retention.ms": "604800000", "retention.bytes": "10000000000"},
     ],
 )
-async def test_what_is_just_enough_is_not_reported(
+async def test_values_at_the_limit_are_not_reported(
     make_settings: MakeSettings, config: dict[str, str]
 ) -> None:
     settings = make_settings(partitions=2)
@@ -117,7 +119,7 @@ async def test_what_is_just_enough_is_not_reported(
     assert [each for each in found if "is CreateTime" not in each.problem] == []
 
 
-def test_recovery_needs_what_filters_windows_lateness_and_idleness_need() -> None:
+def test_the_retention_needed_covers_filters_windows_lateness_and_idle_timeout() -> None:
     settings = Settings.load({"allowed_lateness_ms": 1000, "idle_timeout_s": 10})
     assert recovery_s(settings) == pytest.approx(81.92 + 2.56 + 1 + 10)
 
@@ -134,7 +136,7 @@ def test_one_replica_in_a_cluster_is_a_warning() -> None:
     assert all("one replica although there are 3 brokers" in each.problem for each in found)
 
 
-def test_a_topic_of_its_own_that_kafka_cannot_make_is_an_error() -> None:
+def test_a_topic_that_kafka_cannot_create_is_an_error() -> None:
     fresh = replace(good_cluster(), internal=frozenset())
     assert problems_of(fresh) == []
     broken = {"offsets.topic.replication.factor": "1", "offsets.retention.minutes": "10080"}

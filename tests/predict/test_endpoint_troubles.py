@@ -104,7 +104,7 @@ async def test_a_single_poison_window_is_refused_though_no_other_window_was_ever
     assert "Var004" in answers.refused[0]
 
 
-async def test_windows_that_wait_for_their_turn_are_not_unanswered(
+async def test_windows_in_the_queue_do_not_count_as_unanswered(
     serve: Serve, features: Floats
 ) -> None:
     #   quota      50 calls per second
@@ -135,7 +135,7 @@ async def test_an_endpoint_that_hangs_opens_the_breaker_though_the_deadline_is_s
     assert calls(metrics) < 8
 
 
-async def test_an_endpoint_with_a_small_quota_gets_little_more_calls_than_it_answers(
+async def test_an_endpoint_with_a_small_quota_gets_few_calls_beyond_it(
     serve: Serve, features: Floats
 ) -> None:
     metrics = Metrics()
@@ -165,7 +165,7 @@ async def test_an_endpoint_with_a_small_quota_gets_little_more_calls_than_it_ans
         ("wrong-answer", ""),
     ],
 )
-async def test_windows_wait_while_the_endpoint_answers_nonsense(
+async def test_windows_wait_while_the_answers_of_the_endpoint_are_invalid(
     serve: Serve, features: Floats, predictor: str, fault: str, words: str
 ) -> None:
     troubles: asyncio.Queue[str | None] = asyncio.Queue()

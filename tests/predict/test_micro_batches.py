@@ -108,7 +108,7 @@ async def test_while_the_endpoint_throttles_a_batch_waits_and_grows() -> None:
     assert echo.sizes == [3]
 
 
-async def test_a_call_that_nobody_waits_for_is_cancelled() -> None:
+async def test_a_call_without_waiting_lanes_is_cancelled() -> None:
     #   a  |-- asks --| cancelled
     #   b  |-- asks --------| cancelled      the call ends here, not before
     started, ended = asyncio.Event(), asyncio.Event()
@@ -132,7 +132,7 @@ async def test_a_call_that_nobody_waits_for_is_cancelled() -> None:
         await ended.wait()
 
 
-async def test_the_error_of_a_call_reaches_all_who_wait_for_it() -> None:
+async def test_the_error_of_a_call_reaches_every_waiting_lane() -> None:
     async def fail(_: Floats) -> Answers:
         raise RuntimeError("no")
 

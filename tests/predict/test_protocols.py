@@ -66,7 +66,7 @@ async def plain(features: Floats) -> Floats:
     return keep_activities(prediction, {}).scores
 
 
-async def test_the_script_of_the_article_needs_only_an_address(
+async def test_a_boto3_script_for_amazon_ml_works_with_another_endpoint_url(
     serve: Serve, features: Floats
 ) -> None:
     model = artifact.load(artifact.WAIST_MODEL)
@@ -121,7 +121,7 @@ async def test_an_answer_has_the_fields_of_amazon_ml(serve: Serve, features: Flo
         ({"Record": {"more": "x" * 100_000}}, "InvalidInputException", "100 KB"),
     ],
 )
-async def test_amazon_ml_refuses_what_the_service_would_and_says_why(
+async def test_the_server_refuses_the_requests_that_amazon_ml_refuses_with_its_message(
     serve: Serve, features: Floats, change: dict[str, Any], code: str, message: str
 ) -> None:
     question: dict[str, Any] = {"MLModelId": "waist", "Record": record(features[0])}
@@ -319,7 +319,7 @@ def test_the_scores_of_stock_containers_are_read(kind: str, body: bytes) -> None
         ("application/json", b'{"predictions": [{"predicted_label": 2}, {"predicted_label": 6}]}'),
     ],
 )
-def test_labels_of_stock_containers_are_certain(kind: str, body: bytes) -> None:
+def test_a_label_of_a_stock_container_has_the_score_one(kind: str, body: bytes) -> None:
     found = sagemaker_formats.decode(body, kind, CARD, 2)
     assert found.scores.tolist() == [[0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]
 

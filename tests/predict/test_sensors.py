@@ -110,7 +110,7 @@ async def test_crashes_and_batches_anywhere_change_no_byte(
     assert sorted(map(encode_event, published.events)) == sorted(map(encode_event, whole.events))
 
 
-async def test_a_model_that_nothing_goes_with_skips_windows_without_a_gyroscope() -> None:
+async def test_a_model_without_a_companion_skips_windows_without_a_gyroscope() -> None:
     published = await run_script(ONE, settings=Settings(model=Path("waist")))
     assert published.events == []
     value = published.metrics.registry.get_sample_value
@@ -126,7 +126,7 @@ async def test_a_model_that_needs_no_gyroscope_labels_all_devices() -> None:
     assert {event.model and event.model.id for event in published.events} == {"har-acc"}
 
 
-def test_models_whose_features_do_not_go_together_are_an_error(tmp_path: Path) -> None:
+def test_two_models_with_incompatible_features_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="train with --features gravity-acc"):
         choose_feature_set(Settings(model_without_gyroscope=Path("waist")))
     with pytest.raises(SettingsError, match="the other model uci-har;"):
@@ -141,7 +141,7 @@ def test_models_whose_features_do_not_go_together_are_an_error(tmp_path: Path) -
     ).needs_gyroscope
 
 
-async def test_drift_does_not_look_at_windows_without_a_gyroscope() -> None:
+async def test_drift_ignores_windows_without_a_gyroscope() -> None:
     metrics = Metrics()
     features = extract_in_gravity_frame(np.random.default_rng(1).normal(0, 1, (600, 9, 129)))
     features[:, ROTATION] = np.nan
@@ -155,7 +155,7 @@ async def test_drift_does_not_look_at_windows_without_a_gyroscope() -> None:
     )
 
 
-def test_its_features_are_those_of_acceleration() -> None:
+def test_the_model_without_gyroscope_takes_the_features_of_acceleration() -> None:
     assert [GRAVITY_FRAME.names[i] for i in ACCELERATION] == list(GRAVITY_FRAME_ACC.names)
     assert HAR_ACC.feature_set is GRAVITY_FRAME_ACC
     assert HAR_ACC.card.activities == HAR.card.activities

@@ -47,7 +47,7 @@ assert event_loop.run_to_completion(main()) == 7
 """
 
 
-def test_tasks_that_do_not_end_are_left_without_a_word() -> None:
+def test_tasks_that_do_not_end_are_abandoned_without_a_message() -> None:
     done = subprocess.run(
         [sys.executable, "-c", STUBBORN], capture_output=True, text=True, check=False, timeout=30
     )

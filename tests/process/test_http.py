@@ -89,7 +89,7 @@ async def test_a_worker_is_alive_before_it_is_ready() -> None:
         assert await ops.readiness() == (200, None)
 
 
-async def test_a_worker_is_not_ready_while_partitions_are_built_again() -> None:
+async def test_a_worker_is_not_ready_while_partitions_recover() -> None:
     async with running() as ops:
         ops.health.connected = True
         ops.health.recovering = {3, 1}
@@ -101,7 +101,7 @@ async def test_a_worker_is_not_ready_while_partitions_are_built_again() -> None:
         assert await ops.readiness() == (200, None)
 
 
-async def test_a_worker_that_makes_no_progress_is_stalled_once_patience_runs_out() -> None:
+async def test_a_worker_without_progress_is_stalled_after_the_timeout() -> None:
     async with running() as ops:
         ops.health.connected = True
         ops.health.no_progress()

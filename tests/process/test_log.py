@@ -99,7 +99,7 @@ def test_libraries_log_warnings_and_nothing_is_logged_below_the_level(
     assert [line["event"] for line in lines] == [*events, "failed", "failed"]
 
 
-def test_lines_of_a_library_tell_which_it_is() -> None:
+def test_log_lines_of_a_library_name_it() -> None:
     lines = [json.loads(line) for line in logged("json", "error").splitlines()]
     assert [line.get("logger") for line in lines if line["event"] == "theirs, error"] == [
         "aiokafka.test"

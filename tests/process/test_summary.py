@@ -15,7 +15,7 @@ def problems(summary: Summary) -> list[str]:
     return [advice.problem for advice in summary.advice()]
 
 
-def test_a_summary_has_the_fates_of_all_that_was_counted() -> None:
+def test_a_summary_shows_every_counter() -> None:
     metrics = Metrics()
     metrics.records.inc(50)
     metrics.rejects.labels("malformed").inc(2)
@@ -55,20 +55,20 @@ def test_records_without_any_event_have_an_exit_code_of_their_own(
     assert summary.exit_code(until_end=True) == at_the_end
 
 
-def test_devices_that_move_as_the_model_has_not_learned_are_named_with_a_remedy() -> None:
+def test_unfamiliar_devices_are_named_with_a_remedy() -> None:
     metrics = Metrics()
     metrics.found_unfamiliar.inc(3)
     [advice] = (Summary.of(metrics, Health(lambda: 0.0)) + Summary(unfamiliar_devices=1)).advice()
     assert advice.problem == "4 devices moved in a way that the model has not learned"
 
 
-def test_of_the_drift_of_two_workers_the_larger_one_counts_and_not_the_sum() -> None:
+def test_the_drift_of_two_workers_is_the_larger_one_and_not_the_sum() -> None:
     one = Summary(drifted=Counter(confidence=30, labels=40))
     other = Summary(drifted=Counter(confidence=50))
     assert (one + other).drifted == {"confidence": 50, "labels": 40}
 
 
-def test_there_is_no_advice_when_all_is_well() -> None:
+def test_there_is_no_advice_without_problems() -> None:
     summary = Summary(
         records=99,
         samples=Counter(used=9900, late=100),
@@ -79,7 +79,7 @@ def test_there_is_no_advice_when_all_is_well() -> None:
     assert problems(summary) == []
 
 
-def test_each_fate_that_is_frequent_is_something_to_look_at() -> None:
+def test_each_frequent_reason_has_advice() -> None:
     summary = Summary(
         records=100,
         rejects=Counter(schema=7, key=1),

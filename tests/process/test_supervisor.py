@@ -86,7 +86,7 @@ async def test_a_worker_that_is_killed_comes_back(
         assert len(workers_of(supervisor)) == 2
 
 
-def test_a_worker_that_cannot_run_ends_them_all_with_its_error(tmp_path: Path) -> None:
+def test_a_worker_that_cannot_run_ends_the_supervisor_with_its_error(tmp_path: Path) -> None:
     broken = Process(
         tmp_path / "log", "run", "--workers", "2", "--model", str(tmp_path / "none"), *NOWHERE
     )

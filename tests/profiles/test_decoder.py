@@ -228,7 +228,7 @@ def test_nothing_in_a_record_raises_and_its_neighbours_do_not_matter(
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(good(), min_size=1, max_size=8), st.sampled_from([SAMPLE, BATCH, READINGS]))
-def test_the_compiled_reader_and_the_general_one_say_the_same(
+def test_the_compiled_reader_and_the_general_reader_agree(
     mixed: list[Good], layout: dict[str, Any]
 ) -> None:
     decoder, records = profile(layout), [one.record for one in mixed]
@@ -244,7 +244,7 @@ def test_a_fetch_of_more_rows_than_cells_is_read_in_parts() -> None:
     assert np.bincount(decoded.record).tolist() == [9_000] * len(records)
 
 
-def test_samples_without_times_end_at_kafkas_time() -> None:
+def test_samples_without_times_end_at_the_time_of_their_record() -> None:
     layout = {"time": {"rate_hz": 100}, "acc": BATCH["acc"]}
     value = {"acc": [[0, 0, 1]] * 3}
     decoded = decode_by(profile(layout), [sent(value)])
@@ -267,7 +267,7 @@ def test_samples_without_times_end_at_kafkas_time() -> None:
         (fields(acc=[[0, 0, 1]] * 10_001), RejectReason.SCHEMA, "more than 10000"),
     ],
 )
-def test_what_a_profile_cannot_read_is_rejected_with_words_that_say_where(
+def test_a_record_that_a_profile_cannot_read_is_rejected_with_the_place_of_the_fault(
     value: object, reason: RejectReason, words: str
 ) -> None:
     for decoder in (profile(BATCH), generally(profile(BATCH))):
@@ -345,7 +345,7 @@ EXAMPLES: dict[str, object] = {
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_shipped_profile_reads_what_its_app_sends(name: str) -> None:
+def test_a_shipped_profile_reads_the_records_of_its_app(name: str) -> None:
     decoded = make_decoder(name)(Records.of([sent(EXAMPLES[name])]), SKEW_US)
     assert decoded.rejects == []
     assert decoded.time_us.tolist() == [NOW_MS * 1000]

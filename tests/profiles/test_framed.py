@@ -143,7 +143,7 @@ READERS = {
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(["avro", "protobuf"]), st.binary(max_size=80), st.integers(0, 60))
-def test_bytes_that_are_no_reading_are_rejected(encoding: str, noise: bytes, keep: int) -> None:
+def test_bytes_that_are_not_a_reading_are_rejected(encoding: str, noise: bytes, keep: int) -> None:
     whole = in_avro(READING) if encoding == "avro" else in_protobuf(READING)
 
     by_registry = FramedDecoder(encoding, "http://127.0.0.1:9", None)

@@ -26,7 +26,7 @@ def write(tmp_path: Path, text: str) -> str:
 @pytest.mark.parametrize(
     "path", sorted(SHIPPED_PROFILES.glob("*.toml")), ids=lambda path: path.stem
 )
-def test_every_shipped_profile_loads_and_says_what_it_is_for(path: Path) -> None:
+def test_every_shipped_profile_loads_and_has_a_description(path: Path) -> None:
     assert load_profile(path.stem).description
 
 

@@ -59,7 +59,7 @@ def test_a_page_shows_everything_it_was_given() -> None:
         assert text in texts
 
 
-def test_a_page_needs_nothing_from_elsewhere() -> None:
+def test_a_page_loads_nothing_from_the_network() -> None:
     page = page_of_everything()
     assert "//" not in re.sub(r"<script>.*</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"(src|href)=\"(?!#|data:)", page)
@@ -67,7 +67,7 @@ def test_a_page_needs_nothing_from_elsewhere() -> None:
     assert "url(" not in page.replace("url(#", "")
 
 
-def test_ids_on_a_page_are_unique_or_of_the_same_thing() -> None:
+def test_ids_on_a_page_are_unique_or_repeat_the_same_element() -> None:
     defined: dict[str, set[str]] = {}
     for tag, identity in re.findall(
         r"<((?:\w+)[^>]*?) id=\"([^\"]+)\"[^>]*>", page_of_everything()
@@ -99,7 +99,7 @@ def test_a_histogram_in_a_cell_is_as_high_as_its_largest_count() -> None:
     assert Bars([0, 0]).path == "M0 1V1h1V1h1V1Z"
 
 
-def test_a_missing_extra_is_an_error_that_says_what_to_install(
+def test_the_error_of_a_missing_extra_names_the_package_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(

@@ -82,7 +82,7 @@ def test_a_misspelt_key_in_the_file_is_refused_with_the_right_name(tmp_path: Pat
     ]
 
 
-def test_a_name_like_no_other_points_to_the_list_of_settings(tmp_path: Path) -> None:
+def test_the_error_of_an_unknown_name_points_to_the_list_of_settings(tmp_path: Path) -> None:
     file = toml(tmp_path, "zzz = 3")
     assert complaints(config=file) == [
         f"file {file}: there is no setting zzz; `streamer config show` lists all settings"
@@ -141,7 +141,7 @@ def test_an_empty_name_is_refused(name: str) -> None:
     assert line.startswith(f"{name} (flag --{name.replace('_', '-')}): should have at least 1 ")
 
 
-def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("partitions", "model", "instance_id", "sasl_password"):
         monkeypatch.setenv(f"STREAMER_{name.upper()}", "")
     monkeypatch.setenv("STREAMER_CONFIG", "")
@@ -149,7 +149,7 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
     assert set(origins().values()) == {"default"}
 
 
-def test_topics_that_are_one_are_refused_wherever_they_were_named() -> None:
+def test_two_topics_with_one_name_are_refused_from_any_source() -> None:
     [line] = complaints({"dlq_topic": "activity-events"})
     assert line == (
         "events_topic (default), dlq_topic (flag --dlq-topic): "
@@ -197,7 +197,7 @@ def test_a_login_by_sasl_needs_name_and_password(given: dict[str, str]) -> None:
     assert "sasl_username and sasl_password" in line
 
 
-def test_a_login_by_sasl_is_fine_with_name_and_password() -> None:
+def test_a_login_by_sasl_with_name_and_password_is_accepted() -> None:
     login = {"security_protocol": "SASL_SSL", "sasl_username": "me", "sasl_password": "secret"}
     password = Settings.load(login).sasl_password
     assert password is not None
@@ -220,7 +220,7 @@ def test_settings_do_not_show_the_password(tmp_path: Path, monkeypatch: pytest.M
     assert "271828" not in shown.output
 
 
-def test_show_tells_each_value_as_it_is_and_where_it_came_from(
+def test_show_prints_each_value_and_its_source(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("STREAMER_GROUP_ID", "[bold]home[/bold]")

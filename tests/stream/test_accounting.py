@@ -19,7 +19,7 @@ IDLE_US = Rules().idle_us
 
 @settings(max_examples=25, deadline=None)
 @given(st.data())
-def test_the_books_balance_after_every_batch(data: st.DataObject) -> None:
+def test_the_counts_balance_after_every_batch(data: st.DataObject) -> None:
     rules = data.draw(RULES)
     log = data.draw(logs(rules))
     partition, result, pushed = PartitionWindows(rules, SHORT_EPOCHS), Result(), 0
@@ -36,7 +36,7 @@ def test_the_books_balance_after_every_batch(data: st.DataObject) -> None:
     assert partition.tally.unsettled == settled.count(False)
 
 
-def test_a_device_that_falls_silent_closes_what_is_complete_and_skips_the_rest() -> None:
+def test_a_silent_device_closes_its_complete_windows_and_skips_the_others() -> None:
     # samples          0 ........... 200, of which none has passed the watermark by much
     # partition clock  0 ........... 4 s ............... 64 s, from a record of nobody
     # windows          1 complete, 2 not
@@ -62,7 +62,7 @@ def test_windows_of_an_earlier_life_do_not_stay_open_while_the_new_one_waits() -
     assert partition.waiting == 1
 
 
-def test_a_tally_that_was_taken_starts_anew_and_open_windows_stay_open() -> None:
+def test_a_count_that_was_taken_starts_at_zero_and_open_windows_stay_open() -> None:
     partition = PartitionWindows(Rules(), WINDOW)
     log = regular("a", START_US, 1_000)
     take_in(partition, log, 0, 500, [500])

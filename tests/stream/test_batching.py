@@ -112,7 +112,7 @@ SCENARIOS = [
 
 @pytest.mark.parametrize("rules", [IDLE, PATIENT], ids=["in order", "patient"])
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_scenario_ends_alike_in_any_batches_and_after_any_crash(
+def test_a_scenario_has_the_same_result_in_any_batches_and_after_any_crash(
     scenario: Callable[[], list[Record]], rules: Rules
 ) -> None:
     log = renumbered(scenario())

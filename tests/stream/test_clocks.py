@@ -69,7 +69,7 @@ def test_the_devices_that_begin_anew_are_named() -> None:
     assert outcome.restarted == ["a"]
 
 
-def test_what_is_published_again_and_again_stays_a_duplicate_or_late() -> None:
+def test_samples_published_repeatedly_stay_duplicates_or_late() -> None:
     # The producer does not get its acknowledgement, and sends the same four seconds for a minute.
     log = regular("a", START_US, 600, per_record=200)
     last = log[-1]

@@ -26,7 +26,7 @@ from tests.stream.runs import Result, assert_agrees, push, take_in
 
 @settings(max_examples=20, deadline=None)
 @given(st.data())
-def test_nothing_of_a_forgotten_device_shows_in_the_one_that_gets_its_row(
+def test_a_device_that_gets_the_row_of_a_forgotten_one_starts_clean(
     data: st.DataObject,
 ) -> None:
     # used   | device-0 ... device-2 | silence | other-0 ... other-2 |
@@ -98,7 +98,9 @@ def nbytes(partition: PartitionWindows) -> int:
 
 
 @pytest.mark.parametrize(("samples_each", "most"), [(1, 1_500), (8, 2_500), (60, 12_000)])
-def test_a_device_costs_memory_by_what_it_has_sent(samples_each: int, most: int) -> None:
+def test_the_memory_of_a_device_grows_with_the_samples_it_has_sent(
+    samples_each: int, most: int
+) -> None:
     log = [
         record
         for number in range(2_000)

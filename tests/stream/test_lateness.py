@@ -111,7 +111,7 @@ def test_the_watermark_of_an_earlier_life_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("lateness_ms", [0, 40])
-def test_a_sample_of_an_earlier_life_is_not_what_a_late_one_repeats(lateness_ms: int) -> None:
+def test_a_late_sample_is_not_compared_with_samples_of_an_earlier_life(lateness_ms: int) -> None:
     # partition clock   0 ms ...     | more than 60 s later
     # samples           0 ... 1000   | 600  500
     # verdict           used           used late
@@ -130,7 +130,7 @@ def test_each_device_has_its_own_watermark() -> None:
 
 
 @pytest.mark.parametrize("flushes", [1, 2, 5])
-def test_however_often_a_silent_partition_is_flushed_the_next_sample_is_not_late(
+def test_the_next_sample_is_not_late_after_any_number_of_flushes(
     flushes: int,
 ) -> None:
     # lateness 1 s
@@ -144,7 +144,7 @@ def test_however_often_a_silent_partition_is_flushed_the_next_sample_is_not_late
     assert feed.counts == (3, 1, 0, 1)
 
 
-def test_lateness_changes_when_windows_close_and_not_what_is_in_them() -> None:
+def test_lateness_changes_when_windows_close_and_not_their_samples() -> None:
     log = regular("a", START_US, 1_000, per_record=10)
     swapped = [log[i ^ 1] for i in range(len(log))]
 

@@ -113,7 +113,7 @@ class Worker(RuleBasedStateMachine):
         assert (self.partition.devices, self.partition.waiting) == (whole.devices, whole.waiting)
 
 
-def test_a_worker_may_commit_crash_and_recover_whenever_it_wants() -> None:
+def test_commits_crashes_and_recoveries_at_any_time_do_not_change_the_output() -> None:
     run_state_machine_as_test(
         Worker, settings=settings(max_examples=100, stateful_step_count=25, deadline=None)
     )

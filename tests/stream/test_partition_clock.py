@@ -56,7 +56,7 @@ def test_one_record_ahead_of_the_others_does_not_move_the_clock() -> None:
     assert followed.ahead.tolist() == [False, True, False]
 
 
-def test_after_a_silence_of_all_the_clock_goes_on_when_nobody_has_denied_it_for_a_minute() -> None:
+def test_after_a_silence_of_all_devices_the_clock_continues_if_no_record_contradicts_it() -> None:
     # stamp   100 | 3700 3701 ... 3760 | 3761
     # clock   100 |  100  100 ...  100 | 3761
     clock = PartitionClock(100 * SECOND_US)

@@ -81,7 +81,7 @@ def test_a_start_is_never_after_the_low_record_and_never_goes_back(data: st.Data
         before = position.low
 
 
-def test_what_is_to_be_skipped_is_remembered_until_it_is_never_read_again() -> None:
+def test_a_record_to_skip_is_remembered_until_it_cannot_be_read_again() -> None:
     # low        0 ...... | 20 ........ | 50
     # skipped        12        33
     start = ReplayStart(Position(0, 0, topic_id="t", skipped=(12, 33)))

@@ -16,7 +16,7 @@ EPOCH_US = SHORT_EPOCHS.epoch_hops * SHORT_EPOCHS.hop_us
 
 @settings(max_examples=40, deadline=None)
 @given(st.data())
-def test_a_worker_that_crashes_and_crashes_again_goes_on_as_if_it_never_had(
+def test_a_worker_that_crashes_repeatedly_has_the_same_output(
     data: st.DataObject,
 ) -> None:
     # records   0 ....... low ....... P ....... low' ....... P' ........ end

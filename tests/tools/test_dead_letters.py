@@ -59,7 +59,7 @@ async def readings(settings: Settings) -> Put:
         return [(r.key, r.value, dict(r.headers)) async for r in read_to_end(consumer)]
 
 
-async def test_letters_are_counted_by_reason_and_shown_whatever_they_hold(
+async def test_letters_with_any_content_are_counted_by_reason_and_shown(
     make_settings: MakeSettings,
 ) -> None:
     settings = make_settings(partitions=1)
@@ -105,7 +105,7 @@ async def test_letters_are_put_back_once_and_unchanged(make_settings: MakeSettin
     assert sum(group["put_back"] for group in groups) == 5
 
 
-async def test_a_letter_goes_back_to_the_partition_it_came_from_whoever_chose_it(
+async def test_a_letter_goes_back_to_its_partition_with_any_partitioner(
     make_settings: MakeSettings,
 ) -> None:
     """As the keys of another client's partitioner: ours would choose other partitions."""
@@ -125,7 +125,7 @@ async def test_a_letter_goes_back_to_the_partition_it_came_from_whoever_chose_it
     assert sorted(partitions) == [0, 1, 2, 3]
 
 
-async def test_two_runs_at_the_same_time_put_each_letter_back_once(
+async def test_two_replays_at_the_same_time_put_each_letter_back_once(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
@@ -146,7 +146,7 @@ async def test_two_runs_at_the_same_time_put_each_letter_back_once(
     assert len(await readings(settings)) == len(REFUSED)
 
 
-async def test_a_run_that_another_one_overtakes_fails_and_puts_nothing_back(
+async def test_a_replay_that_another_one_has_fenced_fails_and_puts_nothing_back(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """

@@ -30,7 +30,7 @@ def test_the_demo_shows_labels_and_ctrl_c_leaves_nothing_running(tmp_path: Path)
         demo.process.kill()
 
 
-def test_a_port_in_use_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+def test_a_port_in_use_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         demo = Process(tmp_path / "log", "demo", "--http-port", port)

@@ -65,7 +65,7 @@ def event(device: str, start_ms: int, activity: str) -> ActivityEvent:
 
 
 # The invented users walk for samples 0 to 700 (14 s) and sit from sample 2400 (48 s) on.
-async def test_each_event_is_judged_by_the_replay_it_is_of(
+async def test_each_event_is_judged_by_its_replay(
     make_settings: MakeSettings, raw_dir: Path
 ) -> None:
     settings = make_settings()
@@ -93,7 +93,7 @@ async def test_each_event_is_judged_by_the_replay_it_is_of(
     assert alignment == Alignment(unlabelled=1, unknown_device=1, outside_replay=1)
 
 
-async def test_no_events_are_no_windows(make_settings: MakeSettings, raw_dir: Path) -> None:
+async def test_no_events_give_no_windows(make_settings: MakeSettings, raw_dir: Path) -> None:
     settings = make_settings()
     await topics.ensure(settings)
 
@@ -109,7 +109,7 @@ async def test_a_missing_topic_is_an_error_that_names_it(
         await align_replayed(settings, read_labels(raw_dir / "labels.txt"))
 
 
-async def test_a_topic_of_something_else_is_refused(
+async def test_a_topic_with_other_records_is_refused(
     make_settings: MakeSettings, raw_dir: Path
 ) -> None:
     settings = make_settings()

@@ -76,7 +76,7 @@ def test_a_device_shows_its_latest_window() -> None:
     assert (device.activity, device.confidence, device.windows) == (SITTING, 0.5, 2)
 
 
-def test_an_unfamiliar_device_is_shown_as_such_and_is_news_once() -> None:
+def test_an_unfamiliar_device_is_shown_as_such_and_reported_once() -> None:
     board = Board()
     news = board.update([event(0, UNKNOWN), unfamiliar(1), unfamiliar(2)], now_s=0)
     assert [each.window_start for each in news] == [event(0).window_start, event(1).window_start]
@@ -86,7 +86,7 @@ def test_an_unfamiliar_device_is_shown_as_such_and_is_news_once() -> None:
 
 # hop        0  1  2  3  4
 # activity   w  w  s  s  s
-def test_a_stretch_lasts_from_its_first_windows_start_to_its_last_ones_end() -> None:
+def test_a_stretch_lasts_from_the_start_of_its_first_window_to_the_end_of_its_last() -> None:
     board = Board()
     board.update([event(hop, WALKING if hop < 2 else SITTING) for hop in range(5)], now_s=0)
 
@@ -106,7 +106,7 @@ def test_a_stretch_survives_one_missing_window_but_no_gap_nor_a_step_back(
     assert board.devices["phone-17"].since_ms == START_MS + first * HOP_MS
 
 
-def test_news_are_first_events_and_changes() -> None:
+def test_first_events_and_changes_of_a_device_are_returned() -> None:
     board = Board()
     first, again, other = event(0), event(1), event(0, device_id="watch-2")
     change = event(2, SITTING)
@@ -126,7 +126,7 @@ def test_the_rate_is_of_the_last_five_seconds() -> None:
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(ACTIVITIES)), max_size=4)))
-def test_how_events_are_batched_does_not_matter(
+def test_the_batches_of_events_do_not_matter(
     batches: list[list[tuple[int, str]]],
 ) -> None:
     whole, parted = Board(), Board()

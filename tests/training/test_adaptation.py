@@ -42,7 +42,7 @@ def recordings_of(model: Model, count: int = 240) -> LabelledWindows:
     )
 
 
-def test_what_the_person_does_more_likely_gets_a_higher_score_and_the_rest_keeps_its_own() -> None:
+def test_scores_rise_for_what_the_person_does_more_often_and_no_others_change() -> None:
     rng = np.random.default_rng(1)
     scores = rng.dirichlet([5, 4, 1, 1], 400)
     truths = np.where(rng.random(400) < 0.8, "walking_upstairs", "walking")
@@ -85,7 +85,7 @@ def test_an_adapted_model_names_its_parent_and_survives_its_file(
     assert all(0 < figure <= 1 for figure in judged)
 
 
-def test_what_cannot_be_adapted_is_an_error(model: Model, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_adapted_is_an_error(model: Model, tmp_path: Path) -> None:
     windows = recordings_of(model)
     with pytest.raises(DataError, match="fewer than two activities"):
         adapt(model, windows.of(np.arange(5)), "anna")

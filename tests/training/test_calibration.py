@@ -16,7 +16,7 @@ def draw(rng: np.random.Generator, logits: Floats) -> Ints:
     return drawn
 
 
-def test_the_temperature_undoes_what_made_scores_too_sure() -> None:
+def test_the_temperature_corrects_overconfident_scores() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (5_000, 4))
     classes = draw(rng, logits)
@@ -25,7 +25,7 @@ def test_the_temperature_undoes_what_made_scores_too_sure() -> None:
     assert fit_node(5 * logits, None, OUTCOMES, classes)[0] == pytest.approx(5, abs=0.5)
 
 
-def test_trees_and_linear_classifiers_count_as_much_as_each_of_them_knows() -> None:
+def test_temperature_and_factor_of_trees_are_found_from_the_outputs_of_both() -> None:
     rng = np.random.default_rng(1)
     logits, values = rng.normal(0, 2, (2, 5_000, 4))
     classes = draw(rng, logits / 4 + values * 0.5)

@@ -96,7 +96,7 @@ def test_without_cases_of_both_kinds_there_is_no_area() -> None:
     assert compute_auroc(np.array([]), np.array([0.5])) is None
 
 
-def test_the_calibration_error_is_how_far_sureness_and_rightness_are_apart() -> None:
+def test_the_calibration_error_is_the_difference_of_confidence_and_accuracy() -> None:
     sure = np.array([0.9, 0.9, 0.9, 0.9, 0.3, 1.0])
     right = np.array([True, True, True, False, False, True])
 

@@ -54,7 +54,7 @@ def test_true_and_published_activities_are_paired() -> None:
     assert alignment.pairs == [(WALKING, SITTING), (SITTING, UNKNOWN)]
 
 
-def test_windows_alone_are_paired_where_events_say_what_they_are() -> None:
+def test_the_activity_of_a_window_alone_is_paired_when_the_event_has_it() -> None:
     smoothed = PublishedLabel("a/1", "a", 1_004_000, WALKING, activity_raw=SITTING)
     alignment = aligned(smoothed, event(1_004_020))
 
@@ -63,7 +63,7 @@ def test_windows_alone_are_paired_where_events_say_what_they_are() -> None:
 
 
 # Sample 300 is 30 before the movement, which then has 98 of the window's 128 samples.
-def test_windows_within_movements_count_by_what_was_published() -> None:
+def test_windows_within_movements_are_counted_by_their_published_activity() -> None:
     alignment = aligned(event(1_008_000, UNKNOWN), event(1_006_000, UNKNOWN), event(1_007_000))
 
     assert alignment == Alignment(movements=Counter({UNKNOWN: 2, WALKING: 1}))

@@ -44,7 +44,7 @@ def invented(feature_set: FeatureSet, people: int, each: int = 130) -> LabelledW
 
 
 @pytest.mark.parametrize("feature_set", [UCI_HAR, GRAVITY_FRAME], ids=lambda each: each.name)
-def test_those_who_were_learned_from_are_known_others_are_strange_and_who_rests_does_not_tell(
+def test_people_in_the_training_data_are_familiar_others_are_strange_and_rest_does_not_count(
     feature_set: FeatureSet,
 ) -> None:
     windows = invented(feature_set, people=4)
@@ -62,7 +62,7 @@ def test_those_who_were_learned_from_are_known_others_are_strange_and_who_rests_
     assert (known.measure(others) > 1).all()
 
 
-def test_in_the_frame_of_gravity_neither_its_direction_nor_its_size_counts() -> None:
+def test_in_the_frame_of_gravity_direction_and_size_of_gravity_do_not_count() -> None:
     known = fit_familiarity(invented(GRAVITY_FRAME, people=3))
     assert known is not None
     names = [GRAVITY_FRAME.names[column] for column in known.columns]
@@ -73,6 +73,6 @@ def test_in_the_frame_of_gravity_neither_its_direction_nor_its_size_counts() -> 
     assert first == [f"tGravityAcc-mean()-{axis}" for axis in "XYZ"]
 
 
-def test_of_one_person_or_of_few_windows_nothing_is_learned() -> None:
+def test_one_person_or_few_windows_are_not_enough_for_familiarity() -> None:
     assert fit_familiarity(invented(UCI_HAR, people=1)) is None
     assert fit_familiarity(invented(UCI_HAR, people=3, each=20)) is None

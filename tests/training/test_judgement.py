@@ -44,7 +44,7 @@ def judged(truths: str, said: str, sure: float = 0.8) -> Judgement:
     return judge(windows(truths), CLASSES, scores(said, sure))
 
 
-def test_windows_alone_are_called_by_their_likeliest_activity() -> None:
+def test_a_window_alone_has_its_likeliest_activity() -> None:
     found = judged("ssSS", "sSSu")
 
     # The last one is likeliest a movement; of the activities, none is likelier than the other.
@@ -52,7 +52,7 @@ def test_windows_alone_are_called_by_their_likeliest_activity() -> None:
     assert found.window_confusion.counts.tolist() == [[1, 1], [1, 1]]
 
 
-def test_smoothed_is_what_the_filter_and_the_rule_make_of_it() -> None:
+def test_the_smoothed_activity_is_that_of_the_filter_and_the_policy() -> None:
     found = judged("sssss.uuSSS", "ssSss.uuSSS".replace(".", "u"), sure=0.9)
 
     smooth = find_filter(CLASSES)
@@ -136,7 +136,7 @@ def test_people_are_judged_each_by_themselves() -> None:
     assert better.mean == pytest.approx((1 - score_people(found)["2"][0]) / 2, abs=1e-6)
 
 
-def test_what_is_confused_names_the_features_that_would_tell() -> None:
+def test_confused_classes_are_listed_with_the_features_that_separate_them() -> None:
     found = judged("ssssSSSS", "ssSSsSSS")
     found.windows.features[:, 40] = [0, 0.1, 0, 0.1, 5, 5.1, 5, 5.1]
 

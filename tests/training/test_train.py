@@ -30,7 +30,7 @@ CLASSES = (
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_what_is_learned_recognizes_people_left_out(algorithm: Algorithm, raw_dir: Path) -> None:
+def test_a_trained_model_recognizes_people_left_out(algorithm: Algorithm, raw_dir: Path) -> None:
     model = train(windows_of(raw_dir, "1", "2"), "invented", algorithm)
     left_out = windows_of(raw_dir, "3")
     left_out = left_out.of(left_out.truths != UNLABELLED)
@@ -49,7 +49,7 @@ def test_training_twice_gives_the_same_bytes(raw_dir: Path, tmp_path: Path) -> N
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def test_the_card_tells_what_was_learned_from(raw_dir: Path) -> None:
+def test_the_card_describes_the_training_data(raw_dir: Path) -> None:
     windows = windows_of(raw_dir, "1", "3")
     card = train(windows, "invented", seed=9, data="somebody's").card
 
@@ -81,7 +81,7 @@ def test_the_profile_is_that_of_the_recordings_as_they_are(windows: LabelledWind
 
 
 # If anything of a subject had leaked into what judges that subject, it would change with it.
-def test_what_is_predicted_for_somebody_depends_on_nothing_of_theirs_but_the_window(
+def test_a_prediction_for_a_person_left_out_depends_only_on_the_window(
     windows: LabelledWindows,
 ) -> None:
     held = cross_validate(windows, CLASSES, "blend").outputs

@@ -31,7 +31,7 @@ def test_a_copy_is_turned_as_a_whole() -> None:
 
 
 @pytest.mark.parametrize("variation", set(VARIATIONS))
-def test_a_copy_that_is_slower_has_its_labels_later(variation: Variation) -> None:
+def test_the_labels_of_a_slower_copy_are_later(variation: Variation) -> None:
     steps = np.zeros((3000, 6))
     steps[1000:2000] = 1
     original = replace(record_noise(3000, Segment(WALK, 1000, 2000)), acc_gyro=steps)
