@@ -75,7 +75,7 @@ def plain_console() -> Console:
 
 def watch_table(text: str) -> str:
     board = Board()
-    board.update([event(text)], now_s=0)
+    board.add([event(text)], now_s=0)
     return render(table(board, 0, 10, ""), plain_console())
 
 

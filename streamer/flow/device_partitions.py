@@ -36,8 +36,8 @@ class DevicePartitions:
         self._older: dict[str, int] = {}
         self._split: set[str] = set()
 
-    def see(self, partition: int, device_ids: list[str]) -> list[SplitDevice]:
-        """Note the devices of a partition; return those that were in another one before.
+    def add(self, partition: int, device_ids: list[str]) -> list[SplitDevice]:
+        """Add devices of a partition; return those that were in another one before.
 
         A device is returned once, and no more than `MOST_DEVICES` are.
         """
@@ -73,9 +73,9 @@ class SplitDeviceReport:
         self._note = note
         self._partitions = DevicePartitions()
 
-    def see(self, partition: int, device_ids: list[str]) -> None:
-        """Note the devices of a fetch; called by the threads of all partitions."""
-        found = self._partitions.see(partition, device_ids)
+    def record(self, partition: int, device_ids: list[str]) -> None:
+        """Record the devices of a fetch. Called by the threads of all partitions."""
+        found = self._partitions.add(partition, device_ids)
         if not found:
             return
         self._metrics.split_devices.inc(len(found))

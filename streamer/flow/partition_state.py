@@ -26,7 +26,7 @@ from streamer.flow.stage_results import (
     make_skipped_letter,
 )
 from streamer.flow.unfamiliar_devices import UnfamiliarDevices
-from streamer.flow.unlabelled_devices import LATE, SeeOutcomes
+from streamer.flow.unlabelled_devices import LATE, RecordOutcomes
 from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
 from streamer.metrics import Metrics
@@ -82,16 +82,16 @@ class PartitionState:
         limit: RejectLimit,
         feature_set: FeatureSet = UCI_HAR,
         features: Callable[[Floats], Floats] | None = None,
-        see_devices: Callable[[list[str]], None] = lambda _: None,
-        see_outcomes: SeeOutcomes = lambda _labelled, _skipped: None,
+        record_devices: Callable[[list[str]], None] = lambda _: None,
+        record_outcomes: RecordOutcomes = lambda _labelled, _skipped: None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._limit = limit
         self._feature_set = feature_set
         self._features = features or partial(compute_features, feature_set)
-        self._see_devices = see_devices
-        self._see_outcomes = see_outcomes
+        self._record_devices = record_devices
+        self._record_outcomes = record_outcomes
         self._decoder = make_decoder(
             settings.readings_format,
             settings.schema_registry,
@@ -120,7 +120,7 @@ class PartitionState:
             self._processed(following, 0)
             return Computed([], np.empty((0, 0)), [], skipped, self.position, oldest_ms)
         decoded, samples = self._decode(records)
-        self._see_devices(decoded.device_ids)
+        self._record_devices(decoded.device_ids)
         keys = [records[reject.record].key for reject in decoded.rejects]
         self._limit.count(len(records), keys)
         devices = self._windows.devices
@@ -134,7 +134,7 @@ class PartitionState:
         ]
         if len(outcome.late):
             devices_late = np.unique(decoded.device[outcome.late]).tolist()
-            self._see_outcomes((), [(decoded.device_ids[i], LATE) for i in devices_late])
+            self._record_outcomes((), [(decoded.device_ids[i], LATE) for i in devices_late])
         letters = skipped + rejects
         if self._settings.dead_letter_late:
             letters += make_late_letters(records, decoded, outcome)
@@ -241,7 +241,7 @@ class PartitionState:
                 self._metrics.implausible.labels(doubt.looks_like).inc()
                 self._warnings.say_doubt(doubt, self._windows.clock_us)
                 skipped.append((doubt.device_id, doubt.skip))
-        self._see_outcomes((each for part in parts for each in part.device_ids), skipped)
+        self._record_outcomes((each for part in parts for each in part.device_ids), skipped)
         self._warnings.forget(outcome.forgotten)
         return replace(outcome, windows=parts)
 

@@ -8,8 +8,8 @@ MOST_DEVICES = 100_000
 """Labelled devices of a generation; two generations are remembered, the older one is forgotten.
 So many devices without labels are remembered at most."""
 
-SeeOutcomes = Callable[[Iterable[str], Iterable[tuple[str, str]]], None]
-"""See `UnlabelledDevices.see`."""
+RecordOutcomes = Callable[[Iterable[str], Iterable[tuple[str, str]]], None]
+"""See `UnlabelledDevices.record`."""
 
 LATE = "late"
 """The reason when samples were late and no window was skipped for another reason."""
@@ -29,7 +29,7 @@ class UnlabelledDevices:
         self._labelled: set[str] = set()
         self._before: set[str] = set()
 
-    def see(self, labelled: Iterable[str], skipped: Iterable[tuple[str, str]]) -> None:
+    def record(self, labelled: Iterable[str], skipped: Iterable[tuple[str, str]]) -> None:
         """Note devices of a fetch with good windows, then those with skipped ones, and why.
 
         Called by the threads of all partitions.

@@ -201,8 +201,10 @@ class Lane:
                     position,
                     self._limit,
                     resources.feature_set,
-                    see_devices=partial(resources.split_devices.see, self._partition.partition),
-                    see_outcomes=resources.unlabelled.see,
+                    record_devices=partial(
+                        resources.split_devices.record, self._partition.partition
+                    ),
+                    record_outcomes=resources.unlabelled.record,
                 )
                 await self._recover(state, position)
             if not self.source.stopped:

@@ -37,7 +37,7 @@ class Histogram:
         self._usual: Floats = np.asarray(usual, np.float64)
         self._counts: Floats = np.zeros_like(self._usual)
 
-    def see(self, counts: npt.ArrayLike) -> None:
+    def add(self, counts: npt.ArrayLike) -> None:
         """Add counts of windows (..., bins); older windows count less and less."""
         seen = np.asarray(counts, np.float64)
         windows = seen.sum(axis=-1, keepdims=True)
@@ -64,21 +64,21 @@ class Drift:
         self._seen = Histogram([_shares(edges) for edges in self._edges])
         self._labels, self._confidence = Histogram(profile.mix), Histogram(profile.confidence)
 
-    def see(self, features: Floats, answers: Answers) -> None:
+    def add(self, features: Floats, answers: Answers) -> None:
         """Add windows (n, features) and their answers."""
         bins = (features[:, self._features, None] > self._edges).sum(axis=-1)
-        self._seen.see([np.bincount(column, minlength=10) for column in bins.T])
+        self._seen.add([np.bincount(column, minlength=10) for column in bins.T])
         for scored in answers.scored:
-            self._see_scores(scored)
+            self._add_scores(scored)
 
-    def _see_scores(self, scored: Scored) -> None:
+    def _add_scores(self, scored: Scored) -> None:
         scores, classes = scored.prediction.scores, scored.prediction.model.activities
         if classes != self._activities:
             # There are no reference shares for the classes of another model.
             return
-        self._labels.see(np.bincount(scores.argmax(axis=1), minlength=len(classes)))
+        self._labels.add(np.bincount(scores.argmax(axis=1), minlength=len(classes)))
         tenth = np.minimum((scores.max(axis=1) * 10).astype(np.int64), 9)
-        self._confidence.see(np.bincount(tenth, minlength=10))
+        self._confidence.add(np.bincount(tenth, minlength=10))
 
     def indices(self) -> dict[str, float]:
         """Return the index of each important feature, of the labels and of the confidence."""
@@ -101,7 +101,7 @@ def watch_drift(ask: Ask, drift: Drift, metrics: Metrics) -> Ask:
     async def asked(features: Floats) -> Answers:
         nonlocal unshown
         answers = await ask(features)
-        drift.see(features, answers)
+        drift.add(features, answers)
         unshown += len(features)
         if unshown >= EVERY:
             unshown = 0

@@ -36,14 +36,14 @@ class Board:
         self.devices: dict[str, DeviceRow] = {}
         self._arrivals: deque[tuple[float, int]] = deque()
 
-    def update(self, events: list[ActivityEvent], now_s: float) -> list[ActivityEvent]:
-        """Take in events that arrived at ``now_s`` (monotonic); return those that are news.
+    def add(self, events: list[ActivityEvent], now_s: float) -> list[ActivityEvent]:
+        """Add events that arrived at ``now_s`` (monotonic), and return those to report.
 
-        The first event of a device is news, and so is every change of its activity, and whether it
-        is unfamiliar.
+        These are the first event of each device, and every event that changes the activity of a
+        device or whether it is unfamiliar.
         """
         self._arrivals.append((now_s, len(events)))
-        return [event for event in events if self._is_news(event)]
+        return [event for event in events if self._changes_device(event)]
 
     def rate(self, now_s: float) -> float:
         """Return the events a second over the last five seconds."""
@@ -51,7 +51,7 @@ class Board:
             self._arrivals.popleft()
         return sum(count for _, count in self._arrivals) / _RATE_SPAN_S
 
-    def _is_news(self, event: ActivityEvent) -> bool:
+    def _changes_device(self, event: ActivityEvent) -> bool:
         before = self.devices.get(event.device_id)
         # Half overlapping windows still touch when one between them is missing.
         goes_on = (

@@ -14,7 +14,7 @@ from streamer.kafka.reader import do_brokers_answer
 _POLL_MS = 500
 
 
-class News(NamedTuple):
+class NewEvents(NamedTuple):
     """The events that have arrived since the last yield."""
 
     events: list[ActivityEvent]
@@ -25,7 +25,9 @@ class News(NamedTuple):
     """Devices that had events in another partition before; each occurs once."""
 
 
-async def follow_events(consumer: AIOKafkaConsumer, decode: DecodeEvent) -> AsyncGenerator[News]:
+async def follow_events(
+    consumer: AIOKafkaConsumer, decode: DecodeEvent
+) -> AsyncGenerator[NewEvents]:
     """Yield new events, at least every few seconds, also when there are none."""
     partitions = DevicePartitions()
     while True:
@@ -41,10 +43,10 @@ async def follow_events(consumer: AIOKafkaConsumer, decode: DecodeEvent) -> Asyn
                     device_ids.append(events[-1].device_id)
                 except DataError:
                     refused += 1
-            split += partitions.see(partition.partition, device_ids)
+            split += partitions.add(partition.partition, device_ids)
         trouble = ""
         if refused:
             trouble = f"{refused} records are no activity events: is the topic right?"
         elif not events and not await do_brokers_answer(consumer):
             trouble = "no Kafka broker answers, trying again"
-        yield News(events, trouble, split)
+        yield NewEvents(events, trouble, split)

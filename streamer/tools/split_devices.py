@@ -64,5 +64,5 @@ async def find_split_devices(settings: Settings, patience_s: float) -> list[Spli
         devices = DevicePartitions()
         async for record in read_to_end(consumer, patience_s):
             device_id = (record.key or b"").decode(errors="replace")
-            found += devices.see(record.partition, [device_id])
+            found += devices.add(record.partition, [device_id])
     return found

@@ -21,7 +21,7 @@ from streamer.kafka.reader import open_reader
 from streamer.printable import printable, utc_time
 from streamer.settings import Settings
 from streamer.tools.board import Board, DeviceRow
-from streamer.tools.event_feed import News, follow_events
+from streamer.tools.event_feed import NewEvents, follow_events
 from streamer.tools.worker_status import WorkerStatus
 
 _FRAME = 7
@@ -51,23 +51,23 @@ async def watch(settings: Settings, console: Console, *, from_beginning: bool) -
     worker_status = WorkerStatus(settings)
     async with (
         open_reader(settings, settings.events_topic, start) as consumer,
-        aclosing(follow_events(consumer, make_event_decoder(settings))) as news,
+        aclosing(follow_events(consumer, make_event_decoder(settings))) as feed,
     ):
         polling = asyncio.create_task(worker_status.poll())
         try:
-            await show(news, console, worker_status)
+            await show(feed, console, worker_status)
         finally:
             polling.cancel()
 
 
 async def _live_table(
-    news: AsyncIterator[News], console: Console, worker_status: WorkerStatus
+    feed: AsyncIterator[NewEvents], console: Console, worker_status: WorkerStatus
 ) -> None:
     board, split = Board(), list[SplitDevice]()
     with Live(console=console, auto_refresh=False) as live:
-        async for arrived in news:
+        async for arrived in feed:
             now_s = time.monotonic()
-            board.update(arrived.events, now_s)
+            board.add(arrived.events, now_s)
             rows = max(1, console.height - _FRAME)
             split += arrived.split
             notes = list(filter(None, (worker_status.words, describe_split(split))))
@@ -75,10 +75,12 @@ async def _live_table(
             live.update(shown, refresh=True)
 
 
-async def _lines(news: AsyncIterator[News], console: Console, worker_status: WorkerStatus) -> None:
+async def _lines(
+    feed: AsyncIterator[NewEvents], console: Console, worker_status: WorkerStatus
+) -> None:
     board, trouble, status = Board(), "", ""
-    async for arrived in news:
-        lines = [line(event) for event in board.update(arrived.events, time.monotonic())]
+    async for arrived in feed:
+        lines = [line(event) for event in board.add(arrived.events, time.monotonic())]
         if arrived.split:
             lines.append(describe_split(arrived.split))
         if arrived.trouble != trouble:

@@ -18,14 +18,14 @@ def test_a_device_in_two_partitions_is_named_and_counted_once() -> None:
     health = Health(lambda: 0.0)
     places = SplitDeviceReport(metrics, health.note_split_devices)
     with capture_logs() as logs:
-        places.see(0, ["a", "b"])
-        places.see(1, ["c"])
-        places.see(0, ["a"])
+        places.record(0, ["a", "b"])
+        places.record(1, ["c"])
+        places.record(0, ["a"])
         assert counted(metrics) == 0
-        places.see(1, ["b"])
-        places.see(0, ["a"])
-        places.see(1, ["b", "d"])
-        places.see(0, ["b"])
+        places.record(1, ["b"])
+        places.record(0, ["a"])
+        places.record(1, ["b", "d"])
+        places.record(0, ["b"])
     assert counted(metrics) == health.split_devices == 1
     assert "devices with readings in two partitions: 1" in (health.trouble() or "")
     (line,) = logs
@@ -38,11 +38,11 @@ def test_the_memory_for_devices_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(device_partitions, "MOST_DEVICES", 100)
     places = DevicePartitions()
     for i in range(1000):
-        places.see(i % 2, [f"device-{i}", "always here" if i % 2 else "always there"])
+        places.add(i % 2, [f"device-{i}", "always here" if i % 2 else "always there"])
         assert len(places._recent) + len(places._older) <= 2 * 102
-    places.see(0, ["always here"])
+    places.add(0, ["always here"])
     assert places._split == {"always here"}
     for i in range(1000):
         for partition in (0, 1):
-            places.see(partition, [f"everywhere-{i}"])
+            places.add(partition, [f"everywhere-{i}"])
     assert len(places._split) <= 100

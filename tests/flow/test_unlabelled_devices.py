@@ -24,13 +24,13 @@ def counted(metrics: Metrics) -> dict[str, float]:
 def test_a_device_has_no_label_until_one_of_its_windows_is_good() -> None:
     metrics, reasons = Metrics(), dict[str, str]()
     devices = UnlabelledDevices(metrics, reasons)
-    devices.see([], [("a", Skip.GAP), ("b", Skip.IMPLAUSIBLE)])
-    devices.see([], [("a", Skip.COVERAGE), ("a", LATE), ("c", LATE)])
+    devices.record([], [("a", Skip.GAP), ("b", Skip.IMPLAUSIBLE)])
+    devices.record([], [("a", Skip.COVERAGE), ("a", LATE), ("c", LATE)])
     assert reasons == {"a": "coverage", "b": "implausible", "c": "late"}
     assert counted(metrics) == {"coverage": 1, "implausible": 1, "late": 1}
 
-    devices.see(["a", "d"], [("d", Skip.GAP)])
-    devices.see([], [("a", Skip.GAP), ("d", Skip.IMPLAUSIBLE)])
+    devices.record(["a", "d"], [("d", Skip.GAP)])
+    devices.record([], [("a", Skip.GAP), ("d", Skip.IMPLAUSIBLE)])
     assert reasons == {"b": "implausible", "c": "late"}
     assert counted(metrics) == {"implausible": 1, "late": 1}
 
@@ -57,7 +57,7 @@ def test_a_partition_says_why_its_devices_have_no_label() -> None:
         metrics,
         Position(0, 0),
         RejectLimit(1, 1, lambda: 0.0),
-        see_outcomes=UnlabelledDevices(metrics, reasons).see,
+        record_outcomes=UnlabelledDevices(metrics, reasons).record,
     )
     state.compute(Records.of(records), len(records))
     assert reasons == {"units": "implausible", "slow": "gap"}

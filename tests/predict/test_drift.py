@@ -43,7 +43,7 @@ def usual_features(windows: int, seed: int = 0) -> Floats:
 def test_the_index_is_the_sum_over_the_bins() -> None:
     usual = [0.5, 0.3, 0.2]
     histogram = Histogram(usual)
-    histogram.see([200, 300, 500])
+    histogram.add([200, 300, 500])
     expected = sum(
         (seen - share) * math.log(seen / share)
         for seen, share in zip([0.2, 0.3, 0.5], usual, strict=True)
@@ -53,25 +53,25 @@ def test_the_index_is_the_sum_over_the_bins() -> None:
 
 def test_there_is_no_index_before_there_are_enough_windows_and_old_windows_count_less() -> None:
     histogram = Histogram([0.5, 0.5])
-    histogram.see([ENOUGH - 1, 0])
+    histogram.add([ENOUGH - 1, 0])
     assert np.isnan(histogram.stability_index())
-    histogram.see([2, 0])
+    histogram.add([2, 0])
     assert float(histogram.stability_index()) > 1
     for _ in range(10):
-        histogram.see([HALF_LIFE // 2, HALF_LIFE // 2])
+        histogram.add([HALF_LIFE // 2, HALF_LIFE // 2])
     assert float(histogram.stability_index()) < 0.01
 
 
 def test_windows_like_the_training_data_have_no_drift_and_a_feature_that_differs_is_named() -> None:
     drift, moved = Drift(MODEL.profile, MODEL.signature), usual_features(4000)
-    drift.see(moved, Answers(len(moved)))
+    drift.add(moved, Answers(len(moved)))
     names = set(drift.indices()) - {LABELS, CONFIDENCE}
     assert max(drift.indices()[name] for name in names) < 0.05
 
     most_important = MODEL.profile.watched[0]
     moved[:, most_important] += 2
     drift = Drift(MODEL.profile, MODEL.signature)
-    drift.see(moved, Answers(len(moved)))
+    drift.add(moved, Answers(len(moved)))
     found = {name: drift.indices()[name] for name in names}
     assert [name for name, index in found.items() if index > 0.25] == [NAMES[most_important]]
 
@@ -85,7 +85,7 @@ def test_another_mix_of_labels_is_drift_and_the_mix_of_the_training_data_is_not(
         answers = Answers.from_prediction(
             Prediction(scores, MODEL.signature), "local", Origin.LOCAL
         )
-        drift.see(np.zeros((len(scores), 561)), answers)
+        drift.add(np.zeros((len(scores), 561)), answers)
         assert (drift.indices()[LABELS] > 0.25) == drifts
 
 
@@ -95,7 +95,7 @@ def test_labels_of_another_model_are_not_compared() -> None:
     answers = Answers.from_prediction(
         Prediction(np.eye(2).repeat(1000, axis=0), other), "mine", Origin.LOCAL
     )
-    drift.see(usual_features(2000), answers)
+    drift.add(usual_features(2000), answers)
     assert np.isnan(drift.indices()[LABELS])
 
 

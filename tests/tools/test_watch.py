@@ -70,7 +70,7 @@ def rendered(board: Board, now_s: float = 0, rows: int = 10, trouble: str = "") 
 
 def test_a_device_shows_its_latest_window() -> None:
     board = Board()
-    board.update([event(0), event(1, SITTING, confidence=0.5)], now_s=0)
+    board.add([event(0), event(1, SITTING, confidence=0.5)], now_s=0)
 
     device = board.devices["phone-17"]
     assert (device.activity, device.confidence, device.windows) == (SITTING, 0.5, 2)
@@ -78,8 +78,8 @@ def test_a_device_shows_its_latest_window() -> None:
 
 def test_an_unfamiliar_device_is_shown_as_such_and_reported_once() -> None:
     board = Board()
-    news = board.update([event(0, UNKNOWN), unfamiliar(1), unfamiliar(2)], now_s=0)
-    assert [each.window_start for each in news] == [event(0).window_start, event(1).window_start]
+    changes = board.add([event(0, UNKNOWN), unfamiliar(1), unfamiliar(2)], now_s=0)
+    assert [each.window_start for each in changes] == [event(0).window_start, event(1).window_start]
     assert "unknown (unfamiliar)" in rendered(board)
     assert line(unfamiliar(1)).endswith("unknown 98% (unfamiliar)")
 
@@ -88,7 +88,7 @@ def test_an_unfamiliar_device_is_shown_as_such_and_reported_once() -> None:
 # activity   w  w  s  s  s
 def test_a_stretch_lasts_from_the_start_of_its_first_window_to_the_end_of_its_last() -> None:
     board = Board()
-    board.update([event(hop, WALKING if hop < 2 else SITTING) for hop in range(5)], now_s=0)
+    board.add([event(hop, WALKING if hop < 2 else SITTING) for hop in range(5)], now_s=0)
 
     device = board.devices["phone-17"]
     assert device.since_ms == START_MS + 2 * HOP_MS
@@ -100,7 +100,7 @@ def test_a_stretch_survives_one_missing_window_but_no_gap_nor_a_step_back(
     next_hop: int, goes_on: bool
 ) -> None:
     board = Board()
-    board.update([event(0), event(next_hop)], now_s=0)
+    board.add([event(0), event(next_hop)], now_s=0)
 
     first = 0 if goes_on else next_hop
     assert board.devices["phone-17"].since_ms == START_MS + first * HOP_MS
@@ -111,14 +111,14 @@ def test_first_events_and_changes_of_a_device_are_returned() -> None:
     first, again, other = event(0), event(1), event(0, device_id="watch-2")
     change = event(2, SITTING)
 
-    assert board.update([first, again, other, change], now_s=0) == [first, other, change]
-    assert board.update([event(3, SITTING)], now_s=1) == []
+    assert board.add([first, again, other, change], now_s=0) == [first, other, change]
+    assert board.add([event(3, SITTING)], now_s=1) == []
 
 
 def test_the_rate_is_of_the_last_five_seconds() -> None:
     board = Board()
-    board.update([event(0), event(1)], now_s=100)
-    board.update([event(2)], now_s=103)
+    board.add([event(0), event(1)], now_s=100)
+    board.add([event(2)], now_s=103)
 
     assert board.rate(103) == 3 / 5
     assert board.rate(105) == 1 / 5
@@ -132,16 +132,16 @@ def test_the_batches_of_events_do_not_matter(
     whole, parted = Board(), Board()
     events = [[event(*each) for each in batch] for batch in batches]
 
-    news = [each for batch in events for each in parted.update(batch, now_s=0)]
+    changes = [each for batch in events for each in parted.add(batch, now_s=0)]
 
-    assert whole.update(list(chain.from_iterable(events)), now_s=0) == news
+    assert whole.add(list(chain.from_iterable(events)), now_s=0) == changes
     assert whole.devices == parted.devices
 
 
 def test_the_table_shows_every_device_and_the_rate() -> None:
     board = Board()
-    board.update([event(hop) for hop in range(60)], now_s=9)
-    board.update([event(0, UNKNOWN, device_id="[red]watch", confidence=None)], now_s=9)
+    board.add([event(hop) for hop in range(60)], now_s=9)
+    board.add([event(0, UNKNOWN, device_id="[red]watch", confidence=None)], now_s=9)
 
     text = rendered(board, now_s=9)
 
@@ -155,7 +155,7 @@ def test_the_table_shows_every_device_and_the_rate() -> None:
 
 def test_a_table_that_does_not_fit_says_how_many_are_hidden() -> None:
     board = Board()
-    board.update([event(0, device_id=f"phone-{i}") for i in range(9)], now_s=0)
+    board.add([event(0, device_id=f"phone-{i}") for i in range(9)], now_s=0)
 
     text = rendered(board, rows=4)
 
@@ -167,7 +167,7 @@ def test_a_table_that_does_not_fit_says_how_many_are_hidden() -> None:
 def test_times_that_no_calendar_has_are_shown_as_numbers(time_ms: int) -> None:
     strange = msgspec.structs.replace(event(0), window_start=0, window_end=time_ms)
     board = Board()
-    board.update([strange], now_s=0)
+    board.add([strange], now_s=0)
     assert str(time_ms) in rendered(board)
     late = msgspec.structs.replace(event(0), window_start=time_ms)
     assert str(time_ms) in line(late)
