@@ -9,7 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 import streamer
 from streamer.metrics import Metrics
-from streamer.settings import Settings
+from streamer.settings import GatewaySettings, Settings
 
 PACKAGE = Path(streamer.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -40,6 +40,7 @@ ROOMS = (
     "devices",
     "endpoint",
     "process",
+    "gateway",
     "tools",
     "testing",
     "cli",
@@ -148,7 +149,9 @@ def test_every_setting_is_read_somewhere() -> None:
     for name, method in methods(Settings).items():
         if name in used:  # a property that is made of settings
             used |= read_from(method, "self")
-    assert set(Settings.model_fields) - used == set()
+    for method in methods(GatewaySettings).values():  # what may be set together
+        used |= read_from(method, "self")
+    assert set(GatewaySettings.model_fields) - used == set()
 
 
 def test_every_metric_is_set_somewhere() -> None:

@@ -12,6 +12,7 @@ from streamer.cli.failures import describe, report, report_bug
 COMMANDS = {
     "demo": "Run all parts on this machine, and show the live table.",
     "run": "Run a worker, which reads readings and publishes activity events.",
+    "gateway": "Take readings over HTTP, WebSocket and MQTT.",
     "watch": "Show a live table of devices and their activities.",
     "broker": "Run Apache Kafka on this machine, without Docker.",
     "topics": "Create the topics, or check existing ones.",

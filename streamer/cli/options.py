@@ -18,23 +18,23 @@ TOPICS = ("bootstrap_servers", "readings_topic", "events_topic", "dlq_topic", "p
 """Settings of a command that creates or checks the topics."""
 
 
-def settings_options(*names: str) -> Callable[[Command], Command]:
+def settings_options(*names: str, model: type[Settings] = Settings) -> Callable[[Command], Command]:
     """Add ``--config`` and a flag for each named setting to a command; without names, for all.
 
     The command is called with the loaded settings as the keyword argument ``settings``.
     """
-    chosen = names or tuple(Settings.model_fields)
+    chosen = names or tuple(model.model_fields)
 
     def decorate(command: Command) -> Command:
         @wraps(command)
         def with_settings(config: Path | None, **given: Any) -> Any:
             flags = {name: given.pop(name) for name in chosen}
             flags = {name: value for name, value in flags.items() if value is not None}
-            return command(settings=_load(flags, config), **given)
+            return command(settings=_load(model, flags, config), **given)
 
         wrapped: Command = with_settings
         for name in reversed(chosen):
-            wrapped = _flag(name, Settings.model_fields[name])(wrapped)
+            wrapped = _flag(name, model.model_fields[name])(wrapped)
         return click.option(
             "--config",
             type=click.Path(path_type=Path, dir_okay=False),
@@ -45,12 +45,12 @@ def settings_options(*names: str) -> Callable[[Command], Command]:
     return decorate
 
 
-def _load(flags: dict[str, Any], config: Path | None) -> Settings:
+def _load(model: type[Settings], flags: dict[str, Any], config: Path | None) -> Settings:
     try:
-        return Settings.load(flags, config)
+        return model.load(flags, config)
     except SettingsError:
         # The error message has the format that was chosen for log lines.
-        if raw_value(Settings, "log_format", flags, config) == "json":
+        if raw_value(model, "log_format", flags, config) == "json":
             from streamer.process import log  # noqa: PLC0415 - no other command needs it
 
             log.configure_format("json")

@@ -1,6 +1,7 @@
-"""All settings: one typed model, and where each value comes from."""
+"""All settings: typed models, and where each value comes from."""
 
 from streamer.settings.catalogue import Settings
+from streamer.settings.gateway import GatewaySettings
 from streamer.settings.views import as_toml, origins
 
-__all__ = ["Settings", "as_toml", "origins"]
+__all__ = ["GatewaySettings", "Settings", "as_toml", "origins"]

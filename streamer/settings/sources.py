@@ -54,7 +54,7 @@ def read_sources(
         SettingSource(
             [(name, value) for name, value in file.items() if name in model.model_fields],
             lambda _: f"file {path}",
-            _find_unknown({name: name for name in file}, set(model.model_fields), f"file {path}"),
+            _find_unknown({name: name for name in file}, _known_names(model), f"file {path}"),
         ),
     ]
 
@@ -66,7 +66,7 @@ def _read_environment(model: type[BaseSettings]) -> SettingSource:
         for name in os.environ
         if name.upper().startswith(ENV_PREFIX) and name not in links
     }
-    known = {f"{ENV_PREFIX}{name}".lower() for name in model.model_fields} | _OTHER_VARIABLES
+    known = {f"{ENV_PREFIX}{name}".lower() for name in _known_names(model)} | _OTHER_VARIABLES
     return SettingSource(
         [
             (name, value)
@@ -76,6 +76,11 @@ def _read_environment(model: type[BaseSettings]) -> SettingSource:
         lambda name: f"environment {ENV_PREFIX}{name.upper()}",
         _find_unknown(variables, known, "environment"),
     )
+
+
+def _known_names(model: type[BaseSettings]) -> set[str]:
+    """Return the settings of a model and of those that extend it: one file serves all programs."""
+    return set(model.model_fields).union(*(_known_names(each) for each in model.__subclasses__()))
 
 
 def find_places(sources: list[SettingSource]) -> dict[str, str]:

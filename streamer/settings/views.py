@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from streamer.settings.catalogue import Settings
+from streamer.settings.gateway import GatewaySettings
 from streamer.settings.sources import find_places, read_sources
 
 
@@ -45,7 +46,7 @@ def as_toml(settings: Settings) -> str:
 def documentation() -> str:
     """Return every setting as a Markdown table, for `docs/configuration.md`."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
-    for name, field in Settings.model_fields.items():
+    for name, field in GatewaySettings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"
         rows.append(f"| `{name}` | {default} | {field.description} |")
     return "\n".join(rows) + "\n"

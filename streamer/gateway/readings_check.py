@@ -1,0 +1,196 @@
+"""Checks readings with the decoder of the worker before they are written.
+
+The decoder costs as much for one record as for a hundred. So those that arrive in the same turn of
+the event loop are decoded together.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Decoded, Format
+from streamer.contracts.records import OneRecord, Records
+from streamer.profiles.decoder import Decoder, make_decoder
+from streamer.profiles.profile import CONTRACT, load_record_layout
+from streamer.profiles.record_layout import NEED_REGISTRY
+from streamer.settings import GatewaySettings
+
+_FORMATS = {name: form for form, name in CONTENT_TYPES.items()}
+
+
+class Candidate(NamedTuple):
+    """A reading that a client has sent."""
+
+    device_id: str | None
+    """The device that the request names; None if only the reading itself can say it."""
+    value: bytes
+    content_type: str = ""
+    """Of the contract; empty for JSON, and for readings in the format of a profile."""
+
+
+class Readable(NamedTuple):
+    """A reading that the worker can read, as it is written to Kafka."""
+
+    device_id: str
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    samples: int
+
+
+class Unreadable(NamedTuple):
+    """A reading that the worker would reject."""
+
+    reason: str
+    """A reason of the contract."""
+    detail: str
+    """What is wrong, and where."""
+
+
+Checked = Readable | Unreadable
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Readings that are decoded together, and who waits for the result."""
+
+    candidates: list[Candidate]
+    done: asyncio.Future[list[Checked]]
+
+
+class ReadingsCheck:
+    """Decodes readings in the format of the settings.
+
+    Raises:
+        SettingsError: there is no such format.
+        InstallationError: the format needs an extra package.
+    """
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        name = settings.readings_format
+        self._decode: Decoder = make_decoder(
+            name, settings.schema_registry, settings.registry_login
+        )
+        layout = None if name == CONTRACT else load_record_layout(name)
+        self._is_contract = layout is None
+        self._device_header = layout.device_header if layout else ""
+        self._asks_registry = layout is not None and layout.encoding in NEED_REGISTRY
+        self._max_skew_us = round(settings.max_future_skew_s * 1e6)
+        self._turn: _Turn | None = None
+
+    async def check(self, candidates: Sequence[Candidate]) -> list[Checked]:
+        """Return for each reading how it is written, or why it cannot be read.
+
+        A reading of another device than the request names cannot be read either.
+        """
+        if self._asks_registry:  # This waits for a network.
+            return await asyncio.to_thread(self._check, list(candidates))
+        if self._turn is None:
+            loop = asyncio.get_running_loop()
+            self._turn = _Turn([], loop.create_future())
+            loop.call_soon(self._check_turn, self._turn)
+        turn = self._turn
+        begin = len(turn.candidates)
+        turn.candidates += candidates
+        results = await asyncio.shield(turn.done)
+        return results[begin : begin + len(candidates)]
+
+    def _check_turn(self, turn: _Turn) -> None:
+        self._turn = None
+        try:
+            turn.done.set_result(self._check(turn.candidates))
+        except Exception as error:  # noqa: BLE001 - those who wait raise it
+            turn.done.set_exception(error)
+
+    def _check(self, candidates: list[Candidate]) -> list[Checked]:
+        now_ms = int(time.time() * 1000)
+        keys = [self._key_of(each) for each in candidates]
+        headers = [self._headers_of(each, key) for each, key in zip(candidates, keys, strict=True)]
+        records = Records.of(
+            OneRecord(
+                None if key is None else key.encode("utf-8", "surrogatepass"),
+                each.value,
+                header,
+                now_ms,
+                number,
+            )
+            for number, (each, key, header) in enumerate(
+                zip(candidates, keys, headers, strict=True)
+            )
+        )
+        decoded = self._decode(records, self._max_skew_us)
+        checked: list[Checked | None] = [None] * len(candidates)
+        for reject in decoded.rejects:
+            checked[reject.record] = Unreadable(str(reject.reason), reject.detail)
+        devices, counts = _devices_of(decoded, len(candidates))
+        return [
+            found or self._accept(each, key, header, devices[number] or key, int(counts[number]))
+            for number, (each, key, header, found) in enumerate(
+                zip(candidates, keys, headers, checked, strict=True)
+            )
+        ]
+
+    def _accept(
+        self,
+        candidate: Candidate,
+        key: str | None,
+        headers: tuple[tuple[str, bytes], ...],
+        device_id: str | None,
+        samples: int,
+    ) -> Checked:
+        if device_id is None:
+            return Unreadable("key", "nothing says of which device the reading is")
+        if key is not None and device_id != key:
+            return Unreadable(
+                "key", f"the reading is of the device {device_id!r:.80}, not of {key!r:.80}"
+            )
+        return Readable(device_id, candidate.value, headers, samples)
+
+    def _key_of(self, candidate: Candidate) -> str | None:
+        """Return the device of the request, or else of a reading of the contract."""
+        if candidate.device_id is not None or not self._is_contract:
+            return candidate.device_id
+        try:
+            if _format_of(candidate) is Format.MSGPACK:
+                return _decode_msgpack_id(candidate.value).device_id
+            return _decode_json_id(candidate.value).device_id
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None  # The decoder says what is wrong.
+
+    def _headers_of(self, candidate: Candidate, key: str | None) -> tuple[tuple[str, bytes], ...]:
+        if self._is_contract:
+            if not candidate.content_type:
+                return ()
+            return ((CONTENT_TYPE, candidate.content_type.encode()),)
+        if self._device_header and key is not None:
+            return ((self._device_header, key.encode("utf-8", "surrogatepass")),)
+        return ()
+
+
+class _DeviceId(msgspec.Struct):
+    device_id: str
+
+
+_decode_json_id = msgspec.json.Decoder(_DeviceId).decode
+_decode_msgpack_id = msgspec.msgpack.Decoder(_DeviceId).decode
+
+
+def _format_of(candidate: Candidate) -> Format | None:
+    media_type = candidate.content_type.partition(";")[0].strip().lower().encode()
+    return _FORMATS.get(media_type)
+
+
+def _devices_of(decoded: Decoded, records: int) -> tuple[list[str | None], np.ndarray]:
+    """Return the device of each record, None for one without samples, and their samples."""
+    counts = np.bincount(decoded.record, minlength=records)
+    devices: list[str | None] = [None] * records
+    firsts = np.flatnonzero(np.diff(decoded.record, prepend=-1))
+    for record, device in zip(
+        decoded.record[firsts].tolist(), decoded.device[firsts].tolist(), strict=True
+    ):
+        devices[record] = decoded.device_ids[device]
+    return devices, counts

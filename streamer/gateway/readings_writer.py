@@ -1,0 +1,324 @@
+"""Writes readings to Kafka, and says when Kafka has them.
+
+What arrives while a batch of its partition is on its way goes together with the next one. So the
+batches grow with the load, and no timer delays a reading that comes alone. A partition has one
+batch on its way at most, which keeps the readings of a device in order.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Final, NamedTuple, Self
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError as AIOKafkaError
+from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
+
+from streamer.kafka.client import client_options, connect
+from streamer.settings import GatewaySettings
+
+log = structlog.get_logger(__name__)
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+_BATCH_BYTES: Final = 512 * 1024
+_REQUEST_BYTES: Final = 16 * 1024 * 1024
+_OVERHEAD_BYTES: Final = 600
+"""Memory of a reading that waits, besides its key and value."""
+
+_LOOK_S: Final = 0.25
+"""Time between two looks for readings that have waited too long."""
+
+_RETRY_S: Final = 1.0
+"""Time until a producer that has failed is replaced."""
+
+LONGEST_RETRY_S: Final = 5
+"""What clients are told at most to wait before they try again."""
+
+
+class Busy(Exception):  # noqa: N818 - it is an answer
+    """A reading cannot be taken now; the client must send it again later.
+
+    Attributes:
+        retry_after_s: when.
+    """
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RecordTooLarge(Exception):  # noqa: N818 - it is an answer
+    """Kafka does not take a record of this size."""
+
+
+class _Waiting(NamedTuple):
+    key: bytes
+    value: bytes
+    headers: Headers
+    done: asyncio.Future[None]
+    since_s: float
+
+    @property
+    def size(self) -> int:
+        return len(self.key) + len(self.value) + _OVERHEAD_BYTES
+
+
+class _Partition:
+    """What waits for a partition, and what is on its way to it."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[_Waiting] = deque()
+        self.sent: list[_Waiting] = []
+        """The batch on its way; empty if there is none."""
+
+    def oldest_s(self) -> float | None:
+        """Return since when the oldest reading waits."""
+        oldest = self.sent or self.waiting
+        return oldest[0].since_s if oldest else None
+
+
+class ReadingsWriter:
+    """Writes to the topic of readings with an idempotent producer and ``acks=all``.
+
+    It is an asynchronous context manager: at its end it waits for what is on its way. It can be
+    entered before Kafka answers.
+    """
+
+    def __init__(
+        self, settings: GatewaySettings, prepare: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Make a writer; ``prepare`` is awaited before the first connection, with the topic."""
+        self._settings = settings
+        self._prepare = prepare
+        self._partitions: list[_Partition] = []
+        self._buffered = 0
+        self._arrived = asyncio.Event()
+        self._broken = asyncio.Event()
+        self._connected = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Return the size of the readings that wait for Kafka."""
+        return self._buffered
+
+    @property
+    def waiting_s(self) -> float:
+        """Return how long the oldest reading has waited for Kafka; 0 if none waits."""
+        since = [s for each in self._partitions if (s := each.oldest_s()) is not None]
+        return time.monotonic() - min(since) if since else 0.0
+
+    @property
+    def trouble(self) -> str | None:
+        """Return why readings cannot be taken now; None if they can."""
+        if not self._partitions:
+            return "Kafka has not answered yet"
+        if self.waiting_s > self._settings.gateway_ack_timeout_s:
+            return f"Kafka has not acknowledged anything for {self.waiting_s:.0f} s"
+        if self._buffered >= self._settings.gateway_buffer_bytes:
+            return "the buffer of readings that wait for Kafka is full"
+        return None
+
+    async def write(self, device_id: str, value: bytes, headers: Headers = ()) -> None:
+        """Write a reading; return when Kafka has acknowledged it.
+
+        Raises:
+            Busy: it was not acknowledged in time, or there is no room for it. It may be in the
+                topic nevertheless: the client sends it again, and the worker drops the duplicate.
+            RecordTooLarge: Kafka does not take a record of this size.
+        """
+        await self.submit(device_id, value, headers)
+
+    def submit(self, device_id: str, value: bytes, headers: Headers = ()) -> asyncio.Future[None]:
+        """Queue a reading, in the order of the calls; return a future of its acknowledgement.
+
+        Raises:
+            Busy: there is no room for it. The future raises as `write`.
+        """
+        if reason := self.trouble:
+            raise Busy(reason, self._retry_after_s())
+        waiting = _Waiting(
+            device_id.encode(),
+            value,
+            headers,
+            asyncio.get_running_loop().create_future(),
+            time.monotonic(),
+        )
+        number = _partition_of(waiting.key, len(self._partitions))
+        self._partitions[number].waiting.append(waiting)
+        self._buffered += waiting.size
+        self._arrived.set()
+        return waiting.done
+
+    def _retry_after_s(self) -> int:
+        return LONGEST_RETRY_S if self.waiting_s > 1 else 1
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [
+            asyncio.create_task(self._run(), name="write readings"),
+            asyncio.create_task(self._give_up_old_ones(), name="time out readings"),
+        ]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.gateway_ack_timeout_s):
+                await self.flush()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    async def flush(self) -> None:
+        """Wait until nothing waits for Kafka."""
+        while futures := [
+            each.done for part in self._partitions for each in (*part.sent, *part.waiting)
+        ]:
+            await asyncio.wait(futures)
+            await asyncio.sleep(0)
+
+    async def wait_connected(self) -> None:
+        """Wait until Kafka has answered for the first time."""
+        await self._connected.wait()
+
+    async def run_until_failure(self) -> None:
+        """Wait for an error that an operator must mend.
+
+        Raises:
+            KafkaError: a broker refuses the login, or the topic.
+        """
+        await asyncio.shield(self._tasks[0])
+
+    async def _run(self) -> None:
+        """Write with one producer after the other: one that has failed cannot go on."""
+        if self._prepare:
+            await self._prepare()
+        while True:
+            self._broken.clear()
+            try:
+                async with connect(self._make_producer) as producer:
+                    await self._write_with(producer)
+            except AIOKafkaError as error:
+                log.warning("cannot write readings, trying again", error=repr(error))
+            self._fail_sent()
+            await asyncio.sleep(_RETRY_S)
+
+    def _make_producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            **client_options(self._settings),
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=_REQUEST_BYTES,
+        )
+
+    async def _write_with(self, producer: AIOKafkaProducer) -> None:
+        """Send what arrives, until a batch fails."""
+        topic = self._settings.readings_topic
+        self._arrived.set()
+        while not self._broken.is_set():
+            self._set_partitions(len(await producer.partitions_for(topic)))
+            self._arrived.clear()
+            for number, part in enumerate(self._partitions):
+                if part.waiting and not part.sent:
+                    await self._send(producer, topic, number, part)
+            await self._arrived.wait()
+
+    async def _send(
+        self, producer: AIOKafkaProducer, topic: str, number: int, part: _Partition
+    ) -> None:
+        batch = producer.create_batch()
+        now_ms = int(time.time() * 1000)
+        while part.waiting:
+            each = part.waiting[0]
+            if each.done.done():  # its client has gone
+                self._buffered -= part.waiting.popleft().size
+                continue
+            if (
+                batch.append(
+                    timestamp=now_ms, key=each.key, value=each.value, headers=list(each.headers)
+                )
+                is None
+            ):
+                break
+            part.sent.append(part.waiting.popleft())
+        batch.close()
+        if not part.sent:
+            return
+        try:
+            sent = await producer.send_batch(batch, topic, partition=number)
+        except AIOKafkaError as error:
+            self._finish(part, error)
+        else:
+            sent.add_done_callback(lambda done: self._finish(part, done.exception()))
+
+    def _finish(self, part: _Partition, error: BaseException | None) -> None:
+        """Tell those who wait for a batch what became of it."""
+        sent, part.sent = part.sent, []
+        if error is not None and sent:
+            log.warning("Kafka has not taken readings", readings=len(sent), error=repr(error))
+            self._broken.set()
+        for each in sent:
+            self._buffered -= each.size
+            if error is None:
+                if not each.done.done():
+                    each.done.set_result(None)
+            elif isinstance(error, MessageSizeTooLargeError) and len(sent) == 1:
+                _refuse(each.done, RecordTooLarge("Kafka does not take a record of this size"))
+            else:
+                _refuse(each.done, Busy("Kafka has not taken the reading", 1))
+        self._arrived.set()
+
+    def _fail_sent(self) -> None:
+        """Tell those who wait for a producer that has gone to try again."""
+        for part in self._partitions:
+            self._finish(part, AIOKafkaError("the producer was replaced"))
+
+    def _set_partitions(self, count: int) -> None:
+        """Take over the number of partitions; a topic only ever gets more of them."""
+        self._connected.set()
+        if count == len(self._partitions):
+            return
+        waiting = [each for part in self._partitions for each in part.waiting]
+        for part in self._partitions:
+            part.waiting.clear()
+        self._partitions += [_Partition() for _ in range(count - len(self._partitions))]
+        for each in waiting:
+            self._partitions[_partition_of(each.key, count)].waiting.append(each)
+
+    async def _give_up_old_ones(self) -> None:
+        """Tell clients to try again when their readings have waited too long."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            before_s = time.monotonic() - self._settings.gateway_ack_timeout_s
+            for part in self._partitions:
+                while part.waiting and part.waiting[0].since_s < before_s:
+                    each = part.waiting.popleft()
+                    self._buffered -= each.size
+                    _refuse(each.done, _too_late())
+                if part.sent and part.sent[0].since_s < before_s:
+                    for each in part.sent:
+                        _refuse(each.done, _too_late())
+
+
+def _too_late() -> Busy:
+    return Busy("Kafka has not acknowledged the reading in time", LONGEST_RETRY_S)
+
+
+def _refuse(done: asyncio.Future[None], error: Exception) -> None:
+    if not done.done():
+        done.set_exception(error)
+        done.exception()  # It is no fault if nobody waits any more.
+
+
+@lru_cache(maxsize=200_000)
+def _partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition of a key: murmur2, as Java's client computes it."""
+    numbers = list(range(partitions))
+    number: int = DefaultPartitioner()(key, numbers, numbers)
+    return number

@@ -1,0 +1,99 @@
+"""Every setting of `streamer gateway` that the worker does not have.
+
+They are read as those of the worker are, and from the same file: a worker ignores them.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from streamer.settings.catalogue import Name, Settings
+from streamer.settings.sources import contradiction
+
+
+class GatewaySettings(Settings):
+    """The settings of the worker, which say where Kafka is, and those of the gateway."""
+
+    # Where the gateway listens, and who may use it
+    gateway_host: Name = Field(
+        "127.0.0.1",
+        description="Address on which the gateway listens. Other addresses than those of loopback"
+        " need `gateway_tokens` and TLS.",
+    )
+    gateway_port: int = Field(
+        8080, ge=0, le=65535, description="Port of the gateway; 0 takes a free one."
+    )
+    gateway_tokens: Path | None = Field(
+        None,
+        description="File, or directory of files, with a line for each token. Without it everyone"
+        " who reaches the gateway may write and read for each device.",
+    )
+    gateway_certificate: Path | None = Field(
+        None, description="Certificate chain of the gateway (PEM); it turns TLS on."
+    )
+    gateway_private_key: Path | None = Field(
+        None, description="Private key of the certificate (PEM). Default: in the same file."
+    )
+    gateway_plain_http: bool = Field(
+        False,
+        description="Serve plain HTTP also off loopback, because a proxy in front of the gateway"
+        " has TLS.",
+    )
+
+    # Limits
+    gateway_max_body_bytes: PositiveInt = Field(
+        4 * 1024 * 1024,
+        description="Largest body of a request and largest WebSocket message, after unpacking.",
+    )
+    gateway_buffer_bytes: PositiveInt = Field(
+        64 * 1024 * 1024,
+        description="Largest size of the readings that wait for Kafka; when it is reached, clients"
+        " are told to try again later.",
+    )
+    gateway_ack_timeout_s: PositiveFloat = Field(
+        10,
+        allow_inf_nan=False,
+        description="Longest time for which a reading waits for Kafka before its client is told to"
+        " try again later.",
+    )
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        if is_loopback(self.gateway_host):
+            return self
+        if self.gateway_tokens is None:
+            raise contradiction(
+                "an address that others can reach needs tokens: make one with `streamer gateway"
+                " token --device ID`, and name its file in gateway_tokens",
+                "gateway_host",
+                "gateway_tokens",
+            )
+        if self.gateway_certificate is None and not self.gateway_plain_http:
+            raise contradiction(
+                "an address that others can reach needs TLS: name a certificate in"
+                " gateway_certificate, or set gateway_plain_http if a proxy in front of the gateway"
+                " has TLS",
+                "gateway_host",
+                "gateway_certificate",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _key_has_a_certificate(self) -> Self:
+        if self.gateway_private_key is not None and self.gateway_certificate is None:
+            raise contradiction(
+                "a private key needs its certificate", "gateway_private_key", "gateway_certificate"
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach an address: 127.0.0.0/8, ::1 or localhost."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
