@@ -27,6 +27,7 @@ MOST_NAMED: Final = 5
 _SKIPPED = {
     "gap": "devices stop or lose samples for longer than max_gap_ms",
     "idle": "devices stop sending before a window is complete",
+    "crowded": "a partition has more devices than max_devices, which pushes out the others",
     "clock": "devices' clocks go back, or a sample was stamped ahead; the log names the devices",
     "coverage": "devices lose samples: fewer than min_coverage of a window's samples were there",
     "sampling_rate": "devices change their sampling rate all the time",

@@ -97,7 +97,7 @@ class Verdict:
 
     Attributes:
         admitted: the samples that are windowed now, sorted by row, life and time.
-        life: (s,) number of the life of each arrival, see `watermarks.CLOCK`.
+        life: (s,) number of the life of each arrival, see `watermarks.LIVES`.
         late: (s,) whether an arrival is behind the watermark and repeats no remembered sample.
         duplicates: arrivals that repeat the time of a remembered sample.
         restarts: how many lives began with a sample that would have been late.

@@ -14,13 +14,14 @@ from streamer.stream.filter_slots import filter_up_to
 from streamer.stream.state import State
 from streamer.stream.windows import RATE_TOLERANCE, ClosedWindows
 
-_COUNTS = 8
-OPENED, CLOSED, UNSETTLED, GAP, IDLE, LATE, RATE, COVERAGE = range(_COUNTS)
+_COUNTS = 9
+OPENED, CLOSED, UNSETTLED, GAP, IDLE, PUSHED_OUT, LATE, RATE, COVERAGE = range(_COUNTS)
 """Columns of `WindowBuffer.counts`."""
 
 SKIPS = {
     GAP: Skip.GAP,
     IDLE: Skip.IDLE,
+    PUSHED_OUT: Skip.CROWDED,
     LATE: Skip.CLOCK,
     RATE: Skip.SAMPLING_RATE,
     COVERAGE: Skip.COVERAGE,

@@ -24,8 +24,8 @@ class Crowd:
     """What happens to the devices of a crowded partition in a fetch.
 
     Attributes:
-        begins: (k,) records with which a device begins a new life, as it was forgotten before.
-        left: rows of the devices that are forgotten after the fetch.
+        begins: (k,) records with which a device begins a new life, as it was pushed out before.
+        left: rows of the devices that are pushed out and do not return in the fetch.
         pushed_out: how many times a device was forgotten because of the others.
     """
 
@@ -44,7 +44,9 @@ def push_out(
     most: int,
     idle_us: int,
 ) -> Crowd:
-    """Return which devices are forgotten because of others, or are silent, in a fetch.
+    """Return which devices are forgotten because of others in a fetch.
+
+    A device that is silent for too long makes room for another one.
 
     Args:
         known: (d,) rows of the devices before the fetch, the least recently seen first.
@@ -56,20 +58,18 @@ def push_out(
         idle_us: silence after which a device is forgotten.
     """
     order = OrderedDict(zip(known.tolist(), known_seen_us.tolist(), strict=True))
-    met = set(order)
+    left = set[int]()
     begins = np.zeros(len(row), np.bool_)
     pushed_out = 0
     records = zip(row.tolist(), clock_us.tolist(), seen_us.tolist(), strict=True)
     for i, (device, now_us, device_seen_us) in enumerate(records):
         while order and now_us - next(iter(order.values())) > idle_us:
             order.popitem(last=False)
-        if device not in order:
-            begins[i] = device in met
-            met.add(device)
+        begins[i] = device in left
+        left.discard(device)
         order[device] = device_seen_us
         order.move_to_end(device)
         if len(order) > most:
-            order.popitem(last=False)
+            left.add(order.popitem(last=False)[0])
             pushed_out += 1
-    left = np.array(sorted(met - order.keys()), np.int64)
-    return Crowd(begins, left, pushed_out)
+    return Crowd(begins, np.array(sorted(left), np.int64), pushed_out)

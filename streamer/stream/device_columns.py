@@ -59,7 +59,7 @@ class Columns(NamedTuple):
     restart_until: Ints
     """Chains that start up to this offset depend on the records of the life before too."""
     fresh: Ints
-    """Number of the life that its next sample begins, see `watermarks.CLOCK`; 0 if it begins
+    """Number of the life that its next sample begins, see `watermarks.LIVES`; 0 if it begins
     none."""
 
     slots: Ints

@@ -13,13 +13,13 @@ from streamer.features.window_shape import WindowShape
 from streamer.stream.accounting import Skip, Tally
 from streamer.stream.admission import Admission, Arrivals, first_of_each
 from streamer.stream.clock import IN_DOUBT, START, Followed, PartitionClock
-from streamer.stream.closing import IDLE, LATE, SKIPS
+from streamer.stream.closing import IDLE, LATE, PUSHED_OUT, SKIPS
 from streamer.stream.crowd import push_out
 from streamer.stream.device_columns import LAST_US, LOW
 from streamer.stream.device_table import DeviceTable
 from streamer.stream.rules import Rules
 from streamer.stream.samples import NEVER, Samples
-from streamer.stream.watermarks import CLOCK
+from streamer.stream.watermarks import BY_CLOCK, BY_CROWD, BY_SILENCE, LIVES
 from streamer.stream.windowing import Windowing
 from streamer.stream.windows import ClosedWindows
 
@@ -125,7 +125,7 @@ class PartitionWindows:
         self._await_new_lives(arrivals.row, verdict.life, verdict.admitted)
         restarted: list[str] = []
         if verdict.restarts:
-            restarted = self._table.ids(np.unique(arrivals.row[verdict.life % 2 == CLOCK]))
+            restarted = self._table.ids(np.unique(arrivals.row[verdict.life % LIVES == BY_CLOCK]))
         self.tally.restarts += verdict.restarts
         self.clock = followed.after
         ahead: list[str] = []
@@ -147,10 +147,10 @@ class PartitionWindows:
     def _arrivals(
         self, samples: Samples, followed: Followed
     ) -> tuple[Arrivals, Ints, Ints, Ints | None]:
-        """Sort samples by device, and number the lives that devices begin after a silence.
+        """Sort samples by device, and number the lives that devices begin after they were gone.
 
         Returns the arrivals, the partition clock at each, their places among the samples, and the
-        rows of the devices that must be forgotten if there were too many.
+        rows of the devices that must be forgotten because there were too many.
         """
         known = len(self._table)
         present = np.flatnonzero(np.bincount(samples.device))
@@ -169,12 +169,16 @@ class PartitionWindows:
         before = np.empty_like(clock_us)
         before[1:] = seen_us[:-1]
         before[first] = columns.clock_us[row[first]]
-        silent = clock_us - before > self._rules.idle_us
+        gone = clock_us - before > self._rules.idle_us
         if begins is not None:
-            silent |= begins[order]
-        lives = 2 * np.cumsum(silent.astype(np.int64))
-        lives_before = lives[first] - 2 * silent[first]
+            gone |= begins[order]
+        lives = LIVES * np.cumsum(gone)
+        lives_before = lives[first] - LIVES * gone[first]
         life = lives - np.repeat(lives_before, np.diff(first, append=len(row)))
+        if begins is not None:
+            start = np.flatnonzero(first_of_each(row, life))
+            less = np.where(begins[order][start], LIVES - BY_CROWD, 0)
+            life -= np.repeat(less, np.diff(start, append=len(row)))
         last = np.append(first, len(row))[1:] - 1
         offset = samples.record_offset[record]
         columns.clock_us[row[last]] = seen_us[last]
@@ -188,7 +192,7 @@ class PartitionWindows:
         """Find the devices that others push out; the first of them are those known before.
 
         Returns the rows of those that are gone after the fetch, and (s,) whether a sample begins
-        a new life because its device was gone.
+        a new life because its device was pushed out.
         """
         columns, live = self._table.columns, self._table.live()[:known]
         live = live[np.argsort(columns.last_offset[live])]
@@ -229,27 +233,29 @@ class PartitionWindows:
         np.maximum.at(landed, admitted.row, admitted.life)
         rows = np.flatnonzero(begun > landed)
         self._table.columns.fresh[rows] = begun[rows]
-        for place, begins in ((LATE, CLOCK), (IDLE, 0)):
-            some = rows[begun[rows] % 2 == begins]
+        for place, why in ((LATE, BY_CLOCK), (PUSHED_OUT, BY_CROWD), (IDLE, BY_SILENCE)):
+            some = rows[begun[rows] % LIVES == why]
             self.tally.skip(SKIPS[place], self._table.skip_open(some, place))
 
     def _forget(
-        self, rows: Ints | None
+        self, pushed_out: Ints | None
     ) -> tuple[list[ClosedWindows], list[str], list[tuple[str, Skip]]]:
         """Close the last windows of devices, skip the open ones, and free their rows.
 
-        These are the devices in the given rows, and those that were silent for too long. Returns
+        These are the devices that others push out, and those that were silent for too long. Returns
         their windows, their names, and what `_take_skipped` finds before they are gone.
         """
         live = self._table.live()
-        silent = self.clock_us - self._table.columns.clock_us > self._rules.idle_us
-        if rows is not None:
-            silent[rows] = True
-        rows = live[silent[live]]
+        place = np.zeros(self._table.capacity, np.int64)
+        place[self.clock_us - self._table.columns.clock_us > self._rules.idle_us] = IDLE
+        if pushed_out is not None:
+            place[pushed_out] = PUSHED_OUT
+        rows = live[place[live] > 0]
         if not len(rows):
             return [], [], self._take_skipped()
         windows = list(self._windowing.land(self._admission.flush(rows), self.tally))
-        self.tally.skip(Skip.IDLE, self._table.skip_open(rows, IDLE))
+        for why in (IDLE, PUSHED_OUT):
+            self.tally.skip(SKIPS[why], self._table.skip_open(rows[place[rows] == why], why))
         skipped = self._take_skipped()
         forgotten = self._table.ids(rows)
         self._table.forget(rows)

@@ -41,7 +41,7 @@ from streamer.stream.device_columns import (
 from streamer.stream.resampling import begin_tracks, go_on_from_last_slot, next_slot, take_in
 from streamer.stream.slots import Admitted, begin_slots, chain_low, slots_of
 from streamer.stream.state import State
-from streamer.stream.watermarks import CLOCK
+from streamer.stream.watermarks import BY_CLOCK, LIVES
 
 HELD = 120
 """Slots of a run that are held at most."""
@@ -75,7 +75,7 @@ def starts_anew(device: int, at_us: int, acc: bool, gyro: bool, state: State) ->
 @compiled_together
 def begin_run(device: int, at_us: int, offset: int, begun: int, state: State) -> None:
     """Start a device anew with a sample; ``begun`` is the number of the life that begins, or 0."""
-    by_clock = begun % 2 == CLOCK
+    by_clock = begun % LIVES == BY_CLOCK
     run, hop_us = state.sampling.run, state.limits.hop_us
     begin_slots(device, at_us, state)
     run[device, FIRST_US] = at_us

@@ -27,8 +27,10 @@ APART_US: Final = 5_120_000
 """A sensor that is further behind the other one is absent. Four hops: so far back reaches what a
 chain depends on, and a recovery finds the same sensors absent."""
 
-CLOCK: Final = 1
-"""Lives are numbered so that those begun by late samples are odd, those begun by silence even."""
+LIVES: Final = 4
+BY_SILENCE, BY_CROWD, BY_CLOCK = 0, 2, 3
+"""The number of a life modulo `LIVES` says why it begins: the device was silent, the partition had
+too many devices, or the samples of the device were late."""
 
 
 class Arrived(NamedTuple):
@@ -97,7 +99,8 @@ def judge(
             newest = reached
             if columns.restarted_clock_us[device] != NEVER:
                 _end_restart(device, time, clock, samples.offset[i], columns, 2 * patience_us)
-        judged.life[i] = samples.life[i] + 2 * restarts - (CLOCK if by_clock else 0)
+        life = samples.life[i] + LIVES * restarts
+        judged.life[i] = life - life % LIVES - LIVES + BY_CLOCK if by_clock else life
         judged.watermark[i] = watermark
         judged.behind[i] = behind
         columns.newest_us[device] = newest

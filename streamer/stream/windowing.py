@@ -34,7 +34,16 @@ from streamer.compiled import compiled_inline, compiled_together
 from streamer.features.window_shape import WindowShape
 from streamer.stream.accounting import Tally
 from streamer.stream.admission import Arrivals
-from streamer.stream.closing import GAP, IDLE, LATE, OPENED, WindowBuffer, close_oldest, is_complete
+from streamer.stream.closing import (
+    GAP,
+    IDLE,
+    LATE,
+    OPENED,
+    PUSHED_OUT,
+    WindowBuffer,
+    close_oldest,
+    is_complete,
+)
 from streamer.stream.device_columns import (
     CROWDED,
     DECIDED,
@@ -64,7 +73,7 @@ from streamer.stream.sampling import (
 )
 from streamer.stream.slots import Admitted, land_part, open_windows, slots_of
 from streamer.stream.state import State, Tools
-from streamer.stream.watermarks import CLOCK
+from streamer.stream.watermarks import BY_CLOCK, BY_CROWD, LIVES
 from streamer.stream.windows import ENOUGH_WINDOWS, ClosedWindows
 
 
@@ -224,4 +233,7 @@ def _reason(begun: int) -> int:
     """Return the place of the count of windows that are open when a device starts anew."""
     if begun == 0:
         return GAP
-    return LATE if begun % 2 == CLOCK else IDLE
+    why = begun % LIVES
+    if why == BY_CLOCK:
+        return LATE
+    return PUSHED_OUT if why == BY_CROWD else IDLE

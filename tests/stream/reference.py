@@ -234,10 +234,10 @@ class Device:
         if self.newest_us:
             self.settle(max(self.newest_us.values()))
 
-    def forget(self) -> None:
+    def forget(self, why: Skip) -> None:
         """The end: nothing more will come."""
         self.flush()
-        self.skip_open(Skip.IDLE)
+        self.skip_open(why)
 
     def skip_open(self, reason: Skip) -> None:
         if self.run is not None and self.run.open_windows:
@@ -530,11 +530,11 @@ class ReferencePartition:
                 self.late.add((record.offset, index))
         if len(self.devices) > self.rules.max_devices:
             self.tally.pushed_out += 1
-            self.forget(next(iter(self.devices.values())))
+            self.forget(next(iter(self.devices.values())), Skip.CROWDED)
 
-    def forget(self, device: Device) -> None:
+    def forget(self, device: Device, why: Skip = Skip.IDLE) -> None:
         """The device is gone; its next record begins another life."""
-        device.forget()
+        device.forget(why)
         del self.devices[device.device_id]
 
     def device(self, device_id: str) -> Device:

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.features.window_shape import WINDOW
+from streamer.stream.accounting import Skip
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.rules import Rules
 from tests.stream.logs import SHORT_EPOCHS, SIZES, START_US, STEP_US, regular, renumbered
@@ -67,3 +68,26 @@ def test_after_a_crash_the_same_devices_are_pushed_out_at_the_same_records(
 
     assert_crash_changes_nothing(rules, SHORT_EPOCHS, log, crash, sizes, other_sizes)
     assert_agrees(rules, SHORT_EPOCHS, log, sizes)
+
+
+# a          |~~~~~~~~~~|                |~~~~~~~~~~|      pushed out by 3 others
+# gone       |~~~~~|                                        then silent for too long
+# others                   b c d           b c d
+def test_windows_of_a_device_that_is_pushed_out_are_skipped_as_crowded_in_any_batches() -> None:
+    rules = Rules(max_devices=3, idle_us=5_000_000)
+    a = regular("a", START_US, 500, per_record=10) + regular("a", START_US + 14_000_000, 500)
+    others = [
+        regular(name, START_US + at_us, 300, per_record=10)
+        for at_us in (10_000_000, 24_000_000)
+        for name in "bcd"
+    ]
+    log = in_turn(a, regular("gone", START_US, 100, per_record=10), *others)
+    tallies = []
+    for size in (1, 7, len(log)):
+        partition = PartitionWindows(rules, WINDOW)
+        take_in(partition, log, 0, len(log), [size])
+        tallies.append(partition.tally)
+        assert partition.tally.skipped[Skip.CROWDED] > 0
+        assert partition.tally.skipped[Skip.IDLE] > 0
+    assert tallies[0] == tallies[1] == tallies[2]
+    assert_agrees(rules, WINDOW, log, [7])
