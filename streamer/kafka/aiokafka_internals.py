@@ -84,6 +84,14 @@ class WholeBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
         """Timestamp of all records on a topic with LogAppendTime, else None."""
         return int(self.max_timestamp) if self.timestamp_type == self.LOG_APPEND_TIME else None
 
+    @property
+    def is_control_batch(self) -> bool:
+        """Whether it has a transaction marker instead of records.
+
+        A damaged batch does not count as one: aiokafka passes over markers without a word.
+        """
+        return bool(super().is_control_batch) and self.validate_crc()
+
     def __iter__(self) -> Iterator["WholeBatch"]:
         yield self
 

@@ -4,6 +4,9 @@ Events of a partition of readings are in the partition of events with the same n
 are looked for are among the last ones, so the topic is read backwards, in larger and larger parts::
 
     offset   ... |<------ 3rd ------>|<-- 2nd -->|<- 1st ->| end
+
+A damaged batch is passed over, with a warning: its events are published, and the labels of their
+devices start without a memory.
 """
 
 import asyncio
@@ -11,13 +14,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Final
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamer.contracts.events import ActivityEvent
 from streamer.errors import DataError
+from streamer.kafka.aiokafka_internals import WholeBatch, whole_batches
 from streamer.kafka.client import client_options, connect
 from streamer.kafka.event_formats import DecodeEvent
+from streamer.kafka.record_batches import DamagedBatchError, unpack
 from streamer.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 POLL_MS: Final = 100
 
@@ -108,12 +116,25 @@ async def _between(
     """Keys and values of the committed records from ``start`` to ``end``."""
     consumer.seek(topic, start)
     while await consumer.position(topic) < end:
-        for record in (await consumer.getmany(timeout_ms=POLL_MS)).get(topic, []):
-            if record.offset < end:
-                yield record.key or b"", record.value or b""
+        batches: list[WholeBatch] = (await consumer.getmany(timeout_ms=POLL_MS)).get(topic, [])
+        for batch in batches:
+            try:
+                for records in unpack([batch]):
+                    for key, value, _ in records.since(start).before(end).contents():
+                        yield key or b"", value or b""
+            except DamagedBatchError as damage:
+                log.warning(
+                    "events cannot be read back, so labels of some devices start without a memory",
+                    partition=f"{topic.topic}[{topic.partition}]",
+                    problem=str(damage),
+                )
 
 
 def _reader(settings: Settings) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
-        **client_options(settings), isolation_level="read_committed", enable_auto_commit=False
+        **client_options(settings),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        check_crcs=False,
+        value_deserializer=whole_batches,
     )
