@@ -91,13 +91,13 @@ class Metrics:
         self.records = counter("records", text)
         self.rejects = counter(
             "rejects",
-            "Records refused, by reason. When it grows, `streamer dlq list` shows what they are.",
+            "Records rejected, by reason. When it grows, `streamer dlq list` shows the reasons.",
             "reason",
         )
         self.samples_received = counter("samples_received", "Samples in the records read.")
         self.samples = counter(
             "samples",
-            "Samples by fate: used, late, duplicate, rejected, or moved to another worker while"
+            "Samples by outcome: used, late, duplicate, rejected, or moved to another worker while"
             " they waited. When late ones grow, raise `allowed_lateness_ms` or look for a device"
             " whose clock is wrong.",
             "outcome",
@@ -105,7 +105,7 @@ class Metrics:
         self.device_restarts = counter(
             "device_restarts",
             "Devices that started anew because all their samples were late for some seconds. When"
-            " it grows, the log names devices whose clocks go back or are stamped ahead.",
+            " it grows, the log names them: their clocks go back, or a sample was stamped ahead.",
         )
         self.devices_pushed_out = counter(
             "devices_pushed_out",
@@ -133,9 +133,9 @@ class Metrics:
         )
         self.windows = counter(
             "windows",
-            "Windows by fate: predicted, skipped with the reason, moved to another worker while"
-            " they were open, or unanswered (they waited for their prediction then; the next owner"
-            " predicts them). When skipped ones grow, docs/operations.md says what to do.",
+            "Windows by outcome: predicted, skipped with the reason, moved to another worker while"
+            " they were open, or unanswered (they moved while they waited for their prediction; the"
+            " next owner predicts them). When skipped ones grow, see docs/operations.md.",
             "outcome",
         )
         text = "Windows that wait for samples or for their prediction."
@@ -179,8 +179,8 @@ class Metrics:
             "drift_psi",
             "How much recent windows differ from the training data (population stability index:"
             f" below {SLIGHT_DRIFT} little, above {LARGE_DRIFT} much), for each watched feature,"
-            " for `labels` and for `confidence`. NaN before 500 windows were seen. When many grow,"
-            " train with recordings of the people that you have now.",
+            " for `labels` and for `confidence`. NaN before 500 windows. When `confidence` grows,"
+            " train with recordings of your people.",
             "of",
         )
         self.confidence = histogram(
@@ -197,7 +197,7 @@ class Metrics:
             "outcome",
         )
         self.endpoint_call_seconds = histogram(
-            "endpoint_call_seconds", "Time of one call of the endpoint, whatever its outcome."
+            "endpoint_call_seconds", "Time of one call of the endpoint, with any outcome."
         )
         self.endpoint_call_windows = histogram(
             "endpoint_call_windows", "Windows in one call of the endpoint.", buckets=_SIZES
@@ -216,7 +216,7 @@ class Metrics:
             " calls. It falls when the endpoint throttles.",
         )
         self.endpoint_running = gauge("endpoint_calls_running", "Calls of the endpoint that run.")
-        text = "1 while the circuit breaker is open: the endpoint fails, is not called; look at it."
+        text = "1 while the circuit breaker is open: the endpoint fails and is not called."
         self.endpoint_open = gauge("endpoint_breaker_open", text)
 
         self.partitions = gauge("assigned_partitions", "Partitions that this worker has.")
@@ -226,16 +226,16 @@ class Metrics:
             " rejected, or the output has no partition. When it is above 0, `/readyz` and the log"
             " say why, and docs/operations.md what to do.",
         )
-        self.devices = gauge("devices", "Devices that the worker has state of.")
+        self.devices = gauge("devices", "Devices whose state the worker keeps.")
         self.unfamiliar_devices = gauge(
             "unfamiliar_devices",
             "Devices that move in a way that the model has not learned. When it grows, the log"
-            " names them: see where they are worn, or use a model of that place (docs/models.md).",
+            " names them: find out where they are worn, or use a model of that place.",
         )
         self.found_unfamiliar = counter(
             "devices_found_unfamiliar",
-            "Devices that were found to move in a way that the model has not learned, each counted"
-            " once until it is forgotten. When it grows, look at `streamer_unfamiliar_devices`.",
+            "Devices that became unfamiliar, each counted once until it is forgotten. When it"
+            " grows, look at `streamer_unfamiliar_devices`.",
         )
         text = "Devices without any label, by the last reason; see docs/devices.md when it grows."
         self.unlabelled_devices = gauge("unlabelled_devices", text, "reason")
@@ -247,8 +247,8 @@ class Metrics:
         )
         self.lag_records = gauge(
             "lag_records",
-            "Records of the partition whose output is not committed yet, records that wait for an"
-            " endpoint included. When it grows, add workers or look for the slow stage.",
+            "Records of the partition whose output is not committed yet, including those that wait"
+            " for an endpoint. When it grows, add workers or look for the slow stage.",
             "partition",
         )
         self.group_lag_records = gauge(
@@ -260,8 +260,8 @@ class Metrics:
         )
         self.lag_seconds = gauge(
             "lag_seconds",
-            "How old the labels of the partition are at least; 0 when the worker keeps up. It also"
-            " grows while Kafka does not say whether there are more records.",
+            "Smallest possible age of the labels of the partition; 0 when the worker keeps up. It"
+            " also grows while Kafka does not say whether there are more records.",
             "partition",
         )
         self.records_lost = counter(
@@ -272,8 +272,8 @@ class Metrics:
         )
         self.position_resets = counter(
             "position_resets",
-            "Partitions that were not taken up where the group had left them, by reason. When it"
-            " grows, records are lost or windows are published again: the log says which.",
+            "Partitions that did not start at the committed position of the group, by reason. When"
+            " it grows, records are lost or windows are published again: the log says which.",
             "reason",
         )
         self.recoveries = counter(
@@ -330,7 +330,7 @@ class Metrics:
             self.rejects.labels(reject.reason).inc()
 
     def count_tally(self, tally: Tally, received: int) -> None:
-        """Count the fates of samples and windows, after ``received`` samples."""
+        """Count samples and windows by outcome, after ``received`` samples."""
         self.samples_waiting.inc(received - tally.used - tally.late - tally.duplicate)
         self.samples.labels("used").inc(tally.used)
         self.samples.labels("late").inc(tally.late)

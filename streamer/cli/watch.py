@@ -20,8 +20,8 @@ from streamer.tools.watch import watch as watch_events
 def watch(settings: Settings, from_beginning: bool) -> None:
     """Show live what every device is doing; Ctrl-C ends.
 
-    On a terminal it is a table, otherwise a line for each change. What the metrics of the worker at
-    http_host and http_port say of drift is shown with it.
+    On a terminal it is a table, otherwise a line for each change. It also shows the drift and the
+    devices without labels that the worker at http_host and http_port reports.
     """
     log.configure(settings)
     with suppress(KeyboardInterrupt):

@@ -79,7 +79,7 @@ async def run_worker(
         if health.was_connected:
             summary.write_log()
             if trouble := health.trouble():
-                log.warning("the worker was not well when it ended", trouble=trouble)
+                log.warning("the worker ended with an unsolved problem", trouble=trouble)
     log.info("done")
     return summary
 
@@ -122,7 +122,11 @@ async def _prepare_topics(settings: Settings) -> None:
         findings = await topics.check(settings)
     except KafkaError as error:
         # A worker is often not allowed to read the configuration of topics.
-        log.warning("cannot check the topics", error=str(error))
+        log.warning(
+            "the configuration of the topics was not checked; `streamer topics check` needs a user "
+            "with the right DescribeConfigs",
+            error=str(error),
+        )
         return
     for found in findings:
         if found.severity == "warning":

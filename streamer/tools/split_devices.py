@@ -30,7 +30,10 @@ async def check_devices(settings: Settings, patience_s: float) -> list[Finding]:
         found = await find_split_devices(settings, patience_s)
     except KafkaError as error:
         # An operator is often not allowed to read events.
-        log.warning("cannot look for devices in two partitions", error=repr(error))
+        log.warning(
+            "devices in two partitions were not looked for, because the events cannot be read",
+            error=repr(error),
+        )
         return []
     if not found:
         return []

@@ -129,7 +129,11 @@ async def _predict_group(
             readable.append((letter, decode_window_letter(letter.value)))
         except DataError as error:
             outcome.unreadable += 1
-            log.warning("a letter cannot be asked about", letter=str(letter.id), error=str(error))
+            log.warning(
+                "the window of a dead letter cannot be read, so it is not predicted",
+                letter=str(letter.id),
+                error=str(error),
+            )
     if not readable:
         return
     answers = await ask(np.array([window.features for _, window in readable], np.float64))

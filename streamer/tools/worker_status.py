@@ -8,13 +8,15 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamer.metrics import SLIGHT_DRIFT
+from streamer.predict.drift import CONFIDENCE
 from streamer.settings import Settings
 
 DRIFT = "streamer_drift_psi"
 UNLABELLED = "streamer_unlabelled_devices"
 EVERY_S = 5.0
 _PATIENCE = ClientTimeout(total=2)
-_MOST = 3
+_MOST = 2
+"""How many series are named beside that of the confidence."""
 
 
 class WorkerStatus:
@@ -40,7 +42,11 @@ class WorkerStatus:
 
 
 def summarize_drift(page: str) -> str:
-    """Return which figure of a metrics page differs most from the training data."""
+    """Return whether the confidence has drifted, and which other series of a page have most.
+
+    The result is empty before there are enough windows. Features and labels change with the
+    activities of people, so they alone are not called drift; the alert has the same rule.
+    """
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(page):
         if family.name == DRIFT:
@@ -48,11 +54,14 @@ def summarize_drift(page: str) -> str:
                 if not math.isnan(sample.value):
                     name = sample.labels["of"]
                     found[name] = max(found.get(name, 0.0), sample.value)
-    if not found:
+    if CONFIDENCE not in found:
         return ""
+    confidence = found.pop(CONFIDENCE)
+    if confidence < SLIGHT_DRIFT:
+        return "no drift"
     most = sorted(found, key=lambda name: -found[name])[:_MOST]
-    drifted = [f"{name} {found[name]:.2f}" for name in most if found[name] >= SLIGHT_DRIFT]
-    return f"drift: {' · '.join(drifted)}" if drifted else "no drift"
+    others = [f"{name} {found[name]:.2f}" for name in most if found[name] >= SLIGHT_DRIFT]
+    return " · ".join([f"drift: {CONFIDENCE} {confidence:.2f}", *others])
 
 
 def summarize_unlabelled(page: str) -> str:

@@ -21,7 +21,7 @@ from streamer.training.training_windows import TrainingSource, read_training_win
     "--base",
     default=artifact.DEFAULT_MODEL,
     type=click.Path(path_type=Path),
-    help="The model to adapt; the one in the package when not given.",
+    help="The model to adapt, a file or a name; by default, the default model of the package.",
 )
 @click.option(
     "--output",
@@ -29,7 +29,11 @@ from streamer.training.training_windows import TrainingSource, read_training_win
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write, such as anna.npz.",
 )
-@click.option("--id", "model_id", help="Its name; that of the base and `-adapted` when not given.")
+@click.option(
+    "--id",
+    "model_id",
+    help="Name of the adapted model; by default, the name of the base and `-adapted`.",
+)
 @source_options
 def adapt(
     sources: list[TrainingSource],
@@ -55,5 +59,5 @@ def adapt(
             f"{judged[0]:.4f} before, {judged[1]:.4f} adapted"
         )
         if judged[1] < judged[0]:
-            echo("it is not better for these recordings: keep the base", err=True)
+            echo("the adapted model is not better for these recordings: keep the base", err=True)
     echo(f"{output}: {adapted.card.id} {adapted.version}, adapted from {parent.card.id}")

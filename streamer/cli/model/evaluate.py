@@ -31,7 +31,7 @@ from streamer.training.training_windows import TrainingSource
     "path",
     default=artifact.DEFAULT_MODEL,
     type=click.Path(path_type=Path),
-    help="Model to judge, a file or a name; the default model of the package when left out.",
+    help="Model to judge, a file or a name; by default, the default model of the package.",
 )
 @click.option("--cross-validate", is_flag=True, help="Judge an algorithm instead of a model.")
 @click.option(
