@@ -311,7 +311,7 @@ EXAMPLES: dict[str, object] = {
     "web": {
         "timestamp": NOW_MS,
         "accelerationIncludingGravity": {"x": 0, "y": 9.80665, "z": 0},
-        "rotationRate": {"alpha": 0, "beta": 180, "gamma": 0},
+        "rotationRate": {"alpha": 180, "beta": 0, "gamma": 0},
     },
     "kafka-connect": {
         "schema": {"type": "struct"},
