@@ -31,14 +31,16 @@ async def open_reader(
     topic: str,
     start: Literal["earliest", "latest"],
     patience_s: float | None = None,
+    partition: int | None = None,
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """Open a consumer on a topic's committed records.
 
     Args:
         settings: where the brokers are.
-        topic: whose partitions it is assigned, all of them.
+        topic: whose partitions it is assigned.
         start: with the oldest record, or with the next one.
         patience_s: how long to try when no broker answers; None without end.
+        partition: the only partition that it is assigned; None for all of them.
 
     Raises:
         TopicError: there is no such topic.
@@ -61,7 +63,8 @@ async def open_reader(
             "`streamer topics create` creates it"
         )
     async with connect(make, patience_s) as consumer:
-        consumer.assign([TopicPartition(topic, partition) for partition in range(count)])
+        partitions = range(count) if partition is None else [partition]
+        consumer.assign([TopicPartition(topic, each) for each in partitions])
         yield consumer
 
 
