@@ -61,9 +61,7 @@ def add_routes(app: web.Application, settings: Settings, access: Access, live: L
     async def events_of_device(request: web.Request) -> web.StreamResponse:
         device_id = request.match_info["device"]
         grant = authorise(request, access, device_id)
-        return await send_events(
-            request, live.events.hub, device_id, still_allowed(request, grant)
-        )
+        return await send_events(request, live.events.hub, device_id, still_allowed(request, grant))
 
     async def events_of_all(request: web.Request) -> web.StreamResponse:
         grant = authorise(request, access, None)

@@ -1,26 +1,16 @@
 """Runs broker, endpoint, worker and devices on one machine, and shows the live table."""
 
 import asyncio
-import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 
 from rich.console import Console
 
-from streamer.errors import StreamerError
 from streamer.kafka import topics
-from streamer.localkafka import guard
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.settings import Settings
-from streamer.tools.watch import watch
-
-_POLL_S = 0.5
-_LOG_LINES = 10
+from streamer.tools.programs import run_program, watch_programs
 
 _ASKING = ["--predictor", "sagemaker", "--endpoint", "waist", "--endpoint-format", "npy"]
 
@@ -48,9 +38,9 @@ def show_demo(settings: Settings, devices: int, console: Console) -> None:
             people = ["simulate", *where, "--devices", str(devices), "--batch", "10"]
             asyncio.run(topics.ensure(settings))
             with (
-                _program("endpoint", endpoint, Path(scratch)) as answering,
-                _program("worker", worker, Path(scratch), _aws(address)) as working,
-                _program("devices", people, Path(scratch)) as publishing,
+                run_program("endpoint", endpoint, Path(scratch)) as answering,
+                run_program("worker", worker, Path(scratch), _aws(address)) as working,
+                run_program("devices", people, Path(scratch)) as publishing,
             ):
                 console.print(
                     f"Kafka     {kafka.bootstrap_servers}\n"
@@ -64,7 +54,7 @@ def show_demo(settings: Settings, devices: int, console: Console) -> None:
                     soft_wrap=True,
                 )
                 with suppress(KeyboardInterrupt):
-                    asyncio.run(_show(settings, console, [answering, working, publishing]))
+                    asyncio.run(watch_programs(settings, console, [answering, working, publishing]))
                 console.print("Stopping ...")
 
 
@@ -76,58 +66,3 @@ def _aws(address: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "demo",
         "AWS_SECRET_ACCESS_KEY": "demo",
     }
-
-
-class _Program:
-    """A streamer command in its own process, which ends with this process."""
-
-    def __init__(
-        self, name: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
-    ) -> None:
-        self._name = name
-        self._log = folder / f"{name}.log"
-        command = [sys.executable, "-m", "streamer", *arguments]
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-I", guard.__file__, *command],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, **environment},
-            )
-
-    def check(self) -> None:
-        """Raise StreamerError, with the end of its log, if it has ended."""
-        if self.process.poll() is not None:
-            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-            raise StreamerError(
-                f"the {self._name} has ended unexpectedly; the end of its log:\n"
-                + "\n".join(lines[-_LOG_LINES:])
-            )
-
-
-@contextmanager
-def _program(
-    name: str,
-    arguments: Sequence[str],
-    folder: Path,
-    environment: Mapping[str, str] = MappingProxyType({}),
-) -> Iterator[_Program]:
-    program = _Program(name, arguments, folder, environment)
-    try:
-        yield program
-    finally:
-        program.process.communicate()
-
-
-async def _show(settings: Settings, console: Console, programs: Sequence[_Program]) -> None:
-    watching = asyncio.create_task(watch(settings, console, from_beginning=True))
-    try:
-        while not watching.done():
-            for program in programs:
-                program.check()
-            await asyncio.wait({watching}, timeout=_POLL_S)
-        await watching
-    finally:
-        watching.cancel()
