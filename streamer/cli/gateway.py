@@ -14,6 +14,8 @@ _KAFKA = (
     "bootstrap_servers",
     "readings_topic",
     "readings_format",
+    "events_topic",
+    "group_id",
     "schema_registry",
     "schema_registry_login",
     "security_protocol",

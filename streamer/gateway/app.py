@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from streamer.gateway import health_pages, http_readings, websocket
+from streamer.gateway import health_pages, http_readings, live_pages, pages, websocket
 from streamer.gateway.access import Access
 from streamer.gateway.answers import ERRORS, as_response
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.intake import Intake
+from streamer.gateway.live_pages import Live
 from streamer.gateway.readings_check import ReadingsCheck
 from streamer.gateway.readings_writer import ReadingsWriter
 from streamer.settings import GatewaySettings
@@ -24,6 +25,7 @@ def make_app(
     writer: ReadingsWriter,
     access: Access,
     sockets: DeviceSockets | None = None,
+    live: Live | None = None,
 ) -> web.Application:
     """Make the application.
 
@@ -32,6 +34,7 @@ def make_app(
         writer: writes readings to Kafka; it is open.
         access: who may write and read what.
         sockets: where the open WebSockets are kept.
+        live: what is read from Kafka for those who follow it; without it nobody can.
     """
     app = web.Application(
         client_max_size=settings.gateway_max_body_bytes, middlewares=[_tell_errors]
@@ -41,6 +44,9 @@ def make_app(
     health_pages.add_routes(app, writer)
     http_readings.add_routes(app, access, intake)
     websocket.add_routes(app, settings, access, intake, sockets)
+    pages.add_routes(app)
+    if live is not None:
+        live_pages.add_routes(app, settings, access, live)
     return app
 
 

@@ -16,6 +16,9 @@ KEPT_EVENTS: Final = 50_000
 WAITING_EVENTS: Final = 1_000
 """Events that may wait for one subscriber. With one more it is cut off."""
 
+GATEWAY_ENDS: Final = "the gateway ends: connect again"
+"""What those are told who follow something when the gateway ends."""
+
 
 class LiveEvent(NamedTuple):
     """A committed activity event, and its place in the topic."""
@@ -128,7 +131,7 @@ class EventHub:
         """End all subscriptions, because the gateway ends."""
         ours = (each for subscriptions in self._of_device.values() for each in subscriptions)
         for subscription in (*ours, *self._of_many):
-            subscription.close("the gateway ends: connect again")
+            subscription.close(GATEWAY_ENDS)
 
     def move_to(self, partition: int, following: int) -> None:
         """Note that there are no more events before this offset."""
@@ -179,7 +182,7 @@ class EventHub:
 
 def write_positions(positions: Positions) -> str:
     """Return positions as text, such as `0:17,1:4`: the id of an event."""
-    return ",".join(f"{partition}:{following}" for partition, following in positions.items())
+    return ",".join(f"{partition}:{following}" for partition, following in sorted(positions.items()))
 
 
 def read_positions(text: str) -> dict[int, int]:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from streamer.contracts.readings import ACC, Decoded
 from streamer.gateway.event_hub import (
+    GATEWAY_ENDS,
     EventHub,
     Positions,
     read_positions,
@@ -31,7 +32,7 @@ _SHOWN_HZ: Final = 100
 StillAllowed = Callable[[], bool]
 """Returns whether the token of a stream is still good."""
 
-WITHDRAWN = "the token was withdrawn"
+WITHDRAWN: Final = "the token was withdrawn"
 
 
 def last_event_id(request: web.Request) -> dict[int, int] | None:
@@ -92,7 +93,7 @@ async def send_readings(
     stream = _Stream(request)
     await stream.open()
     with suppress(ConnectionError):
-        while is_allowed():
+        while is_allowed() and not readings.is_closed:
             try:
                 async with asyncio.timeout(_HEARTBEAT_S):
                     records = await arrived.get()
@@ -101,7 +102,8 @@ async def send_readings(
                 continue
             if text := describe_acceleration(readings.decode(records)):
                 await stream.write(_message(text))
-        await stream.write(_message(json.dumps({"reason": WITHDRAWN}).encode(), "end"))
+        why = GATEWAY_ENDS if readings.is_closed else WITHDRAWN
+        await stream.write(_message(json.dumps({"reason": why}).encode(), "end"))
     return stream.response
 
 

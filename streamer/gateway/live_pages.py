@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 from aiohttp import web
 from aiokafka.partitioner import DefaultPartitioner
 
@@ -19,6 +20,8 @@ from streamer.gateway.live_events import LiveEvents
 from streamer.gateway.live_readings import LiveReadings, TooManyPartitions
 from streamer.gateway.token_file import Grant
 from streamer.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 _LISTED: Final = 200
 """Devices that a page lists at most."""
@@ -43,6 +46,8 @@ async def open_live(settings: Settings, sockets: DeviceSockets) -> AsyncIterator
         asyncio.create_task(live.events.follow(), name="follow events"),
         asyncio.create_task(live.lag.follow(), name="follow the lag"),
     ]
+    for task in tasks:
+        task.add_done_callback(_report_fault)
     try:
         yield live
     finally:
@@ -105,6 +110,7 @@ def add_routes(app: web.Application, settings: Settings, access: Access, live: L
 
     async def end_streams(_: web.Application) -> None:
         live.events.hub.close()
+        live.readings.close()
 
     app.on_shutdown.append(end_streams)
     app.router.add_get("/events", events_of_all)
@@ -112,6 +118,16 @@ def add_routes(app: web.Application, settings: Settings, access: Access, live: L
     app.router.add_get("/readings/{device}", readings_of_device)
     app.router.add_get("/fleet", fleet)
     app.router.add_get("/history/{device}", history)
+
+
+def _report_fault(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error(
+            "a task of the gateway has ended by a fault of our own; readings are taken as before, "
+            "and a restart brings the task back",
+            task=task.get_name(),
+            error=repr(error),
+        )
 
 
 def _partition_of(device_id: str, live: Live) -> int:

@@ -46,6 +46,8 @@ class LiveReadings:
         )
         self._viewers: dict[int, dict[Arrived, bytes]] = {}
         self._reading: dict[int, asyncio.Task[None]] = {}
+        self.is_closed = False
+        """Whether nobody gets readings any more, because the gateway ends."""
 
     @asynccontextmanager
     async def look(self, device_id: str, partition: int) -> AsyncIterator[Arrived]:
@@ -72,6 +74,13 @@ class LiveReadings:
                 reading.cancel()
                 with suppress(asyncio.CancelledError):
                     await reading
+
+    def close(self) -> None:
+        """Wake all viewers, because the gateway ends."""
+        self.is_closed = True
+        for viewers in self._viewers.values():
+            for arrived in viewers:
+                _put(arrived, Records.of([]))
 
     def decode(self, records: Records) -> Decoded:
         """Return the samples of records, in the units of the contract; rejects have none."""
@@ -100,6 +109,11 @@ class LiveReadings:
         for arrived, key in self._viewers[partition].items():
             own = [record for record in records if record.key == key]
             if own:
-                if arrived.full():
-                    arrived.get_nowait()
-                arrived.put_nowait(Records.of(own))
+                _put(arrived, Records.of(own))
+
+
+def _put(arrived: Arrived, records: Records) -> None:
+    """Queue records; the oldest ones make room for them."""
+    if arrived.full():
+        arrived.get_nowait()
+    arrived.put_nowait(records)

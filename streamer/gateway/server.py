@@ -11,6 +11,8 @@ from streamer import __version__
 from streamer.errors import SettingsError
 from streamer.gateway.access import Access
 from streamer.gateway.app import make_app
+from streamer.gateway.device_sockets import DeviceSockets
+from streamer.gateway.live_pages import open_live
 from streamer.gateway.readings_writer import ReadingsWriter
 from streamer.kafka import topics
 from streamer.kafka.member import run_until_stopped
@@ -51,8 +53,13 @@ async def run_gateway(
         else:
             await topics.require(settings)
 
-    async with ReadingsWriter(settings, prepare) as writer:
-        runner = web.AppRunner(make_app(settings, writer, access), access_log=None)
+    sockets = DeviceSockets()
+    async with (
+        ReadingsWriter(settings, prepare) as writer,
+        open_live(settings, sockets) as live,
+    ):
+        app = make_app(settings, writer, access, sockets, live)
+        runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         follow = asyncio.create_task(access.follow())
         try:
