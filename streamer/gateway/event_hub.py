@@ -182,7 +182,8 @@ class EventHub:
 
 def write_positions(positions: Positions) -> str:
     """Return positions as text, such as `0:17,1:4`: the id of an event."""
-    return ",".join(f"{partition}:{following}" for partition, following in sorted(positions.items()))
+    pairs = sorted(positions.items())
+    return ",".join(f"{partition}:{following}" for partition, following in pairs)
 
 
 def read_positions(text: str) -> dict[int, int]:
