@@ -29,7 +29,7 @@ the partitions of a worker that has died."""
 WORKER_MB = 300
 """Memory of a worker without any device."""
 
-DEVICE_KB = 38
+DEVICE_KB = 43
 """Memory that a live device needs."""
 
 MOST_DEVICES = 5000
@@ -38,8 +38,8 @@ MOST_DEVICES = 5000
 BROKER_MB = 50
 """Megabytes that a broker on modest hardware writes in a second, those of its replicas included."""
 
-EVENT_BYTES = 1000
-"""Size of an event of the shipped model, before compression."""
+EVENT_BYTES = 1030
+"""Size of an event of the default model with its key, before compression."""
 
 RECORD_OVERHEAD = 12
 """Bytes that Kafka adds to the key and the value of a record."""

@@ -1,6 +1,9 @@
-"""The model of the waist recognizes synthetic people, whose phones are at the waist."""
+"""The shipped models recognize synthetic people, whose phones are at the waist."""
 
 from collections import Counter
+from pathlib import Path
+
+import pytest
 
 from streamer.arrays import Ints
 from streamer.contracts.activities import UNKNOWN
@@ -17,7 +20,18 @@ NAMES = [str(activity) for activity in MOTIONS]
 LENGTH, STEP_MS = WINDOW.length, WINDOW.step_us // 1000
 
 
-async def test_labels_of_synthetic_people_are_right_and_their_movements_are_unknown() -> None:
+@pytest.mark.parametrize(
+    ("model", "least_right", "least_right_of_each", "least_unknown"),
+    [
+        # The default model knows trouser pockets too, and synthetic people are made for the waist.
+        (artifact.DEFAULT_MODEL, 0.95, 0.75, 0.4),
+        (artifact.WAIST_MODEL, 0.95, 0.85, 0.5),
+    ],
+    ids=["default", "waist"],
+)
+async def test_labels_of_synthetic_people_are_right_and_their_movements_are_unknown(
+    model: Path, least_right: float, least_right_of_each: float, least_unknown: float
+) -> None:
     truths: dict[str, Ints] = {}
     records: list[Record] = []
     for seed in range(PEOPLE):
@@ -25,7 +39,7 @@ async def test_labels_of_synthetic_people_are_right_and_their_movements_are_unkn
         truths[f"person-{seed}"] = truth
         records += readings(f"person-{seed}", samples)
     records.sort(key=lambda record: record.timestamp)
-    predictor = LocalPredictor(artifact.load(artifact.WAIST_MODEL))
+    predictor = LocalPredictor(artifact.load(model))
     published = await run_script(records, predictor=predictor)
 
     right: dict[str, list[bool]] = {name: [] for name in NAMES}
@@ -40,7 +54,7 @@ async def test_labels_of_synthetic_people_are_right_and_their_movements_are_unkn
             moving[event.activity] += 1
 
     cases = [case for of_one in right.values() for case in of_one]
-    assert sum(cases) / len(cases) >= 0.95
+    assert sum(cases) / len(cases) >= least_right
     shares = {name: sum(of_one) / len(of_one) for name, of_one in right.items()}
-    assert min(shares.values()) >= 0.85, shares
-    assert moving[UNKNOWN] >= moving.total() / 2
+    assert min(shares.values()) >= least_right_of_each, shares
+    assert moving[UNKNOWN] >= least_unknown * moving.total()

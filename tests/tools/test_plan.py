@@ -1,4 +1,4 @@
-"""`streamer plan`: sums that must hold whatever is planned."""
+"""`streamer plan`: rules that hold for every plan, and the figures of the documentation."""
 
 from pathlib import Path
 
@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.contracts.events import encode_event
 from streamer.contracts.readings import Format
-from streamer.tools.plan import LOAD, MOST_DEVICES, US_PER_SAMPLE, make_plan
+from streamer.devices.people import RATE_HZ, Person
+from streamer.testing import readings, run_script
+from streamer.tools.plan import EVENT_BYTES, LOAD, MOST_DEVICES, US_PER_SAMPLE, make_plan
 
 DOCS = Path(__file__).parents[2] / "docs" / "scaling.md"
 
@@ -42,6 +45,12 @@ def test_more_devices_never_need_less(fleet: dict[str, int]) -> None:
     assert many.storage_gb > few.storage_gb
 
 
+async def test_an_event_has_the_planned_size() -> None:
+    published = await run_script(readings("phone-0123456789", Person(0).take(60 * RATE_HZ)[0]))
+    sizes = [len(encode_event(event)) + len(event.device_id) for event in published.events]
+    assert sum(sizes) / len(sizes) == pytest.approx(EVENT_BYTES, rel=0.05)
+
+
 def test_the_figures_of_the_documentation_are_those_of_the_command() -> None:
     rows = [line.split("|")[1:-1] for line in DOCS.read_text().splitlines() if line[:1] == "|"]
     documented = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
@@ -53,6 +62,6 @@ def test_the_figures_of_the_documentation_are_those_of_the_command() -> None:
             ("brokers of 50 MB/s, 3 replicas", plan.brokers),
         ):
             assert documented[name][column] == f"{found:,}"
-        events = documented["events"][column].split()
+        events = documented["events of the default model"][column].split()
         scale = {"MB/s": 1, "GB/s": 1000}[events[1]]
         assert float(events[0]) * scale == pytest.approx(plan.events_mb_s, rel=0.01)
