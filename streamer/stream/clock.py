@@ -2,22 +2,30 @@
 
 It decides when a silent device is forgotten. A timestamp that the broker has set (`LogAppendTime`)
 is the time. A timestamp that a producer has set (`CreateTime`) may be wrong, and one wrong clock
-must not make the partition forget its devices. So a producer moves the clock forward by at most a
-quarter of the idle timeout. A record further ahead begins a *doubt*, in which the clock stands
-still. The doubt lasts as long as every record is that far ahead::
+must not make the partition forget its devices, at once or little by little. So it is the time that
+two devices have reached. The device that is ahead of the clock *leads*; a record of another one
+moves the clock to where both have come, by at most half the idle timeout::
 
-    idle timeout 60 s, one device an hour ahead
+    idle timeout 60 s; devices a, b, and w, an hour ahead
 
-    timestamp   9:00:00   10:00:00   9:00:01           the next record is near the clock: a denial
-    clock       9:00:00    9:00:00   9:00:01
+    timestamp   a 9:00:00   w 10:00:00   b 9:00:01   w 10:00:02   a 9:00:02
+    clock             -           -       9:00:01      9:00:01      9:00:02
+    leads                         w                    w
+
+If the lead is larger than that, the partition is in *doubt*: the clock stands still. The doubt ends
+when the clock moves, as above, or when nobody has moved it while the lead grew by the idle timeout.
+Each record counts there for at most a sixtieth of it, so that a few wrong records are not enough::
 
     all devices were silent for an hour
 
     timestamp   9:00:00   10:00:00  10:00:01 ... 10:01:01       nobody has denied it for 60 s
     clock       9:00:00    9:00:00   9:00:00 ... 10:01:01
 
-A device that has sent a record in a doubt counts as seen when the doubt ends. So a doubt, whether
-confirmed or denied, never makes a device silent that is there.
+The same holds for a device that is alone. A record behind the clock says nothing: a clock that
+stands still, or is late, must not hold the others.
+
+A device that has sent a record in a doubt counts as seen when the doubt ends. So a doubt, however
+it ends, never makes a device silent that is there.
 """
 
 from dataclasses import dataclass
@@ -32,8 +40,14 @@ from streamer.stream.samples import NEVER
 IN_DOUBT: Final = -NEVER
 """When a device is seen last that has sent a record in a doubt that has not ended: after all."""
 
-STEPS: Final = 4
-"""Steps of a producer's timestamps in which the idle timeout passes, at least."""
+NOBODY: Final = -1
+"""Sender of a record without samples."""
+
+STEPS: Final = 2
+"""Steps that two devices agree on in which the idle timeout passes, at least."""
+
+RECORDS: Final = 60
+"""Records in a doubt with which the idle timeout passes, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,32 +77,37 @@ class PartitionClock:
 
     Attributes:
         us: the largest time that is certain; `NEVER` before the first.
-        doubt_us: the smallest timestamp in the doubt; `NEVER` without one.
-        reached_us: how far the records of the doubt have come from there.
+        lead_us: the smallest timestamp of the lead; `NEVER` without one.
+        reached_us: how far the lead has come from there.
+        leader: the sender that leads.
     """
 
     us: int = NEVER
-    doubt_us: int = NEVER
+    lead_us: int = NEVER
     reached_us: int = NEVER
+    leader: int = NOBODY
 
     @property
     def now_us(self) -> int:
-        """The best time there is: before anything is certain, that of the doubt."""
+        """The best time there is: before anything is certain, that of the lead."""
         return self.reached_us if self.us == NEVER else self.us
 
-    def follow(self, stamp_us: Ints, appended: Bools, idle_us: int) -> Followed:
+    def follow(self, stamp_us: Ints, sender: Ints, appended: Bools, idle_us: int) -> Followed:
         """Return the clock at the next records.
 
         Args:
             stamp_us: (r,) Kafka timestamps.
+            sender: (r,) number of the device, the same in every worker; `NOBODY` if none is known.
+                It does not matter where the broker has set the timestamp.
             appended: (r,) whether the broker has set the timestamp.
             idle_us: the idle timeout.
         """
         clock_us, seen_us = np.empty_like(stamp_us), np.empty_like(stamp_us)
         *after, resolved_us = _follow(
             stamp_us,
+            sender,
             appended,
-            (self.us, self.doubt_us, self.reached_us),
+            (self.us, self.lead_us, self.reached_us, self.leader),
             idle_us,
             clock_us,
             seen_us,
@@ -100,17 +119,17 @@ class PartitionClock:
         """Return it for the metadata of a position."""
         if self.reached_us == NEVER:
             return str(self.us)
-        return f"{self.us},{self.doubt_us},{self.reached_us}"
+        return f"{self.us},{self.lead_us},{self.reached_us},{self.leader}"
 
     @classmethod
     def parse(cls, text: str) -> "PartitionClock":
-        """Read back what `as_text` has returned.
+        """Read back what `as_text` has returned; earlier versions did not write the leader.
 
         Raises:
             ValueError: the text is something else.
         """
         numbers = [int(number) for number in text.split(",")]
-        if len(numbers) not in {1, 3}:
+        if len(numbers) not in {1, 3, 4}:
             raise ValueError(f"{text!r} is no partition clock")
         return cls(*numbers)
 
@@ -122,36 +141,56 @@ START: Final = PartitionClock()
 @compiled_together
 def _follow(
     stamp_us: Ints,
+    sender: Ints,
     appended: Bools,
-    before: tuple[int, int, int],
+    before: tuple[int, int, int, int],
     idle_us: int,
     clock_us: Ints,
     seen_us: Ints,
-) -> tuple[int, int, int, int]:
+) -> tuple[int, int, int, int, int]:
     """Fill in the last two; return the numbers of the clock after, and `Followed.resolved_us`."""
-    now, doubt, reached = before
+    now, lead, reached, leader = before
     resolved: int = NEVER
-    step_us = idle_us // STEPS
-    was_in_doubt = in_doubt = reached != NEVER
+    in_doubt = was_in_doubt = reached > now + idle_us // STEPS
     begin = 0
     for i in range(len(stamp_us)):
-        stamp = stamp_us[i]
-        ends = False
-        if appended[i] or stamp <= now + step_us:
-            now, ends = max(now, stamp), in_doubt
-        elif not in_doubt:
-            in_doubt, begin, doubt, reached = True, i, stamp, stamp
-        elif stamp < doubt:
-            doubt, reached = stamp, stamp
-        elif stamp > reached:
-            reached = min(stamp, reached + step_us)
-            if reached - doubt > idle_us:
-                now, ends = reached, True
-        if ends:
-            seen_us[begin:i] = now
-            if was_in_doubt:
-                resolved, was_in_doubt = now, False
-            in_doubt, doubt, reached = False, NEVER, NEVER
+        if appended[i]:
+            now, lead, reached, leader = max(now, stamp_us[i]), NEVER, NEVER, NOBODY
+        elif stamp_us[i] > now:
+            now, lead, reached, leader = _move(
+                stamp_us[i], sender[i], now, lead, reached, leader, idle_us
+            )
+        if in_doubt != (reached > now + idle_us // STEPS):
+            in_doubt = not in_doubt
+            if in_doubt:
+                begin = i
+            else:
+                seen_us[begin:i] = now
+                if was_in_doubt:
+                    resolved, was_in_doubt = now, False
         clock_us[i] = reached if now == NEVER else now
         seen_us[i] = IN_DOUBT if in_doubt else now
-    return now, doubt, reached, resolved
+    return now, lead, reached, leader, resolved
+
+
+@compiled_together
+def _move(
+    stamp: int, sender: int, now: int, lead: int, reached: int, leader: int, idle_us: int
+) -> tuple[int, int, int, int]:
+    """Return the numbers of the clock after a producer's timestamp that is after the clock."""
+    near = now + idle_us // STEPS
+    if reached == NEVER:
+        return now, stamp, stamp, sender
+    if sender != leader and min(stamp, reached) <= near:
+        if stamp > reached:
+            return reached, stamp, stamp, sender
+        if stamp == reached or reached > near:
+            return stamp, NEVER, NEVER, NOBODY
+        return stamp, reached, reached, leader
+    if stamp < lead:
+        return now, stamp, stamp, sender
+    if stamp > reached:
+        reached = min(stamp, max(near, reached + idle_us // RECORDS))
+        if reached - max(lead, near) > idle_us:
+            return reached, NEVER, NEVER, NOBODY
+    return now, lead, reached, leader

@@ -459,35 +459,67 @@ def stream_of(sample: Sample) -> str:
     return ACC if ACC in sample.sensors else GYRO
 
 
+@dataclass
+class Lead:
+    """A device ahead of the partition clock."""
+
+    device_id: str
+    begin_us: int
+    reached_us: int
+
+
 class Clock:
     """The partition clock, see `streamer.stream.clock`."""
 
     def __init__(self, idle_us: int) -> None:
         self.idle_us = idle_us
-        self.step_us = idle_us // 4
         self.us = -(10**19)
-        self.doubt: list[int] = []
-        """Where the present doubt has begun, and how far it has come."""
+        self.lead: Lead | None = None
 
     @property
     def now_us(self) -> int:
-        return self.doubt[1] if self.us < -(10**18) else self.us
+        if self.us > -(10**18):
+            return self.us
+        return self.lead.reached_us if self.lead else self.us
+
+    @property
+    def near_us(self) -> int:
+        """Two devices move the clock so far."""
+        return self.us + self.idle_us // 2
+
+    @property
+    def doubt(self) -> bool:
+        return self.lead is not None and self.lead.reached_us > self.near_us
 
     def take(self, record: Record) -> bool:
         """Take in the next record; say whether a doubt ends with it."""
-        stamp_us, was_in_doubt = record.clock_us, bool(self.doubt)
-        if record.appended or stamp_us - self.us <= self.step_us:
-            self.us = max(self.us, stamp_us)
-            self.doubt = []
-            return was_in_doubt
-        if not self.doubt or stamp_us < self.doubt[0]:
-            self.doubt = [stamp_us, stamp_us]
-        begin_us, reached_us = self.doubt
-        self.doubt[1] = max(reached_us, min(stamp_us, reached_us + self.step_us))
-        if self.doubt[1] - begin_us > self.idle_us:
-            self.us, self.doubt = self.doubt[1], []
-            return True
-        return False
+        was_in_doubt = self.doubt
+        if record.appended:
+            self.us, self.lead = max(self.us, record.clock_us), None
+        elif record.clock_us > self.us:
+            self.follow(record.device_id if record.samples else "", record.clock_us)
+        return was_in_doubt and not self.doubt
+
+    def follow(self, device_id: str, stamp_us: int) -> None:
+        """Take in a timestamp after the clock."""
+        lead, ours = self.lead, Lead(device_id, stamp_us, stamp_us)
+        if lead is None:
+            self.lead = ours
+            return
+        both_us = min(stamp_us, lead.reached_us)
+        if lead.device_id != device_id and both_us <= self.near_us:
+            was_in_doubt = self.doubt
+            self.us = both_us
+            lead.begin_us = lead.reached_us
+            is_ahead = lead.reached_us > both_us and not was_in_doubt
+            self.lead = ours if stamp_us > both_us else lead if is_ahead else None
+        elif stamp_us < lead.begin_us:
+            self.lead = ours
+        else:
+            furthest_us = max(self.near_us, lead.reached_us + self.idle_us // 60)
+            lead.reached_us = max(lead.reached_us, min(stamp_us, furthest_us))
+            if lead.reached_us - max(lead.begin_us, self.near_us) > self.idle_us:
+                self.us, self.lead = lead.reached_us, None
 
 
 class ReferencePartition:

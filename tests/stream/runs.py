@@ -9,7 +9,7 @@ import numpy as np
 
 from streamer.features.window_shape import WindowShape
 from streamer.stream.clock import START, PartitionClock
-from streamer.stream.partition import PartitionWindows
+from streamer.stream.partition import PartitionWindows, find_senders
 from streamer.stream.rules import Rules
 from streamer.stream.samples import Samples
 from streamer.stream.windows import ClosedWindows
@@ -88,9 +88,9 @@ def cut(records: Sequence[Record], sizes: Sequence[int]) -> list[Sequence[Record
 def clock_before(records: Sequence[Record], offset: int, rules: Rules) -> PartitionClock:
     """The partition clock before a record."""
     before = [record for record in records if record.offset < offset]
-    stamps = np.array([record.clock_us for record in before], np.int64)
-    appended = np.array([record.appended for record in before], np.bool_)
-    return START.follow(stamps, appended, rules.idle_us).after
+    columns = batch(before)
+    senders = find_senders(columns)
+    return START.follow(columns.stamp_us, senders, columns.appended, rules.idle_us).after
 
 
 def take_in(

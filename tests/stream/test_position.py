@@ -19,7 +19,7 @@ def positions(draw: st.DrawFn) -> Position:
     return Position(
         low,
         low + draw(OFFSETS),
-        draw(st.sampled_from([START, PartitionClock(5), PartitionClock(NEVER, 7, 9)])),
+        draw(st.sampled_from([START, PartitionClock(5), PartitionClock(NEVER, 7, 9, 4)])),
         draw(st.tuples(OFFSETS)),
         draw(st.sampled_from(["", "ca1f7bb24a3d44ba9c5e7f1ca8fff21a"])),
         draw(st.sampled_from([(), (7,), (7, 9)])),
@@ -31,8 +31,9 @@ def test_a_position_survives_its_metadata(position: Position) -> None:
     assert Position.parse(position.low, position.metadata()) == position
 
 
-def test_a_position_of_the_version_before_is_still_read() -> None:
+def test_positions_of_the_versions_before_are_still_read() -> None:
     assert Position.parse(40, "v1;70;123;50,60") == Position(40, 70, PartitionClock(123), (50, 60))
+    assert Position.parse(40, "v2;70;5,7,9;;;") == Position(40, 70, PartitionClock(5, 7, 9))
 
 
 @pytest.mark.parametrize(
