@@ -16,6 +16,7 @@ from prometheus_client.context_managers import Timer
 from streamer import __version__
 from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import Decoded
+from streamer.gateway_metrics import GatewayMetrics
 from streamer.metric_definitions import MetricDefinitions
 from streamer.printable import printable
 from streamer.stream.accounting import Tally
@@ -396,7 +397,7 @@ class Metrics:
 def documentation() -> str:
     """Every metric as a Markdown table."""
     rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
-    for name, kind, labels, meaning in Metrics().catalogue:
+    for name, kind, labels, meaning in Metrics().catalogue + GatewayMetrics().catalogue:
         rows.append(f"| `{name}` | {kind} | {', '.join(f'`{x}`' for x in labels)} | {meaning} |")
     return "\n".join(rows) + "\n"
 

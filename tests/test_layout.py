@@ -26,6 +26,7 @@ ROOMS = (
     "profiles",
     "settings",
     "metric_definitions",
+    "gateway_metrics",
     "metrics",
     "health",
     "model",

@@ -74,6 +74,18 @@ def pack(
     return header + samples[:, columns_of(sensors)].astype(SAMPLES).tobytes()
 
 
+def block_size(values: bytes, begin: int) -> int:
+    """Return the size of the block that begins in a sequence of blocks.
+
+    If its header is not one of a block, the rest of the sequence is taken for a block.
+    """
+    if len(values) - begin >= HEADER_SIZE:
+        version, told, count, _, _ = _HEADER.unpack_from(values, begin)
+        if version == VERSION and told <= BOTH_SENSORS:
+            return int(HEADER_SIZE + count * (told or BOTH_SENSORS).bit_count() * SENSOR_SIZE)
+    return len(values) - begin
+
+
 def unpack(device_id: str, value: bytes) -> Block:
     """Return the content of the value of a device's record.
 

@@ -1,59 +1,103 @@
 """The web application of the gateway, made of the routes of its modules."""
 
-from collections.abc import Awaitable, Callable
+from typing import Final
 
-import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from streamer.gateway import health_pages, http_readings, live_pages, pages, websocket
 from streamer.gateway.access import Access
 from streamer.gateway.answers import ERRORS, as_response
+from streamer.gateway.device_rates import DeviceRates
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.intake import Intake
 from streamer.gateway.live_pages import Live
+from streamer.gateway.origins import Origins, answer_preflight, show_to
 from streamer.gateway.readings_check import ReadingsCheck
 from streamer.gateway.readings_writer import ReadingsWriter
+from streamer.gateway_metrics import GatewayMetrics
 from streamer.settings import GatewaySettings
 
-log = structlog.get_logger(__name__)
+_KEPT: Final = ("Allow", "Retry-After", "Location")
+"""Headers that an answer of aiohttp keeps."""
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+def make_intake(
+    settings: GatewaySettings, writer: ReadingsWriter, metrics: GatewayMetrics
+) -> Intake:
+    """Make the intake that all protocols share.
+
+    Raises:
+        SettingsError: there is no such format of readings.
+        InstallationError: the format needs an extra package.
+    """
+    rates = DeviceRates(settings.gateway_max_samples_per_s, settings.gateway_max_devices_per_token)
+    return Intake(writer, ReadingsCheck(settings), rates, metrics)
 
 
 def make_app(
     settings: GatewaySettings,
     writer: ReadingsWriter,
     access: Access,
-    sockets: DeviceSockets | None = None,
+    intake: Intake,
+    sockets: DeviceSockets,
+    metrics: GatewayMetrics,
     live: Live | None = None,
 ) -> web.Application:
     """Make the application.
 
     Args:
         settings: limits, and the format of the readings.
-        writer: writes readings to Kafka; it is open.
+        writer: writes readings to Kafka; its state is that of the gateway.
         access: who may write and read what.
-        sockets: where the open WebSockets are kept.
+        intake: takes the readings.
+        sockets: gets the open WebSockets; they are closed when the application shuts down.
+        metrics: of the gateway.
         live: what is read from Kafka for those who follow it; without it nobody can.
     """
     app = web.Application(
-        client_max_size=settings.gateway_max_body_bytes, middlewares=[_tell_errors]
+        client_max_size=settings.gateway_max_body_bytes,
+        middlewares=[_guard(Origins(settings.gateway_cors_origins))],
     )
-    intake = Intake(writer, ReadingsCheck(settings))
-    sockets = sockets if sockets is not None else DeviceSockets()
-    health_pages.add_routes(app, writer)
-    http_readings.add_routes(app, access, intake)
-    websocket.add_routes(app, settings, access, intake, sockets)
+    health_pages.add_routes(app, access, writer, metrics)
+    http_readings.add_routes(app, settings, access, intake, metrics)
+    websocket.add_routes(app, settings, access, intake, sockets, metrics)
     pages.add_routes(app)
     if live is not None:
         live_pages.add_routes(app, settings, access, live)
+    metrics.websockets.set_function(lambda: len(sockets))
+    metrics.show_buffer(lambda: writer.buffered_bytes, lambda: writer.waiting_s)
+
+    async def end_sockets(_: web.Application) -> None:
+        await sockets.end_all(settings.gateway_drain_s)
+
+    app.on_shutdown.append(end_sockets)
     return app
 
 
-@web.middleware
-async def _tell_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a request that ends in one of the errors that its client is told of."""
-    try:
-        return await handler(request)
-    except ERRORS as error:
-        return as_response(error)
+def _guard(origins: Origins) -> Middleware:
+    """Make the middleware that refuses foreign pages and tells clients of errors."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        origin = None
+        try:
+            origin = origins.check(request)
+            if request.method == "OPTIONS" and origin is not None:
+                return answer_preflight(origin)
+            response = await handler(request)
+        except ERRORS as error:
+            response = as_response(error)
+        except web.HTTPException as error:
+            response = _as_json(error)
+        if origin is not None and not response.prepared:
+            show_to(origin, response)
+        return response
+
+    return guard
+
+
+def _as_json(error: web.HTTPException) -> web.Response:
+    """Return the answer of aiohttp in the form of all answers of the gateway."""
+    kept = {name: error.headers[name] for name in _KEPT if name in error.headers}
+    return web.json_response({"error": error.reason}, status=error.status, headers=kept)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from aiohttp import web
@@ -13,15 +13,23 @@ EVENTS_WAITING: Final = 32
 
 
 class DeviceSocket:
-    """Sends what a device is told, one message after the other."""
+    """Sends what a device is told, one message after the other.
 
-    def __init__(self, device_id: str) -> None:
+    Args:
+        device_id: the device.
+        end: takes no more messages of the device, and closes its WebSocket.
+    """
+
+    def __init__(self, device_id: str, end: Callable[[], Awaitable[None]]) -> None:
         self.device_id = device_id
+        self.end = end
         self._acknowledged = 0
         self._told = 0
         self._errors: deque[dict[str, Any]] = deque()
         self._events: deque[str] = deque(maxlen=EVENTS_WAITING)
         self._something = asyncio.Event()
+        self._all_sent = asyncio.Event()
+        self._all_sent.set()
 
     def acknowledge(self, message: int) -> None:
         """Tell the device that its messages up to this one are in Kafka."""
@@ -49,9 +57,17 @@ class DeviceSocket:
         while True:
             await self._something.wait()
             self._something.clear()
+            self._all_sent.clear()
             async with asyncio.timeout(timeout_s):
                 for text in self._take():
                     await socket.send_str(text)
+            self._all_sent.set()
+
+    async def wait_sent(self) -> None:
+        """Wait until what is to be sent now has been sent."""
+        while self._something.is_set() or not self._all_sent.is_set():
+            await asyncio.sleep(0)
+            await self._all_sent.wait()
 
     def _take(self) -> Iterator[str]:
         while self._errors:
@@ -78,6 +94,16 @@ class DeviceSockets:
     def add(self, socket: DeviceSocket) -> None:
         """Add a WebSocket that was opened."""
         self._sockets[socket.device_id].add(socket)
+
+    async def end_all(self, patience_s: float) -> None:
+        """Close all WebSockets, each after its messages are in Kafka, or when patience ends."""
+        ends = [
+            asyncio.ensure_future(each.end()) for part in self._sockets.values() for each in part
+        ]
+        if ends:
+            _, late = await asyncio.wait(ends, timeout=patience_s)
+            for end in late:
+                end.cancel()
 
     def remove(self, socket: DeviceSocket) -> None:
         """Remove a WebSocket that was closed."""

@@ -1,12 +1,16 @@
-"""The way of readings from any protocol to Kafka: they are checked, then written."""
+"""The way of readings from any protocol to Kafka: they are checked, counted and written."""
 
 import asyncio
+import time
 from collections.abc import Sequence
+from functools import partial
 
 from streamer.gateway.access import Forbidden
+from streamer.gateway.device_rates import DeviceRates
 from streamer.gateway.readings_check import Candidate, Readable, ReadingsCheck, Unreadable
 from streamer.gateway.readings_writer import ReadingsWriter
 from streamer.gateway.token_file import Grant
+from streamer.gateway_metrics import GatewayMetrics
 
 
 class BadReadings(Exception):  # noqa: N818 - it is an answer
@@ -17,53 +21,94 @@ class BadReadings(Exception):  # noqa: N818 - it is an answer
     """
 
     def __init__(self, faults: dict[int, Unreadable]) -> None:
-        super().__init__(f"{len(faults)} readings cannot be used")
+        first = next(iter(faults.values()))
+        more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+        super().__init__(f"readings cannot be used: {first.detail}{more}")
         self.faults = faults
 
 
 class Intake:
     """Takes readings from clients."""
 
-    def __init__(self, writer: ReadingsWriter, check: ReadingsCheck) -> None:
+    def __init__(
+        self,
+        writer: ReadingsWriter,
+        check: ReadingsCheck,
+        rates: DeviceRates,
+        metrics: GatewayMetrics,
+    ) -> None:
         self._writer = writer
         self._check = check
+        self._rates = rates
+        self._metrics = metrics
 
     async def submit(
-        self, grant: Grant, candidates: Sequence[Candidate]
-    ) -> "list[asyncio.Future[None]]":
-        """Check readings and queue them, all or none; return futures of their acknowledgements.
+        self, protocol: str, grant: Grant, candidates: Sequence[Candidate]
+    ) -> "asyncio.Future[None]":
+        """Check readings and queue them, all or none; return a future of their acknowledgement.
 
         Args:
+            protocol: one of `gateway_metrics.PROTOCOLS`.
             grant: what the client may do.
             candidates: the readings, in the order in which they are written.
 
         Raises:
             BadReadings: some of them cannot be read.
             Forbidden: some of them are of a device that the client may not write for.
-            Busy: there is no room for them. The futures raise as `ReadingsWriter.write` does.
+            TooMany: a device sends too much, or the token has too many devices.
+            Busy: there is no room for them. The future raises as `ReadingsWriter.write` does.
+            RecordTooLarge: Kafka does not take one of them.
         """
-        readings = await self._checked(grant, candidates)
-        return [self._writer.submit(each.device_id, each.value, each.headers) for each in readings]
+        arrived_s = time.perf_counter()
+        readings = await self._read(grant, candidates)
+        self._rates.admit(grant.who, [(each.device_id, each.samples) for each in readings])
+        future = self._write(readings)
+        samples = sum(each.samples for each in readings)
+        future.add_done_callback(partial(self._count, protocol, len(readings), samples, arrived_s))
+        return future
 
-    async def take(self, grant: Grant, candidates: Sequence[Candidate]) -> None:
-        """Check and write readings; return when Kafka has acknowledged all of them.
+    async def wait_room(self) -> None:
+        """Wait until readings can be taken, for as long as a reading may wait for Kafka."""
+        await self._writer.wait_room()
 
-        Raises:
-            Exception: as `submit`, and as `ReadingsWriter.write`.
-        """
-        futures = await self.submit(grant, candidates)
-        if len(futures) == 1:
-            await futures[0]
-        else:
-            await asyncio.gather(*futures)
-
-    async def _checked(self, grant: Grant, candidates: Sequence[Candidate]) -> list[Readable]:
+    async def _read(self, grant: Grant, candidates: Sequence[Candidate]) -> list[Readable]:
         checked = await self._check.check(candidates)
         faults = {i: each for i, each in enumerate(checked) if isinstance(each, Unreadable)}
         if faults:
+            for fault in faults.values():
+                self._metrics.unreadable.labels(fault.reason).inc()
             raise BadReadings(faults)
         readings = [each for each in checked if isinstance(each, Readable)]
         for each in readings:
             if not grant.covers(each.device_id):
                 raise Forbidden(f"the token is not good for the device {each.device_id!r:.80}")
         return readings
+
+    def _write(self, readings: list[Readable]) -> "asyncio.Future[None]":
+        self._writer.require_room([len(each.value) for each in readings])
+        futures = [
+            self._writer.submit(each.device_id, each.value, each.headers) for each in readings
+        ]
+        if len(futures) == 1:
+            return futures[0]
+        return asyncio.ensure_future(_all(futures))
+
+    def _count(
+        self,
+        protocol: str,
+        readings: int,
+        samples: int,
+        arrived_s: float,
+        done: "asyncio.Future[None]",
+    ) -> None:
+        if not done.cancelled() and done.exception() is None:
+            seconds = time.perf_counter() - arrived_s
+            self._metrics.count_accepted(protocol, readings, samples, seconds)
+
+
+async def _all(futures: "list[asyncio.Future[None]]") -> None:
+    """Wait for all futures; raise the first error."""
+    if futures:
+        await asyncio.wait(futures)
+    for future in futures:
+        future.result()

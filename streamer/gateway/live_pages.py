@@ -144,4 +144,4 @@ def _fresh(answer: object) -> web.Response:
 
 
 def _unavailable(why: str) -> web.HTTPServiceUnavailable:
-    return web.HTTPServiceUnavailable(text=f"{why}\n", headers={"Retry-After": str(_RETRY_S)})
+    return web.HTTPServiceUnavailable(reason=why, headers={"Retry-After": str(_RETRY_S)})

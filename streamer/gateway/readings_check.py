@@ -20,7 +20,12 @@ from streamer.profiles.profile import CONTRACT, load_record_layout
 from streamer.profiles.record_layout import NEED_REGISTRY
 from streamer.settings import GatewaySettings
 
-_FORMATS = {name: form for form, name in CONTENT_TYPES.items()}
+Headers = tuple[tuple[str, bytes], ...]
+
+_CONTRACT_HEADERS: dict[Format, Headers] = {
+    form: () if form is Format.JSON else ((CONTENT_TYPE, name),)
+    for form, name in CONTENT_TYPES.items()
+}
 
 
 class Candidate(NamedTuple):
@@ -29,8 +34,8 @@ class Candidate(NamedTuple):
     device_id: str | None
     """The device that the request names; None if only the reading itself can say it."""
     value: bytes
-    content_type: str = ""
-    """Of the contract; empty for JSON, and for readings in the format of a profile."""
+    form: Format = Format.JSON
+    """Of the contract; not looked at if the readings have the format of a profile."""
 
 
 class Readable(NamedTuple):
@@ -38,7 +43,7 @@ class Readable(NamedTuple):
 
     device_id: str
     value: bytes
-    headers: tuple[tuple[str, bytes], ...]
+    headers: Headers
     samples: int
 
 
@@ -112,7 +117,7 @@ class ReadingsCheck:
         headers = [self._headers_of(each, key) for each, key in zip(candidates, keys, strict=True)]
         records = Records.of(
             OneRecord(
-                None if key is None else key.encode("utf-8", "surrogatepass"),
+                self._key_bytes(key),
                 each.value,
                 header,
                 now_ms,
@@ -138,12 +143,15 @@ class ReadingsCheck:
         self,
         candidate: Candidate,
         key: str | None,
-        headers: tuple[tuple[str, bytes], ...],
+        headers: Headers,
         device_id: str | None,
         samples: int,
     ) -> Checked:
-        if device_id is None:
-            return Unreadable("key", "nothing says of which device the reading is")
+        if device_id is None or (self._is_contract and key is None):
+            return Unreadable(
+                "key",
+                "nothing says of which device the reading is; post it to /readings/{device}",
+            )
         if key is not None and device_id != key:
             return Unreadable(
                 "key", f"the reading is of the device {device_id!r:.80}, not of {key!r:.80}"
@@ -155,17 +163,21 @@ class ReadingsCheck:
         if candidate.device_id is not None or not self._is_contract:
             return candidate.device_id
         try:
-            if _format_of(candidate) is Format.MSGPACK:
+            if candidate.form is Format.MSGPACK:
                 return _decode_msgpack_id(candidate.value).device_id
             return _decode_json_id(candidate.value).device_id
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None  # The decoder says what is wrong.
 
-    def _headers_of(self, candidate: Candidate, key: str | None) -> tuple[tuple[str, bytes], ...]:
+    def _key_bytes(self, key: str | None) -> bytes | None:
+        if key is not None:
+            return key.encode("utf-8", "surrogatepass")
+        # The decoder must look at the value first, and find what is wrong with it.
+        return b"?" if self._is_contract else None
+
+    def _headers_of(self, candidate: Candidate, key: str | None) -> Headers:
         if self._is_contract:
-            if not candidate.content_type:
-                return ()
-            return ((CONTENT_TYPE, candidate.content_type.encode()),)
+            return _CONTRACT_HEADERS[candidate.form]
         if self._device_header and key is not None:
             return ((self._device_header, key.encode("utf-8", "surrogatepass")),)
         return ()
@@ -177,11 +189,6 @@ class _DeviceId(msgspec.Struct):
 
 _decode_json_id = msgspec.json.Decoder(_DeviceId).decode
 _decode_msgpack_id = msgspec.msgpack.Decoder(_DeviceId).decode
-
-
-def _format_of(candidate: Candidate) -> Format | None:
-    media_type = candidate.content_type.partition(";")[0].strip().lower().encode()
-    return _FORMATS.get(media_type)
 
 
 def _devices_of(decoded: Decoded, records: int) -> tuple[list[str | None], np.ndarray]:

@@ -31,6 +31,9 @@ _REQUEST_BYTES: Final = 16 * 1024 * 1024
 _OVERHEAD_BYTES: Final = 600
 """Memory of a reading that waits, besides its key and value."""
 
+_RECORD_OVERHEAD_BYTES: Final = 1024
+"""Largest size of a record besides its value: key, headers, and those of its batch."""
+
 _LOOK_S: Final = 0.25
 """Time between two looks for readings that have waited too long."""
 
@@ -90,14 +93,23 @@ class ReadingsWriter:
     entered before Kafka answers.
     """
 
-    def __init__(
-        self, settings: GatewaySettings, prepare: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
-        """Make a writer; ``prepare`` is awaited before the first connection, with the topic."""
+    def __init__(self, settings: GatewaySettings, prepare: Callable[[], Awaitable[int]]) -> None:
+        """Make a writer.
+
+        Args:
+            settings: where Kafka is, how much may wait for it and for how long.
+            prepare: is awaited before the first connection; returns the size of the largest record
+                that the topic takes.
+        """
         self._settings = settings
         self._prepare = prepare
         self._partitions: list[_Partition] = []
         self._buffered = 0
+        self._largest_value = 0
+        self._is_late = False
+        """Whether Kafka has kept a reading waiting for too long, and has not answered since."""
+        self._relief = asyncio.Event()
+        """Is set for a moment whenever there may be room again."""
         self._arrived = asyncio.Event()
         self._broken = asyncio.Event()
         self._connected = asyncio.Event()
@@ -119,7 +131,7 @@ class ReadingsWriter:
         """Return why readings cannot be taken now; None if they can."""
         if not self._partitions:
             return "Kafka has not answered yet"
-        if self.waiting_s > self._settings.gateway_ack_timeout_s:
+        if self._is_late:
             return f"Kafka has not acknowledged anything for {self.waiting_s:.0f} s"
         if self._buffered >= self._settings.gateway_buffer_bytes:
             return "the buffer of readings that wait for Kafka is full"
@@ -133,16 +145,37 @@ class ReadingsWriter:
                 topic nevertheless: the client sends it again, and the worker drops the duplicate.
             RecordTooLarge: Kafka does not take a record of this size.
         """
+        self.require_room([len(value)])
         await self.submit(device_id, value, headers)
+
+    def require_room(self, sizes: Sequence[int]) -> None:
+        """Make sure that readings with values of these sizes can be queued, all of them.
+
+        Raises:
+            Busy: there is no room for them now.
+            RecordTooLarge: Kafka does not take one of them.
+        """
+        if reason := self.trouble:
+            raise Busy(reason, LONGEST_RETRY_S if self._is_late else 1)
+        for number, size in enumerate(sizes):
+            if size > self._largest_value:
+                raise RecordTooLarge(
+                    f"reading {number} has {size} bytes; Kafka takes {self._largest_value}:"
+                    " send fewer samples in a reading"
+                )
+
+    async def wait_room(self) -> None:
+        """Wait until readings can be queued, for as long as a reading may wait for Kafka."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.gateway_ack_timeout_s):
+                while self.trouble:
+                    await self._relief.wait()
 
     def submit(self, device_id: str, value: bytes, headers: Headers = ()) -> asyncio.Future[None]:
         """Queue a reading, in the order of the calls; return a future of its acknowledgement.
 
-        Raises:
-            Busy: there is no room for it. The future raises as `write`.
+        The future raises as `write`. `require_room` has been called.
         """
-        if reason := self.trouble:
-            raise Busy(reason, self._retry_after_s())
         waiting = _Waiting(
             device_id.encode(),
             value,
@@ -155,9 +188,6 @@ class ReadingsWriter:
         self._buffered += waiting.size
         self._arrived.set()
         return waiting.done
-
-    def _retry_after_s(self) -> int:
-        return LONGEST_RETRY_S if self.waiting_s > 1 else 1
 
     async def __aenter__(self) -> Self:
         self._tasks = [
@@ -196,8 +226,7 @@ class ReadingsWriter:
 
     async def _run(self) -> None:
         """Write with one producer after the other: one that has failed cannot go on."""
-        if self._prepare:
-            await self._prepare()
+        self._largest_value = await self._prepare() - _RECORD_OVERHEAD_BYTES
         while True:
             self._broken.clear()
             try:
@@ -272,7 +301,13 @@ class ReadingsWriter:
                 _refuse(each.done, RecordTooLarge("Kafka does not take a record of this size"))
             else:
                 _refuse(each.done, Busy("Kafka has not taken the reading", 1))
+        self._is_late &= error is not None
+        self._tell_relief()
         self._arrived.set()
+
+    def _tell_relief(self) -> None:
+        self._relief.set()
+        self._relief.clear()
 
     def _fail_sent(self) -> None:
         """Tell those who wait for a producer that has gone to try again."""
@@ -282,6 +317,7 @@ class ReadingsWriter:
     def _set_partitions(self, count: int) -> None:
         """Take over the number of partitions; a topic only ever gets more of them."""
         self._connected.set()
+        self._tell_relief()
         if count == len(self._partitions):
             return
         waiting = [each for part in self._partitions for each in part.waiting]
@@ -302,6 +338,7 @@ class ReadingsWriter:
                     self._buffered -= each.size
                     _refuse(each.done, _too_late())
                 if part.sent and part.sent[0].since_s < before_s:
+                    self._is_late = True
                     for each in part.sent:
                         _refuse(each.done, _too_late())
 

@@ -39,6 +39,11 @@ class Grant:
         return device_id.startswith(self.prefix)
 
     @property
+    def is_everything(self) -> bool:
+        """Return whether the token is good for all devices."""
+        return self.device_id is None and not self.prefix
+
+    @property
     def scope(self) -> str:
         """Return the scope as it is written in the file."""
         if self.device_id is not None:

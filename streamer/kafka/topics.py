@@ -60,6 +60,19 @@ async def ensure(settings: Settings, patience_s: float | None = None) -> list[st
     return created
 
 
+async def largest_reading(settings: Settings, patience_s: float | None = None) -> int:
+    """Return the size of the largest batch of records that the topic of readings takes, in bytes.
+
+    Raises:
+        KafkaError: no broker answered in time, or it does not let us look.
+    """
+    async with admin_client(settings, patience_s) as admin:
+        config = await ask(
+            partial(_config, admin, ConfigResourceType.TOPIC, settings.readings_topic)
+        )
+    return int(config["max.message.bytes"])
+
+
 async def require(settings: Settings, patience_s: float | None = None) -> None:
     """Make sure that the three topics exist.
 

@@ -42,10 +42,46 @@ class GatewaySettings(Settings):
         " has TLS.",
     )
 
+    gateway_cors_origins: str = Field(
+        "",
+        description="Origins whose web pages may use the gateway, comma-separated; `*` for all."
+        " Pages of the gateway itself always may.",
+    )
+
     # Limits
     gateway_max_body_bytes: PositiveInt = Field(
         4 * 1024 * 1024,
         description="Largest body of a request and largest WebSocket message, after unpacking.",
+    )
+    gateway_max_readings: PositiveInt = Field(
+        1000, description="Largest number of readings in a request."
+    )
+    gateway_max_samples_per_s: PositiveFloat = Field(
+        2000,
+        allow_inf_nan=False,
+        description="Samples a second of a device, sustained; a minute's worth may come at once.",
+    )
+    gateway_max_devices_per_token: PositiveInt = Field(
+        100_000, description="Different devices of a token within ten minutes."
+    )
+    gateway_max_connections: PositiveInt = Field(
+        10_000, description="Open connections; more are refused."
+    )
+    gateway_request_timeout_s: PositiveFloat = Field(
+        30,
+        allow_inf_nan=False,
+        description="Longest time for the headers of a request, and for its body; a connection"
+        " without a request is closed after it.",
+    )
+    gateway_idle_timeout_s: PositiveFloat = Field(
+        120,
+        allow_inf_nan=False,
+        description="Longest time between two messages of a WebSocket; then it is closed.",
+    )
+    gateway_drain_s: PositiveFloat = Field(
+        20,
+        allow_inf_nan=False,
+        description="Longest time for ending open requests when the gateway is stopped.",
     )
     gateway_buffer_bytes: PositiveInt = Field(
         64 * 1024 * 1024,

@@ -3,23 +3,27 @@
 import asyncio
 import json
 import time
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
 import numpy as np
-from aiohttp import web
 from aiokafka import ConsumerRecord
 
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.gateway.access import Access
-from streamer.gateway.app import make_app
+from streamer.gateway.app import make_app, make_intake
 from streamer.gateway.device_sockets import DeviceSockets
+from streamer.gateway.intake import Intake
+from streamer.gateway.listener import listen
+from streamer.gateway.readings_topic import prepare_topic
 from streamer.gateway.readings_writer import ReadingsWriter
-from streamer.kafka import topics
+from streamer.gateway_metrics import GatewayMetrics
 from streamer.settings import GatewaySettings
 from tests.support.published import read_partitions
 
@@ -32,13 +36,11 @@ class RunningGateway:
     writer: ReadingsWriter
     access: Access
     sockets: DeviceSockets
-    runner: web.AppRunner
+    metrics: GatewayMetrics
+    intake: Intake
+    port: int
     session: aiohttp.ClientSession
     """Its base is the gateway's address."""
-
-    @property
-    def port(self) -> int:
-        return int(self.runner.addresses[0][1])
 
     async def post(
         self, path: str, body: bytes | str, **headers: str
@@ -48,6 +50,17 @@ class RunningGateway:
         async with self.session.post(path, data=body, headers=named) as answer:
             return answer.status, await answer.json()
 
+    async def records_of(self, device_id: str) -> list["ConsumerRecord[bytes, bytes]"]:
+        """Return what is in the topic of readings of one device, in order."""
+        return [each for each in await self.records() if each.key == device_id.encode()]
+
+    async def metrics_shown(self) -> dict[str, float]:
+        """Return the metrics by name and labels."""
+        async with self.session.get("/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
+
     async def records(self) -> list["ConsumerRecord[bytes, bytes]"]:
         """Return what is in the topic of readings."""
         return [each for part in (await read_partitions(self.settings)).values() for each in part]
@@ -56,23 +69,22 @@ class RunningGateway:
 @asynccontextmanager
 async def running_gateway(settings: GatewaySettings) -> AsyncIterator[RunningGateway]:
     """Run a gateway on any free port until the end of the context, with Kafka connected."""
-    sockets, access = DeviceSockets(), Access(settings.gateway_tokens)
-
-    async def prepare() -> None:
-        await topics.ensure(settings)
-
-    async with ReadingsWriter(settings, prepare) as writer:
-        runner = web.AppRunner(make_app(settings, writer, access, sockets), access_log=None)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+    sockets, access, metrics = DeviceSockets(), Access(settings.gateway_tokens), GatewayMetrics()
+    async with ReadingsWriter(settings, partial(prepare_topic, settings)) as writer:
+        intake = make_intake(settings, writer, metrics)
+        app = make_app(settings, writer, access, intake, sockets, metrics)
+        async with (
+            listen(settings, app, metrics) as port,
+            aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+        ):
             async with asyncio.timeout(60):
                 await writer.wait_connected()
-            port = runner.addresses[0][1]
-            async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-                yield RunningGateway(settings, writer, access, sockets, runner, session)
-        finally:
-            await runner.cleanup()
+            yield RunningGateway(settings, writer, access, sockets, metrics, intake, port, session)
+
+
+def new_device() -> str:
+    """Return the id of a device that no other test has."""
+    return f"phone-{uuid.uuid4().hex[:12]}"
 
 
 def reading(
