@@ -70,6 +70,8 @@ def main(seconds: int, devices: int) -> None:
                     "bootstrap_servers": kafka.bootstrap_servers,
                     "readings_topic": f"readings-{number}",
                     "events_topic": f"events-{number}",
+                    "segments_topic": f"segments-{number}",
+                    "current_topic": f"current-{number}",
                     "dlq_topic": f"dlq-{number}",
                     "group_id": f"group-{number}",
                     "partitions": PARTITIONS,

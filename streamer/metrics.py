@@ -153,6 +153,7 @@ class Metrics:
             "model",
         )
         self.events = counter("events", "Activity events committed, by activity.", "activity")
+        self.segments = counter("segments", "Activity segments that have ended, committed.")
         self.event_latency = histogram(
             "event_latency_seconds",
             "From the Kafka timestamp of the oldest record of a fetch to the commit of its events."

@@ -22,6 +22,13 @@ from streamer.contracts.encode import encode
 from streamer.contracts.events import ActivityEvent, decode_event, encode_event
 from streamer.contracts.readings import Format, Record
 from streamer.contracts.records import OneRecord, Records
+from streamer.contracts.segments import (
+    SEGMENT_HEADER,
+    CurrentActivity,
+    OpenSegment,
+    PublishedEvent,
+    Segment,
+)
 from streamer.features import UCI_HAR
 from streamer.features.window_shape import WINDOW
 from streamer.flow.partition_state import PartitionState
@@ -62,12 +69,17 @@ class Published:
 
     Attributes:
         events: in the order of their topic, as a consumer decodes them.
+        segments: those that have ended, in the order of their topic.
+        current: devices and what they do from then on, in the order of the topic; None if no
+            segment of the device is open.
         dead_letters: rejected records and their reasons.
         position: the committed one.
         metrics: of all workers together; ``metrics.registry.get_sample_value(...)`` reads one.
     """
 
     events: list[ActivityEvent] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    current: list[tuple[str, CurrentActivity | None]] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     position: Position = field(default_factory=lambda: Position(0, 0))
     metrics: Metrics = field(default_factory=Metrics)
@@ -169,15 +181,25 @@ class _Sink:
 
     interval_s = 0.0
 
-    def __init__(self, published: Published, *, crash: bool) -> None:
+    def __init__(
+        self, published: Published, readable: list[PublishedEvent], *, crash: bool
+    ) -> None:
         self._published = published
+        self._readable = readable
         self._crash = crash
 
     async def commit(self, outputs: Sequence[Output]) -> None:
         if self._crash:
             raise _CrashError
         for output in outputs:
-            self._published.events += [decode_event(encode_event(e)) for e in output.events]
+            events = [decode_event(encode_event(e)) for e in output.events]
+            self._published.events += events
+            self._published.segments += output.segments.closed
+            self._published.current += output.segments.current
+            self._readable += [
+                PublishedEvent(event, OpenSegment.from_headers([(SEGMENT_HEADER, header)]))
+                for event, header in zip(events, output.segments.headers, strict=True)
+            ]
             self._published.dead_letters += output.dead_letters
             self._published.position = output.position
 
@@ -208,6 +230,7 @@ class _Worker:
         self._limit = RejectLimit(1, 1, lambda: 0.0)
         self.log = _Log(batch)
         self.published = Published()
+        self._readable: list[PublishedEvent] = []
         self._stages = self._fresh()
 
     def _fresh(self) -> PartitionState:
@@ -223,7 +246,7 @@ class _Worker:
 
     async def work(self, cpu: Executor, *, crash: bool = False) -> None:
         """Process the records so far; after a crash, start again at the committed position."""
-        sink = _Sink(self.published, crash=crash)
+        sink = _Sink(self.published, self._readable, crash=crash)
         metrics = self.published.metrics
         try:
             await flow(self.log, self._stages, self._ask, sink, metrics, cpu)
@@ -247,5 +270,5 @@ class _Worker:
             self._stages.take_over()
             self.log.seek(position.next)
 
-    async def _read_events(self, _start_ms: Mapping[str, int], _most: int) -> list[ActivityEvent]:
-        return self.published.events
+    async def _read_events(self, _start_ms: Mapping[str, int], _most: int) -> list[PublishedEvent]:
+        return self._readable

@@ -68,6 +68,8 @@ def make_settings(kafka: LocalKafka) -> MakeSettings:
             "bootstrap_servers": kafka.bootstrap_servers,
             "readings_topic": f"readings-{unique}",
             "events_topic": f"events-{unique}",
+            "segments_topic": f"segments-{unique}",
+            "current_topic": f"current-{unique}",
             "dlq_topic": f"dlq-{unique}",
             "group_id": f"group-{unique}",
             "http_port": 0,

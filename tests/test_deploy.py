@@ -24,7 +24,7 @@ from streamer.kafka import topics
 from streamer.kafka.reader import open_reader
 from streamer.metrics import LARGE_DRIFT, Metrics
 from streamer.process.http import WorkerPages, serve_pages
-from streamer.settings import Settings
+from streamer.settings import TOPIC_SETTINGS, Settings
 from tests.conftest import MakeSettings
 
 ROOT = Path(__file__).parents[1]
@@ -154,7 +154,7 @@ async def test_worker_and_devices_of_the_compose_file_give_events(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     settings = make_settings()
-    names = ("bootstrap_servers", "readings_topic", "events_topic", "dlq_topic", "group_id")
+    names = ("bootstrap_servers", *TOPIC_SETTINGS, "group_id")
     variables = {f"STREAMER_{name.upper()}": getattr(settings, name) for name in names}
     await topics.ensure(settings, PATIENCE_S)
     async with (

@@ -20,6 +20,7 @@ from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.predictor import Prediction
 from streamer.testing import CRASH, PAUSE, START_MS, Published, readings, run_script
 from tests.support.scripts import draw_marked
+from tests.support.segments import by_device, expected
 
 DOCS = Path(__file__).parents[1] / "docs" / "testing.md"
 
@@ -65,7 +66,13 @@ async def test_marks_and_batches_anywhere_change_nothing(data: st.DataObject) ->
     batch = data.draw(st.sampled_from([1, 7, 50, 10_000]))
     published = await run_script(script, batch=batch)
     assert contents(published) == contents(WHOLE)
+    assert by_device(published) == by_device(WHOLE)
     assert published.position == WHOLE.position
+
+
+def test_segments_are_what_a_reader_of_the_events_makes_of_them() -> None:
+    assert by_device(WHOLE) == expected(WHOLE.events)
+    assert len(WHOLE.segments) > 3
 
 
 async def test_output_lost_in_a_crash_is_published_once_by_the_next_worker() -> None:
@@ -112,6 +119,7 @@ def test_a_device_that_returns_with_old_readings_starts_anew_in_any_fetches(
     whole = asyncio.run(run_script(script))
     piecemeal = asyncio.run(run_script([*script[:at], PAUSE, CRASH, *script[at:]], batch=batch))
     assert contents(piecemeal) == contents(whole)
+    assert by_device(piecemeal) == by_device(whole)
 
 
 async def test_answers_that_overtake_each_other_are_published_in_order() -> None:

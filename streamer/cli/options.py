@@ -9,12 +9,12 @@ import click
 from pydantic.fields import FieldInfo
 
 from streamer.errors import SettingsError
-from streamer.settings import Settings
+from streamer.settings import TOPIC_SETTINGS, Settings
 from streamer.settings.sources import CONFIG_VARIABLE, raw_value
 
 Command = Callable[..., Any]
 
-TOPICS = ("bootstrap_servers", "readings_topic", "events_topic", "dlq_topic", "partitions")
+TOPICS = ("bootstrap_servers", *TOPIC_SETTINGS, "partitions")
 """Settings of a command that creates or checks the topics."""
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from streamer.cli.options import settings_options
+from streamer.cli.options import TOPICS, settings_options
 from streamer.cli.profile_option import profile_option
 from streamer.cli.publishing import sending_options
 from streamer.devices.replay import replay as publish_recordings
@@ -28,12 +28,8 @@ from streamer.terminal import echo, terminal
 )
 @click.option("--loop", is_flag=True, help="Repeat the recordings until Ctrl-C.")
 @settings_options(
-    "bootstrap_servers",
-    "readings_topic",
+    *TOPICS,
     "readings_format",
-    "events_topic",
-    "dlq_topic",
-    "partitions",
     "log_level",
     "log_format",
 )

@@ -29,6 +29,7 @@ from streamer.flow.unfamiliar_devices import UnfamiliarDevices
 from streamer.flow.unlabelled_devices import LATE, RecordOutcomes
 from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
+from streamer.labels.segments import Segments
 from streamer.metrics import Metrics
 from streamer.profiles.decoder import make_decoder
 from streamer.settings import Settings
@@ -105,6 +106,7 @@ class PartitionState:
         self._unpredicted = 0
         self._unfamiliar = UnfamiliarDevices(metrics)
         self.labels = Labeller(LabelPolicy.of(settings))
+        self.segments = Segments()
         self.position = position
 
     def compute(self, records: Records, following: int) -> Computed:
@@ -118,7 +120,7 @@ class PartitionState:
         records, skipped = self._split_skipped(records)
         if not len(records):
             self._processed(following, 0)
-            return Computed([], np.empty((0, 0)), [], skipped, self.position, oldest_ms)
+            return Computed([], np.empty((0, 0)), [], [], skipped, self.position, oldest_ms)
         decoded, samples = self._decode(records)
         self._record_devices(decoded.device_ids)
         keys = [records[reject.record].key for reject in decoded.rejects]
@@ -152,14 +154,15 @@ class PartitionState:
         before = len(self.labels.unfamiliar)
         events = self.labels.label(computed.windows, answers)
         self.labels.forget(computed.forgotten)
+        ended = computed.ended + computed.forgotten
+        segments = self.segments.update(computed.windows, answers.refused, events, ended)
         self._unfamiliar.name_new(events, computed.forgotten)
         self._metrics.unfamiliar_devices.inc(len(self.labels.unfamiliar) - before)
         refused = [
             make_refused_letter(computed, row, words) for row, words in answers.refused.items()
         ]
-        return Output(
-            events, computed.dead_letters + refused, computed.position, computed.oldest_ms
-        )
+        letters = computed.dead_letters + refused
+        return Output(events, segments, letters, computed.position, computed.oldest_ms)
 
     def replay(self, records: Records) -> None:
         """Process records again whose output is already published."""
@@ -209,8 +212,7 @@ class PartitionState:
         Args:
             following: the record that would be the next one.
         """
-        if self._windows.waiting:
-            self._replay_start.flushed(following)
+        self._replay_start.flushed(following)
         outcome = self._withhold(self._windows.flush())
         with self._metrics.lock:
             self._processed(following, 0)
@@ -233,9 +235,11 @@ class PartitionState:
         """Skip the windows that cannot be what the contract says, and name their devices."""
         parts = []
         skipped: list[tuple[str, str]] = [*outcome.skipped]
+        is_labelled: dict[str, bool] = {}
         for part in outcome.windows:
             good, doubts = find_doubts(part, self._feature_set.needs_gyroscope)
             parts.append(part if good.all() else part.of(good))
+            is_labelled.update(zip(part.device_ids, good.tolist(), strict=True))
             for doubt, settled in zip(doubts, part.settled[~good].tolist(), strict=True):
                 self._windows.tally.withhold(doubt.skip, settled)
                 self._metrics.implausible.labels(doubt.looks_like).inc()
@@ -243,7 +247,8 @@ class PartitionState:
                 skipped.append((doubt.device_id, doubt.skip))
         self._record_outcomes((each for part in parts for each in part.device_ids), skipped)
         self._warnings.forget(outcome.forgotten)
-        return replace(outcome, windows=parts)
+        withheld = [device_id for device_id, labelled in is_labelled.items() if not labelled]
+        return replace(outcome, windows=parts, ended=outcome.ended + withheld)
 
     def _warn(self, outcome: PushResult) -> None:
         """Name the devices whose clocks are wrong, and say when there are too many devices."""
@@ -273,6 +278,7 @@ class PartitionState:
             [window for part in outcome.windows for window in part],
             features,
             outcome.forgotten,
+            outcome.ended,
             dead_letters,
             self.position,
             oldest_ms,

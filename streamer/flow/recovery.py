@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 
-from streamer.contracts.events import ActivityEvent
 from streamer.contracts.records import Records
+from streamer.contracts.segments import PublishedEvent
 from streamer.flow.interfaces import ReplayLog
 from streamer.flow.partition_state import PartitionState
 from streamer.flow.record_failure import blaming
 from streamer.labels.labelling import find_last_events
 from streamer.stream.position import Position
 
-ReadLastEvents = Callable[[Mapping[str, int], int], Awaitable[Sequence[ActivityEvent]]]
+ReadLastEvents = Callable[[Mapping[str, int], int], Awaitable[Sequence[PublishedEvent]]]
 """Reads back the last event of devices: the start of the window looked for (ms) by device, and how
 many events to go back at most."""
 
@@ -67,5 +67,8 @@ async def recover(
     rebuilt = state.rebuilt
     events = await read_last_events(rebuilt.last_ms, state.most_events_back)
     last = find_last_events(events, rebuilt.last_ms)
-    state.labels.restore(last)
+    state.labels.restore({device_id: published.event for device_id, published in last.items()})
+    state.segments.restore(
+        {key: published for key, published in last.items() if key not in rebuilt.ended}
+    )
     return len(rebuilt.last_ms) - len(last)

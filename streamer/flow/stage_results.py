@@ -9,6 +9,7 @@ from streamer.contracts.dead_letters import LOST, REFUSED, SKIPPED, WindowLetter
 from streamer.contracts.events import ActivityEvent, window_id
 from streamer.contracts.readings import Decoded, Record
 from streamer.contracts.records import Records
+from streamer.labels.segments import SegmentChanges
 from streamer.predict.answers import Answers
 from streamer.stream.partition import PushResult
 from streamer.stream.position import Position
@@ -29,6 +30,8 @@ class Output:
     """The output of a fetch, and the position after it."""
 
     events: list[ActivityEvent]
+    segments: SegmentChanges
+    """What the events change."""
     dead_letters: list[DeadLetter]
     position: Position
     oldest_ms: int
@@ -44,6 +47,8 @@ class Computed:
     """Of the windows, (n, features) of the feature set; NaN where the device has no such sensor."""
     forgotten: list[str]
     """Devices that are gone after these windows."""
+    ended: list[str]
+    """Devices whose next window does not follow their last one here."""
     dead_letters: list[DeadLetter]
     position: Position
     oldest_ms: int

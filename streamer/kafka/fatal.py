@@ -23,7 +23,8 @@ ADVICE: Final = {
     "GroupAuthorizationFailedError": "does not allow this user to use the group {group_id}: it "
     "needs Read on the group",
     "TopicAuthorizationFailedError": "does not allow this user to use a topic: it needs Read on "
-    "{readings_topic}, Read and Write on {events_topic}, and Write on {dlq_topic}",
+    "{readings_topic}, Read and Write on {events_topic}, and Write on {segments_topic}, "
+    "{current_topic} and {dlq_topic}",
     "TransactionalIdAuthorizationFailed": "does not allow this user to write transactions: it "
     "needs Write and Describe on the transactional ids {group_id}-{readings_topic}-*",
     "ClusterAuthorizationFailedError": "does not allow this user to write: it needs "

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from aiokafka import TopicPartition
 
-from streamer.contracts.events import ActivityEvent
+from streamer.contracts.segments import PublishedEvent
 from streamer.errors import (
     ProcessingError,
     RejectsError,
@@ -225,7 +225,7 @@ class Lane:
     def _missing_partitions(self) -> str | None:
         """Return why the partition's output has nowhere to go; None if it has."""
         number = self._partition.partition
-        for name in (self._settings.events_topic, self._settings.dlq_topic):
+        for name in self._settings.output_topics:
             if number >= (count := self._resources.topics[name].partitions):
                 return (
                     f"{name} has {count} partitions, so the output of {self._name} has nowhere to "
@@ -271,7 +271,7 @@ class Lane:
 
     async def _read_events(
         self, start_ms: Mapping[str, int], most_events: int
-    ) -> Sequence[ActivityEvent]:
+    ) -> Sequence[PublishedEvent]:
         number = self._partition.partition
         return await read_last_events(
             self._settings, number, start_ms, most_events, self._resources.decode_event

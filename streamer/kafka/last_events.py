@@ -12,12 +12,13 @@ devices start without a memory.
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streamer.contracts.events import ActivityEvent
+from streamer.contracts.records import Headers
+from streamer.contracts.segments import OpenSegment, PublishedEvent
 from streamer.errors import DataError
 from streamer.kafka.aiokafka_internals import WholeBatch, whole_batches
 from streamer.kafka.client import client_options, connect
@@ -33,13 +34,21 @@ FIRST_PART: Final = 2_000
 """Offsets of the first part; each further one has four times as many."""
 
 
+class _Record(NamedTuple):
+    """A record of the topic of events."""
+
+    key: bytes
+    value: bytes
+    headers: Headers
+
+
 async def read_last_events(
     settings: Settings,
     partition: int,
     start_ms: Mapping[str, int],
     most_events: int,
     decode: DecodeEvent,
-) -> list[ActivityEvent]:
+) -> list[PublishedEvent]:
     """Read the committed events of certain windows.
 
     Args:
@@ -54,7 +63,7 @@ async def read_last_events(
     """
     wanted = {device_id.encode(): start for device_id, start in start_ms.items()}
     topic = TopicPartition(settings.events_topic, partition)
-    found: list[ActivityEvent] = []
+    found: list[PublishedEvent] = []
     if not wanted:
         return found
     async with connect(lambda: _reader(settings)) as consumer:
@@ -63,11 +72,11 @@ async def read_last_events(
         end, size, read = await _end(consumer, topic), FIRST_PART, 0
         while wanted and begin < end and read < most_events:
             start = max(begin, end - size)
-            theirs: list[tuple[bytes, bytes]] = []
-            async for key, value in _between(consumer, topic, start, end):
+            theirs: list[_Record] = []
+            async for record in _between(consumer, topic, start, end):
                 read += 1
-                if key in wanted:
-                    theirs.append((key, value))
+                if record.key in wanted:
+                    theirs.append(record)
             seen = await asyncio.to_thread(_pick, theirs, wanted, decode)
             found += seen.values()
             wanted = {key: at for key, at in wanted.items() if key not in seen}
@@ -76,17 +85,17 @@ async def read_last_events(
 
 
 def _pick(
-    records: list[tuple[bytes, bytes]], wanted: Mapping[bytes, int], decode: DecodeEvent
-) -> dict[bytes, ActivityEvent]:
+    records: list[_Record], wanted: Mapping[bytes, int], decode: DecodeEvent
+) -> dict[bytes, PublishedEvent]:
     """Return the events of the windows that are wanted, by key."""
-    seen: dict[bytes, ActivityEvent] = {}
-    for key, value in records:
+    seen: dict[bytes, PublishedEvent] = {}
+    for key, value, headers in records:
         # An event of another program or of an older version has no usable belief.
         with suppress(DataError):
             event = decode(value)
             if event.window_start == wanted[key]:
                 # If a window was published twice, the last event counts.
-                seen[key] = event
+                seen[key] = PublishedEvent(event, OpenSegment.from_headers(headers))
     return seen
 
 
@@ -112,16 +121,16 @@ async def _end(consumer: AIOKafkaConsumer, topic: TopicPartition) -> int:
 
 async def _between(
     consumer: AIOKafkaConsumer, topic: TopicPartition, start: int, end: int
-) -> AsyncIterator[tuple[bytes, bytes]]:
-    """Keys and values of the committed records from ``start`` to ``end``."""
+) -> AsyncIterator[_Record]:
+    """Yield the committed records from ``start`` to ``end``."""
     consumer.seek(topic, start)
     while await consumer.position(topic) < end:
         batches: list[WholeBatch] = (await consumer.getmany(timeout_ms=POLL_MS)).get(topic, [])
         for batch in batches:
             try:
                 for records in unpack([batch]):
-                    for key, value, _ in records.since(start).before(end).contents():
-                        yield key or b"", value or b""
+                    for key, value, headers in records.since(start).before(end).contents():
+                        yield _Record(key or b"", value or b"", headers or [])
             except DamagedBatchError as damage:
                 log.warning(
                     "events cannot be read back, so labels of some devices start without a memory",

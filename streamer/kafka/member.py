@@ -166,13 +166,13 @@ class GroupMember:
                 await lanes.drain()
 
     async def _read_topics(self, admin: AIOKafkaAdminClient) -> dict[str, TopicState]:
-        """Return the three topics, as soon as they are all there.
+        """Return the topics, as soon as they are all there.
 
         Raises:
             TopicError: one is not there, and does not come back.
         """
         settings = self._settings
-        names = {settings.readings_topic, settings.events_topic, settings.dlq_topic}
+        names = {settings.readings_topic, *settings.output_topics}
         deadline = asyncio.get_running_loop().time() + TOPIC_WAIT_S
         said = False
         while missing := names - (topics := await read_topics(admin, sorted(names))).keys():

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import RecordMetadata
 
 from streamer.contracts.dead_letters import make_dead_letter_headers
+from streamer.contracts.segments import SEGMENT_HEADER, encode_current, encode_segment
 from streamer.flow.stage_results import Output
 from streamer.kafka.client import client_options, connect, transactional_id
 from streamer.kafka.event_formats import EncodeEvent
@@ -73,7 +74,9 @@ class PartitionSink:
         earlier position computes the same, and publishes nothing either.
         """
         self._position = outputs[-1].position
-        silent = not any(output.events or output.dead_letters for output in outputs)
+        silent = not any(
+            output.events or output.segments.closed or output.dead_letters for output in outputs
+        )
         if not silent or time.monotonic() - self._committed_s > IDLE_COMMIT_S:
             await self._publish(outputs)
         group_offset = self.committed or self._position
@@ -104,10 +107,23 @@ class PartitionSink:
     async def _send(self, outputs: Sequence[Output]) -> None:
         """Write everything and wait until the broker has it."""
         topic, partition = self._partition
+        settings = self._settings
         events = (
-            OutgoingRecord(event.device_id.encode(), self._encode(event), [])
+            OutgoingRecord(
+                event.device_id.encode(), self._encode(event), [(SEGMENT_HEADER, segment)]
+            )
             for output in outputs
-            for event in output.events
+            for event, segment in zip(output.events, output.segments.headers, strict=True)
+        )
+        closed = (
+            OutgoingRecord(segment.device_id.encode(), encode_segment(segment), [])
+            for output in outputs
+            for segment in output.segments.closed
+        )
+        current = (
+            OutgoingRecord(device_id.encode(), encode_current(activity), [])
+            for output in outputs
+            for device_id, activity in output.segments.current
         )
         letters = (
             OutgoingRecord(
@@ -120,8 +136,12 @@ class PartitionSink:
             for output in outputs
             for letter in output.dead_letters
         )
-        sent = await self._enqueue(self._settings.events_topic, events)
-        sent += await self._enqueue(self._settings.dlq_topic, letters)
+        sent = await self._enqueue(settings.events_topic, events)
+        if settings.segments_topic:
+            sent += await self._enqueue(settings.segments_topic, closed)
+        if settings.current_topic:
+            sent += await self._enqueue(settings.current_topic, current)
+        sent += await self._enqueue(settings.dlq_topic, letters)
         await asyncio.gather(*sent)
 
     async def _enqueue(
@@ -144,6 +164,7 @@ class PartitionSink:
         self._metrics.count_commit()
         for output in outputs:
             self._metrics.count_events(output.events)
+            self._metrics.segments.inc(len(output.segments.closed))
             self._metrics.dead_letters.inc(len(output.dead_letters))
             if output.events:
                 self._metrics.event_latency.observe(max(0.0, now_s - output.oldest_ms / 1000))

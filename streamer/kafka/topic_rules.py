@@ -59,7 +59,7 @@ def recovery_s(settings: Settings) -> float:
 def findings(settings: Settings, cluster: Cluster) -> list[Finding]:
     """Return everything that is wrong, topic by topic."""
     found = list(_internal(settings, cluster))
-    for name in (settings.readings_topic, settings.events_topic, settings.dlq_topic):
+    for name in (settings.readings_topic, *settings.output_topics):
         if name in cluster.topics:
             found += _replication(settings, cluster, name)
         else:
@@ -76,6 +76,9 @@ def findings(settings: Settings, cluster: Cluster) -> list[Finding]:
     events = cluster.topics.get(settings.events_topic)
     if events:
         found += _retention(settings, settings.events_topic, events, "events")
+    current = cluster.topics.get(settings.current_topic)
+    if current:
+        found += _no_compaction(settings, current)
     return found
 
 
@@ -113,6 +116,19 @@ def _compaction(settings: Settings, readings: Topic) -> Iterator[Finding]:
             "error",
             f"cleanup.policy is {policy}: of each device only the newest reading stays",
             _set(settings, topic, "cleanup.policy=delete"),
+        )
+
+
+def _no_compaction(settings: Settings, current: Topic) -> Iterator[Finding]:
+    """A device may do the same for longer than records are kept."""
+    topic, policy = settings.current_topic, current.config["cleanup.policy"]
+    if policy != "compact":
+        yield Finding(
+            topic,
+            "warning",
+            f"cleanup.policy is {policy}: the current activity of a device is deleted with age, "
+            "even if it is still the current one",
+            _set(settings, topic, "cleanup.policy=compact"),
         )
 
 
@@ -159,28 +175,19 @@ def _offset_retention(settings: Settings, readings: Topic, cluster: Cluster) -> 
 
 
 def _partitions(settings: Settings, readings: Topic, cluster: Cluster) -> Iterator[Finding]:
-    """Events and dead letters go to the partition number of their readings."""
+    """What comes from a partition of readings goes to the partition with the same number."""
     count = readings.partitions
-    events = cluster.topics.get(settings.events_topic)
-    if events and events.partitions < count:
-        yield Finding(
-            settings.events_topic,
-            "error",
-            f"it has {events.partitions} partitions and {settings.readings_topic} {count}: "
-            "the events of a partition's readings go to the same partition of this topic",
-            f"kafka-topics.sh --bootstrap-server {settings.bootstrap_servers} --alter "
-            f"--topic {settings.events_topic} --partitions {count}",
-        )
-    letters = cluster.topics.get(settings.dlq_topic)
-    if letters and letters.partitions < count:
-        yield Finding(
-            settings.dlq_topic,
-            "error",
-            f"it has {letters.partitions} partitions and {settings.readings_topic} {count}: "
-            "the dead letters of the others have nowhere to go",
-            f"kafka-topics.sh --bootstrap-server {settings.bootstrap_servers} --alter "
-            f"--topic {settings.dlq_topic} --partitions {count}",
-        )
+    for name in settings.output_topics:
+        topic = cluster.topics.get(name)
+        if topic and topic.partitions < count:
+            yield Finding(
+                name,
+                "error",
+                f"it has {topic.partitions} partitions and {settings.readings_topic} {count}: what "
+                "comes from a partition's readings goes to the same partition of this topic",
+                f"kafka-topics.sh --bootstrap-server {settings.bootstrap_servers} --alter "
+                f"--topic {name} --partitions {count}",
+            )
     if count < settings.partitions:
         yield Finding(
             settings.readings_topic,

@@ -1,4 +1,4 @@
-"""Creates the three topics, and describes those that exist."""
+"""Creates the topics, and describes those that exist."""
 
 import asyncio
 import difflib
@@ -13,7 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from streamer.errors import KafkaError, TopicError
 from streamer.kafka.client import ask, client_options, connect, explain_unreachable
 from streamer.kafka.topic_rules import Cluster, Finding, Topic, findings
-from streamer.settings import Settings
+from streamer.settings import TOPIC_SETTINGS, Settings
 
 _DAY_MS = 24 * 3600 * 1000
 _POLL_S = 0.05
@@ -25,14 +25,16 @@ _READINGS = {
     "retention.ms": str(7 * _DAY_MS),
 }
 _EVENTS = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
+_SEGMENTS = {"cleanup.policy": "delete", "retention.ms": str(365 * _DAY_MS)}
+_CURRENT = {"cleanup.policy": "compact"}
 # A dead letter is a reading of any size that was accepted, and its headers.
 _LETTERS = _EVENTS | {"max.message.bytes": str(2 * 1024 * 1024)}
 
 
 async def ensure(settings: Settings, patience_s: float | None = None) -> list[str]:
-    """Create those of the three topics that are missing. Several processes may do so at once.
+    """Create those of the topics that are missing. Several processes may do so at once.
 
-    The topics of events and dead letters get as many partitions as the readings have.
+    The topics to which workers write get as many partitions as the readings have.
 
     Args:
         settings: names, partitions and replicas of the topics.
@@ -53,10 +55,16 @@ async def ensure(settings: Settings, patience_s: float | None = None) -> list[st
         if readings not in counts:
             created += await _create(admin, settings, readings, settings.partitions, _READINGS)
             counts = await partition_counts(admin, readings)
-        for name, config in ((settings.events_topic, _EVENTS), (settings.dlq_topic, _LETTERS)):
+        configs = {
+            settings.segments_topic: _SEGMENTS,
+            settings.current_topic: _CURRENT,
+            settings.dlq_topic: _LETTERS,
+        }
+        for name in settings.output_topics:
             if name not in counts:
+                config = configs.get(name, _EVENTS)
                 created += await _create(admin, settings, name, counts[readings], config)
-        await partition_counts(admin, readings, settings.events_topic, settings.dlq_topic)
+        await partition_counts(admin, readings, *settings.output_topics)
     return created
 
 
@@ -74,7 +82,7 @@ async def largest_reading(settings: Settings, patience_s: float | None = None) -
 
 
 async def require(settings: Settings, patience_s: float | None = None) -> None:
-    """Make sure that the three topics exist.
+    """Make sure that the topics exist.
 
     Raises:
         TopicError: one does not; with the names of topics that are called nearly so.
@@ -82,9 +90,9 @@ async def require(settings: Settings, patience_s: float | None = None) -> None:
     """
     async with admin_client(settings, patience_s) as admin:
         there = await partition_counts(admin)
-    for setting in ("readings_topic", "events_topic", "dlq_topic"):
+    for setting in TOPIC_SETTINGS:
         name = getattr(settings, setting)
-        if name not in there:
+        if name and name not in there:
             close = difflib.get_close_matches(name, there, n=1)
             meant = f"; is {close[0]} meant?" if close else ""
             raise TopicError(
@@ -109,7 +117,7 @@ async def check(settings: Settings, patience_s: float | None = None) -> list[Fin
 
 async def _describe(admin: AIOKafkaAdminClient, settings: Settings) -> Cluster:
     described = {topic["topic"]: topic for topic in await ask(admin.describe_topics)}
-    names = {settings.readings_topic, settings.events_topic, settings.dlq_topic} & set(described)
+    names = {settings.readings_topic, *settings.output_topics} & set(described)
     brokers = [broker["node_id"] for broker in (await ask(admin.describe_cluster))["brokers"]]
     topics = {}
     for name in names:

@@ -18,6 +18,7 @@ from streamer.contracts.events import (
     Reliability,
     window_id,
 )
+from streamer.contracts.segments import PublishedEvent
 from streamer.features.window_shape import WINDOW
 from streamer.labels.beliefs import Beliefs
 from streamer.labels.decision import Decision, decide
@@ -51,13 +52,13 @@ class _Verdict(NamedTuple):
 
 
 def find_last_events(
-    events: Iterable[ActivityEvent], start_ms: Mapping[str, int]
-) -> dict[str, ActivityEvent]:
+    events: Iterable[PublishedEvent], start_ms: Mapping[str, int]
+) -> dict[str, PublishedEvent]:
     """Return the events of certain windows, by device; the last of repeated events counts."""
     return {
-        event.device_id: event
-        for event in events
-        if start_ms.get(event.device_id) == event.window_start
+        published.event.device_id: published
+        for published in events
+        if start_ms.get(published.event.device_id) == published.event.window_start
     }
 
 

@@ -91,8 +91,7 @@ def announce(settings: Settings) -> None:
         version=__version__,
         group=settings.group_id,
         readings_topic=settings.readings_topic,
-        events_topic=settings.events_topic,
-        dlq_topic=settings.dlq_topic,
+        output_topics=settings.output_topics,
         brokers=settings.bootstrap_servers,
     )
     for variable in links_named_like(set(Settings.model_fields), ENV_PREFIX):

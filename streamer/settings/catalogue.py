@@ -9,7 +9,7 @@ A value comes from, in this order: a command-line flag (``--max-gap-ms 80``), th
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     Field,
@@ -38,6 +38,15 @@ from streamer.settings.sources import (
 from streamer.stream.rules import Rules
 
 Name = Annotated[str, Field(min_length=1)]
+
+TOPIC_SETTINGS: Final = (
+    "readings_topic",
+    "events_topic",
+    "segments_topic",
+    "current_topic",
+    "dlq_topic",
+)
+"""The settings that name topics. Workers read the first one and write to the others."""
 
 
 class Settings(BaseSettings):
@@ -68,6 +77,16 @@ class Settings(BaseSettings):
     )
     events_topic: Name = Field(
         "activity-events", description="Topic to which activity events are published."
+    )
+    segments_topic: str = Field(
+        "activity-segments",
+        description="Topic to which ended segments are published: stretches of time in which a"
+        " device had one activity. Empty: they are not published.",
+    )
+    current_topic: str = Field(
+        "activity-current",
+        description="Compacted topic to which the current activity of a device is published when"
+        " it changes. Empty: it is not published.",
     )
     events_format: Literal["json", "avro"] = Field(
         "json",
@@ -322,12 +341,18 @@ class Settings(BaseSettings):
     def _topics_differ(self) -> Self:
         """A worker that reads what it writes would never end."""
         by_topic: dict[str, list[str]] = {}
-        for name in ("readings_topic", "events_topic", "dlq_topic"):
-            by_topic.setdefault(getattr(self, name), []).append(name)
+        for name in TOPIC_SETTINGS:
+            if topic := getattr(self, name):
+                by_topic.setdefault(topic, []).append(name)
         for topic, names in by_topic.items():
             if len(names) > 1:
                 raise contradiction(f"should be different topics, not all {topic!r}", *names)
         return self
+
+    @property
+    def output_topics(self) -> tuple[str, ...]:
+        """Return the topics to which workers write, each in the partition of the readings."""
+        return tuple(topic for name in TOPIC_SETTINGS[1:] if (topic := getattr(self, name)))
 
     @property
     def registry_login(self) -> str | None:

@@ -137,6 +137,7 @@ class DeviceTable:
         columns.closed[rows] = columns.opened[rows]
         columns.reopening[rows] = 0
         columns.skipped[rows[count > 0]] = place
+        columns.follows[rows] = False
         return int(count.sum())
 
     def _take(self, device_id: str) -> int:

@@ -37,6 +37,8 @@ class PushResult:
         restarted: devices that began a new life because all their samples were late for too long.
         ahead: devices whose records have timestamps ahead of those of all others.
         skipped: devices of which windows were skipped, or that had a gap, and the last reason.
+        ended: devices whose next window, if there is one, does not follow their last one here. The
+            forgotten ones may be missing.
     """
 
     windows: list[ClosedWindows]
@@ -45,6 +47,7 @@ class PushResult:
     restarted: list[str]
     ahead: list[str]
     skipped: list[tuple[str, Skip]]
+    ended: list[str]
 
 
 def sort_rows(row: Ints, capacity: int) -> Ints:
@@ -144,17 +147,22 @@ class PartitionWindows:
         if followed.ahead.any():
             devices = np.unique(samples.device[followed.ahead[samples.record]])
             ahead = [samples.device_ids[device] for device in devices.tolist()]
-        left, forgotten, skipped = self._forget(pushed_out)
+        left, forgotten, skipped, ended = self._forget(pushed_out)
         late = np.sort(order[verdict.late])
-        return PushResult(windows + left, late, forgotten, restarted, ahead, skipped)
+        return PushResult(windows + left, late, forgotten, restarted, ahead, skipped, ended)
 
     def flush(self) -> PushResult:
-        """Release all waiting samples. A later sample before one of them counts as late."""
+        """Release all waiting samples. A later sample before one of them counts as late.
+
+        Windows after these follow them, but they count as ended: no record may come after them.
+        """
         rows = self._table.live()
         windows = list(self._windowing.land(self._admission.flush(rows), self.tally))
         last_us = self._table.sampling.run[rows, LAST_US]
         self._table.columns.newest_us[rows] = last_us + self._rules.watermark_lag_us
-        return PushResult(windows, np.zeros(0, np.int64), [], [], [], self._take_skipped())
+        skipped, _ = self._take_skipped()
+        ended = self._table.ids(rows)
+        return PushResult(windows, np.zeros(0, np.int64), [], [], [], skipped, ended)
 
     def _arrivals(
         self, samples: Samples, followed: Followed
@@ -224,18 +232,22 @@ class PartitionWindows:
         begins[starts] = crowd.begins
         return crowd.left, begins
 
-    def _take_skipped(self) -> list[tuple[str, Skip]]:
-        """Return the devices of which windows were skipped since the last call, and why."""
-        skipped = self._table.columns.skipped
-        rows = np.flatnonzero(skipped)
+    def _take_skipped(self) -> tuple[list[tuple[str, Skip]], list[str]]:
+        """Return the devices of which windows were skipped since the last call, and why.
+
+        Also returns those of them whose next window does not follow the last one that closed.
+        """
+        columns = self._table.columns
+        rows = np.flatnonzero(columns.skipped)
         if not len(rows):
-            return []
-        places = skipped[rows].tolist()
-        skipped[rows] = 0
-        return [
+            return [], []
+        places = columns.skipped[rows].tolist()
+        columns.skipped[rows] = 0
+        skipped = [
             (device_id, SKIPS[place])
             for device_id, place in zip(self._table.ids(rows), places, strict=True)
         ]
+        return skipped, self._table.ids(rows[~columns.follows[rows]])
 
     def _await_new_lives(self, row: Ints, life: Ints, admitted: Arrivals) -> None:
         """Remember the new lives whose first samples still wait, and skip the open windows."""
@@ -251,11 +263,11 @@ class PartitionWindows:
 
     def _forget(
         self, pushed_out: Ints | None
-    ) -> tuple[list[ClosedWindows], list[str], list[tuple[str, Skip]]]:
+    ) -> tuple[list[ClosedWindows], list[str], list[tuple[str, Skip]], list[str]]:
         """Close the last windows of devices, skip the open ones, and free their rows.
 
         These are the devices that others push out, and those that were silent for too long. Returns
-        their windows, their names, and what `_take_skipped` finds before they are gone.
+        their windows, their names, and both that `_take_skipped` finds before they are gone.
         """
         live = self._table.live()
         place = np.zeros(self._table.capacity, np.int64)
@@ -264,14 +276,14 @@ class PartitionWindows:
             place[pushed_out] = PUSHED_OUT
         rows = live[place[live] > 0]
         if not len(rows):
-            return [], [], self._take_skipped()
+            return [], [], *self._take_skipped()
         windows = list(self._windowing.land(self._admission.flush(rows), self.tally))
         for why in (IDLE, PUSHED_OUT):
             self.tally.skip(SKIPS[why], self._table.skip_open(rows[place[rows] == why], why))
-        skipped = self._take_skipped()
+        skipped, ended = self._take_skipped()
         forgotten = self._table.ids(rows)
         self._table.forget(rows)
         moved = self._table.shrink()
         if moved is not None:
             self._admission.move(moved)
-        return windows, forgotten, skipped
+        return windows, forgotten, skipped, ended

@@ -89,7 +89,8 @@ class ReplayStart:
 
     def flushed(self, following: int) -> None:
         """Waiting samples were released before this record."""
-        self._flushed.append(following)
+        if following not in self._flushed:
+            self._flushed.append(following)
 
     def position(self, low: int | None, following: int) -> Position:
         """The position after all records before ``following``.

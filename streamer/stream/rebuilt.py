@@ -14,6 +14,8 @@ class Rebuilt:
         self.last_ms: dict[str, int] = {}
         """Start (ms) of the last window of each live device. Its event holds the belief about the
         device."""
+        self.ended: set[str] = set()
+        """Those of these devices whose next window does not follow their last one."""
         self._windows = 0
         self._gone = 0
 
@@ -22,6 +24,8 @@ class Rebuilt:
         for part in outcome.windows:
             self._windows += len(part)
             self.last_ms.update((window.device_id, window.start_ms) for window in part)
+            self.ended.difference_update(part.device_ids)
+        self.ended.update(outcome.ended)
         self._gone += len(outcome.forgotten)
         for device_id in outcome.forgotten:
             self.last_ms.pop(device_id, None)

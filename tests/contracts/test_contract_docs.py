@@ -13,6 +13,7 @@ import pytest
 from streamer.contracts import dead_letters
 from streamer.contracts.events import decode_event
 from streamer.contracts.readings import RejectReason
+from streamer.contracts.segments import decode_current, decode_segment
 from tests.support.records import F32_TYPE, MSGPACK_TYPE, NOW_MS, SKEW_US, ARecord, decode
 
 DOCS = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text(encoding="utf-8")
@@ -31,11 +32,13 @@ def _assert_means(sent: ARecord, samples: np.ndarray[Any, np.dtype[np.float64]])
     np.testing.assert_array_equal(decoded.values, samples)
 
 
-def test_the_json_examples_are_readings_and_an_event() -> None:
-    one, two, event = _examples("json")
+def test_the_json_examples_are_readings_an_event_a_segment_and_a_current_activity() -> None:
+    one, two, event, segment, current = _examples("json")
     _assert_means(ARecord(b"phone-17", one.encode()), SAMPLES[:1])
     _assert_means(ARecord(b"phone-17", two.encode()), SAMPLES)
     assert decode_event(event.encode()).activity == "walking"
+    assert decode_segment(segment.encode()).windows == 47
+    assert decode_current(current.encode()).activity == "walking"
 
 
 def test_the_messagepack_example_is_the_first_json_example() -> None:
@@ -75,8 +78,12 @@ def test_every_dead_letter_header_is_in_the_docs() -> None:
     assert re.findall(r"^\| `(streamer-[a-z-]+)`", DOCS, re.MULTILINE) == headers
 
 
-def test_every_field_of_an_event_is_in_the_docs() -> None:
-    event = json.loads(_examples("json")[-1])
-    section = DOCS.split("## Activity events")[1]
+@pytest.mark.parametrize(
+    ("title", "example"),
+    [("Activity events", 2), ("Activity segments", 3), ("Current activities", 4)],
+)
+def test_every_field_is_in_the_docs(title: str, example: int) -> None:
+    fields = json.loads(_examples("json")[example])
+    section = DOCS.split(f"\n## {title}\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (?!meaning)", section, re.MULTILINE)
-    assert [name for row in rows for name in re.findall(r"[a-z_]+", row)] == list(event)
+    assert [name for row in rows for name in re.findall(r"[a-z_]+", row)] == list(fields)

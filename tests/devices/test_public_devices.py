@@ -21,9 +21,10 @@ from streamer.devices.recorded_device import RecordedDevice
 from streamer.devices.sending import Sending
 from streamer.profiles.decoder import make_decoder
 from streamer.profiles.profile import load_profile
-from streamer.settings import Settings
+from streamer.settings import TOPIC_SETTINGS, Settings
 from streamer.testing import START_MS, Published, run_script
 from tests.conftest import MakeSettings
+from tests.support.worker_process import where
 
 WALKING = {"walking", "walking_upstairs", "walking_downstairs"}
 RESTING = {"sitting", "standing", "laying"}
@@ -175,12 +176,10 @@ def test_two_commands_bring_a_recording_to_labels(
     devices_dir: Path, make_settings: MakeSettings
 ) -> None:
     settings = make_settings()
-    where = ["--bootstrap-servers", settings.bootstrap_servers]
-    where += ["--readings-topic", settings.readings_topic, "--events-topic", settings.events_topic]
-    where += ["--dlq-topic", settings.dlq_topic]
+    topics = where(settings, *TOPIC_SETTINGS)
 
     def streamer(command: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        flags = [*where, *map(str, arguments)]
+        flags = [*topics, *map(str, arguments)]
         return subprocess.run(
             [sys.executable, "-m", "streamer", command, *flags],
             capture_output=True,

@@ -10,6 +10,7 @@ import pytest
 from streamer.flow import pipeline
 from streamer.flow.pipeline import CATCHING_UP, LARGEST_GROUP, ON_THE_WAY, flow, group_outputs
 from streamer.flow.stage_results import Output
+from streamer.labels.segments import SegmentChanges
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers
 from streamer.settings import Settings
@@ -20,7 +21,7 @@ from tests.support.memory_log import ListSink, ListSource
 
 
 def output(i: int) -> Output:
-    return Output([], [], Position(i, i), 0)
+    return Output([], SegmentChanges(), [], Position(i, i), 0)
 
 
 async def groups_of(count: int, interval_s: Callable[[], float]) -> list[list[int]]:

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from streamer.contracts.records import OneRecord
 from streamer.kafka import topics
+from streamer.settings import TOPIC_SETTINGS
 from tests.conftest import MakeSettings
 from tests.support.member import (
     WINDOWS_OF_10_S,
@@ -33,7 +34,7 @@ async def test_a_device_whose_publishers_use_two_partitioners_is_named(
     (line,) = [line for line in logs if "two partitions" in line["event"]]
     assert line["devices"] == ["split"]
     # Its events name it, too, whichever workers wrote them.
-    flags = where(settings, "readings_topic", "events_topic", "dlq_topic")
+    flags = where(settings, *TOPIC_SETTINGS)
     checked = await asyncio.to_thread(run, "topics", "check", "--partitions", "2", *flags)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert re.search(r"1 devices have events .*: split \((0 and 1|1 and 0)\)", checked.stdout)

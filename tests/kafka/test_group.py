@@ -68,8 +68,7 @@ async def test_partitions_added_to_a_running_topic_are_noticed_soon(
     async with working(Member(settings)) as member:
         await publish(settings, ten_seconds("before"), 1)
         await until_devices(settings, "before")
-        names = (settings.dlq_topic, settings.events_topic, settings.readings_topic)
-        for name in names:
+        for name in (*settings.output_topics, settings.readings_topic):
             await add_partitions(settings, 3, name)
         await publish(settings, ten_seconds("after"), 2)
         await until_devices(settings, "before", "after")
@@ -94,8 +93,8 @@ async def test_a_partition_without_a_partition_for_its_events_waits_and_no_other
             return remedy in (member.health.why_not_ready() or "")
 
         await until(told)
-        await add_partitions(settings, 2, settings.events_topic)
-        await add_partitions(settings, 2, settings.dlq_topic)
+        for name in settings.output_topics:
+            await add_partitions(settings, 2, name)
         await until_devices(settings, "old", "new")
 
 
@@ -122,7 +121,7 @@ async def test_partitions_added_while_it_runs_to_the_end_do_not_keep_it_from_end
     predictor = Gated()
     running = asyncio.create_task(Member(settings, predictor, until_end=True).run())
     await predictor.asked.wait()
-    for name in (settings.dlq_topic, settings.events_topic, settings.readings_topic):
+    for name in (*settings.output_topics, settings.readings_topic):
         await add_partitions(settings, 2, name)
     predictor.gate.set()
     await running

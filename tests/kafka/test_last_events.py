@@ -5,19 +5,21 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streamer.contracts.events import ActivityEvent, decode_event, encode_event
+from streamer.contracts.segments import HOP_MS, OpenSegment, PublishedEvent
 from streamer.flow.stage_results import Output
 from streamer.kafka import last_events, topics
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.last_events import read_last_events as read_back
 from streamer.kafka.sink import open_sink
+from streamer.labels.segments import SegmentChanges
 from streamer.metrics import Metrics
 from streamer.settings import Settings
 from streamer.stream.position import Position
 from tests.conftest import MakeSettings
 from tests.support.events import WALK
 
-HOP_MS = 1280
 PARTITION = 1
+OPEN = OpenSegment(3 * HOP_MS, 1_750_000)
 
 
 def event(device: str, hop: int) -> ActivityEvent:
@@ -33,8 +35,9 @@ async def publish(settings: Settings, events: list[ActivityEvent], commits: int 
         open_sink(settings, Metrics(), partition, consumer, PartitionLag(), encode_event) as sink,
     ):
         for at in range(0, len(events), size):
-            output = Output(events[at : at + size], [], Position(at, at + size), oldest_ms=0)
-            await sink.commit([output])
+            some = events[at : at + size]
+            changes = SegmentChanges([OPEN.as_header()] * len(some))
+            await sink.commit([Output(some, changes, [], Position(at, at + size), oldest_ms=0)])
 
 
 async def abort(settings: Settings, events: list[ActivityEvent]) -> None:
@@ -66,13 +69,13 @@ async def test_the_last_committed_event_of_each_device_is_found_at_any_distance(
 
     wanted = {"busy": 599 * HOP_MS, "silent": 7 * HOP_MS, "refused": 3 * HOP_MS}
     found = await read_back(settings, PARTITION, wanted, 10_000, decode_event)
-    assert {each.device_id: each.window_start for each in found} == {
+    assert {each.event.device_id: each.event.window_start for each in found} == {
         "busy": 599 * HOP_MS,
         "silent": 7 * HOP_MS,
     }
     # What is not there is not looked for through the whole topic.
     [near] = await read_back(settings, PARTITION, wanted, 100, decode_event)
-    assert near.device_id == "busy"
+    assert near.event.device_id == "busy"
 
 
 async def test_the_last_event_of_a_window_published_twice_counts(
@@ -83,7 +86,7 @@ async def test_the_last_event_of_a_window_published_twice_counts(
     first, second = event("phone", 5), msgspec.structs.replace(event("phone", 5), confidence=0.25)
     await publish(settings, [first, second], commits=2)
     assert await read_back(settings, PARTITION, {"phone": 5 * HOP_MS}, 100, decode_event) == [
-        second
+        PublishedEvent(second, OPEN)
     ]
 
 

@@ -17,6 +17,8 @@ from tests.support.processes import run
 GOOD = {
     "readings": {"message.timestamp.type": "LogAppendTime"},
     "events": {},
+    "segments": {},
+    "current": {"cleanup.policy": "compact"},
     "dlq": {"max.message.bytes": "2097152"},
 }
 
@@ -25,7 +27,7 @@ async def test_missing_topics_are_created_and_pass_the_check(make_settings: Make
     settings = make_settings(partitions=3)
     assert await ensure(settings) == names(settings)
     assert await ensure(settings) == []
-    assert await partitions(settings) == [3, 3, 3]
+    assert await partitions(settings) == [3] * 5
     assert await check(settings) == []
 
 
@@ -35,7 +37,7 @@ async def test_two_workers_that_create_topics_at_the_same_time_agree(
     two, five = make_settings(partitions=2), make_settings(partitions=5)
     by_one, by_other = await asyncio.gather(ensure(two), ensure(five))
     assert sorted(by_one + by_other) == sorted(names(two))
-    assert await partitions(two) in ([2, 2, 2], [5, 5, 5])
+    assert await partitions(two) in ([2] * 5, [5] * 5)
 
 
 async def test_the_readings_topic_that_exists_decides_the_number_of_partitions(
@@ -43,8 +45,17 @@ async def test_the_readings_topic_that_exists_decides_the_number_of_partitions(
 ) -> None:
     settings = make_settings(partitions=2)
     await create(settings, readings=(4, {}))
-    assert await ensure(settings) == [settings.events_topic, settings.dlq_topic]
-    assert await partitions(settings) == [4, 4, 4]
+    assert await ensure(settings) == list(settings.output_topics)
+    assert await partitions(settings) == [4] * 5
+
+
+async def test_a_topic_without_a_name_is_neither_created_nor_missed(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(partitions=1, segments_topic="", current_topic="")
+    assert await ensure(settings) == names(settings)
+    assert len(names(settings)) == 3
+    assert await check(settings) == []
 
 
 async def test_an_error_of_kafka_is_reported_with_its_own_message(
@@ -80,7 +91,9 @@ async def test_missing_topics_are_errors(make_settings: MakeSettings) -> None:
         ("readings", 2, {"retention.bytes": "1000000"}, "warning", "keeps 1,000,000 bytes"),
         ("readings", 2, {"min.insync.replicas": "2"}, "error", "min.insync.replicas is 2"),
         ("events", 1, {}, "error", "has 1 partitions and"),
-        ("dlq", 1, {}, "error", "dead letters of the others have nowhere to go"),
+        ("segments", 1, {}, "error", "has 1 partitions and"),
+        ("dlq", 1, {}, "error", "has 1 partitions and"),
+        ("current", 2, {"cleanup.policy": "delete"}, "warning", "cleanup.policy is delete"),
         ("dlq", 2, {"max.message.bytes": "1048588"}, "warning", "would not fit"),
     ],
 )
@@ -132,7 +145,7 @@ def test_fewer_partitions_than_wanted_are_a_warning() -> None:
 
 def test_one_replica_in_a_cluster_is_a_warning() -> None:
     found = problems_of(replace(good_cluster(), brokers=3))
-    assert [each.severity for each in found] == ["warning"] * 3
+    assert [each.severity for each in found] == ["warning"] * 5
     assert all("one replica although there are 3 brokers" in each.problem for each in found)
 
 
@@ -159,6 +172,8 @@ def test_the_command_creates_and_checks(make_settings: MakeSettings) -> None:
         *("--bootstrap-servers", settings.bootstrap_servers),
         *("--readings-topic", settings.readings_topic),
         *("--events-topic", settings.events_topic),
+        *("--segments-topic", settings.segments_topic),
+        *("--current-topic", settings.current_topic),
         *("--dlq-topic", settings.dlq_topic),
     ]
     missing = run("topics", "check", *flags)
@@ -171,7 +186,7 @@ def test_the_command_creates_and_checks(make_settings: MakeSettings) -> None:
 
 
 def names(settings: Settings) -> list[str]:
-    return [settings.readings_topic, settings.events_topic, settings.dlq_topic]
+    return [settings.readings_topic, *settings.output_topics]
 
 
 async def partitions(settings: Settings) -> list[int]:
@@ -211,6 +226,8 @@ def good_cluster(partitions: int = 8) -> Cluster:
         topics={
             "sensor-readings": Topic(partitions, 1, config),
             "activity-events": Topic(partitions, 1, config),
+            "activity-segments": Topic(partitions, 1, config),
+            "activity-current": Topic(partitions, 1, config | {"cleanup.policy": "compact"}),
             "sensor-readings.dlq": Topic(partitions, 1, letters),
         },
         internal=frozenset({"__consumer_offsets"}),

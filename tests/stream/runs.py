@@ -1,6 +1,6 @@
 """What the program makes of a log, in a form that compares with the reference."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -9,7 +9,7 @@ import numpy as np
 
 from streamer.features.window_shape import WindowShape
 from streamer.stream.clock import START, PartitionClock
-from streamer.stream.partition import PartitionWindows, find_senders
+from streamer.stream.partition import PartitionWindows, PushResult, find_senders
 from streamer.stream.rules import Rules
 from streamer.stream.samples import Samples
 from streamer.stream.windows import ClosedWindows
@@ -66,12 +66,13 @@ class Result:
                 )
 
 
-def push(partition: PartitionWindows, records: Sequence[Record], result: Result) -> None:
-    """Push records as one batch, and add what comes out to a result."""
+def push(partition: PartitionWindows, records: Sequence[Record], result: Result) -> PushResult:
+    """Push records as one batch, add what comes out to a result, and return it."""
     outcome = partition.push(batch(records))
     result.add(outcome.windows)
     places = [(record.offset, index) for record in records for index in range(len(record.samples))]
     result.late |= {places[i] for i in outcome.late.tolist()}
+    return outcome
 
 
 def cut(records: Sequence[Record], sizes: Sequence[int]) -> list[Sequence[Record]]:
@@ -100,15 +101,21 @@ def take_in(
     end: int,
     sizes: Sequence[int] = (1,),
     flushed: AbstractSet[int] = frozenset(),
+    see: Callable[[PushResult], object] = lambda _: None,
 ) -> Result:
-    """Push the records from ``begin`` to ``end``, and flush after as many as ``flushed`` says."""
+    """Push the records from ``begin`` to ``end``, and flush after as many as ``flushed`` says.
+
+    Whatever comes out is shown to ``see``.
+    """
     result = Result()
     stops = sorted({begin, end} | {stop for stop in flushed if begin < stop <= end})
     for first, last in pairwise(stops):
         for records in cut(log[first:last], sizes):
-            push(partition, records, result)
+            see(push(partition, records, result))
         if last in flushed:
-            result.add(partition.flush().windows)
+            outcome = partition.flush()
+            result.add(outcome.windows)
+            see(outcome)
     return result
 
 

@@ -13,10 +13,12 @@ from hypothesis.stateful import (
 
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.position import Position, ReplayStart
+from streamer.stream.rebuilt import Rebuilt
 from streamer.stream.rules import Rules
 from tests.stream.logs import RULES, SHORT_EPOCHS, SIZES, START_US, STEP_US, Publisher, Steady, acts
 from tests.stream.reference import Record
 from tests.stream.runs import Result, cut, push, take_in
+from tests.stream.segment_log import SegmentLog
 
 
 class Worker(RuleBasedStateMachine):
@@ -39,6 +41,7 @@ class Worker(RuleBasedStateMachine):
         self.flushes: set[int] = set()
         self.committed = (0, Position(0, 0).metadata(), frozenset[int]())
         self.published = Result()
+        self.segments = SegmentLog()
         self._start(Position(0, 0))
 
     def _start(self, position: Position) -> None:
@@ -46,10 +49,11 @@ class Worker(RuleBasedStateMachine):
         self.replay_start = ReplayStart(position)
         self.next = position.next
         self.pending = Result()
+        self.segments.crash()
 
     def _process(self, sizes: list[int]) -> None:
         for records in cut(self.log[self.next :], sizes):
-            push(self.partition, records, self.pending)
+            self.segments.add(push(self.partition, records, self.pending))
             self.next = records[-1].offset + 1
             self.replay_start.processed(self.next, self.partition.clock)
 
@@ -74,10 +78,11 @@ class Worker(RuleBasedStateMachine):
     @precondition(lambda self: self.next > 0)
     @rule()
     def no_sample_waits_any_longer(self) -> None:
-        if self.partition.waiting:
-            self.flushes.add(self.next)
-            self.replay_start.flushed(self.next)
-        self.pending.add(self.partition.flush().windows)
+        self.flushes.add(self.next)
+        self.replay_start.flushed(self.next)
+        outcome = self.partition.flush()
+        self.pending.add(outcome.windows)
+        self.segments.add(outcome)
 
     @rule()
     def it_commits(self) -> None:
@@ -85,6 +90,7 @@ class Worker(RuleBasedStateMachine):
         self.committed = position.low, position.metadata(), frozenset(self.flushes)
         self.published.extend(self.pending)
         self.pending = Result()
+        self.segments.commit()
 
     @rule(sizes=SIZES, other_sizes=SIZES)
     def it_crashes_and_recovers(self, sizes: list[int], other_sizes: list[int]) -> None:
@@ -92,22 +98,27 @@ class Worker(RuleBasedStateMachine):
         position = Position.parse(low, metadata)
         self.flushes = set(flushes)
         self._start(position)
-        start = position.low
+        start, rebuilt = position.low, Rebuilt()
         for end in sorted({*position.flushed, position.next}):
             for records in cut(self.log[start:end], sizes):
-                push(self.partition, records, Result())
+                rebuilt.add(push(self.partition, records, Result()))
                 self.replay_start.processed(records[-1].offset + 1, self.partition.clock)
             if end in position.flushed:
-                self.partition.flush()
+                rebuilt.add(self.partition.flush())
             start = end
+        self.segments.recover(rebuilt)
         self._process(other_sizes)
 
     def teardown(self) -> None:
         if not hasattr(self, "log"):
             return
         self.it_commits()
-        whole = PartitionWindows(self.limits, SHORT_EPOCHS)
-        wanted = take_in(whole, self.log, 0, len(self.log), [len(self.log) or 1], self.flushes)
+        whole, segments = PartitionWindows(self.limits, SHORT_EPOCHS), SegmentLog()
+        wanted = take_in(
+            whole, self.log, 0, len(self.log), [len(self.log) or 1], self.flushes, segments.add
+        )
+        segments.commit()
+        assert self.segments.published == segments.published
         assert self.published.windows == wanted.windows
         assert self.published.late == wanted.late
         assert (self.partition.devices, self.partition.waiting) == (whole.devices, whole.waiting)

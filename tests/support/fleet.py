@@ -25,6 +25,8 @@ class Fleet:
             *("--bootstrap-servers", settings.bootstrap_servers),
             *("--readings-topic", settings.readings_topic),
             *("--events-topic", settings.events_topic),
+            *("--segments-topic", settings.segments_topic),
+            *("--current-topic", settings.current_topic),
             *("--dlq-topic", settings.dlq_topic),
             *("--group-id", settings.group_id),
             *("--allowed-lateness-ms", str(settings.allowed_lateness_ms)),

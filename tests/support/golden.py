@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypeVar
 
 from aiokafka import ConsumerRecord
 from msgspec.structs import replace
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from streamer.contracts.dead_letters import ORIGIN_OFFSET, ORIGIN_PARTITION, REASON
 from streamer.contracts.events import decode_event, encode_event
 from streamer.contracts.records import Records
+from streamer.contracts.segments import SEGMENT_HEADER, encode_current, encode_segment
 from streamer.flow.partition_state import PartitionState
 from streamer.flow.pipeline import predict_windows
 from streamer.flow.rejects import RejectLimit
@@ -27,12 +28,17 @@ from streamer.settings import Settings
 from streamer.stream.position import Position
 from tests.support.log import Log
 
+Key = TypeVar("Key", bound=Hashable)
+
 
 @dataclass
 class Published:
     """Events of each device in their order, and dead letters by where they come from."""
 
     events: dict[str, list[bytes]] = field(default_factory=dict)
+    segments: dict[tuple[str, str], list[bytes | None]] = field(default_factory=dict)
+    """By device, in their order: values of ended segments (`closed`) and of current activities
+    (`current`), and headers of events (`open`)."""
     letters: Counter[tuple[int, int, bytes, bytes | None]] = field(default_factory=Counter)
     """Partition, offset, reason and value of the record that was refused."""
 
@@ -41,6 +47,13 @@ class Published:
         for output in outputs:
             for event in output.events:
                 self.events.setdefault(event.device_id, []).append(encode_event(event))
+            changes = output.segments
+            for event, header in zip(output.events, changes.headers, strict=True):
+                self.add_segment("open", event.device_id, header)
+            for segment in changes.closed:
+                self.add_segment("closed", segment.device_id, encode_segment(segment))
+            for device_id, current in changes.current:
+                self.add_segment("current", device_id, encode_current(current))
             for letter in output.dead_letters:
                 place = (partition, letter.record.offset)
                 self.letters[(*place, letter.reason.encode(), letter.record.value)] += 1
@@ -48,7 +61,13 @@ class Published:
 
     def add_event(self, record: "ConsumerRecord[bytes | None, bytes | None]") -> None:
         """An event as it stands in the topic."""
-        self.events.setdefault((record.key or b"").decode(), []).append(record.value or b"")
+        device_id = (record.key or b"").decode()
+        self.events.setdefault(device_id, []).append(record.value or b"")
+        self.add_segment("open", device_id, dict(record.headers)[SEGMENT_HEADER])
+
+    def add_segment(self, kind: str, device_id: str, value: bytes | None) -> None:
+        """A value of one of the kinds that `segments` has."""
+        self.segments.setdefault((kind, device_id), []).append(value)
 
     def add_letter(self, record: "ConsumerRecord[bytes | None, bytes | None]") -> None:
         """A dead letter as it stands in the topic."""
@@ -93,6 +112,11 @@ async def read_published(settings: Settings) -> Published:
         async with open_reader(settings, settings.events_topic, "earliest", 10) as consumer:
             async for record in read_to_end(consumer):
                 found.add_event(record)
+        topics = {"closed": settings.segments_topic, "current": settings.current_topic}
+        for kind, topic in topics.items():
+            async with open_reader(settings, topic, "earliest", 10) as consumer:
+                async for record in read_to_end(consumer):
+                    found.add_segment(kind, (record.key or b"").decode(), record.value)
         async with open_reader(settings, settings.dlq_topic, "earliest", 10) as consumer:
             async for record in read_to_end(consumer):
                 found.add_letter(record)
@@ -120,26 +144,36 @@ class Verdict:
 
 
 def compare(expected: Published, found: Published) -> Verdict:
-    """Compare sets, bytes, and the order of each device's events."""
+    """Compare sets, bytes, and the order of each device's events and segments."""
     wanted = _counted(expected)
     seen = _counted(found)
     missing, surplus = wanted - seen, seen - wanted
     duplicated = sum(n for item, n in surplus.items() if item in wanted)
     different = surplus.total() - duplicated
-    disordered = [
-        device
-        for device, events in expected.events.items()
-        if list(dict.fromkeys(found.events.get(device, []))) != events
-    ]
+    disordered = find_disordered(expected.events, found.events)
+    disordered += find_disordered(expected.segments, found.segments)
     # What is there with other bytes is different, not lost.
     lost = max(0, missing.total() - different)
     return Verdict(lost, duplicated, different, disordered, list(missing)[:10])
+
+
+def find_disordered(
+    expected: Mapping[Key, Sequence[bytes | None]], found: Mapping[Key, Sequence[bytes | None]]
+) -> list[str]:
+    """Keys whose values, each counted once, have another order."""
+    return [
+        str(key)
+        for key, values in expected.items()
+        if list(dict.fromkeys(found.get(key, []))) != list(dict.fromkeys(values))
+    ]
 
 
 def _counted(published: Published) -> Counter[object]:
     counted: Counter[object] = Counter(published.letters)
     for device, events in published.events.items():
         counted.update((device, event) for event in events)
+    for kind, values in published.segments.items():
+        counted.update((kind, value) for value in values)
     return counted
 
 
@@ -149,7 +183,7 @@ def as_local(published: Published) -> Published:
         device: [encode_event(replace(decode_event(each), predictor="local")) for each in events]
         for device, events in published.events.items()
     }
-    return Published(events, published.letters)
+    return Published(events, published.segments, published.letters)
 
 
 def windows_of(published: Published) -> dict[str, list[str]]:

@@ -11,10 +11,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamer.settings import Settings
+from streamer.settings import TOPIC_SETTINGS, Settings
 from tests.support.processes import until
-
-TOPICS = ("readings_topic", "events_topic", "dlq_topic")
 
 
 class Process:
@@ -69,7 +67,7 @@ def run(settings: Settings, log: Path, *flags: str) -> Iterator[Process]:
 
 
 def where(settings: Settings, *names: str) -> list[str]:
-    names = names or (*TOPICS, "group_id")
+    names = names or (*TOPIC_SETTINGS, "group_id")
     return [
         part
         for name in ("bootstrap_servers", *names)
@@ -78,7 +76,14 @@ def where(settings: Settings, *names: str) -> list[str]:
 
 
 def simulate(settings: Settings, *flags: str) -> str:
-    command = [sys.executable, "-m", "streamer", "simulate", *where(settings, *TOPICS), *flags]
+    command = [
+        sys.executable,
+        "-m",
+        "streamer",
+        "simulate",
+        *where(settings, *TOPIC_SETTINGS),
+        *flags,
+    ]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
