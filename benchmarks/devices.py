@@ -27,7 +27,7 @@ from scipy.interpolate import CubicSpline
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.figures import report
-from benchmarks.places import read_pocket
+from benchmarks.public_recordings import read_pocket
 from streamer.arrays import Ints
 from streamer.datasets.labelled_windows import cut_recordings
 from streamer.datasets.raw_recording import RawRecording, SensorSeries

@@ -1,17 +1,15 @@
-"""Judges the way in which the default model was learned, by place, and with phones in any way.
+"""Judges the training of the default model by place, and with phones in random orientations.
 
     STREAMER_HAR_DIR=... STREAMER_DEVICES_DIR=... python benchmarks/places.py [--features NAME]
 
-Everybody is judged by models that have not seen them. Every recording is judged twice: as it is,
-and turned as a whole into a random orientation, which nothing was learned from.
+Each person is judged by models that were trained without this person. Each recording is judged
+twice: as it is, and turned as a whole into a random orientation. Turned recordings are not used for
+training.
 
-STREAMER_HAR_DIR has the folder RawData of the public download, STREAMER_DEVICES_DIR the file
-motionsense.npz: an array (n, 9) for each recording, `dws_1_sub01` for instance, with gravity in g,
-rotation in rad/s and user acceleration in g, as CoreMotion gives them. Takes some minutes.
+`benchmarks/public_recordings.py` says which files the two folders have. It takes some minutes.
 """
 
-import os
-from collections.abc import Iterator
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,23 +18,16 @@ import msgspec
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.public_recordings import read_pocket, read_waist
 from streamer.datasets.class_names import order_classes
 from streamer.datasets.labelled_windows import UNLABELLED, LabelledWindows, cut_recordings
-from streamer.datasets.public_recordings import read_labelled_recordings
-from streamer.datasets.recording import Recording, Segment
+from streamer.datasets.recording import Recording
 from streamer.features import GRAVITY_FRAME, find_feature_set
 from streamer.training.cross_validation import cross_validate
 from streamer.training.judgement import judge
 from streamer.training.variation import IN_ANY_ORIENTATION, make_copies
-
-ACTIVITIES = {
-    "dws": "walking_downstairs",
-    "ups": "walking_upstairs",
-    "wlk": "walking",
-    "jog": "jogging",
-    "sit": "sitting",
-    "std": "standing",
-}
 
 
 @click.command
@@ -75,30 +66,6 @@ def main(features: str) -> None:
                 "calibration_error": round(found.calibration_error, 4),
             }
             click.echo(msgspec.json.encode(figures).decode())
-
-
-def read_waist() -> Iterator[Recording]:
-    """Read the public data set."""
-    for each in read_labelled_recordings(Path(os.environ["STREAMER_HAR_DIR"], "RawData")):
-        yield replace(
-            each,
-            device_id=f"hapt/{each.device_id}",
-            subject=f"hapt/{each.subject}",
-            place="waist",
-        )
-
-
-def read_pocket() -> Iterator[Recording]:
-    """Read MotionSense."""
-    arrays = np.load(Path(os.environ["STREAMER_DEVICES_DIR"], "motionsense.npz"))
-    for name in arrays.files:
-        label, _trial, subject = name.split("_")
-        values = arrays[name].astype(np.float64)
-        # CoreMotion's acceleration has the opposite sign of what an accelerometer measures.
-        samples = np.concatenate([-(values[:, :3] + values[:, 6:9]), values[:, 3:6]], axis=1)
-        segments = (Segment(ACTIVITIES[label], 0, len(samples)),)
-        person = f"motionsense/{int(subject.removeprefix('sub'))}"
-        yield Recording(f"motionsense/{name}", person, samples, segments, "pocket")
 
 
 def turn(recording: Recording, rng: np.random.Generator) -> Recording:
