@@ -7,7 +7,7 @@ significand times a 128-bit power of five decides the rounding of all but very f
 import numpy as np
 
 from streamer.arrays import Bytes, Words
-from streamer.compiled import compiled_together
+from streamer.compiled import compiled_inline, compiled_together
 
 NOT_FAST = -1
 """Returned instead of an end: the value is malformed, or only the general decoder can read it."""
@@ -42,6 +42,7 @@ EXACT_POWERS = 10.0 ** np.arange(23)
 _LARGEST_EXACT = np.uint64(1 << 53)
 
 _U0, _U1, _U3, _U8, _U9, _U10, _U32 = (np.uint64(n) for n in (0, 1, 3, 8, 9, 10, 32))
+_U100_000_000 = np.uint64(100_000_000)
 _LOW = np.uint64(0xFFFF_FFFF)
 _TOP_BYTE = np.uint64(1 << 56)
 _TOP_BIT = np.uint64(1 << 63)
@@ -53,12 +54,13 @@ _SHORT = 10
 _ZEROS, _TOP_BITS, _SIX_TOO_MANY = (
     np.uint64(int.from_bytes(bytes([byte] * 8))) for byte in (_ZERO, 0x80, 0x80 - 10)
 )
+_WORD = 8
 _PLACE_OF_BYTE = np.uint64(0x0001_0203_0405_0607)
 """This number times 256**i has i in its highest byte."""
 _PAIRS, _FOURS = np.uint64(0x00FF_00FF_00FF_00FF), np.uint64(0x0000_FFFF_0000_FFFF)
 
 
-@compiled_together
+@compiled_inline
 def read_number(buffer: Bytes, at: int, end: int, powers: Words) -> tuple[int, float]:
     """Read one JSON number.
 
@@ -73,9 +75,17 @@ def read_number(buffer: Bytes, at: int, end: int, powers: Words) -> tuple[int, f
     """
     negative = at < end and buffer[at] == _MINUS
     begin = at + negative
-    at, number = _read_short(buffer, begin, end)
-    if at != NOT_FAST:
-        return at, -number if negative else number
+    after, number = _read_short(buffer, begin, end)
+    if after != NOT_FAST:
+        return after, -number if negative else number
+    return _read_long(buffer, begin, end, negative, powers)
+
+
+@compiled_together
+def _read_long(
+    buffer: Bytes, begin: int, end: int, negative: bool, powers: Words
+) -> tuple[int, float]:
+    """Read a number in any form, from behind its sign."""
     at, significand, digits = _digits(buffer, begin, end, _U0, 0)
     if at == begin or (buffer[begin] == _ZERO and at > begin + 1):
         return NOT_FAST, 0.0
@@ -95,7 +105,7 @@ def read_number(buffer: Bytes, at: int, end: int, powers: Words) -> tuple[int, f
     return at, -number if negative and (at > whole or significand > _U0) else number
 
 
-@compiled_together
+@compiled_inline
 def _read_short(buffer: Bytes, at: int, end: int) -> tuple[int, float]:
     """Read a digit, a point and up to seven digits, the usual form of sensors, without a loop.
 
@@ -104,7 +114,7 @@ def _read_short(buffer: Bytes, at: int, end: int) -> tuple[int, float]:
     if end - at < _SHORT or buffer[at + 1] != _POINT:
         return NOT_FAST, 0.0
     whole = np.uint64(buffer[at]) - np.uint64(_ZERO)
-    digits = little_endian(buffer, at + 2, 8) ^ _ZEROS
+    digits = little_endian(buffer, at + 2, _WORD) ^ _ZEROS
     # The top bit of each byte that is not a digit, and the bits below the lowest of these.
     others = (digits | (digits + _SIX_TOO_MANY)) & _TOP_BITS
     lowest = (others & (~others + _U1)) >> np.uint64(7)
@@ -113,12 +123,18 @@ def _read_short(buffer: Bytes, at: int, end: int) -> tuple[int, float]:
     if whole > _U9 or lowest <= _U1 or after == _EXPONENTS[0] or after == _EXPONENTS[1]:
         return NOT_FAST, 0.0
     digits = (digits & (lowest - _U1)) << (np.uint64(64) - _U8 * count)
+    fraction = _join_digits(digits)
+    power = EXACT_POWERS[np.int64(count)]
+    return int(at + 2 + np.int64(count)), float((whole * power + fraction) / power)
+
+
+@compiled_together
+def _join_digits(digits: np.uint64) -> np.uint64:
+    """Return the number of eight digits, the first one in the lowest byte."""
     # Join neighbours: digits to pairs, pairs to fours, fours to eight.
     digits = (digits * _U10 + (digits >> _U8)) & _PAIRS
     digits = (digits * np.uint64(100) + (digits >> np.uint64(16))) & _FOURS
-    fraction = (digits * np.uint64(10_000) + (digits >> _U32)) & _LOW
-    power = EXACT_POWERS[np.int64(count)]
-    return int(at + 2 + np.int64(count)), float((whole * power + fraction) / power)
+    return (digits * np.uint64(10_000) + (digits >> _U32)) & _LOW
 
 
 @compiled_together
@@ -136,6 +152,14 @@ def _digits(
     buffer: Bytes, at: int, end: int, significand: np.uint64, digits: int
 ) -> tuple[int, np.uint64, int]:
     """Append digits to a significand; returns their end, it, and its number of digits."""
+    # Eight at once, as in `_read_short`; zeros that lead are no digits.
+    while end - at >= _WORD and (significand != _U0 or buffer[at] != _ZERO):
+        eight = little_endian(buffer, at, _WORD) ^ _ZEROS
+        if (eight | (eight + _SIX_TOO_MANY)) & _TOP_BITS:
+            break
+        significand = significand * _U100_000_000 + _join_digits(eight)
+        digits += _WORD
+        at += _WORD
     while at < end and _ZERO <= buffer[at] <= _NINE:
         significand = significand * _U10 + np.uint64(buffer[at] - _ZERO)
         digits += significand != _U0
@@ -158,6 +182,8 @@ def _exponent(buffer: Bytes, at: int, end: int) -> tuple[int, int]:
 @compiled_together
 def _nearest(significand: np.uint64, power: int, powers: Words) -> float:
     """Return the double nearest to significand * 10**power."""
+    if power == 0:
+        return float(significand)
     if significand <= _LARGEST_EXACT and abs(power) < len(EXACT_POWERS):
         number = float(significand)
         exact = EXACT_POWERS[abs(power)]

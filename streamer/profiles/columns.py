@@ -10,6 +10,7 @@ import numpy as np
 
 from streamer.arrays import Bools, Bytes, Floats, Ints
 from streamer.contracts.readings import ACC, GYRO, LONGEST_INTERVAL_MS
+from streamer.profiles.ordered_rows import add_gravity_in_order, are_in_order, join_in_order
 from streamer.profiles.program import NO_SLOT, Program, Sensor
 from streamer.profiles.sensor_rows import PARTIAL, WHOLE, convert_rows
 
@@ -52,39 +53,43 @@ def to_samples(rows: Rows, program: Program) -> RecordSamples:
     """Convert rows of cells to samples."""
     start = np.cumsum(rows.count) - rows.count
     owner = np.repeat(np.arange(len(rows.count)), rows.count)
-    number = np.arange(len(owner)) - np.repeat(start, rows.count)
     _spread(rows, start, program)
     values = np.zeros((len(owner), 6))
     faults: dict[int, str] = {}
-    acc = _find(program.acc, rows, values, 0, owner, number, program, faults)
-    gyro = _find(program.gyro, rows, values, 3, owner, number, program, faults)
+    acc = _find(program.acc, rows, values, 0, owner, start, program, faults)
+    gyro = _find(program.gyro, rows, values, 3, owner, start, program, faults)
     seen = acc | gyro
+    times = {each.time: _times(each.time, rows, start, program) for each in program.sensors}
     if program.gravity is not None and program.acc is not None:
         vectors = np.zeros((len(owner), 6))
-        gravity = _find(program.gravity, rows, vectors, 0, owner, number, program, faults)
+        gravity = _find(program.gravity, rows, vectors, 0, owner, start, program, faults)
         seen |= gravity
-        times = [_times(each.time, rows, start, program) for each in (program.acc, program.gravity)]
-        _add_gravity(values, vectors, acc, gravity, times, owner)
+        acc_us, gravity_us = times[program.acc.time], times[program.gravity.time]
+        if np.array_equal(acc, gravity):
+            values[:, :3] += vectors[:, :3]
+        elif are_in_order(rows.count, acc, acc_us) and are_in_order(
+            rows.count, gravity, gravity_us
+        ):
+            add_gravity_in_order(rows.count, acc, gravity, acc_us, gravity_us, values, vectors)
+        else:
+            add_gravity(values, vectors, acc, gravity, acc_us, gravity_us, owner)
     if not program.is_selective and not seen.all():
         _find_nothing(seen, owner, len(rows.count), program, faults)
     if program.times_are_shared and not program.is_selective:
         sensors = (ACC * acc + GYRO * gyro).astype(np.uint8)
-        time_us = _times(program.sensors[0].time, rows, start, program)
+        time_us = times[program.sensors[0].time]
         kept = sensors > 0
         if kept.all():
             return RecordSamples(owner, time_us, values, sensors, faults)
         return RecordSamples(owner[kept], time_us[kept], values[kept], sensors[kept], faults)
-    parts = []
-    for sensor, mask, bit in ((program.acc, acc, ACC), (program.gyro, gyro, GYRO)):
-        if sensor is not None:
-            time_us = _times(sensor.time, rows, start, program)[mask]
-            block = np.zeros((len(time_us), 6))
-            block[:, _COLUMNS[bit]] = values[mask][:, _COLUMNS[bit]]
-            parts.append((owner[mask], time_us, block, np.full(len(time_us), bit, np.uint8)))
-    return _joined(parts, faults)
-
-
-_COLUMNS = {ACC: slice(0, 3), GYRO: slice(3, 6)}
+    # A sensor that the profile does not name is in no row; any times will do for it.
+    acc_us, gyro_us = (
+        times[each.time if each is not None else program.sensors[0].time]
+        for each in (program.acc, program.gyro)
+    )
+    if are_in_order(rows.count, acc, acc_us) and are_in_order(rows.count, gyro, gyro_us):
+        return join_rows_in_order(rows.count, acc, gyro, acc_us, gyro_us, values, faults)
+    return join(acc, gyro, acc_us, gyro_us, values, owner, faults)
 
 
 def _spread(rows: Rows, start: Ints, program: Program) -> None:
@@ -129,7 +134,7 @@ def _find(
     values: Floats,
     column: int,
     owner: Ints,
-    number: Ints,
+    start: Ints,
     program: Program,
     faults: dict[int, str],
 ) -> Bools:
@@ -142,8 +147,11 @@ def _find(
     ):
         for row in np.flatnonzero(states == PARTIAL).tolist():
             missing = next(i for i in sensor.fields.tolist() if np.isnan(rows.cells[row, i]))
-            detail = f"`{program.slots[missing].path}` is missing in sample {number[row]}"
-            faults.setdefault(int(owner[row]), detail)
+            record = int(owner[row])
+            number = row - int(start[record])
+            faults.setdefault(
+                record, f"`{program.slots[missing].path}` is missing in sample {number}"
+            )
     found: Bools = states == WHOLE
     return found
 
@@ -159,21 +167,22 @@ def _find_nothing(
         faults.setdefault(record, f"none of {', '.join(paths)} is there")
 
 
-def _add_gravity(
+def add_gravity(
     values: Floats,
     vectors: Floats,
     acc: Bools,
     gravity: Bools,
-    times: list[Floats],
+    acc_us: Floats,
+    gravity_us: Floats,
     owner: Ints,
 ) -> None:
-    """Add gravity to the acceleration of records that have both."""
-    if np.array_equal(acc, gravity):
-        values[:, :3] += vectors[:, :3]
-        return
+    """Add gravity to the acceleration of records that have both, whatever the order of their rows.
+
+    See `streamer.profiles.ordered_rows.add_gravity_in_order` for the arguments.
+    """
     rows = np.concatenate([np.flatnonzero(gravity), np.flatnonzero(acc)])
     is_acc = np.arange(len(rows)) >= np.count_nonzero(gravity)
-    time_us = np.where(is_acc, times[0][rows], times[1][rows])
+    time_us = np.where(is_acc, acc_us[rows], gravity_us[rows])
     order = np.lexsort((is_acc, time_us, owner[rows]))
     rows, is_acc, time_us = rows[order], is_acc[order], time_us[order]
     of, place = owner[rows], np.arange(len(rows))
@@ -193,17 +202,52 @@ def _add_gravity(
     values[rows[here], :3] += low + share[:, None] * (high - low)
 
 
-def _joined(
-    parts: list[tuple[Ints, Floats, Floats, Bytes]], faults: dict[int, str]
+def join_rows_in_order(
+    count: Ints,
+    acc: Bools,
+    gyro: Bools,
+    acc_us: Floats,
+    gyro_us: Floats,
+    values: Floats,
+    faults: dict[int, str],
 ) -> RecordSamples:
-    """Return samples in the order of time, with both sensors where these have the same time."""
-    owner, time_us, values, sensors = (np.concatenate(part) for part in zip(*parts, strict=True))
+    """Return the samples of records whose rows are in the order of time."""
+    room = np.count_nonzero(acc) + np.count_nonzero(gyro)
+    owner, time_us = np.empty(room, np.int64), np.empty(room)
+    joined, sensors = np.empty((room, 6)), np.empty(room, np.uint8)
+    found = join_in_order(
+        count, acc, gyro, acc_us, gyro_us, values, owner, time_us, joined, sensors
+    )
+    return RecordSamples(owner[:found], time_us[:found], joined[:found], sensors[:found], faults)
+
+
+def join(
+    acc: Bools,
+    gyro: Bools,
+    acc_us: Floats,
+    gyro_us: Floats,
+    values: Floats,
+    row_owner: Ints,
+    faults: dict[int, str],
+) -> RecordSamples:
+    """Return samples in the order of time, with both sensors where these have the same time.
+
+    The rows may be in any order. See `streamer.profiles.ordered_rows.join_in_order` for the
+    arguments.
+    """
+    rows = np.concatenate([np.flatnonzero(acc), np.flatnonzero(gyro)])
+    is_gyro = np.arange(len(rows)) >= np.count_nonzero(acc)
+    sensors = np.where(is_gyro, GYRO, ACC).astype(np.uint8)
+    owner, time_us = row_owner[rows], np.where(is_gyro, gyro_us[rows], acc_us[rows])
+    own = values[rows]
+    own[is_gyro, :3] = 0
+    own[~is_gyro, 3:] = 0
     order = np.lexsort((time_us, owner))
-    owner, time_us, values, sensors = owner[order], time_us[order], values[order], sensors[order]
+    owner, time_us, own, sensors = owner[order], time_us[order], own[order], sensors[order]
     same = (owner[1:] == owner[:-1]) & (time_us[1:] == time_us[:-1])
     second = 1 + np.flatnonzero(same & (sensors[1:] == GYRO) & (sensors[:-1] == ACC))
-    values[second - 1, 3:] = values[second, 3:]
+    own[second - 1, 3:] = own[second, 3:]
     sensors[second - 1] |= GYRO
     kept = np.ones(len(owner), np.bool_)
     kept[second] = False
-    return RecordSamples(owner[kept], time_us[kept], values[kept], sensors[kept], faults)
+    return RecordSamples(owner[kept], time_us[kept], own[kept], sensors[kept], faults)

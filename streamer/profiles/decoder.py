@@ -34,12 +34,12 @@ from streamer.contracts.readings import (
 from streamer.contracts.records import KEY, KEY_END, VALUE, VALUE_END, Records
 from streamer.errors import SettingsError
 from streamer.profiles.columns import RecordSamples, Rows, to_samples
-from streamer.profiles.fast_records import Cells, FastReader
-from streamer.profiles.fast_values import find_first_alike
+from streamer.profiles.fast_records import FastReader, ReadCells
 from streamer.profiles.objects import read_object
 from streamer.profiles.profile import CONTRACT, load_record_layout
 from streamer.profiles.program import NO_SLOT, Program
 from streamer.profiles.record_layout import FRAME, NEED_REGISTRY, RecordLayout
+from streamer.profiles.same_bytes import find_first_alike
 
 Decoder = Callable[[Records, int], Decoded]
 """Decodes the records of a fetch; the second argument is as in `streamer.contracts.decode`."""
@@ -81,10 +81,9 @@ class ProfileDecoder:
         self._layout = layout
         self._decode_framed = decode_framed
         self._program = Program(layout)
-        is_csv = layout.encoding == "csv"
         self._fast = (
-            FastReader(self._program.slots, layout.separator if is_csv else None, layout.columns)
-            if is_csv or layout.encoding in ("json", "json-schema")
+            FastReader(self._program.slots, layout)
+            if layout.encoding not in NEED_REGISTRY
             else None
         )
 
@@ -94,11 +93,10 @@ class ProfileDecoder:
         names = _Names()
         if self._layout.encoding == "json-schema":
             records = _without_frames(records)
-        parts = [*self._read_fast(records, names, rejects)]
+        parts = [*self._read_fast(records, names)]
         done = np.zeros(len(records), np.bool_)
         for part in parts:
             done[part.record] = True
-        done[[reject.record for reject in rejects]] = True
         if not done.all():
             parts.append(self._read_others(records, np.flatnonzero(~done), names, rejects))
         read = _merged(parts, len(self._program.slots))
@@ -106,59 +104,32 @@ class ProfileDecoder:
         samples = to_samples(rows, self._program)
         return _check(samples, rows, read, list(names.numbers), rejects, max_future_skew_us)
 
-    def _read_fast(
-        self, records: Records, names: "_Names", rejects: list[Reject]
-    ) -> Iterator["_Read"]:
-        """Read what the fast reader can read, and reject what it knows to be without a device."""
+    def _read_fast(self, records: Records, names: "_Names") -> Iterator["_Read"]:
+        """Read what the compiled reader can read."""
         next_record = 0
         while self._fast is not None and next_record < len(records):
             part, next_record = self._fast.read(records, next_record)
-            device, faults = self._find_devices(records, part, names)
-            if faults:
-                for i, no in faults:
-                    record, samples = int(part.record[i]), int(part.count[i])
-                    rejects.append(Reject(record, no.reason, no.detail, samples))
-                good = device >= 0
-                cells = part.values[np.repeat(good, part.count)]
-                yield _Read(part.record[good], part.count[good], device[good], cells)
-            else:
-                yield _Read(part.record, part.count, device, part.values)
+            device = self._find_devices(records, part, names)
+            read = _Read(part.record, part.count, device, part.values)
+            yield read if device.min(initial=0) >= 0 else _only(read, device >= 0)
 
-    def _find_devices(
-        self, records: Records, part: Cells, names: "_Names"
-    ) -> tuple[Ints, list[tuple[int, Rejection]]]:
-        """Return the device of each record, -1 for one without, and what is wrong with these."""
+    def _find_devices(self, records: Records, part: ReadCells, names: "_Names") -> Ints:
+        """Return the device of each record, -1 where the general reader must say what is wrong."""
         if self._layout.device_header:
             keys = [self._header(records[i]) for i in part.record.tolist()]
-            first = np.arange(len(keys))
-        else:
-            spans = part.device
-            if self._program.device == NO_SLOT:
-                spans = records.table[part.record][:, [KEY, KEY_END]]
-            first = np.empty(len(spans), np.int64)
-            places = np.full(2 << len(spans).bit_length(), -1, np.int64)
-            find_first_alike(np.frombuffer(records.buffer, np.uint8), spans, first, places)
-            # A key of null is like no other one, and counts as itself.
-            first[first == len(first)] = np.flatnonzero(first == len(first))
-            keys = []
-        device = np.empty(len(first), np.int64)
-        faults = []
-        for i in np.flatnonzero(first == np.arange(len(first))).tolist():
-            if keys:
-                key = keys[i]
-            else:
-                begin, end = spans[i].tolist()
-                key = records.buffer[begin:end] if begin <= end else None
-            try:
-                device[i] = names.number(key)
-            except Rejection as no:
-                device[i] = -1
-                faults.append((i, no))
-        device = device[first]
-        if faults:
-            of = dict(faults)
-            faults = [(i, of[int(first[i])]) for i in np.flatnonzero(device < 0).tolist()]
-        return device, faults
+            return np.array([names.find(key) for key in keys], np.int64)
+        spans = part.device
+        if self._program.device == NO_SLOT:
+            spans = records.table[part.record][:, [KEY, KEY_END]]
+        first = np.empty(len(spans), np.int64)
+        places = np.full(2 << len(spans).bit_length(), -1, np.int64)
+        find_first_alike(np.frombuffer(records.buffer, np.uint8), spans, first, places)
+        firsts = np.flatnonzero(first == np.arange(len(first)))
+        device = np.empty(len(first) + 1, np.int64)
+        device[len(first)] = -1  # of a key of null
+        buffer = records.buffer
+        device[firsts] = [names.find(buffer[begin:end]) for begin, end in spans[firsts].tolist()]
+        return device[first]
 
     def _read_others(
         self, records: Records, wanted: Ints, names: "_Names", rejects: list[Reject]
@@ -273,6 +244,19 @@ class _Names:
             Rejection: they are not a device id.
         """
         return self.numbers.setdefault(self._ids[key], len(self.numbers))
+
+    def find(self, key: bytes | None) -> int:
+        """Return the same, -1 if they are not a device id."""
+        try:
+            return self.number(key)
+        except Rejection:
+            return -1
+
+
+def _only(read: _Read, good: Bools) -> _Read:
+    """Return the records that are good."""
+    cells = read.cells[np.repeat(good, read.count)]
+    return _Read(read.record[good], read.count[good], read.device[good], cells)
 
 
 def _merged(parts: list[_Read], width: int) -> _Read:

@@ -24,7 +24,7 @@ def convert_rows(
     column: int,
     states: Bytes,
 ) -> int:
-    """Write a sensor's samples into three columns of values, 0 where a row has none.
+    """Write a sensor's samples into three columns of values, which are 0 before.
 
     Args:
         cells: (rows, slots).
@@ -32,7 +32,7 @@ def convert_rows(
         signs: (3,) sign of each of our axes.
         factor: from the device's unit to ours.
         where: (n, 2) slots and the choices that they must have.
-        values: (rows, 6), written.
+        values: (rows, 6), written; 0 in the rows without a sample.
         column: the first of the three.
         states: (rows,), written.
 
@@ -41,19 +41,23 @@ def convert_rows(
     """
     partial = 0
     for row in range(len(cells)):
+        states[row] = ABSENT
         meant = True
         for i in range(len(where)):
             meant = meant and cells[row, where[i, 0]] == where[i, 1]
+        if not meant:
+            continue
         missing = 0
         for axis in range(3):
             value = cells[row, fields[axis]] * factor * signs[axis]
             values[row, column + axis] = value
             missing += np.isnan(value)
-        if meant and missing == 0:
+        if missing == 0:
             states[row] = WHOLE
             continue
-        states[row] = PARTIAL if meant and missing < 3 else ABSENT
-        partial += states[row] == PARTIAL
         for axis in range(3):
             values[row, column + axis] = 0
+        if missing < 3:
+            states[row] = PARTIAL
+            partial += 1
     return partial

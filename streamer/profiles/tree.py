@@ -1,17 +1,22 @@
 """The paths of a profile as a tree in arrays, for the compiled reader."""
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from streamer.arrays import Bytes, Ints
+from streamer.arrays import Bytes, Ints, Words
+from streamer.contracts.decimals import POWERS
 from streamer.profiles.paths import EACH, Kind, Slot
 
-TYPE, CHILD, NEXT, NAME, NAME_END, SLOT, KIND, CHOICES, CHOICES_END = range(9)
+TYPE, CHILD, NEXT, NAME, NAME_END, SLOT, KIND, CHOICES, CHOICES_END, REPEATS = range(10)
 """Columns of the nodes. A child has the name between `NAME` and `NAME_END` of the texts; in a
 `TUPLE` it has the index `NAME`. `CHILD` is the first child, `NEXT` the next one of the same parent;
--1 is none."""
+-1 is none. `REPEATS` is 1 for the objects of which one after the other looks alike: the elements of
+lists, or the whole value if there is no list."""
+
+SKIPPED = -1
+"""Stands for the node of a value that the profile does not name."""
 
 FIELDS, LIST, TUPLE, NUMBERS, LEAF = range(5)
 """Types of nodes: an object, a list of samples, a list of which certain elements are wanted, a list
@@ -40,23 +45,23 @@ class _Node:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """Paths as a tree.
-
-    Attributes:
-        nodes: (n, 9), the root first.
-        texts: names of fields with their quotes, and the choices.
-        choices: (m, 2) where each choice begins and ends in the texts.
-    """
+class Tree(NamedTuple):
+    """Paths as a tree."""
 
     nodes: Ints
+    """(n, 10), the root first."""
     texts: Bytes
+    """Names of fields, and the choices."""
     choices: Ints
+    """(m, 2) where each choice begins and ends in the texts."""
+    columns: Ints
+    """(c,) node of each column of CSV, -1 for one that is not wanted."""
+    powers: Words
+    """`POWERS`, for reading numbers."""
 
     @classmethod
-    def of(cls, slots: list[Slot]) -> Self:
-        """Make a tree of the paths of slots."""
+    def of(cls, slots: list[Slot], columns: tuple[str, ...] = ()) -> Self:
+        """Make a tree of the paths of slots; ``columns`` are the names of all columns of CSV."""
         root = _Node()
         for number, slot in enumerate(slots):
             node = root
@@ -66,24 +71,27 @@ class Tree:
         texts = bytearray()
         nodes: list[list[int]] = []
         choices: list[list[int]] = []
+        has_list = any(slot.is_of_rows for slot in slots)
 
         def add(text: str) -> list[int]:
             begin = len(texts)
             texts.extend(text.encode())
             return [begin, len(texts)]
 
-        def lay(node: _Node, name: str, in_tuple: bool) -> int:
+        def lay(node: _Node, name: str, in_tuple: bool, repeats: bool) -> int:
             here = len(nodes)
-            names = [int(name), 0] if in_tuple else add(f'"{name}"')
+            names = [int(name), 0] if in_tuple else add(name)
             first = len(choices)
             kind = -1
             if node.slot >= 0:
                 kind = slots[node.slot].kind
                 choices.extend(add(choice) for choice in slots[node.slot].choices)
-            nodes.append([node.type, -1, -1, *names, node.slot, kind, first, len(choices)])
+            repeats &= node.type in (FIELDS, TUPLE)
+            nodes.append([node.type, -1, -1, *names, node.slot, kind, first, len(choices), repeats])
             before = -1
             for child_name, child in node.children.items():
-                number = lay(child, child_name, node.type in (TUPLE, NUMBERS))
+                in_tuple = node.type in (TUPLE, NUMBERS)
+                number = lay(child, child_name, in_tuple, repeats=node.type == LIST)
                 if before < 0:
                     nodes[here][CHILD] = number
                 else:
@@ -91,9 +99,16 @@ class Tree:
                 before = number
             return here
 
-        lay(root, "", in_tuple=False)
+        lay(root, "", in_tuple=False, repeats=not has_list)
+        node_of_slot = {row[SLOT]: number for number, row in enumerate(nodes)}
+        slot_of_column = {slot.steps[-1]: number for number, slot in enumerate(slots)}
+        wanted = [
+            node_of_slot[slot_of_column[name]] if name in slot_of_column else -1 for name in columns
+        ]
         return cls(
             np.array(nodes, np.int64),
             np.frombuffer(bytes(texts), np.uint8),
             np.array(choices, np.int64).reshape(-1, 2),
+            np.array(wanted, np.int64),
+            POWERS,
         )

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from streamer.contracts.readings import ACC, BOTH_SENSORS, GYRO, Decoded, Format, RejectReason
 from streamer.contracts.records import Records
 from streamer.errors import SettingsError
+from streamer.profiles.cells import ROWS_AT_ONCE
 from streamer.profiles.decoder import ProfileDecoder, make_decoder
-from streamer.profiles.fast_records import ROWS_AT_ONCE
 from streamer.profiles.record_layout import RecordLayout
 from tests.support.records import NOW_MS, SKEW_US, ARecord, Good, decode, fields, good, record
 
@@ -226,13 +226,84 @@ def test_nothing_in_a_record_raises_and_its_neighbours_do_not_matter(
         assert len(alone.rejects) == len({r.record for r in alone.rejects})
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(good(), min_size=1, max_size=8), st.sampled_from([SAMPLE, BATCH, READINGS]))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(good(), min_size=1, max_size=8), st.sampled_from([SAMPLE, BATCH]))
 def test_the_compiled_reader_and_the_general_reader_agree(
     mixed: list[Good], layout: dict[str, Any]
 ) -> None:
     decoder, records = profile(layout), [one.record for one in mixed]
     assert plain(decode_by(decoder, records)) == plain(decode_by(generally(decoder), records))
+
+
+ANYTHING: st.SearchStrategy[object] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**64 - 1) | st.floats(-9, 9) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+AXIS = st.none() | st.integers(-300, 300) | st.floats(-9, 9) | st.sampled_from(["-1.5", " 2 ", "x"])
+
+
+@st.composite
+def pushes(draw: st.DrawFn) -> dict[str, object]:
+    """Named readings in which most things are as usual, and some are not."""
+    fields = ["name", "t", "v"]
+    order = draw(st.permutations(fields))
+
+    def reading() -> dict[str, object]:
+        whole = {
+            "name": draw(st.sampled_from(["a", "g", "gravity", "battery"])),
+            "t": NOW_MS + draw(st.integers(-1000, 0)),
+            "v": {axis: draw(st.floats(-9, 9)) for axis in "xyz"},
+        }
+        match draw(st.integers(0, 12)):
+            case 0:
+                whole["v"] = {axis: draw(AXIS) for axis in draw(st.permutations("xyz"))}
+            case 1:
+                whole[draw(st.sampled_from([*fields, "more"]))] = draw(ANYTHING)
+        names = order if draw(st.integers(0, 3)) else fields
+        return {name: whole[name] for name in [*names, *(whole.keys() - fields)]}
+
+    return {
+        "seq": draw(ANYTHING),
+        "id": draw(st.sampled_from(["watch", "phone", "", "a\u00e9"])),
+        "list": [reading() for _ in range(draw(st.integers(0, 5)))],
+    }
+
+
+@pytest.mark.parametrize("encoding", ["json", "msgpack"])
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(pushes(), min_size=1, max_size=6))
+def test_named_readings_are_the_same_from_the_compiled_reader_and_the_general_one(
+    encoding: str, values: list[dict[str, object]]
+) -> None:
+    pack = msgspec.json.encode if encoding == "json" else msgspec.msgpack.encode
+    decoder = profile(READINGS, encoding=encoding)
+    records = [ARecord(b"key", pack(value)) for value in values]
+    assert plain(decode_by(decoder, records)) == plain(decode_by(generally(decoder), records))
+
+
+@pytest.mark.parametrize("encoding", ["json", "msgpack"])
+def test_usual_records_need_no_general_reader(encoding: str) -> None:
+    #  The second and third push match a pattern of the first one; the fourth has other names.
+    def push(**more: object) -> dict[str, object]:
+        return {"id": "watch", "list": [{"name": "a", "t": NOW_MS, "v": v} | more for v in vectors]}
+
+    vectors = [{"x": i / 7, "y": -i, "z": 1.5} for i in range(4)]
+    values = [push(), push(), push(), push(extra=["x", {"y": 1}])]
+    pack = msgspec.json.encode if encoding == "json" else msgspec.msgpack.encode
+    decoder = profile(READINGS, encoding=encoding)
+    assert decoder._fast is not None
+    cells, _ = decoder._fast.read(Records.of([ARecord(b"", pack(value)) for value in values]), 0)
+    assert cells.record.tolist() == [0, 1, 2, 3]
+    assert cells.count.tolist() == [4] * 4
+
+
+def test_of_two_fields_with_one_name_the_last_one_counts() -> None:
+    text = b'{"id": "w", "list": [{"name": "a", "t": 1, "v": {"x": 0, "y": 0, "z": 1}, "t": %d}]}'
+    one = ARecord(b"w", text % NOW_MS)
+    decoder = profile(READINGS)
+    assert decode_by(decoder, [one]).time_us.tolist() == [NOW_MS * 1000]
+    assert plain(decode_by(decoder, [one])) == plain(decode_by(generally(decoder), [one]))
 
 
 def test_a_fetch_of_more_rows_than_cells_is_read_in_parts() -> None:
