@@ -220,7 +220,9 @@ class Lane:
             if not self.source.cut_off:
                 self.state = state
         finally:
-            state.hand_over()
+            # In the thread that computes: if the flow was cut off, a fetch may still be there.
+            loop = asyncio.get_running_loop()
+            await asyncio.shield(loop.run_in_executor(resources.cpu, state.hand_over))
 
     def _missing_partitions(self) -> str | None:
         """Return why the partition's output has nowhere to go; None if it has."""

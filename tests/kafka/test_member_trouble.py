@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from concurrent.futures import Executor
 
 import pytest
@@ -9,10 +10,11 @@ from aiokafka.errors import KafkaConnectionError
 
 from streamer.arrays import Floats
 from streamer.contracts.readings import Record
-from streamer.contracts.records import OneRecord
+from streamer.contracts.records import OneRecord, Records
 from streamer.errors import KafkaError, ProcessingError, RejectsError
 from streamer.flow.partition_state import PartitionState
-from streamer.kafka import lane, member, topics
+from streamer.flow.stage_results import Computed
+from streamer.kafka import lane, lanes, member, topics
 from streamer.kafka.attempts import ATTEMPTS
 from streamer.kafka.member import GroupMember
 from streamer.kafka.skip import skip_record
@@ -220,3 +222,28 @@ async def test_restarts_that_do_not_help_end_the_worker_with_an_error(
     with pytest.raises(KafkaError, match=r"started again 8 times; .*KafkaConnectionError"):
         await worker.run()
     assert sessions == 2 + member.MOST_FAILURES + 1
+
+
+# compute       |------- in a thread ---------|
+# the flow         | cut off                     the state is handed over when the thread is done
+async def test_a_partition_that_is_cut_off_while_it_computes_leaves_no_devices_in_the_metrics(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "DRAIN_S", 0.1)
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    await publish(settings, ten_seconds("phone"))
+    computes, may_end = threading.Event(), threading.Event()
+    compute = PartitionState.compute
+
+    def compute_slowly(state: PartitionState, records: Records, following: int) -> Computed:
+        computes.set()
+        may_end.wait(60)
+        return compute(state, records, following)
+
+    monkeypatch.setattr(PartitionState, "compute", compute_slowly)
+    async with working(Member(settings)) as member:
+        assert await asyncio.to_thread(computes.wait, 60)
+        asyncio.get_running_loop().call_later(1, may_end.set)
+    assert member.value("records_total") > 0
+    assert member.value("devices") == 0
