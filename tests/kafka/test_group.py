@@ -1,6 +1,8 @@
 """What happens to a group while its workers run: refusals, new partitions, a second of the same."""
 
 import asyncio
+from functools import partial
+from unittest.mock import AsyncMock
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -9,7 +11,9 @@ from aiokafka.admin import NewPartitions
 from streamer.arrays import Floats
 from streamer.errors import KafkaError, TopicError
 from streamer.kafka import lane, open_transactions, topics
+from streamer.kafka import member as member_module
 from streamer.kafka.aiokafka_internals import read_topics
+from streamer.kafka.lanes import Lanes
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.model import artifact
 from streamer.predict.local_predictor import LocalPredictor
@@ -75,6 +79,22 @@ async def test_partitions_added_to_a_running_topic_are_noticed_soon(
         assert member.resets == {}
 
 
+async def test_a_new_partition_is_taken_though_the_group_assigns_it_before_topics_are_compared(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = partial(AIOKafkaConsumer, metadata_max_age_ms=500)
+    monkeypatch.setattr(member_module, "AIOKafkaConsumer", consumer)
+    monkeypatch.setattr(Lanes, "_look_at_topics", AsyncMock())
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    async with working(Member(settings)) as member:
+        await until_ready(member)
+        for name in (settings.dlq_topic, settings.events_topic, settings.readings_topic):
+            await add_partitions(settings, 2, name)
+        await publish(settings, ten_seconds("new"), 1)
+        await until_devices(settings, "new")
+
+
 async def test_a_partition_without_a_partition_for_its_events_waits_and_no_other_does(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,10 +139,16 @@ async def test_partitions_added_while_it_runs_to_the_end_do_not_keep_it_from_end
     await topics.ensure(settings)
     await publish(settings, ten_seconds("phone"))
     predictor = Gated()
-    running = asyncio.create_task(Member(settings, predictor, until_end=True).run())
+    member = Member(settings, predictor, until_end=True)
+    running = asyncio.create_task(member.run())
     await predictor.asked.wait()
     for name in (*settings.output_topics, settings.readings_topic):
         await add_partitions(settings, 2, name)
+
+    async def noticed() -> bool:
+        return member.value("restarts_total") > 0
+
+    await until(noticed)
     predictor.gate.set()
     await running
     assert {event.device_id for event in await read_events(settings)} == {"phone"}
