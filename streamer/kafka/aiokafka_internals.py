@@ -13,6 +13,7 @@ other consumers get records as before.
 """
 
 import asyncio
+import ssl
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
@@ -159,6 +160,13 @@ def build_batch(records: Iterable[Fields], codec: int = 0) -> bytes:
 def bootstrap_addresses(client: Any) -> str:
     """Return the addresses that a client of any kind was given, comma-separated."""
     return ",".join(f"{host}:{port}" for host, port, _family in inner_client(client).hosts)
+
+
+def bootstrap_connections(client: Any) -> tuple[list[tuple[str, int]], ssl.SSLContext | None]:
+    """Return the addresses that a client of any kind was given, and its context for TLS."""
+    inner = inner_client(client)
+    tls = inner._ssl_context if inner._security_protocol.endswith("SSL") else None  # noqa: SLF001
+    return [(host, port) for host, port, _family in inner.hosts], tls
 
 
 async def find_refused_login(client: Any) -> tuple[str, errors.KafkaError] | None:

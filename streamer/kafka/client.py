@@ -22,9 +22,11 @@ from aiokafka.errors import KafkaError as AIOKafkaError
 from streamer.errors import KafkaError, SettingsError
 from streamer.kafka.aiokafka_internals import (
     bootstrap_addresses,
+    bootstrap_connections,
     find_refused_login,
     inner_client,
 )
+from streamer.kafka.obstacles import find_obstacle
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -153,8 +155,7 @@ async def _started(make: Callable[[], Client], patience_s: float | None) -> Clie
     except TimeoutError:
         raise KafkaError(
             f"no Kafka broker has answered at {bootstrap_addresses(client)} within "
-            f"{patience_s:g} s; check --bootstrap-servers and the login, or start a broker here "
-            "with `streamer broker`"
+            f"{patience_s:g} s: {await find_obstacle(*bootstrap_connections(client))}"
         ) from None
     raise AssertionError("it tries without end")
 
@@ -171,7 +172,7 @@ async def _start(client: Client) -> Client:
             log.warning(
                 "no Kafka broker answers, trying again",
                 brokers=bootstrap_addresses(client),
-                hint="is it running, and are --bootstrap-servers and the login right?",
+                hint=await find_obstacle(*bootstrap_connections(client)),
             )
         raise
     return client

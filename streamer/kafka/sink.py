@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import RecordMetadata
@@ -16,7 +16,6 @@ from streamer.kafka.client import client_options, connect, transactional_id
 from streamer.kafka.event_formats import EncodeEvent
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.positions import offset_to_commit
-from streamer.kafka.record_batches import LARGEST_RECORD
 from streamer.kafka.transaction import transaction
 from streamer.metrics import Metrics
 from streamer.settings import Settings
@@ -24,10 +23,6 @@ from streamer.stream.position import Position
 
 IDLE_COMMIT_S = 5.0
 """How often a position is committed that moves without any output."""
-
-LARGEST_REQUEST: Final = LARGEST_RECORD + 1024 * 1024
-"""Largest uncompressed size of a request in bytes. The largest record of all is a dead letter: the
-largest record that is read whole, with more headers."""
 
 # The broker refuses a transaction that begins right after the commit of the one before; aiokafka
 # tries again after this time, 100 ms by default.
@@ -196,7 +191,6 @@ async def open_sink(
             compression_type="zstd",
             retry_backoff_ms=_RETRY_BACKOFF_MS,
             max_batch_size=512 * 1024,
-            max_request_size=LARGEST_REQUEST,
         )
 
     async with connect(producer) as started:

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 from streamer.contracts import dead_letters as names
 from streamer.errors import TopicError
 from streamer.kafka.client import client_options, connect
+from streamer.kafka.record_batches import LARGEST_RECORD
 from streamer.kafka.topics import admin_client, partition_counts
 from streamer.kafka.transaction import transaction
 from streamer.settings import Settings
@@ -28,7 +29,10 @@ from streamer.tools.dead_letters import (
 
 TRANSACTION_LETTERS: Final = 1000
 TRANSACTION_BYTES: Final = 4 * 1024 * 1024
-"""Largest number of letters, and of bytes of their values, in one transaction."""
+"""Number of letters, and bytes of their values, with which a transaction ends."""
+
+HEADER_BYTES: Final = 1024 * 1024
+"""Room for the headers of a letter besides the largest record that a worker reads whole."""
 
 
 class Correction(msgspec.Struct, frozen=True):
@@ -121,7 +125,7 @@ async def put_back(
             **client_options(settings),
             transactional_id=f"{settings.dlq_topic}-replay",
             compression_type="zstd",
-            max_request_size=2 * TRANSACTION_BYTES,
+            max_request_size=LARGEST_RECORD + HEADER_BYTES,
         )
 
     async with admin_client(settings, PATIENCE_S) as admin:

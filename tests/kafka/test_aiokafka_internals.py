@@ -93,6 +93,9 @@ def test_clients_still_keep_their_connections_where_we_look() -> None:
         assert "self._client = AIOKafkaClient(" in inspect.getsource(client.__init__)
     assert "self.client = AIOKafkaClient(" in inspect.getsource(AIOKafkaProducer.__init__)
     assert isinstance(AIOKafkaClient.hosts, property), "a client's addresses were its `hosts`"
+    source = inspect.getsource(AIOKafkaClient.__init__)
+    for name in ("_ssl_context", "_security_protocol"):
+        assert f"self.{name} = " in source, f"a client had its option as {name}"
 
 
 def test_the_coordinator_still_has_the_attributes_that_we_read() -> None:

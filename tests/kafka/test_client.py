@@ -1,22 +1,27 @@
 import asyncio
+import shutil
 import ssl
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import certifi
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, errors
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.errors import KafkaError, SettingsError
 from streamer.kafka import topics
 from streamer.kafka.client import client_options, connect
+from streamer.kafka.fatal import ADVICE, InstanceTakenError, explain_fatal
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
+from tests.support.member import Member
 
 CLIENTS = [AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient]
 SASL = {"sasl_mechanism": "SCRAM-SHA-512", "sasl_username": "me", "sasl_password": "secret"}
@@ -133,7 +138,74 @@ def test_a_login_reaches_the_client(protocol: str) -> None:
     assert ("ssl_context" in options) == (protocol == "SASL_SSL")
 
 
+class Untrusted(NamedTuple):
+    """Addresses of listeners that are no use to a client, and a context for TLS."""
+
+    tls: str
+    plain: str
+    context: ssl.SSLContext
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
+    """A certificate that nobody knows, and its key."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl makes the certificate")
+    files = str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=kafka"]
+    subprocess.run([*command, "-out", files[0], "-keyout", files[1]], check=True)
+    return files
+
+
+@pytest.fixture
+async def untrusted(certificate: tuple[str, str]) -> AsyncIterator[Untrusted]:
+    """A listener with TLS and that certificate, and one without TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with (
+        await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=context) as tls,
+        await asyncio.start_server(hang_up, "127.0.0.1", 0) as plain,
+    ):
+        secured, bare = ("{}:{}".format(*s.sockets[0].getsockname()) for s in (tls, plain))
+        yield Untrusted(secured, bare, ssl.create_default_context())
+
+
+async def test_what_keeps_a_client_from_its_broker_is_named(untrusted: Untrusted) -> None:
+    nobody = f"127.0.0.1:{free_ports(1)[0]}"
+    cases = [
+        ("no-such-host.invalid:9092", None, r"no-such-host\.invalid cannot be resolved"),
+        (nobody, None, f"nothing accepts connections at {nobody}; check --bootstrap-servers"),
+        (untrusted.plain, untrusted.context, "does not accept TLS; check security_protocol"),
+        (untrusted.tls, untrusted.context, "is not accepted .*check ssl_cafile"),
+        (untrusted.tls, None, "does not answer as a Kafka broker; check security_protocol"),
+    ]
+    for address, context, words in cases:
+        options: dict[str, Any] = {"bootstrap_servers": address}
+        if context:
+            options |= {"security_protocol": "SSL", "ssl_context": context}
+        with pytest.raises(KafkaError, match=f"within 0.5 s: .*{words}"):
+            async with connect(partial(AIOKafkaAdminClient, **options), patience_s=0.5):
+                pass
+
+
+@pytest.mark.parametrize("name", ADVICE)
+def test_every_error_that_a_restart_does_not_cure_says_what_to_change(name: str) -> None:
+    error = getattr(errors, name, InstanceTakenError)
+    assert error.__name__ == name
+    settings = Settings.load(SASL | {"security_protocol": "SASL_PLAINTEXT", "instance_id": "one"})
+    told = explain_fatal(ExceptionGroup("", [error()]), settings)
+    assert told is not None
+    assert str(told).startswith(f"Kafka at {settings.bootstrap_servers} ")
+    assert "{" not in str(told)
+
+
 SASL_LISTENER = """\
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT
 listener.name.login.sasl.enabled.mechanisms=PLAIN
 listener.name.login.plain.sasl.jaas.config=\
@@ -171,6 +243,17 @@ async def test_a_login_that_is_refused_is_named_with_its_broker_and_setting(
     with pytest.raises(KafkaError, match=f"{login} refuses the login .*{remedy}"):
         async with connect(lambda: kind(**options), patience_s=60.0):
             pass
+
+
+async def test_a_user_without_rights_ends_the_worker_and_the_rights_are_named(
+    with_login: tuple[str, str],
+) -> None:
+    login, plain = with_login
+    await topics.ensure(Settings.load({"bootstrap_servers": plain}))
+    right = {"security_protocol": "SASL_PLAINTEXT"} | SASL | {"sasl_mechanism": "PLAIN"}
+    settings = Settings.load(right | {"bootstrap_servers": login})
+    with pytest.raises(KafkaError, match=f"does not allow .* Read on {settings.readings_topic},"):
+        await Member(settings).run()
 
 
 async def test_the_right_login_is_accepted_and_a_listener_without_one_is_named(

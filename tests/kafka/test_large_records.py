@@ -7,6 +7,8 @@ from aiokafka import AIOKafkaProducer
 from streamer.contracts.dead_letters import CUT, REASON
 from streamer.kafka import topics
 from streamer.kafka.record_batches import KEPT_BYTES, LARGEST_RECORD
+from streamer.tools.dead_letters import Selection
+from streamer.tools.letter_replay import put_back
 from tests.conftest import MakeSettings
 from tests.support.member import (
     WINDOWS_OF_10_S,
@@ -18,7 +20,7 @@ from tests.support.member import (
 )
 
 
-async def test_a_large_record_of_a_small_batch_becomes_a_dead_letter(
+async def test_a_large_record_of_a_small_batch_becomes_a_dead_letter_that_can_be_put_back(
     make_settings: MakeSettings,
 ) -> None:
     settings = make_settings(partitions=1)
@@ -42,3 +44,8 @@ async def test_a_large_record_of_a_small_batch_becomes_a_dead_letter(
     assert [CUT in dict(letter.headers) for letter in letters] == [False, True, False]
     assert {dict(letter.headers)[REASON] for letter in letters} == {b"malformed"}
     assert len(await read_events(settings)) in WINDOWS_OF_10_S
+
+    # They go back as they came, but for the one of which only the beginning was kept.
+    assert await put_back(settings, Selection()) == 2
+    readings = await read_topic(settings, settings.readings_topic)
+    assert [record.value for record in readings[-2:]] == [bytes(whole), incompressible]
