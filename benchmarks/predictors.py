@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.figures import Figure, report
 from benchmarks.prediction_server import count_throttled, prediction_server
 from streamer.metrics import Metrics
+from streamer.model import artifact
 from streamer.predict.answers import Ask
 from streamer.predict.factory import open_predictor
 from streamer.process import log
@@ -41,7 +42,8 @@ CASES = {
     "sagemaker csv": {"predictor": "sagemaker", "endpoint_format": "csv"},
     "sagemaker jsonlines": {"predictor": "sagemaker", "endpoint_format": "jsonlines"},
     "sagemaker npy": {"predictor": "sagemaker", "endpoint_format": "npy"},
-    "local": {"predictor": "local", "model": "waist"},
+    "local waist": {"predictor": "local", "model": "waist"},
+    "local har": {"predictor": "local", "model": "har"},
     "amazon-ml": {"predictor": "amazon-ml"},
 }
 
@@ -77,7 +79,8 @@ def main(seconds: float, repeat: int) -> None:
 
 async def windows_per_second(flags: dict[str, str], seconds: float) -> float:
     """Ask as fast as it goes, a moment to warm up first."""
-    rows = np.random.default_rng(0).uniform(-1, 1, (QUESTION, 561))
+    features = len(artifact.load(Path(flags.get("model", "waist"))).feature_set.names)
+    rows = np.random.default_rng(0).uniform(-1, 1, (QUESTION, features))
     if not flags:
         async with naive() as ask_one:
             return await rate(lambda: ask_one(rows), 10, 1, seconds)
