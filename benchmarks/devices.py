@@ -1,10 +1,11 @@
 """Judges labels of the same people, whose devices sample in other ways, on a real Kafka.
 
-    STREAMER_DEVICES_DIR=... python benchmarks/devices.py [--model FILE]
+    STREAMER_DEVICES_DIR=... python benchmarks/devices.py [--model FILE] [--kind KIND]...
 
 A model is learned from people 1 to 12 of MotionSense, as `streamer model train` does. Then the
 recordings of people 13 to 16 are published as devices of many kinds, `streamer run --until-end`
-labels them, and the published labels are compared with the true ones.
+labels them, and the published labels are compared with the true ones. The figures of the same
+model without Kafka, as `streamer model evaluate` computes them, come first.
 
 STREAMER_DEVICES_DIR has the file motionsense.npz, see CONTRIBUTING.md. Takes some minutes.
 """
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,6 +44,7 @@ from streamer.model import artifact
 from streamer.settings import Settings
 from streamer.tools.replayed_events import align_replayed
 from streamer.training.classification_scores import ConfusionMatrix
+from streamer.training.judgement import judge as judge_scores
 from streamer.training.train import train
 from streamer.training.variation import IN_ANY_ORIENTATION, make_copies
 
@@ -120,15 +122,24 @@ def learn(recordings: list[Recording], path: Path) -> None:
     artifact.save(path, train(windows, "motionsense"))
 
 
-def measure(recordings: list[Recording]) -> Iterator[tuple[str, RawRecording]]:
+def judge_offline(recordings: list[Recording], path: Path) -> dict[str, object]:
+    """Judge the recordings without Kafka."""
+    model = artifact.load(path)
+    windows = cut_recordings(recordings, feature_set=model.feature_set)
+    found = judge_scores(windows, model.card.activities, model.probabilities(windows.features))
+    assert found.smoothed_confusion is not None
+    return describe("offline", found.window_confusion, found.smoothed_confusion)
+
+
+def measure(
+    recordings: list[Recording], kinds: Sequence[str]
+) -> Iterator[tuple[str, RawRecording]]:
     """Yield each recording as a device of each kind, named KIND/RECORDING."""
-    for kind, make in KINDS.items():
+    for kind in kinds:
         rng = np.random.default_rng(0)
         for recording in recordings:
-            yield (
-                kind,
-                make(replace(as_measured(recording), name=f"{kind}/{recording.device_id}"), rng),
-            )
+            raw = replace(as_measured(recording), name=f"{kind}/{recording.device_id}")
+            yield kind, KINDS[kind](raw, rng)
 
 
 async def send(settings: Settings, devices: list[RawRecording]) -> None:
@@ -153,8 +164,7 @@ def judge(
     settings: Settings, devices: list[tuple[str, RawRecording]]
 ) -> Iterator[dict[str, object]]:
     """Yield the figures of each kind of device."""
-    plain = math.nan
-    for kind in KINDS:
+    for kind in dict.fromkeys(kind for kind, _ in devices):
         segments = {
             raw.name: (Segment(raw.labels[0].activity, 0, (raw.end_us - raw.start_us) // STEP_US),)
             for name, raw in devices
@@ -165,32 +175,36 @@ def judge(
             ConfusionMatrix.of([true for true, _ in pairs], [label for _, label in pairs])
             for pairs in (found.pairs, found.raw_pairs)
         )
-        plain = smoothed.macro_f1 if math.isnan(plain) else plain
-        yield {
-            "benchmark": "devices",
-            "sent": kind,
-            "windows": smoothed.windows,
-            "macro_f1": round(single.macro_f1, 4),
-            "smoothed_macro_f1": round(smoothed.macro_f1, 4),
-            "less_than_plain": round(plain - smoothed.macro_f1, 4),
-        }
+        yield describe(kind, single, smoothed)
+
+
+def describe(sent: str, single: ConfusionMatrix, smoothed: ConfusionMatrix) -> dict[str, object]:
+    """Return the figures of one kind of device."""
+    return {
+        "benchmark": "devices",
+        "sent": sent,
+        "windows": smoothed.windows,
+        "macro_f1": round(single.macro_f1, 4),
+        "smoothed_macro_f1": round(smoothed.macro_f1, 4),
+    }
 
 
 @click.command
 @click.option("--model", type=click.Path(path_type=Path), help="Judge this one; train none.")
 @click.option("--save", type=click.Path(path_type=Path), help="Where to keep the trained model.")
-def main(model: Path | None, save: Path | None) -> None:
-    """Print macro-F1 of each kind of device, and by how much it is less than that of 50 Hz."""
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(list(KINDS)), default=list(KINDS))
+def main(model: Path | None, save: Path | None, kinds: tuple[str, ...]) -> None:
+    """Print macro-F1 without Kafka, and of each kind of device through Kafka."""
     learned, judged = split_people()
     with tempfile.TemporaryDirectory() as scratch, LocalKafka() as kafka:
         if model is None:
             model = save or Path(scratch, "model.npz")
             learn(learned, model)
         settings = Settings.load({"bootstrap_servers": kafka.bootstrap_servers}, None)
-        devices = list(measure(judged))
+        devices = list(measure(judged, kinds))
         asyncio.run(send(settings, [raw for _, raw in devices]))
         run(settings, model)
-        report(list(judge(settings, devices)))
+        report([judge_offline(judged, model), *judge(settings, devices)])
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ class Summary:
         # Other activities change the features and the labels, but not the confidence.
         if "confidence" in self.drifted:
             yield Advice(
-                "the model is less sure of what it sees than in training",
+                "the confidence of the model differs from that in training",
                 "docs/models.md says how to train with recordings of the people that you have",
             )
 

@@ -95,7 +95,7 @@ def test_each_frequent_reason_has_advice() -> None:
         "10 of 30 windows were skipped: invented",
         "50 of 100 samples came too late",
         "the predictor has answered refused for 3 windows",
-        "the model is less sure of what it sees than in training",
+        "the confidence of the model differs from that in training",
     ]
     assert all(advice.remedy for advice in summary.advice())
 
