@@ -5,7 +5,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from streamer.gateway.app import make_app, make_intake
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.intake import Intake
 from streamer.gateway.listener import listen
+from streamer.gateway.live_pages import open_live
 from streamer.gateway.readings_topic import prepare_topic
 from streamer.gateway.readings_writer import ReadingsWriter
 from streamer.gateway_metrics import GatewayMetrics
@@ -67,12 +68,20 @@ class RunningGateway:
 
 
 @asynccontextmanager
-async def running_gateway(settings: GatewaySettings) -> AsyncIterator[RunningGateway]:
-    """Run a gateway on any free port until the end of the context, with Kafka connected."""
+async def running_gateway(
+    settings: GatewaySettings, *, live: bool = False
+) -> AsyncIterator[RunningGateway]:
+    """Run a gateway on any free port until the end of the context, with Kafka connected.
+
+    With ``live`` it also follows events and readings, for those who look at them.
+    """
     sockets, access, metrics = DeviceSockets(), Access(settings.gateway_tokens), GatewayMetrics()
-    async with ReadingsWriter(settings, partial(prepare_topic, settings)) as writer:
+    async with (
+        ReadingsWriter(settings, partial(prepare_topic, settings)) as writer,
+        open_live(settings, sockets) if live else nullcontext() as followed,
+    ):
         intake = make_intake(settings, writer, metrics)
-        app = make_app(settings, writer, access, intake, sockets, metrics)
+        app = make_app(settings, writer, access, intake, sockets, metrics, followed)
         async with (
             listen(settings, app, metrics) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
