@@ -4,6 +4,7 @@ import { colour, words } from "./gateway.js";
 
 const LONGEST_SAMPLES = 4000;
 const ROW = 20;
+const TALL = 200;
 
 export class Chart {
   /**
@@ -28,7 +29,6 @@ export class Chart {
     this.windows = [];
     this.newest = null;
     this.offset = null;
-    this.changed = true;
   }
 
   /** Add samples: times in ms, rows of x, y and z in g. */
@@ -37,7 +37,6 @@ export class Chart {
     if (this.samples.length > LONGEST_SAMPLES) this.samples.splice(0, this.samples.length - LONGEST_SAMPLES);
     const last = times.at(-1);
     if (this.newest === null || last > this.newest || last < this.newest - this.spanMs) this.newest = last;
-    this.changed = true;
   }
 
   /** Add a window: start, end, activity, confidence. */
@@ -46,7 +45,6 @@ export class Chart {
       start: event.window_start, end: event.window_end, activity: event.activity, confidence: event.confidence,
     });
     if (this.windows.length > 100) this.windows.shift();
-    this.changed = true;
   }
 
   /** Return the time at the right edge: it follows the newest sample evenly. */
@@ -77,7 +75,7 @@ export class Chart {
 
     const right = this.edge(performance.now()), left = right - this.spanMs;
     const x = (time) => ((time - left) / this.spanMs) * width;
-    const top = this.windows.length || height > 200 ? 2 * ROW + 14 : 6;
+    const top = 2 * ROW + (height > TALL ? 24 : 10);
     const shown = this.samples.filter(([time]) => time >= left - 100 && time <= right + 100);
     let most = 1.5;
     for (const [, ...axes] of shown) for (const value of axes) most = Math.max(most, Math.abs(value));
@@ -93,10 +91,10 @@ export class Chart {
       context.moveTo(0, y(g));
       context.lineTo(width, y(g));
       context.stroke();
-      if (height > 200) context.fillText(`${g} g`, 4, y(g) - 8);
+      if (height > TALL) context.fillText(`${g} g`, 4, y(g) - 8);
     }
 
-    this.windows.forEach((window, i) => this.drawWindow(context, window, i, x, ink, width, height));
+    this.windows.forEach((window) => this.drawWindow(context, window, x, ink, width));
 
     context.lineWidth = 1.6;
     context.lineJoin = "round";
@@ -115,7 +113,7 @@ export class Chart {
   }
 
   /** Windows overlap by half: every second one is in the second row. */
-  drawWindow(context, window, i, x, ink, width) {
+  drawWindow(context, window, x, ink, width) {
     const from = x(window.start), to = x(window.end);
     if (to < 0 || from > width) return;
     const row = Math.round(window.start / ((window.end - window.start) / 2)) % 2;

@@ -70,7 +70,10 @@ function showDevices(fleet) {
     if (!row) {
       const button = make("button", { type: "button" },
         make("span", { className: "name", textContent: device.device_id }), make("span", { className: "quiet" }));
-      button.addEventListener("click", () => choose(device.device_id));
+      button.addEventListener("click", () => {
+        choose(device.device_id);
+        at("device").scrollIntoView({ block: "nearest" });
+      });
       row = make("li", {}, button);
       row.dataset.device = device.device_id;
     }
