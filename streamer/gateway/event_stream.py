@@ -48,7 +48,7 @@ def last_event_id(request: web.Request) -> dict[int, int] | None:
         return read_positions(text)
     except ValueError:
         raise web.HTTPBadRequest(
-            text="Last-Event-ID: it should be the id of an event, such as 0:17,1:4\n"
+            reason="Last-Event-ID should be the id of an event, such as 0:17,1:4"
         ) from None
 
 

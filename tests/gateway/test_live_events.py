@@ -1,9 +1,10 @@
 """Committed events reach those who follow them over HTTP and WebSocket, and nobody else."""
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -282,10 +283,19 @@ async def _until_known(gateway: RunningGateway) -> None:
 async def test_the_end_of_the_gateway_ends_streams_at_once(
     make_gateway_settings: MakeGatewaySettings,
 ) -> None:
-    async with running_gateway(make_gateway_settings(), live=True) as gateway:
-        await _until_known(gateway)
-        async with follow(gateway, "/events") as events, follow(gateway, "/readings/phone") as own:
-            await events.until_id()
-            await gateway.runner.shutdown()
-            assert await events.next() == ("end", {"reason": event_hub.GATEWAY_ENDS})
-            assert await own.next() == ("end", {"reason": event_hub.GATEWAY_ENDS})
+    settings = make_gateway_settings(gateway_drain_s=PATIENCE_S)
+    async with AsyncExitStack() as clients:
+        async with AsyncExitStack() as running:
+            gateway = await running.enter_async_context(running_gateway(settings, live=True))
+            await _until_known(gateway)
+            # A session that the end of the gateway does not close.
+            address = f"http://127.0.0.1:{gateway.port}"
+            session = await clients.enter_async_context(aiohttp.ClientSession(address))
+            own = dataclasses.replace(gateway, session=session)
+            followers = [
+                await clients.enter_async_context(follow(own, path))
+                for path in ("/events", "/readings/phone")
+            ]
+            await followers[0].until_id()
+        for each in followers:
+            assert await each.next() == ("end", {"reason": event_hub.GATEWAY_ENDS})
