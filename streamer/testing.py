@@ -24,10 +24,10 @@ from streamer.contracts.readings import Format, Record
 from streamer.contracts.records import OneRecord, Records
 from streamer.contracts.segments import (
     SEGMENT_HEADER,
+    ActivitySegment,
     CurrentActivity,
     OpenSegment,
     PublishedEvent,
-    Segment,
 )
 from streamer.features import UCI_HAR
 from streamer.features.window_shape import WINDOW
@@ -78,7 +78,7 @@ class Published:
     """
 
     events: list[ActivityEvent] = field(default_factory=list)
-    segments: list[Segment] = field(default_factory=list)
+    segments: list[ActivitySegment] = field(default_factory=list)
     current: list[tuple[str, CurrentActivity | None]] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     position: Position = field(default_factory=lambda: Position(0, 0))

@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from streamer import __version__
-from streamer.cli.failures import describe, report, report_bug
+from streamer.cli.failures import describe, report_bug, report_error
 
 COMMANDS = {
     "demo": "Run all parts on this machine, and show the live table.",
     "run": "Run a worker, which reads readings and publishes activity events.",
     "gateway": "Take readings over HTTP, WebSocket and MQTT.",
     "watch": "Show a live table of devices and their activities.",
+    "report": "Show what a device did on a day.",
     "broker": "Run Apache Kafka on this machine, without Docker.",
     "topics": "Create the topics, or check existing ones.",
     "devices": "Inspect recordings of other devices.",
@@ -68,7 +69,7 @@ class _Commands(click.Group):
             ctx.exit(130)
         except Exception as error:
             if words := describe(error):
-                report(words)
+                report_error(words)
             elif not report_bug(error):
                 raise
             ctx.exit(1)

@@ -25,7 +25,7 @@ def describe(error: BaseException) -> str | None:
     return None
 
 
-def report(words: str) -> None:
+def report_error(words: str) -> None:
     """Print the reason of a failure to standard error, as a log line where logs are JSON."""
     log = sys.modules.get("streamer.process.log")
     if log is not None and log.is_json():

@@ -28,7 +28,7 @@ UNITS: Final = 1_000_000
 """Confidences have six decimals; sums of them are whole numbers of millionths."""
 
 
-class Segment(msgspec.Struct, frozen=True, kw_only=True):
+class ActivitySegment(msgspec.Struct, frozen=True, kw_only=True):
     """A segment that has ended."""
 
     segment_id: str
@@ -94,17 +94,17 @@ class PublishedEvent(NamedTuple):
 
 
 _encoder = msgspec.json.Encoder()
-_segment_decoder = msgspec.json.Decoder(Segment)
+_segment_decoder = msgspec.json.Decoder(ActivitySegment)
 _current_decoder = msgspec.json.Decoder(CurrentActivity)
 
 
 def make_segment(
     device_id: str, opened: OpenSegment, end_ms: int, activity: str, reason: Reason | None
-) -> Segment:
+) -> ActivitySegment:
     """Return a segment that has ended."""
     windows = (end_ms - opened.start_ms) // HOP_MS
     total = opened.confidence
-    return Segment(
+    return ActivitySegment(
         segment_id=window_id(device_id, opened.start_ms),
         device_id=device_id,
         segment_start=opened.start_ms,
@@ -116,7 +116,7 @@ def make_segment(
     )
 
 
-def encode_segment(segment: Segment) -> bytes:
+def encode_segment(segment: ActivitySegment) -> bytes:
     """Return a segment as JSON. Equal segments give equal bytes."""
     return _encoder.encode(segment)
 
@@ -126,7 +126,7 @@ def encode_current(activity: CurrentActivity | None) -> bytes | None:
     return None if activity is None else _encoder.encode(activity)
 
 
-def decode_segment(value: bytes) -> Segment:
+def decode_segment(value: bytes) -> ActivitySegment:
     """Return the segment that a value holds; unknown fields are ignored.
 
     Raises:

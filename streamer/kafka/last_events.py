@@ -34,6 +34,10 @@ FIRST_PART: Final = 2_000
 """Offsets of the first part; each further one has four times as many."""
 
 
+_FURTHEST: Final = 1_000_000
+"""Offsets before the end at which the newest event of a device is looked for."""
+
+
 class _Record(NamedTuple):
     """A record of the topic of events."""
 
@@ -97,6 +101,34 @@ def _pick(
                 # If a window was published twice, the last event counts.
                 seen[key] = PublishedEvent(event, OpenSegment.from_headers(headers))
     return seen
+
+
+async def read_newest_event(
+    settings: Settings, partition: int, device_id: str, decode: DecodeEvent
+) -> PublishedEvent | None:
+    """Read the newest committed event of a device that a worker has published.
+
+    Returns:
+        None if it is not among the last events of the partition, about a million.
+
+    Raises:
+        DataError: it is not an activity event.
+    """
+    key = device_id.encode()
+    topic = TopicPartition(settings.events_topic, partition)
+    async with connect(lambda: _reader(settings)) as consumer:
+        consumer.assign([topic])
+        end, size = await _end(consumer, topic), FIRST_PART
+        begin = max((await consumer.beginning_offsets([topic]))[topic], end - _FURTHEST)
+        while begin < end:
+            start, newest, segment = max(begin, end - size), b"", None
+            async for record in _between(consumer, topic, start, end):
+                if record.key == key and (found := OpenSegment.from_headers(record.headers)):
+                    newest, segment = record.value, found
+            if segment is not None:
+                return PublishedEvent(await asyncio.to_thread(decode, newest), segment)
+            end, size = start, 4 * size
+    return None
 
 
 async def has_events(settings: Settings, partition: int) -> bool:

@@ -17,10 +17,10 @@ from streamer.contracts.events import ActivityEvent, Reason
 from streamer.contracts.segments import (
     HOP_MS,
     UNITS,
+    ActivitySegment,
     CurrentActivity,
     OpenSegment,
     PublishedEvent,
-    Segment,
     make_segment,
 )
 from streamer.labels.beliefs import continues
@@ -38,7 +38,7 @@ class SegmentChanges:
     """
 
     headers: list[bytes] = field(default_factory=list)
-    closed: list[Segment] = field(default_factory=list)
+    closed: list[ActivitySegment] = field(default_factory=list)
     current: list[tuple[str, CurrentActivity | None]] = field(default_factory=list)
 
 
@@ -134,7 +134,7 @@ class Segments:
             changes.current.append((device_id, None))
 
 
-def _close(device_id: str, segment: _Open) -> Segment:
+def _close(device_id: str, segment: _Open) -> ActivitySegment:
     end_ms = segment.last_ms + HOP_MS
     return make_segment(device_id, segment.summary(), end_ms, segment.activity, segment.reason)
 

@@ -13,12 +13,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import ActivityEvent, Reliability
 from streamer.flow.device_partitions import SplitDevice
 from streamer.kafka.event_formats import make_event_decoder
 from streamer.kafka.reader import open_reader
 from streamer.printable import printable, utc_time
+from streamer.reports.activity_colours import ACTIVITY_COLOURS, OTHER_COLOUR
 from streamer.settings import Settings
 from streamer.tools.board import Board, DeviceRow
 from streamer.tools.event_feed import NewEvents, follow_events
@@ -26,17 +26,6 @@ from streamer.tools.worker_status import WorkerStatus
 
 _FRAME = 7
 """Lines of the table around its rows."""
-
-_COLOURS = {
-    "walking": "green",
-    "walking_upstairs": "bright_green",
-    "walking_downstairs": "cyan",
-    "sitting": "yellow",
-    "standing": "bright_yellow",
-    "laying": "magenta",
-    UNKNOWN: "dim",
-}
-_OTHER_COLOUR = "blue"
 
 UNFAMILIAR = " (unfamiliar)"
 """What follows the activity of a device that moves in a way that the model has not learned."""
@@ -126,7 +115,7 @@ def table(board: Board, now_s: float, rows: int, trouble: str, notes: Sequence[s
         caption_style="bold red" if trouble else "dim",
     )
     result.add_column("device")
-    result.add_column("activity", min_width=max(map(len, _COLOURS)))
+    result.add_column("activity", min_width=max(map(len, ACTIVITY_COLOURS)))
     result.add_column("confidence", justify="right")
     result.add_column("since (UTC)")
     result.add_column("for", justify="right")
@@ -139,7 +128,7 @@ def table(board: Board, now_s: float, rows: int, trouble: str, notes: Sequence[s
 def _cells(device: DeviceRow) -> tuple[str | Text, ...]:
     activity = printable(device.activity) + (UNFAMILIAR if device.unfamiliar else "")
     return (
-        Text(activity, style=_COLOURS.get(device.activity, _OTHER_COLOUR)),
+        Text(activity, style=ACTIVITY_COLOURS.get(device.activity, OTHER_COLOUR)),
         _percent(device.confidence),
         utc_time(device.since_ms),
         _duration(device.duration_ms),

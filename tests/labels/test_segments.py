@@ -8,9 +8,9 @@ from streamer.contracts.events import ActivityEvent, Reason
 from streamer.contracts.segments import (
     HOP_MS,
     SEGMENT_HEADER,
+    ActivitySegment,
     OpenSegment,
     PublishedEvent,
-    Segment,
     decode_current,
     decode_segment,
     encode_current,
@@ -44,7 +44,7 @@ def event(
     )
 
 
-def shape(segment: Segment) -> tuple[str, int, int]:
+def shape(segment: ActivitySegment) -> tuple[str, int, int]:
     """Activity, first hop and hop after the last one."""
     start, end = segment.segment_start - START_MS, segment.segment_end - START_MS
     return segment.activity, start // HOP_MS, end // HOP_MS

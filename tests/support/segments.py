@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from streamer.contracts.events import ActivityEvent
-from streamer.contracts.segments import HOP_MS, CurrentActivity, Segment
+from streamer.contracts.segments import HOP_MS, ActivitySegment, CurrentActivity
 from streamer.testing import Published
 
 
@@ -13,7 +13,7 @@ from streamer.testing import Published
 class Outcome:
     """What the two topics hold of one device."""
 
-    closed: list[Segment] = field(default_factory=list)
+    closed: list[ActivitySegment] = field(default_factory=list)
     current: list[CurrentActivity | None] = field(default_factory=list)
 
 
@@ -60,11 +60,11 @@ def _label(event: ActivityEvent) -> tuple[str, str | None]:
     return event.activity, event.reason
 
 
-def _segment(events: Sequence[ActivityEvent]) -> Segment:
+def _segment(events: Sequence[ActivityEvent]) -> ActivitySegment:
     first, last = events[0], events[-1]
     said = [each.confidence for each in events if each.confidence is not None]
     mean = sum((Fraction(str(each)) for each in said), Fraction()) / len(said) if said else None
-    return Segment(
+    return ActivitySegment(
         segment_id=first.window_id,
         device_id=first.device_id,
         segment_start=first.window_start,
