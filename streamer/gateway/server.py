@@ -13,6 +13,7 @@ from streamer import __version__
 from streamer.gateway.access import Access
 from streamer.gateway.app import make_app, make_intake
 from streamer.gateway.device_sockets import DeviceSockets
+from streamer.gateway.intake import Intake
 from streamer.gateway.listener import listen
 from streamer.gateway.live_pages import open_live
 from streamer.gateway.readings_topic import prepare_topic
@@ -57,11 +58,25 @@ async def run_gateway(
         intake = make_intake(settings, writer, metrics)
         await run_until_stopped(stopping, warm_up_in_thread(settings.readings_format))
         app = make_app(settings, writer, access, intake, sockets, metrics, live)
-        async with _in_background(access.follow()), listen(settings, app, metrics) as port:
+        async with (
+            _in_background(access.follow()),
+            _in_background(_take_from_mqtt(settings, intake, metrics)),
+            listen(settings, app, metrics) as port,
+        ):
             on_port(port)
             log.info("the gateway listens", host=settings.gateway_host, port=port)
             await run_until_stopped(stopping, writer.run_until_failure())
     log.info("done")
+
+
+async def _take_from_mqtt(
+    settings: GatewaySettings, intake: Intake, metrics: GatewayMetrics
+) -> None:
+    """Take readings from the MQTT broker of the settings, if they name one."""
+    if settings.mqtt_broker is not None:
+        from streamer.gateway.mqtt import MqttReadings  # noqa: PLC0415 - an optional extra
+
+        await MqttReadings(settings, intake, metrics).run()
 
 
 @asynccontextmanager

@@ -5,12 +5,37 @@ They are read as those of the worker are, and from the same file: a worker ignor
 
 import ipaddress
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 
 from streamer.settings.catalogue import Name, Settings
+from streamer.settings.checked_texts import Addresses
 from streamer.settings.sources import contradiction
+
+DEVICE_LEVEL: Final = "{device}"
+
+
+def _check_broker(address: str) -> str:
+    if "," in address:
+        raise ValueError("should be one `host:port`")
+    return address
+
+
+def _check_topic(pattern: str) -> str:
+    levels = pattern.split("/")
+    if levels.count(DEVICE_LEVEL) != 1 or any(
+        set(level) & set("+#{}") for level in levels if level != DEVICE_LEVEL
+    ):
+        raise ValueError("should have one level `{device}` and no wildcards")
+    return pattern
+
+
+BrokerAddress = Annotated[Addresses, AfterValidator(_check_broker)]
+"""``host:port``."""
+
+TopicPattern = Annotated[str, AfterValidator(_check_topic)]
+"""A topic of MQTT in which one level is `{device}`."""
 
 
 class GatewaySettings(Settings):
@@ -93,6 +118,44 @@ class GatewaySettings(Settings):
         allow_inf_nan=False,
         description="Longest time for which a reading waits for Kafka before its client is told to"
         " try again later.",
+    )
+
+    # MQTT
+    mqtt_broker: BrokerAddress | None = Field(
+        None,
+        description="MQTT broker from which readings are taken too: `host:port`. It needs"
+        " `streamer[mqtt]`. The broker decides which device may publish on which topic.",
+    )
+    mqtt_topic: TopicPattern = Field(
+        "devices/{device}/readings",
+        description="Topics of the devices; the level `{device}` is the device id.",
+    )
+    mqtt_format: Literal["json", "msgpack", "f32"] = Field(
+        "json",
+        description="Format of messages of the contract; the property `content type` of MQTT 5 goes"
+        " first.",
+    )
+    mqtt_version: Literal["5", "3.1.1"] = Field("5", description="Version of MQTT.")
+    mqtt_share: str = Field(
+        "streamer",
+        pattern=r"^[^/+#]*$",
+        description="Name of the shared subscription of all gateways, with MQTT 5; empty for none,"
+        " and then each gateway gets every message.",
+    )
+    mqtt_client_id: Name | None = Field(
+        None,
+        description="Client id at the MQTT broker: each gateway needs its own, and keeps it."
+        " Default: made of the host name and the port.",
+    )
+    mqtt_in_flight: int = Field(
+        200, ge=1, le=65535, description="Messages that the broker may send ahead of Kafka."
+    )
+    mqtt_username: Name | None = Field(None, description="User name at the MQTT broker.")
+    mqtt_password: SecretStr | None = Field(None, description="Password at the MQTT broker.")
+    mqtt_tls: bool = Field(False, description="Use TLS to the MQTT broker.")
+    mqtt_cafile: Path | None = Field(
+        None,
+        description="Trusted CA certificates for the MQTT broker (PEM). Default: the system's.",
     )
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ async def read_partitions(settings: Settings) -> dict[int, list["ConsumerRecord[
         partitions: dict[int, list[ConsumerRecord[bytes, bytes]]] = defaultdict(list)
         ends = await consumer.end_offsets(consumer.assignment())
         missing = sum(ends.values()) - sum((await consumer.beginning_offsets(ends)).values())
-        while missing:
+        while missing > 0:  # more may come while they are read
             for partition, records in (await consumer.getmany(timeout_ms=1000)).items():
                 partitions[partition.partition] += records
                 missing -= len(records)

@@ -1,0 +1,241 @@
+"""Readings from real MQTT brokers, and when they are acknowledged."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from streamer.contracts.readings import Format
+from streamer.errors import SettingsError
+from streamer.gateway.readings_writer import Busy
+from streamer.settings import GatewaySettings
+from tests.gateway.conftest import MakeGatewaySettings
+from tests.support.gateway import RunningGateway, new_device, reading, running_gateway
+from tests.support.mqtt import amqtt, mosquitto
+
+aiomqtt = pytest.importorskip("aiomqtt", reason="the extra streamer[mqtt] is not installed")
+
+from paho.mqtt.packettypes import PacketTypes  # noqa: E402
+from paho.mqtt.properties import Properties  # noqa: E402
+
+from streamer.gateway.mqtt import MqttReadings  # noqa: E402
+
+
+@asynccontextmanager
+async def taking(gateway: RunningGateway, **settings: Any) -> AsyncIterator[MqttReadings]:
+    """Take readings from a broker while the context is open."""
+    chosen = GatewaySettings.model_validate(gateway.settings.model_dump() | settings)
+    readings = MqttReadings(chosen, gateway.intake, gateway.metrics)
+    task = asyncio.create_task(readings.run())
+    try:
+        async with asyncio.timeout(90):
+            await wait_for(lambda: is_connected(gateway))
+        yield readings
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def is_connected(gateway: RunningGateway) -> bool:
+    return (await gateway.metrics_shown())["streamer_gateway_mqtt_connected"] == 1
+
+
+async def wait_for(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(90):
+        while not await condition():  # noqa: ASYNC110 - Kafka and the broker give no event
+            await asyncio.sleep(0.05)
+
+
+async def count_of(gateway: RunningGateway, device: str) -> int:
+    return len(await gateway.records_of(device))
+
+
+@pytest.mark.parametrize("broker", ["mosquitto 5", "mosquitto 3.1.1", "amqtt 3.1.1"])
+async def test_messages_of_each_device_are_written_for_it(
+    gateway: RunningGateway, broker: str, tmp_path: Path
+) -> None:
+    name, version = broker.split()
+    device, other = new_device(), new_device()
+    async with (
+        mosquitto(tmp_path) if name == "mosquitto" else amqtt() as port,
+        taking(gateway, mqtt_broker=f"127.0.0.1:{port}", mqtt_version=version),
+        aiomqtt.Client("127.0.0.1", port) as client,
+    ):
+        bodies = [reading(device, 1 + number) for number in range(5)]
+        for body in bodies:
+            await client.publish(f"devices/{device}/readings", body, qos=1)
+        await client.publish(f"devices/{other}/readings", reading(other), qos=0)
+
+        async def all_there() -> bool:
+            return await count_of(gateway, device) == 5 and await count_of(gateway, other) == 1
+
+        await wait_for(all_there)
+        assert [record.value for record in await gateway.records_of(device)] == bodies
+
+
+async def test_the_content_type_of_mqtt_5_names_the_format(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    device = new_device()
+    block = reading(device, 4, Format.F32)
+    named = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    named.ContentType = "application/x-streamer-f32"
+    async with (
+        mosquitto(tmp_path) as port,
+        taking(gateway, mqtt_broker=f"127.0.0.1:{port}"),
+        aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5) as client,
+    ):
+        await client.publish(f"devices/{device}/readings", block, qos=1, properties=named)
+
+        async def is_there() -> bool:
+            return await count_of(gateway, device) == 1
+
+        await wait_for(is_there)
+    [record] = await gateway.records_of(device)
+    assert (record.value, dict(record.headers)) == (
+        block,
+        {"content-type": b"application/x-streamer-f32"},
+    )
+
+
+async def test_messages_that_cannot_be_used_are_counted_and_named_and_stop_nobody(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    device, other = new_device(), new_device()
+    refused = 'streamer_gateway_readings_total{outcome="unreadable",protocol="mqtt"}'
+    before = (await gateway.metrics_shown()).get(refused, 0)
+    with structlog.testing.capture_logs() as lines:
+        async with (
+            mosquitto(tmp_path) as port,
+            taking(gateway, mqtt_broker=f"127.0.0.1:{port}"),
+            aiomqtt.Client("127.0.0.1", port) as client,
+        ):
+            await client.publish(f"devices/{device}/readings", b"not JSON", qos=1)
+            await client.publish(f"devices/{device}/readings", reading(other), qos=1)
+            await client.publish(f"devices/{'x' * 300}/readings", b"{}", qos=1)
+            await client.publish("devices//readings", b"{}", qos=1)
+            await client.publish("another/topic", reading(device), qos=1)
+            await client.publish(f"devices/{device}/readings", reading(device), qos=1)
+
+            async def is_there() -> bool:
+                return await count_of(gateway, device) == 1
+
+            await wait_for(is_there)
+    assert await count_of(gateway, other) == 0
+    assert (await gateway.metrics_shown())[refused] == before + 4
+    [line, *_] = [line for line in lines if "cannot be used" in line["event"]]
+    assert line["topic"] == f"devices/{device}/readings"
+    assert "malformed" in line["error"].lower()
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_what_kafka_has_not_taken_comes_again_and_nothing_is_lost(
+    gateway: RunningGateway, tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Kafka refuses the 2nd to the 4th reading of the first connection:
+    #     sent      1 2 3 4 5 6
+    #     refused     x x x        so 2 is not acknowledged, and the broker sends 2 to 6 again
+    device = new_device()
+    bodies = [reading(device, 1 + number) for number in range(6)]
+    submit, calls = gateway.writer.submit, 0
+
+    def refuse_some(device_id: str, value: bytes, headers: Any = ()) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls not in {2, 3, 4}:
+            return submit(device_id, value, headers)
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(Busy("no", 1))
+        return future
+
+    monkeypatch.setattr(gateway.writer, "submit", refuse_some)
+    async with (
+        mosquitto(tmp_path) as port,
+        taking(gateway, mqtt_broker=f"127.0.0.1:{port}", mqtt_version=version, mqtt_in_flight=20),
+        aiomqtt.Client("127.0.0.1", port) as client,
+    ):
+        for body in bodies:
+            await client.publish(f"devices/{device}/readings", body, qos=1)
+
+        async def all_there() -> bool:
+            return {record.value for record in await gateway.records_of(device)} == {*bodies}
+
+        await wait_for(all_there)
+    values = [record.value for record in await gateway.records_of(device)]
+    assert values[0] == bodies[0]
+    assert values[-5:] == bodies[1:]
+
+
+async def test_a_gateway_that_returns_gets_what_came_while_it_was_away(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    device = new_device()
+    async with mosquitto(tmp_path) as port, aiomqtt.Client("127.0.0.1", port) as client:
+        chosen = {"mqtt_broker": f"127.0.0.1:{port}", "mqtt_client_id": "gateway-1"}
+        async with taking(gateway, **chosen):
+            pass
+        await client.publish(f"devices/{device}/readings", reading(device), qos=1)
+        async with taking(gateway, **chosen):
+
+            async def is_there() -> bool:
+                return await count_of(gateway, device) == 1
+
+            await wait_for(is_there)
+
+
+async def test_two_gateways_share_the_messages_of_a_broker(
+    make_gateway_settings: MakeGatewaySettings, gateway: RunningGateway, tmp_path: Path
+) -> None:
+    devices = [new_device() for _ in range(20)]
+    topic = gateway.settings.readings_topic
+    async with (
+        running_gateway(make_gateway_settings(readings_topic=topic)) as second,
+        mosquitto(tmp_path) as port,
+        taking(gateway, mqtt_broker=f"127.0.0.1:{port}", mqtt_client_id="one"),
+        taking(second, mqtt_broker=f"127.0.0.1:{port}", mqtt_client_id="two"),
+        aiomqtt.Client("127.0.0.1", port) as client,
+    ):
+        for device in devices:
+            await client.publish(f"devices/{device}/readings", reading(device), qos=1)
+
+        async def all_there() -> bool:
+            keys = [record.key for record in await gateway.records()]
+            return all(keys.count(device.encode()) == 1 for device in devices)
+
+        await wait_for(all_there)
+
+
+async def test_two_gateways_with_one_client_id_are_told_so(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with mosquitto(tmp_path) as port:
+            chosen = {"mqtt_broker": f"127.0.0.1:{port}", "mqtt_client_id": "the same"}
+            async with taking(gateway, **chosen), taking(gateway, **chosen):
+
+                async def is_told() -> bool:
+                    return any("no connection to the MQTT" in line["event"] for line in lines)
+
+                await wait_for(is_told)
+    [line, *_] = [line for line in lines if "no connection to the MQTT" in line["event"]]
+    assert "does another gateway use the client id the same? set mqtt_client_id" in line["hint"]
+    assert (await gateway.post("/readings", reading(new_device())))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"mqtt_topic": "devices/readings"}, "one level `{device}`"),
+        ({"mqtt_topic": "devices/{device}/#"}, "no wildcards"),
+        ({"mqtt_broker": "one:1883,two:1883"}, "one `host:port`"),
+        ({"mqtt_share": "a/b"}, "pattern"),
+    ],
+)
+def test_wrong_settings_of_mqtt_are_named(wrong: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        GatewaySettings.load(wrong, None)
