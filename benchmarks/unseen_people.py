@@ -2,11 +2,11 @@
 
     python benchmarks/unseen_people.py RAW_DIR
 
-Three times, so that everybody is judged once, by a model that has not seen them; and the same
-models by the same people offline, where windows start elsewhere and no Kafka is in between.
+It does so three times, so that each person is judged once, by a model that was trained without this
+person. It also judges the same models offline, with windows that start at other samples.
 
-RAW_DIR is the folder RawData of the public download. Everything goes through the commands that
-users have: broker, model train, replay, run, evaluate.
+RAW_DIR is the folder RawData of the public download. The benchmark uses the commands of users:
+broker, model train, replay, run, evaluate.
 """
 
 import subprocess

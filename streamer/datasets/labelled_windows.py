@@ -42,7 +42,7 @@ class LabelledWindows:
         recordings: (n,), names of the recordings.
         starts: (n,), index of the first sample in the recording.
         copies: (n,), 0 for the recording itself, 1 and more for its varied copies.
-        places: (n,), where the device was, such as `waist`; empty where nobody said so.
+        places: (n,), place of the device, such as `waist`; empty if it is unknown.
         feature_set: which features these are.
     """
 
@@ -159,7 +159,7 @@ def select_users(
         )
     wanted = np.array([_is_wanted(subject, users, exclude_users) for subject in subjects], bool)
     if not wanted.any():
-        raise DataError("no recordings are left: --users and --exclude-users leave out everybody")
+        raise DataError("no recordings are left: --users and --exclude-users leave out all users")
     return wanted
 
 

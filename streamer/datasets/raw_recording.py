@@ -51,7 +51,7 @@ class RawRecording:
 
     Attributes:
         name: name of the recording, under which it is replayed.
-        subject: who carries the device; empty when nobody knows.
+        subject: the person with the device; empty if unknown.
         acc: acceleration in g.
         gyro: rotation in rad/s; None for a device without a gyroscope.
         labels: labelled parts in the order of time.

@@ -20,10 +20,10 @@ class Recording:
 
     Attributes:
         device_id: the recording's name, under which it is replayed.
-        subject: who carries the device; empty when nobody knows.
+        subject: the person with the device; empty if unknown.
         acc_gyro: (n, 6), acceleration x y z in g and rotation x y z in rad/s, at 50 Hz.
         segments: labelled parts in the order of time, without overlap; empty without labels.
-        place: where the device is, such as `waist`; empty when nobody says so.
+        place: place of the device, such as `waist`; empty if unknown.
     """
 
     device_id: str

@@ -37,7 +37,7 @@ def inspect_source(source: Path, layout: FileLayout | None) -> Inspection:
         layout: the section `files` of a profile; None to try those of the package.
 
     Raises:
-        DataError: the source does not fit the profile, or without one nobody can tell what it is.
+        DataError: the source does not fit the profile, or no profile of the package fits it.
     """
     if layout is not None:
         return Inspection(_inspect(source, layout))

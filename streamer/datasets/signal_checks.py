@@ -39,7 +39,7 @@ def measure_rotation(gyro: SensorSeries) -> float:
 
 
 def guess_acc_unit(gravity: float) -> str:
-    """Return the unit that a mean acceleration looks like, or empty when it is none of ours."""
+    """Return the probable unit of a mean acceleration, or an empty text if it is unknown."""
     for unit, g in ACC_UNITS.items():
         if abs(gravity * g - 1) <= _RELATIVE:
             return unit

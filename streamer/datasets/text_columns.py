@@ -1,4 +1,4 @@
-"""Reads a text file of samples into columns, whatever its separator, header and comments."""
+"""Reads a text file of samples into columns, with any separator, header and comments."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence

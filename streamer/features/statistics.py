@@ -1,6 +1,6 @@
 """Computes statistics of many series at once.
 
-The statistics of a series have the same bits, whatever other series are computed with it. Time is
+The statistics of a series have the same bits in any batch. Time is
 therefore the first axis of the arrays: along the first axis, NumPy adds value by value, as
 `compiled_features` does.
 """

@@ -1,6 +1,6 @@
 """Turns the signals of windows into the frame of gravity, stated with NumPy.
 
-A turned window has the same bits, whatever other windows are turned with it. Sums along time add
+A turned window has the same bits in any batch. Sums along time add
 value by value, as in `turning_compiled`. There are no trigonometric functions, because their last
 bits differ between libraries.
 """

@@ -38,7 +38,7 @@ _SOURCES = {
 }
 """The contract of events calls the configured predictor `endpoint`, wherever it runs."""
 
-NOBODY = "none"
+NO_PREDICTOR = "none"
 """The predictor of an event without a prediction."""
 
 
@@ -195,7 +195,7 @@ def _unavailable(window: Window) -> ActivityEvent:
         scores={},
         posterior={},
         model=None,
-        predictor=NOBODY,
+        predictor=NO_PREDICTOR,
         source=PredictionSource.NONE,
         coverage=round(window.coverage, DECIMALS),
         feature_set=PUBLISHED,

@@ -82,7 +82,7 @@ class Model:
         bias: (rows,).
         deciles: (features, 9) deciles of the training windows.
         trees: the boosted trees of all nodes; None when there are none.
-        familiarity: what the model has learned of movement; None where nobody has stored it.
+        familiarity: the reference for strange windows; None if the file has none.
     """
 
     card: ModelCard

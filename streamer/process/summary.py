@@ -1,4 +1,4 @@
-"""Logs a summary when a worker ends: the fates of records, samples and windows, and advice."""
+"""Logs a summary when a worker ends: records, samples and windows by outcome, and advice."""
 
 import math
 from collections import Counter

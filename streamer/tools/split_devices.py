@@ -1,4 +1,4 @@
-"""Finds devices whose recent events are in two partitions, whichever workers wrote them."""
+"""Finds devices whose recent events are in two partitions, written by any workers."""
 
 import time
 from typing import Final

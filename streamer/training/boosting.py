@@ -1,4 +1,4 @@
-"""Boosted trees for the nodes that tell movements of the body apart, beside linear classifiers.
+"""Fits boosted trees to the nodes that separate gaits, in addition to the linear classifiers.
 
 LightGBM learns them. It is well kept, it gives the same trees for the same data, and its JSON dump
 of a model is documented; the arrays of scikit-learn's trees of this kind are private.

@@ -1,4 +1,4 @@
-"""Calibration: how much the outputs of the classifiers count, by maximum likelihood."""
+"""Calibration: fits the weights of the classifiers' outputs by maximum likelihood."""
 
 from dataclasses import dataclass
 

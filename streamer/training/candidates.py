@@ -1,4 +1,4 @@
-"""Judges models, and ways to learn one, by the same windows."""
+"""Judges models and algorithms by the same windows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,7 +80,7 @@ def judge_candidates(
 def _judge_left_out(
     windows: LabelledWindows, source: str, algorithm: Algorithm, report: ReportProgress
 ) -> Judgement:
-    """Judge by one source what is learned from the others, with a calibration fitted to these."""
+    """Judge by one source a model that is fitted to the others and calibrated on them."""
     left_out = np.char.startswith(windows.subjects, f"{source}/")
     if not left_out.any() or left_out.all():
         raise DataError(
@@ -118,7 +118,7 @@ def users_learned_from(model: Model, judgement: Judgement) -> list[str]:
 
 
 def find_unnamed(model: Model, judgement: Judgement) -> str | None:
-    """Say that nobody knows whether a model has learned from these users; None if it is known."""
+    """Return a note if it is unknown whether a model has learned from these users, else None."""
     names = {subject.split("/")[0] for subject in model.card.training.subjects if "/" in subject}
     if not names or any("/" in subject for subject in judgement.subjects):
         return None

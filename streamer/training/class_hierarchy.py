@@ -1,12 +1,13 @@
-"""How the classes of a model divide: first into groups that are easy to tell apart.
+"""Divides the classes of a model into a tree: first into groups that are easy to separate.
 
     dynamic ─┬─ walking          static ─┬─ laying           movement ─┬─ standing>sitting
              ├─ upstairs                 └─ upright ─┬─ sitting         └─ ...
              ├─ downstairs                           └─ standing
              └─ jogging
 
-Each division has its own covariance, as that of walking says nothing about sitting. In the frame of
-gravity, where lying and being upright look alike, the three postures are one division.
+Each division has its own covariance, because the covariance of walking does not apply to sitting.
+In the frame of gravity lying and upright windows are similar, so the three postures are one
+division.
 """
 
 from streamer.contracts.activities import GAITS, is_movement

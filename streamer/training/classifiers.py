@@ -1,4 +1,4 @@
-"""What is learned: linear classifiers of all nodes, and boosted trees of some."""
+"""Fits the classifiers of a model: linear ones for all nodes, and boosted trees for some."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
-"""Learns how the people of a data set move, so that a model can tell devices that move otherwise.
+"""Fits the familiarity of a model: the distance of windows of movement from its training data.
 
-`streamer.training.train` does so for every model. The varied copies do not count: the distance
-should tell how people move, not how the copies were made.
+`streamer.training.train` fits it for every model. Varied copies are left out, because the distance
+should depend on the movements of people and not on the way in which copies are made.
 """
 
 from typing import Final
@@ -17,15 +17,15 @@ from streamer.model.familiarity import Familiarity, show_steady_movement
 from streamer.training.linear_classifiers import limit_to_one_thread
 
 COLUMNS_PUBLISHED: Final = 8
-"""Features that count in the published frame. Gravity's direction tells most there."""
+"""Number of features in the published frame. Gravity's direction separates places best there."""
 COLUMNS_GRAVITY: Final = 100
-"""Features that count in the frame of gravity, where places differ by little in each."""
+"""Number of features in the frame of gravity, where places differ a little in each feature."""
 SHRINKAGE: Final = 1e-2
 """Weight of a scaled identity matrix in the covariance."""
 BOUND: Final = 8.0
 """Standard deviations from the mean beyond which a feature counts as the bound."""
 KNOWN: Final = 0.98
-"""Share of the windows of everybody who is left out that must not be strange."""
+"""Smallest share of the windows of each person left out that must not be strange."""
 LEAST_WINDOWS: Final = 100
 """A class at a place with fewer windows of steady movement does not count."""
 
@@ -34,13 +34,13 @@ _SIZE_OF_GRAVITY = ("mean", "max", "min", "sma", "energy")
 
 
 def fit_familiarity(windows: LabelledWindows) -> Familiarity | None:
-    """Learn from windows without varied copies.
+    """Fit the familiarity to windows without varied copies.
 
-    The limit is such that of each person at least `KNOWN` of the windows are within it, by what is
-    learned from the others.
+    The limit is such that at least `KNOWN` of the windows of each person are within it, when the
+    distance is fitted to the other people.
 
     Returns:
-        None if there is too little steady movement, or only that of one person.
+        None if there are too few windows of steady movement, or only those of one person.
     """
     steady = show_steady_movement(windows.feature_set, windows.features)
     is_activity = np.array([t != UNLABELLED and not is_movement(t) for t in windows.truths])
@@ -77,11 +77,11 @@ def _means_of_own(values: Floats, classes: Strings) -> Floats:
 
 
 def _choose_columns(feature_set: FeatureSet, residuals: Floats) -> list[int]:
-    """Choose features one by one: always the one that the chosen ones explain least.
+    """Choose features one by one, always the one that the chosen ones explain least.
 
-    This is Cholesky's decomposition of the correlations with pivots. In the published frame
-    gravity's direction comes first. In the frame of gravity neither its direction counts, which
-    may be any, nor its size, which tells the error of the accelerometer.
+    This is Cholesky's decomposition of the correlations with pivots. In the published frame the
+    direction of gravity comes first. In the frame of gravity its direction is left out, because it
+    may be any, and its size, because it depends on the error of the accelerometer.
     """
     names = feature_set.names
     first = [] if feature_set.in_gravity_frame else [names.index(name) for name in _GRAVITY]
@@ -113,7 +113,7 @@ def _tells_gravity(name: str) -> bool:
 
 
 def _whiten(values: Floats, classes: Strings) -> tuple[Floats, Floats]:
-    """Return what makes the features within a class uncorrelated, and the means of the classes.
+    """Return the matrix that makes features within a class uncorrelated, and the class means.
 
     Returns:
         (m, m) upper triangular, by which features are multiplied from the right, such that the
@@ -135,9 +135,9 @@ def _whiten(values: Floats, classes: Strings) -> tuple[Floats, Floats]:
 
 
 def _distance_of_left_out(values: Floats, classes: Strings, own: Bools) -> float:
-    """Return the distance within which `KNOWN` of a person's windows are, by the other people.
+    """Return the distance within which `KNOWN` of a person's windows are, fitted to the others.
 
-    A class that nobody else has does not count. 0 if there is nothing to judge.
+    A class that no other person has is left out. The result is 0 without any window to judge.
     """
     judged = own & np.isin(classes, classes[~own])
     if not judged.any():

@@ -1,4 +1,4 @@
-"""The parts of a judgement: by source and place, and what was not judged."""
+"""Splits a judgement by source and place, and counts the windows that were not judged."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -9,11 +9,11 @@ from streamer.training.judgement import Judgement
 
 
 class JudgedPart(NamedTuple):
-    """What is judged of the devices of one source at one place.
+    """The judgement of the devices of one source at one place.
 
     Attributes:
         source: its name; empty where there is only one source.
-        place: empty where nobody has said it.
+        place: empty if it is unknown.
     """
 
     source: str
@@ -22,17 +22,17 @@ class JudgedPart(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How the part is called: its source and its place, as far as they are known."""
+        """The name of the part: its source and its place, as far as they are known."""
         return ", ".join(each for each in (self.source, self.place) if each) or "all"
 
 
 class Unjudged(NamedTuple):
-    """Windows that the figures are not of, or that no label could be right about.
+    """Windows that the figures do not include, and windows for which every label is wrong.
 
     Attributes:
         windows: all windows of the recordings.
-        judged: those wholly within one labelled activity, of which the figures are.
-        movements: those at least half within a movement, of which only the AUROC is.
+        judged: those wholly within one labelled activity; the figures are about these.
+        movements: those at least half within a movement; only the AUROC is about these.
         others: those that overlap a change of activity, or have no label.
         unknown: of the judged ones, those of each activity that the model does not know. Their
             labels count as wrong.
@@ -46,7 +46,7 @@ class Unjudged(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What was not judged, in words."""
+        """A sentence about the windows that were not judged."""
         text = (
             f"of {self.windows} windows {self.judged} are judged; {self.movements} within "
             f"movements count for the AUROC only, and {self.others} between activities or without "
@@ -76,7 +76,7 @@ def _source_of(subject: str) -> str:
 
 
 def count_unjudged(judgement: Judgement) -> Unjudged:
-    """Count what is not judged."""
+    """Count the windows that are not judged."""
     within, moving = judgement.within_activity, judgement.within_movement
     truths = Counter(judgement.windows.truths[within].tolist())
     return Unjudged(

@@ -1,4 +1,4 @@
-"""How right a model is about recordings that it has not learned from. Pure functions.
+"""Judges predictions of recordings that a model has not learned from. Pure functions.
 
 Windows wholly within one activity are judged. The prediction for one window is its likeliest
 activity. The smoothed label is what the worker would publish; where it publishes `unknown`, the
@@ -79,7 +79,7 @@ class Judgement:
 
     @cached_property
     def smoothed_labels(self) -> Strings | None:
-        """(n,) what the worker would publish; None without beliefs."""
+        """(n,) the label that the worker would publish; None without beliefs."""
         if self.beliefs is None:
             return None
         return np.array([each.activity for each in decide(self.beliefs, self.activities)])
@@ -106,7 +106,7 @@ class Judgement:
 
     @property
     def places(self) -> list[str]:
-        """Where the devices were, as far as somebody said so."""
+        """The places of the devices, as far as they are known."""
         return sorted(set(self.windows.places.tolist()) - {""})
 
     def at(self, place: str) -> "Judgement":
@@ -124,7 +124,7 @@ class Judgement:
 
     @property
     def subjects(self) -> list[str]:
-        """Everybody who is judged, in natural order."""
+        """All people who are judged, in natural order."""
         return sort_naturally(self.windows.subjects.tolist())
 
     @cached_property

@@ -1,4 +1,4 @@
-"""How good models are for each person, and how much better than another model."""
+"""Scores of a model for each person, and the differences from another model."""
 
 from dataclasses import dataclass
 

@@ -35,7 +35,7 @@ class TrainingSource:
     Attributes:
         path: a folder of recordings, or what `read_feature_table` reads.
         layout: how the files of other devices are read; None for other sources.
-        place: where the device was, such as `waist`; empty when nobody says so.
+        place: where the device was, such as `waist`; empty if it is unknown.
         name: stands before the names of recordings and subjects, because subject 3 of another
             source is another person; empty when there is one source.
     """
@@ -85,7 +85,7 @@ def read_training_windows(
             if len(sources) > 1:
                 raise DataError(
                     f"{source.path} is a table of features, which cannot be joined with other "
-                    "sources: nobody knows how its windows were cut"
+                    "sources: it does not say how its windows were cut"
                 )
             table = read_feature_table(source.path, InvalidRecords())
             windows = _windows_of_table(table, source)

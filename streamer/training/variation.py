@@ -1,4 +1,4 @@
-"""Varied copies of recordings: the same movements, measured by another phone on another waist."""
+"""Varied copies of recordings: the same movements as another phone would measure them."""
 
 import math
 from collections.abc import Iterator, Sequence
