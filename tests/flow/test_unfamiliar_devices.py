@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from streamer.arrays import Floats
 from streamer.contracts.activities import UNKNOWN
-from streamer.contracts.events import Reason, Reliability, encode_event
+from streamer.contracts.events import Reason, Reliability
 from streamer.contracts.readings import Record
 from streamer.devices.people import Person
 from streamer.labels.familiarity import is_unfamiliar
@@ -15,7 +15,7 @@ from streamer.model.identity import ModelIdentity
 from streamer.predict.predictor import Prediction
 from streamer.settings import Settings
 from streamer.testing import CRASH, PAUSE, Published, readings, run_script
-from tests.support.scripts import draw_marked
+from tests.support.scripts import run_in_any_way
 
 WAIST = Settings.load({"model": "waist"})
 SECONDS = 24
@@ -69,10 +69,7 @@ async def test_the_device_in_another_orientation_is_found_unfamiliar_and_the_oth
 async def test_crashes_and_batches_anywhere_change_no_byte(
     whole: Published, data: st.DataObject
 ) -> None:
-    script = draw_marked(data, SCRIPT)
-    batch = data.draw(st.sampled_from([1, 7, 50, 10_000]))
-    published = await run_script(script, settings=WAIST, batch=batch)
-    assert sorted(map(encode_event, published.events)) == sorted(map(encode_event, whole.events))
+    published = await run_in_any_way(data, SCRIPT, whole, WAIST)
     assert published.metrics.registry.get_sample_value("streamer_unfamiliar_devices") == 1
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.arrays import Floats
-from streamer.contracts.events import FeatureSetVersion, encode_event
+from streamer.contracts.events import FeatureSetVersion
 from streamer.contracts.readings import Record
 from streamer.contracts.records import OneRecord
 from streamer.devices.people import Person
@@ -24,7 +24,7 @@ from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.sensors import ask_by_sensors
 from streamer.settings import Settings
 from streamer.testing import Published, readings, run_script
-from tests.support.scripts import draw_marked
+from tests.support.scripts import run_in_any_way
 
 HAR, HAR_ACC = artifact.load(), artifact.load(artifact.ACC_MODEL)
 
@@ -104,10 +104,7 @@ async def test_events_name_the_model_and_the_features_that_labelled_them(whole: 
 async def test_crashes_and_batches_anywhere_change_no_byte(
     whole: Published, data: st.DataObject
 ) -> None:
-    script = draw_marked(data, SCRIPT)
-    batch = data.draw(st.sampled_from([1, 7, 50, 10_000]))
-    published = await run_script(script, batch=batch)
-    assert sorted(map(encode_event, published.events)) == sorted(map(encode_event, whole.events))
+    await run_in_any_way(data, SCRIPT, whole)
 
 
 async def test_a_model_without_a_companion_skips_windows_without_a_gyroscope() -> None:
