@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 from aiokafka import TopicPartition
+from aiokafka.errors import MessageSizeTooLargeError
 
 from streamer.contracts.segments import PublishedEvent
 from streamer.errors import (
@@ -121,6 +122,11 @@ class Lane:
                 return
             if isinstance(cause, StreamerError):
                 raise cause from None
+        if any(isinstance(cause, MessageSizeTooLargeError) for cause in causes):
+            if self._until_end:
+                raise TopicError(self._advise_on_size())
+            await self._hold(self._advise_on_size())
+            return
         if is_kafka_error(error):
             raise error
         failures = [cause for cause in causes if isinstance(cause, RecordsError)]
@@ -236,6 +242,15 @@ class Lane:
                     f"{self._resources.topics[self._partition.topic].partitions}"
                 )
         return None
+
+    def _advise_on_size(self) -> str:
+        settings = self._settings
+        return (
+            f"the output of {self._name} is larger than {settings.events_topic} or "
+            f"{settings.dlq_topic} accepts, so nothing more of it can be published: "
+            "`streamer topics check` says which max.message.bytes to raise; then start the worker "
+            "again"
+        )
 
     async def _read_position(self) -> Position | None:
         return await read_position(self._resources.admin, self._settings.group_id, self._partition)

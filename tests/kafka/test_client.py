@@ -106,6 +106,33 @@ async def test_reading_a_topic_ends_with_an_error_when_its_broker_goes_away() ->
                     [record async for record in read_to_end(consumer, patience_s=1)]
 
 
+# topic    |-- first --| open: second | committed |
+# reader   |-- first .... waits .................. second, end
+async def test_reading_to_the_end_waits_for_a_transaction_that_is_being_committed(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings()
+    await topics.ensure(settings)
+    async with AIOKafkaProducer(
+        bootstrap_servers=settings.bootstrap_servers, transactional_id=settings.group_id
+    ) as producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(settings.dlq_topic, b"first", partition=0)
+        await producer.commit_transaction()
+        await producer.begin_transaction()
+        await producer.send_and_wait(settings.dlq_topic, b"second", partition=0)
+
+        async def read() -> list[bytes | None]:
+            async with open_reader(settings, settings.dlq_topic, "earliest", 60) as consumer:
+                return [record.value async for record in read_to_end(consumer)]
+
+        reading = asyncio.create_task(read())
+        done, _ = await asyncio.wait({reading}, timeout=2)
+        assert not done
+        await producer.commit_transaction()
+        assert await reading == [b"first", b"second"]
+
+
 def test_a_plain_connection_needs_only_the_address() -> None:
     options = client_options(Settings.load({"bootstrap_servers": "a:1,b:2"}))
     assert options == {"bootstrap_servers": "a:1,b:2", "security_protocol": "PLAINTEXT"}

@@ -2,9 +2,13 @@
 
 import random
 
+import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewTopic
 
 from streamer.contracts.dead_letters import CUT, REASON
+from streamer.contracts.records import OneRecord
+from streamer.errors import TopicError
 from streamer.kafka import topics
 from streamer.kafka.record_batches import KEPT_BYTES, LARGEST_RECORD
 from streamer.tools.dead_letters import Selection
@@ -12,11 +16,15 @@ from streamer.tools.letter_replay import put_back
 from tests.conftest import MakeSettings
 from tests.support.member import (
     WINDOWS_OF_10_S,
+    Member,
     publish,
     read_events,
     read_topic,
     run_to_end,
     ten_seconds,
+    until,
+    until_devices,
+    working,
 )
 
 
@@ -49,3 +57,30 @@ async def test_a_large_record_of_a_small_batch_becomes_a_dead_letter_that_can_be
     assert await put_back(settings, Selection()) == 2
     readings = await read_topic(settings, settings.readings_topic)
     assert [record.value for record in readings[-2:]] == [bytes(whole), incompressible]
+
+
+# partition 0   |-- a large record, and letters of that size are refused --|   held
+# partition 1   |-- ten seconds --|                                            goes on
+async def test_output_that_a_topic_refuses_for_its_size_holds_its_partition_and_no_other(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(partitions=2)
+    async with topics.admin_client(settings, 10) as admin:
+        small = {"max.message.bytes": "100000"}
+        await admin.create_topics([NewTopic(settings.dlq_topic, 2, 1, topic_configs=small)])
+    await topics.ensure(settings)
+    large = OneRecord(b"phone", random.Random(0).randbytes(500_000), [], 0, 0)
+    await publish(settings, [large], 0)
+    async with working(Member(settings)) as member:
+
+        async def held() -> bool:
+            return bool(member.health.held)
+
+        await until(held)
+        assert "max.message.bytes" in member.health.held[0]
+        assert f"{settings.readings_topic}[0]" in member.health.held[0]
+        await publish(settings, ten_seconds("other"), 1)
+        await until_devices(settings, "other")
+        assert member.value("restarts_total") == 0
+    with pytest.raises(TopicError, match=r"which max\.message\.bytes to raise"):
+        await run_to_end(settings)

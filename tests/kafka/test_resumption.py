@@ -10,8 +10,9 @@ from aiokafka.structs import OffsetAndMetadata
 
 from streamer.arrays import Floats
 from streamer.errors import LostRecordsError
+from streamer.flow.recovery import recover
+from streamer.kafka import lane, topics
 from streamer.kafka import member as member_module
-from streamer.kafka import topics
 from streamer.kafka.positions import offset_to_commit, read_position
 from streamer.kafka.resumption import Bounds, Reset, Resumption, resume
 from streamer.kafka.topics import partition_counts
@@ -269,3 +270,28 @@ async def test_retention_that_overtakes_a_worker_which_is_held_up_is_counted(
         # What the consumer holds is read too; every other record is counted.
         assert 0 < lost == len(records) - member.value("records_total")
         assert lost <= 780 - read
+
+
+# log        |-- deleted while it is read again --|-- next |-- new --|
+# recovery   |-- first record --| out of range
+async def test_retention_that_overtakes_a_recovery_is_told_and_work_continues(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    await publish(settings, ten_seconds("phone", batch=5))
+    await run_to_end(settings)
+    await publish(settings, ten_seconds("new"))
+    before = await position_of(settings)
+    assert before.low < before.next
+
+    async def recover_late(*arguments: Any) -> int:
+        monkeypatch.setattr(lane, "recover", recover)
+        await delete_before(settings, before.next)
+        return await recover(*arguments)
+
+    monkeypatch.setattr(lane, "recover", recover_late)
+    member = await run_to_end(settings)
+    assert member.resets == {"context": 1}
+    assert member.value("restarts_total") == 0
+    assert [e.device_id for e in await read_events(settings)].count("new") in WINDOWS_OF_10_S
