@@ -5,7 +5,7 @@
 Windows: processor time from samples to closed windows, and to their features, of devices at 50 Hz
 with both sensors, at other rates, and with separate sensors. Formats: decoding of records by each
 profile of the package, by a profile of MessagePack and one of Avro, relative to the contract's JSON
-of as many samples.
+of as many samples. It is one long module, because both parts measure the same devices in one run.
 """
 
 import io

@@ -10,23 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from streamer.arrays import Floats
-from streamer.errors import EndpointError
 from streamer.metrics import Metrics
 from streamer.predict.amazon_ml_client import open_amazon_ml
 from streamer.predict.answers import Answers, Ask
-from streamer.predict.aws_client import classify_error
 from streamer.predict.endpoint_protocol import (
-    CallError,
     InvalidAnswerError,
-    RefusedError,
-    RetryableError,
 )
 from streamer.predict.factory import open_predictor
 from streamer.predict.quotas import SAGEMAKER_ANSWER_BYTES
@@ -279,39 +273,3 @@ async def test_an_answer_that_is_far_too_large_is_not_read_to_its_end(
     ):
         with pytest.raises(InvalidAnswerError, match="25,000,000 bytes"):
             await endpoint.score(features[:1])
-
-
-def client_error(code: str, message: str, status: int) -> ClientError:
-    answer = {
-        "Error": {"Code": code, "Message": message},
-        "ResponseMetadata": {"HTTPStatusCode": status},
-    }
-    return ClientError(answer, "InvokeEndpoint")
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "words"),
-    [
-        (client_error("ExpiredTokenException", "expired", 403), EndpointError, "credentials"),
-        (client_error("UnrecognizedClientException", "bad", 403), EndpointError, "credentials"),
-        (client_error("AccessDeniedException", "no", 403), EndpointError, "permissions"),
-        (
-            client_error("InvalidSignatureException", "Signature expired", 403),
-            EndpointError,
-            "clock",
-        ),
-        (client_error("302", "Found", 302), RetryableError, "302"),
-        (client_error("404", "Not Found", 404), RetryableError, "404"),
-        (client_error("ValidationError", "a name lacks", 400), RefusedError, "a name lacks"),
-        (client_error("ValidationError", "Endpoint x not found", 400), EndpointError, "not found"),
-        (CredentialRetrievalError(provider="role", error_msg="503"), RetryableError, "503"),
-        (NoCredentialsError(), EndpointError, "AWS_PROFILE"),
-    ],
-    ids=str,
-)
-def test_errors_of_the_sdk_say_whether_to_wait_or_to_stop(
-    error: Exception, kind: type[CallError | EndpointError], words: str
-) -> None:
-    found = classify_error(error)
-    assert isinstance(found, kind)
-    assert words in str(found)

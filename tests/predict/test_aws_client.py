@@ -1,0 +1,48 @@
+"""Errors of the AWS SDK: which of them pass, and which end the worker."""
+
+import pytest
+from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
+
+from streamer.errors import EndpointError
+from streamer.predict.aws_client import classify_error
+from streamer.predict.endpoint_protocol import (
+    CallError,
+    RefusedError,
+    RetryableError,
+)
+
+
+def client_error(code: str, message: str, status: int) -> ClientError:
+    answer = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(answer, "InvokeEndpoint")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (client_error("ExpiredTokenException", "expired", 403), EndpointError, "credentials"),
+        (client_error("UnrecognizedClientException", "bad", 403), EndpointError, "credentials"),
+        (client_error("AccessDeniedException", "no", 403), EndpointError, "permissions"),
+        (
+            client_error("InvalidSignatureException", "Signature expired", 403),
+            EndpointError,
+            "clock",
+        ),
+        (client_error("302", "Found", 302), RetryableError, "302"),
+        (client_error("404", "Not Found", 404), RetryableError, "404"),
+        (client_error("ValidationError", "a name lacks", 400), RefusedError, "a name lacks"),
+        (client_error("ValidationError", "Endpoint x not found", 400), EndpointError, "not found"),
+        (CredentialRetrievalError(provider="role", error_msg="503"), RetryableError, "503"),
+        (NoCredentialsError(), EndpointError, "AWS_PROFILE"),
+    ],
+    ids=str,
+)
+def test_errors_of_the_sdk_say_whether_to_wait_or_to_stop(
+    error: Exception, kind: type[CallError | EndpointError], words: str
+) -> None:
+    found = classify_error(error)
+    assert isinstance(found, kind)
+    assert words in str(found)
