@@ -4,7 +4,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from streamer.cli.options import settings_options
+from streamer.cli.options import flag_names, settings_options
 from streamer.settings import Settings, as_toml, origins
 from streamer.terminal import echo, terminal
 
@@ -23,7 +23,7 @@ def show(ctx: click.Context, settings: Settings, toml: bool) -> None:
     if toml:
         echo(as_toml(settings), newline=False)
         return
-    given = {name: ctx.params[name] for name in Settings.model_fields}
+    given = {name: ctx.params[name] for name in flag_names(Settings)}
     flags = {name: value for name, value in given.items() if value is not None}
     came_from = origins(flags, ctx.params["config"])
     table = Table(box=None, header_style="bold")
@@ -38,6 +38,9 @@ def show(ctx: click.Context, settings: Settings, toml: bool) -> None:
 
 @config.command()
 @settings_options()
-def check(settings: Settings) -> None:  # noqa: ARG001 - loading them is the check
-    """Check the settings without running anything."""
+def check(settings: Settings) -> None:
+    """Check the settings, certificates and secrets without running anything."""
+    from streamer.kafka.security import security_options  # noqa: PLC0415 - slow to import
+
+    security_options(settings)
     echo("The settings are valid.")

@@ -17,13 +17,16 @@ Command = Callable[..., Any]
 TOPICS = ("bootstrap_servers", *TOPIC_SETTINGS, "partitions")
 """Settings of a command that creates or checks the topics."""
 
+TABLES = {"kafka"}
+"""Settings that are a table of options, which no flag can give."""
+
 
 def settings_options(*names: str, model: type[Settings] = Settings) -> Callable[[Command], Command]:
     """Add ``--config`` and a flag for each named setting to a command; without names, for all.
 
     The command is called with the loaded settings as the keyword argument ``settings``.
     """
-    chosen = names or tuple(model.model_fields)
+    chosen = names or flag_names(model)
 
     def decorate(command: Command) -> Command:
         @wraps(command)
@@ -43,6 +46,11 @@ def settings_options(*names: str, model: type[Settings] = Settings) -> Callable[
         )(wrapped)
 
     return decorate
+
+
+def flag_names(model: type[Settings]) -> tuple[str, ...]:
+    """Return the names of the settings that a flag can give."""
+    return tuple(name for name in model.model_fields if name not in TABLES)
 
 
 def _load(model: type[Settings], flags: dict[str, Any], config: Path | None) -> Settings:

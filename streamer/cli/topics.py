@@ -1,12 +1,14 @@
 """`streamer topics` creates missing topics, and checks existing ones."""
 
 import asyncio
+import shlex
 
 import click
 from rich.text import Text
 
 from streamer.cli.options import TOPICS, settings_options
 from streamer.kafka import topics as kafka_topics
+from streamer.kafka.permissions import ROLES, needed
 from streamer.kafka.topic_rules import Finding
 from streamer.printable import printable
 from streamer.process import log
@@ -61,6 +63,26 @@ def check(ctx: click.Context, settings: Settings) -> None:
     if not findings:
         echo("the topics are fine")
     ctx.exit(int(any(found.severity == "error" for found in findings)))
+
+
+@topics.command()
+@click.option(
+    "--role",
+    type=click.Choice(list(ROLES)),
+    default="worker",
+    show_default=True,
+    help="The program that needs the permissions.",
+)
+@click.option("--principal", default="User:streamer", show_default=True, help="Kafka's user.")
+@settings_options("readings_topic", "events_topic", "dlq_topic", "group_id")
+def permissions(settings: Settings, role: str, principal: str) -> None:
+    """Print the ACLs that a program needs, as commands of Kafka's own tool.
+
+    A cluster that denies by default needs these and no others.
+    """
+    for permission in needed(role, settings):
+        words = shlex.join(permission.as_arguments(principal))
+        echo(f"kafka-acls.sh --bootstrap-server {settings.bootstrap_servers} {words}")
 
 
 async def _check(settings: Settings) -> list[Finding]:

@@ -187,6 +187,7 @@ async def find_refused_login(client: Any) -> tuple[str, errors.KafkaError] | Non
                 sasl_mechanism=inner._sasl_mechanism,  # noqa: SLF001
                 sasl_plain_username=inner._sasl_plain_username,  # noqa: SLF001
                 sasl_plain_password=inner._sasl_plain_password,  # noqa: SLF001
+                sasl_oauth_token_provider=inner._sasl_oauth_token_provider,  # noqa: SLF001
             )
         except REFUSED_LOGINS as error:
             return f"{host}:{port}", error

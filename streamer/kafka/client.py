@@ -1,7 +1,6 @@
 """Connects clients to Kafka with the options of the settings, and waits for a broker."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -19,7 +18,7 @@ from aiokafka.errors import (
 )
 from aiokafka.errors import KafkaError as AIOKafkaError
 
-from streamer.errors import KafkaError, SettingsError
+from streamer.errors import KafkaError
 from streamer.kafka.aiokafka_internals import (
     bootstrap_addresses,
     bootstrap_connections,
@@ -27,6 +26,7 @@ from streamer.kafka.aiokafka_internals import (
     inner_client,
 )
 from streamer.kafka.obstacles import find_obstacle
+from streamer.kafka.security import security_options
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -55,23 +55,16 @@ def is_kafka_error(error: BaseException) -> bool:
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
-    """Return the addresses and the login as keyword arguments of aiokafka's clients.
+    """Return addresses, login and what is passed on, as keyword arguments of aiokafka's clients.
 
     Raises:
-        SettingsError: the CA certificates cannot be read.
+        SettingsError: a file of certificates or secrets cannot be used.
     """
-    options: dict[str, Any] = {
+    return {
         "bootstrap_servers": settings.bootstrap_servers,
-        "security_protocol": settings.security_protocol,
+        **settings.kafka,
+        **security_options(settings),
     }
-    if settings.security_protocol.endswith("SSL"):
-        options["ssl_context"] = _ssl_context(settings)
-    if settings.security_protocol.startswith("SASL"):
-        assert settings.sasl_password is not None
-        options["sasl_mechanism"] = settings.sasl_mechanism
-        options["sasl_plain_username"] = settings.sasl_username
-        options["sasl_plain_password"] = settings.sasl_password.get_secret_value()
-    return options
 
 
 def transactional_id(settings: Settings, partition: TopicPartition) -> str:
@@ -201,13 +194,3 @@ async def _stop(client: Client) -> None:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-
-
-def _ssl_context(settings: Settings) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=settings.ssl_cafile)
-    except OSError as error:
-        raise SettingsError(
-            f"ssl_cafile: cannot read CA certificates from {settings.ssl_cafile}: "
-            f"{error.strerror or error}; it should be a file in PEM format"
-        ) from None

@@ -26,7 +26,7 @@ ADVICE: Final = {
     "{readings_topic}, Read and Write on {events_topic}, and Write on {segments_topic}, "
     "{current_topic} and {dlq_topic}",
     "TransactionalIdAuthorizationFailed": "does not allow this user to write transactions: it "
-    "needs Write and Describe on the transactional ids {group_id}-{readings_topic}-*",
+    "needs Write on the transactional ids {group_id}-{readings_topic}-*",
     "ClusterAuthorizationFailedError": "does not allow this user to write: it needs "
     "IdempotentWrite on the cluster",
     "InstanceTakenError": "says that another worker has joined the group {group_id} with "

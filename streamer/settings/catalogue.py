@@ -9,7 +9,7 @@ A value comes from, in this order: a command-line flag (``--max-gap-ms 80``), th
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import (
     Field,
@@ -27,7 +27,8 @@ from pydantic_settings import (
 
 from streamer.errors import SettingsError
 from streamer.profiles.profile import CONTRACT, check_format
-from streamer.settings.checked_texts import Addresses, LabelNames, NumberedName
+from streamer.settings.checked_texts import LabelNames, NumberedName
+from streamer.settings.connection import Connection, Name
 from streamer.settings.sources import (
     ENV_PREFIX,
     complaint,
@@ -36,8 +37,6 @@ from streamer.settings.sources import (
     read_sources,
 )
 from streamer.stream.rules import Rules
-
-Name = Annotated[str, Field(min_length=1)]
 
 TOPIC_SETTINGS: Final = (
     "readings_topic",
@@ -49,18 +48,14 @@ TOPIC_SETTINGS: Final = (
 """The settings that name topics. Workers read the first one and write to the others."""
 
 
-class Settings(BaseSettings):
+class Settings(Connection):
     """A flat model: a setting has the same name as flag, variable and key of the TOML file."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
     )
 
-    # Kafka: where, and as whom
-    bootstrap_servers: Addresses = Field(
-        "127.0.0.1:9092",
-        description="Kafka brokers for the first connection: `host:port`, comma-separated.",
-    )
+    # Topics and group
     readings_topic: Name = Field("sensor-readings", description="Topic to which devices publish.")
     readings_format: Name = Field(
         CONTRACT,
@@ -99,17 +94,6 @@ class Settings(BaseSettings):
     group_id: Name = Field(
         "streamer", description="Consumer group; its workers share the partitions."
     )
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="Protocol of the connection to the brokers."
-    )
-    ssl_cafile: Path | None = Field(
-        None, description="File of trusted CA certificates (PEM). Default: those of the system."
-    )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "PLAIN", description="SASL mechanism, if the protocol uses SASL."
-    )
-    sasl_username: Name | None = Field(None, description="SASL user name.")
-    sasl_password: SecretStr | None = Field(None, description="SASL password.")
     create_topics: bool = Field(
         True,
         description="Create missing topics at the start; if false, a missing topic is an error.",
@@ -309,17 +293,6 @@ class Settings(BaseSettings):
         "console",
         description="Log lines for people (`console`), or one JSON object a line (`json`).",
     )
-
-    @model_validator(mode="after")
-    def _login_is_complete(self) -> Self:
-        if self.security_protocol.startswith("SASL") and not (
-            self.sasl_username and self.sasl_password
-        ):
-            raise contradiction(
-                f"{self.security_protocol} needs sasl_username and sasl_password",
-                "security_protocol",
-            )
-        return self
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:

@@ -9,8 +9,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 
-from streamer.settings.catalogue import Name, Settings
+from streamer.settings.catalogue import Settings
 from streamer.settings.checked_texts import Addresses
+from streamer.settings.connection import Name
 from streamer.settings.sources import contradiction
 
 DEVICE_LEVEL: Final = "{device}"

@@ -34,6 +34,9 @@ def as_toml(settings: Settings) -> str:
                 lines.append(f"# {name} is not set")
             case SecretStr():
                 lines.append(f"# {name} is set, and not shown")
+            case dict():
+                pairs = (f"{key} = {json.dumps(option)}" for key, option in value.items())
+                lines.append(f"{name} = {{ {', '.join(pairs)} }}" if value else f"{name} = {{}}")
             case bool() | int() | float():
                 lines.append(f"{name} = {json.dumps(value)}")
             case _:

@@ -36,7 +36,7 @@ def damage(kafka: LocalKafka, topic: str, offset: int) -> tuple[int, int]:
     Returns:
         The first and the last offset of the batch that has the record at `offset`.
     """
-    [segment] = kafka._folder.glob(f"**/{topic}-0/*.log")
+    [segment] = kafka.folder.glob(f"**/{topic}-0/*.log")
     data = segment.read_bytes()
     begin = end = last = 0
     while last < offset or end == 0:

@@ -194,7 +194,7 @@ def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_login_by_sasl_needs_name_and_password(given: dict[str, str]) -> None:
     [line] = complaints({"security_protocol": "SASL_SSL", **given})
     assert line.startswith("security_protocol (flag --security-protocol): SASL_SSL needs ")
-    assert "sasl_username and sasl_password" in line
+    assert "sasl_username, and sasl_password or sasl_password_file" in line
 
 
 def test_a_login_by_sasl_with_name_and_password_is_accepted() -> None:

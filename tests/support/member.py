@@ -13,6 +13,7 @@ from aiokafka.structs import ConsumerRecord
 from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import Record
 from streamer.health import Health
+from streamer.kafka.client import client_options
 from streamer.kafka.event_formats import make_event_decoder
 from streamer.kafka.member import GroupMember
 from streamer.kafka.reader import open_reader, read_to_end
@@ -97,7 +98,7 @@ def ten_seconds(device_id: str, start_s: float = 0.0, batch: int = 50) -> list[R
 async def publish(settings: Settings, records: Iterable[Record], partition: int = 0) -> None:
     """Write records into a partition of the readings."""
     async with AIOKafkaProducer(
-        bootstrap_servers=settings.bootstrap_servers, max_request_size=64_000_000
+        **client_options(settings), max_request_size=64_000_000
     ) as producer:
         await asyncio.gather(
             *[

@@ -1,0 +1,242 @@
+"""TLS, logins and permissions, on a broker that asks for all of them."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import encode_basic_auth, web
+from aiohttp.test_utils import TestServer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streamer.contracts.records import OneRecord
+from streamer.errors import KafkaError, StreamerError
+from streamer.kafka import topics
+from streamer.kafka.client import client_options, connect
+from streamer.kafka.permissions import needed
+from streamer.localkafka.security import ADMIN, make_certificates
+from streamer.settings import TOPIC_SETTINGS, Settings
+from streamer.testing import START_MS
+from streamer.tools.dead_letters import Selection
+from streamer.tools.letter_replay import put_back
+from tests.support.member import (
+    Member,
+    publish,
+    read_events,
+    read_topic,
+    run_to_end,
+    ten_seconds,
+    until,
+    working,
+)
+
+pytest.importorskip("confluent_kafka", reason="permissions are given with confluent-kafka")
+pytest.importorskip("trustme", reason="certificates are made with trustme")
+
+from tests.support.secured_kafka import PASSWORDS, Issuer, SecuredKafka, run_secured_kafka
+
+pytestmark = pytest.mark.kafka
+
+WINDOWS_OF_20_S, WINDOWS_OF_60_S = range(13, 15), range(44, 46)
+"""How many windows a device has that sends for so long: it depends on its phase."""
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    folder = tmp_path_factory.mktemp("issuer")
+    with pytest.MonkeyPatch.context() as patch:
+        allowed = (folder / "jwks.json").as_uri()
+        patch.setenv(
+            "JAVA_TOOL_OPTIONS", f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={allowed}"
+        )
+        # Two seconds, after which the broker closes connections that have not logged in again.
+        with run_secured_kafka(folder, "connections.max.reauth.ms=2000\n") as running:
+            yield running
+
+
+async def list_topics(settings: Settings, patience_s: float = 60) -> list[str]:
+    async with connect(
+        lambda: AIOKafkaAdminClient(**client_options(settings)), patience_s
+    ) as admin:
+        return list(await admin.list_topics())
+
+
+async def test_a_client_with_a_certificate_and_a_login_is_let_in(secured: SecuredKafka) -> None:
+    assert isinstance(await list_topics(secured.settings()), list)
+
+
+@pytest.mark.parametrize(
+    ("changed", "patience_s", "remedy"),
+    [
+        ({"ssl_certfile": None}, 3, "check ssl_certfile"),
+        ({"ssl_cafile": None}, 3, "check ssl_cafile"),
+        ({"sasl_password": "wrong"}, 60, "check sasl_username and sasl_password"),
+    ],
+)
+async def test_what_the_broker_refuses_is_named_by_its_setting(
+    changed: dict[str, Any], patience_s: float, remedy: str, secured: SecuredKafka
+) -> None:
+    with pytest.raises(KafkaError, match=f"{secured.kafka.bootstrap_servers}.*{remedy}"):
+        await list_topics(secured.settings(**changed), patience_s)
+
+
+@pytest.fixture
+async def names(secured: SecuredKafka) -> dict[str, Any]:
+    """Topics and group of a worker that has committed once, and readings for another time.
+
+    The readings have one record that becomes a dead letter.
+    """
+    unique = uuid.uuid4().hex[:8]
+    named = [*TOPIC_SETTINGS, "group_id"]
+    names: dict[str, Any] = {name: f"{name}-{unique}" for name in named}
+    names["partitions"] = 1
+    admin = secured.settings(**names)
+    await topics.ensure(admin, 60)
+    await publish(admin, ten_seconds("first"))
+    await run_to_end(admin)
+    rubbish = OneRecord(b"first", b"rubbish", [], START_MS, 0)
+    await publish(admin, [*ten_seconds("first", 10.0), rubbish])
+    return names
+
+
+async def test_a_worker_needs_each_permission_of_its_list_and_no_other(
+    secured: SecuredKafka, names: dict[str, Any]
+) -> None:
+    settings = secured.settings("worker", create_topics=False, **names)
+    permissions = needed("worker", settings)
+    for missing in permissions:
+        others = [each for each in permissions if each != missing]
+        with secured.grant("worker", others), pytest.raises(StreamerError) as refused:
+            await run_to_end(settings)
+        assert missing.name.rstrip("-") in str(refused.value)
+        assert missing.operation in str(refused.value)
+    with secured.grant("worker", permissions):
+        await run_to_end(settings)
+    admin = secured.settings(**names)
+    assert len(await read_events(admin)) in WINDOWS_OF_20_S
+    assert len(await read_topic(admin, settings.dlq_topic)) == 1
+
+
+@asynccontextmanager
+async def provider(issuer: Issuer, lasts_s: float) -> AsyncIterator[tuple[str, list[str]]]:
+    """Serve tokens for the client `worker` with the secret `right`; list who was given one."""
+    given: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        form = await request.post()
+        login = request.headers["Authorization"]
+        if (login, form["scope"]) != (encode_basic_auth("worker", "right"), "kafka"):
+            return web.json_response({"error": "invalid_client"}, status=401)
+        given.append(login)
+        token = issuer.sign("worker", lasts_s)
+        return web.json_response({"access_token": token, "expires_in": lasts_s})
+
+    app = web.Application()
+    app.router.add_post("/token", answer)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/token")), given
+
+
+def with_tokens(connection: dict[str, Any], url: str, secret: Path) -> dict[str, Any]:
+    """Replace the password of a connection by client credentials."""
+    kept = {name: value for name, value in connection.items() if not name.startswith("sasl")}
+    return kept | {
+        "sasl_mechanism": "OAUTHBEARER",
+        "oauth_token_url": url,
+        "oauth_client_id": "worker",
+        "oauth_client_secret_file": str(secret),
+        "oauth_scope": "kafka",
+    }
+
+
+async def test_a_worker_with_tokens_works_on_after_they_have_expired(
+    secured: SecuredKafka, names: dict[str, Any], tmp_path: Path
+) -> None:
+    """
+    tokens    |--3 s--|--3 s--|--3 s--|      the broker closes connections whose token has expired
+    readings  |  10 s |       |  10 s |
+    events       7 or 8          all, each once
+    """
+    secret = tmp_path / "secret"
+    secret.write_text("right\n")
+    admin = secured.settings(**names)
+    async with provider(secured.issuer, lasts_s=3) as (url, given):
+        connection = with_tokens(secured.connection(), url, secret)
+        settings = Settings.load(connection | names | {"create_topics": False}, None)
+        with secured.grant("worker", needed("worker", settings)):
+            async with working(Member(settings)) as worker:
+                for seconds in range(20, 60, 10):
+                    await publish(admin, ten_seconds("first", seconds))
+                    asked = len(given)
+
+                    async def renewed(asked: int = asked) -> bool:
+                        return len(given) > asked
+
+                    await until(renewed)
+
+                async def labelled() -> bool:
+                    return len(await read_events(admin)) in WINDOWS_OF_60_S
+
+                await until(labelled)
+            events = await read_events(admin)
+    assert len(events) == len({event.window_id for event in events})
+    assert worker.health.held == []
+
+
+async def test_a_provider_that_refuses_the_client_is_named(
+    secured: SecuredKafka, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("wrong")
+    async with provider(secured.issuer, lasts_s=60) as (url, _):
+        settings = Settings.load(with_tokens(secured.connection(), url, secret), None)
+        with pytest.raises(KafkaError, match=f"{url} gives no token to worker.*oauth_client_id"):
+            await list_topics(settings)
+
+
+async def test_a_password_and_a_certificate_are_read_again_when_their_files_have_changed(
+    secured: SecuredKafka, tmp_path: Path
+) -> None:
+    """
+    password     wrong | right
+    certificate  of a stranger | of the authority that the broker trusts, in the same context
+    """
+    password, certificate = tmp_path / "password", tmp_path / "client.pem"
+    password.write_text("wrong")
+    make_certificates(tmp_path / "stranger")
+    certificate.write_bytes((tmp_path / "stranger" / "client.pem").read_bytes())
+    settings = secured.settings(
+        sasl_password=None, sasl_password_file=password, ssl_certfile=certificate
+    )
+    context = client_options(settings)["ssl_context"]
+    with pytest.raises(KafkaError, match="check ssl_certfile"):
+        await list_topics(settings, patience_s=3)
+    certificate.write_bytes((secured.kafka.folder / "client.pem").read_bytes())
+    with pytest.raises(KafkaError, match="check sasl_username and sasl_password"):
+        await list_topics(settings)
+    password.write_text(PASSWORDS[ADMIN])
+    async with connect(
+        lambda: AIOKafkaAdminClient(**client_options(settings) | {"ssl_context": context}),
+        patience_s=60,
+    ) as admin:
+        assert isinstance(await admin.list_topics(), list)
+
+
+async def test_each_tool_works_with_the_permissions_of_its_role(
+    secured: SecuredKafka, names: dict[str, Any]
+) -> None:
+    await run_to_end(secured.settings(**names))
+    tool = secured.settings("tool", **names)
+    with secured.grant("tool", needed("consumer", tool)):
+        assert len(await read_events(tool)) in WINDOWS_OF_20_S
+    with secured.grant("tool", needed("dlq", tool)):
+        assert len(await read_topic(tool, tool.dlq_topic)) == 1
+    with secured.grant("tool", needed("dlq-replay", tool)):
+        assert await put_back(tool, Selection()) == 1
+    with secured.grant("tool", needed("device", tool)):
+        await publish(tool, ten_seconds("second"))
+    with secured.grant("tool", needed("topics", tool)):
+        assert await topics.ensure(tool, 60) == []
+        assert all(found.severity != "error" for found in await topics.check(tool, 60))
