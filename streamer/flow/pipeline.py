@@ -28,6 +28,10 @@ ON_THE_WAY: Final = 4
 LARGEST_GROUP: Final = 64
 """Fetches that are committed together at most."""
 
+LARGEST_LETTERS: Final = 16 * 1024 * 1024
+"""Bytes of dead letters with which a group ends: compressed records may be small in the log, and
+large here."""
+
 CATCHING_UP: Final = 10
 """How many times as long the interval between commits is while there is more to read. Events are
 late then anyway, and fewer transactions leave more time for catching up."""
@@ -111,13 +115,13 @@ async def group_outputs(
     """Yield outputs to be committed together, until the first None.
 
     A group ends when the interval since the last commit is over, or when it has `LARGEST_GROUP`
-    outputs. It has at least one.
+    outputs or `LARGEST_LETTERS` bytes of dead letters. It has at least one output.
     """
     committed_s = -math.inf
     last = await outputs.get()
     while last is not None:
-        group = [last]
-        while len(group) < LARGEST_GROUP:
+        group, size = [last], _letter_bytes(last)
+        while len(group) < LARGEST_GROUP and size < LARGEST_LETTERS:
             try:
                 async with asyncio.timeout(committed_s + interval_s() - time.monotonic()):
                     last = await outputs.get()
@@ -126,7 +130,12 @@ async def group_outputs(
             if last is None:
                 break
             group.append(last)
+            size += _letter_bytes(last)
         yield group
         committed_s = time.monotonic()
         if last is not None:
             last = await outputs.get()
+
+
+def _letter_bytes(output: Output) -> int:
+    return sum(len(letter.record.value or b"") for letter in output.dead_letters)

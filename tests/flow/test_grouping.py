@@ -3,13 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from streamer.contracts.readings import RejectReason
+from streamer.contracts.records import OneRecord
 from streamer.flow import pipeline
-from streamer.flow.pipeline import CATCHING_UP, LARGEST_GROUP, ON_THE_WAY, flow, group_outputs
-from streamer.flow.stage_results import Output
+from streamer.flow.pipeline import (
+    CATCHING_UP,
+    LARGEST_GROUP,
+    LARGEST_LETTERS,
+    ON_THE_WAY,
+    flow,
+    group_outputs,
+)
+from streamer.flow.stage_results import DeadLetter, Output
 from streamer.labels.segments import SegmentChanges
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers
@@ -68,6 +78,18 @@ async def test_a_worker_without_backlog_commits_at_once() -> None:
         async with asyncio.timeout(60):
             sizes.append(len(await anext(groups)))
     assert sizes == [1, 19]
+
+
+async def test_a_group_ends_when_its_dead_letters_are_large() -> None:
+    #   outputs   o o o o o o ...    each with a dead letter of a quarter of what a group may have
+    letter = DeadLetter(
+        OneRecord(b"", bytes(LARGEST_LETTERS // 4), [], 0, 0), RejectReason.MALFORMED, ""
+    )
+    outputs: asyncio.Queue[Output | None] = asyncio.Queue()
+    for i in range(12):
+        outputs.put_nowait(replace(output(i), dead_letters=[letter]))
+    outputs.put_nowait(None)
+    assert [len(group) async for group in group_outputs(outputs, lambda: 3600.0)] == [4, 4, 4]
 
 
 @pytest.mark.parametrize("behind", [False, True])
