@@ -14,9 +14,10 @@ from streamer.contracts.readings import Format
 from streamer.features.window_shape import WINDOW
 from streamer.predict.quotas import AMAZON_ML_ACCOUNT_CALLS_PER_S, AMAZON_ML_CALLS_PER_S
 
-US_PER_SAMPLE = {Format.JSON: 1.3, Format.MSGPACK: 1.8, Format.F32: 1.2}
+US_PER_SAMPLE = {Format.JSON: 1.4, Format.MSGPACK: 1.9, Format.F32: 1.3}
 """Time that a worker needs for a sample, in microseconds, with thousands of live devices. It is the
-time that was measured on one core at full load, plus half, because usual fetches are smaller."""
+time that was measured on one core at full load, plus a tenth for the default model, plus half,
+because usual fetches are smaller."""
 
 US_PER_RECORD = {Format.JSON: 0.4, Format.MSGPACK: 3.0, Format.F32: 0.3}
 """Time that a worker needs for a record besides its samples, in microseconds. Compiled readers read
