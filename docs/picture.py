@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from streamer.kafka import topics
+from streamer.kafka.event_formats import make_event_decoder
 from streamer.kafka.reader import open_reader
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
@@ -28,7 +29,7 @@ async def watch(settings: Settings) -> tuple[Board, float]:
     """The board as it is after some seconds."""
     board, end_s = Board(), time.monotonic() + SECONDS
     async with open_reader(settings, settings.events_topic, "earliest") as consumer:
-        async for news in follow_events(consumer):
+        async for news in follow_events(consumer, make_event_decoder(settings)):
             board.update(news.events, time.monotonic())
             if time.monotonic() > end_s:
                 break
