@@ -6,7 +6,7 @@ CORE   := .venv-core
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help warm demo test test-core retest retest-core check format chaos soak faults bench bench-peers docs lock clean
+.PHONY: help warm demo phone test test-core retest retest-core check format chaos soak faults bench bench-peers docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ warm: $(STAMP)
 demo: warm ## A broker, an endpoint, a worker and simulated devices, then the live table; Ctrl-C stops all
 	$(BIN)/streamer demo
 
+phone: warm ## The same for your own phone: a gateway in the local network, and a QR code; Ctrl-C stops all
+	$(BIN)/streamer demo --phone
+
 test: check warm ## Lint, types and every test, on a real Kafka of its own
 	$(BIN)/python -m pytest -n logical --dist loadfile
 
@@ -35,7 +38,10 @@ test-core: $(CORE)/.installed ## The tests that need no broker, with no optional
 	  --ignore tests/test_cost.py
 
 # --last-failed runs all tests where the last run did not come as far as a test.
-retest: check warm ## The tests that failed in the last `make test`, one at a time
+rephone: warm ## The same for your own phone: a gateway in the local network, and a QR code; Ctrl-C stops all
+	$(BIN)/streamer demo --phone
+
+test: check warm ## The tests that failed in the last `make test`, one at a time
 	$(BIN)/python -m pytest --last-failed
 
 retest-core: $(CORE)/.installed ## The tests that failed in the last `make test-core`, one at a time

@@ -18,6 +18,9 @@ from streamer.gateway.readings_writer import ReadingsWriter
 from streamer.gateway_metrics import GatewayMetrics
 from streamer.settings import GatewaySettings
 
+_ORIGIN: Final = web.RequestKey("origin", str)
+"""The foreign origin of a request."""
+
 _KEPT: Final = ("Allow", "Retry-After", "Location")
 """Headers that an answer of aiohttp keeps."""
 
@@ -72,7 +75,14 @@ def make_app(
         await sockets.end_all(settings.gateway_drain_s)
 
     app.on_shutdown.append(end_sockets)
+    app.on_response_prepare.append(_show_to_its_origin)
     return app
+
+
+async def _show_to_its_origin(request: web.Request, response: web.StreamResponse) -> None:
+    """Let the foreign page that has sent a request read the response, also one that goes on."""
+    if origin := request.get(_ORIGIN):
+        show_to(origin, response)
 
 
 def _guard(origins: Origins) -> Middleware:
@@ -80,19 +90,16 @@ def _guard(origins: Origins) -> Middleware:
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        origin = None
         try:
-            origin = origins.check(request)
-            if request.method == "OPTIONS" and origin is not None:
-                return answer_preflight(origin)
-            response = await handler(request)
+            if (origin := origins.check(request)) is not None:
+                request[_ORIGIN] = origin
+                if request.method == "OPTIONS":
+                    return answer_preflight()
+            return await handler(request)
         except ERRORS as error:
-            response = as_response(error)
+            return as_response(error)
         except web.HTTPException as error:
-            response = _as_json(error)
-        if origin is not None and not response.prepared:
-            show_to(origin, response)
-        return response
+            return _as_json(error)
 
     return guard
 

@@ -54,9 +54,9 @@ def show_to(origin: str, response: web.StreamResponse) -> None:
     response.headers["Vary"] = "Origin"
 
 
-def answer_preflight(origin: str) -> web.Response:
+def answer_preflight() -> web.Response:
     """Return the answer to a browser that asks whether a page may send a request."""
-    response = web.Response(
+    return web.Response(
         status=204,
         headers={
             "Access-Control-Allow-Methods": _METHODS,
@@ -64,5 +64,3 @@ def answer_preflight(origin: str) -> web.Response:
             "Access-Control-Max-Age": "3600",
         },
     )
-    show_to(origin, response)
-    return response

@@ -23,6 +23,7 @@ _OTHER_VARIABLES = {
     "streamer_har_dir",
     "streamer_devices_dir",
     "streamer_cache_dir",
+    "streamer_chromium",
 }
 
 

@@ -84,14 +84,14 @@ export class Chart {
 
     context.lineWidth = 1;
     context.strokeStyle = ink("line");
-    context.fillStyle = ink("quiet");
     const step = most > 4 ? 2 : 1;
-    for (let g = -Math.floor(most / step) * step; g <= most; g += step) {
+    const marks = [];
+    for (let g = -Math.floor(most / step) * step; g <= most; g += step) marks.push(g);
+    for (const g of marks) {
       context.beginPath();
       context.moveTo(0, y(g));
       context.lineTo(width, y(g));
       context.stroke();
-      if (height > TALL) context.fillText(`${g} g`, 4, y(g) - 8);
     }
 
     this.windows.forEach((window) => this.drawWindow(context, window, x, ink, width));
@@ -110,6 +110,15 @@ export class Chart {
       }
       context.stroke();
     });
+
+    // The marks are above the lines, with an edge that keeps them readable.
+    context.fillStyle = ink("quiet");
+    context.strokeStyle = ink("panel");
+    context.lineWidth = 4;
+    for (const g of height > TALL ? marks : []) {
+      context.strokeText(`${g} g`, 4, y(g) - 8);
+      context.fillText(`${g} g`, 4, y(g) - 8);
+    }
   }
 
   /** Windows overlap by half: every second one is in the second row. */

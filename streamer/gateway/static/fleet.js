@@ -15,7 +15,8 @@ let following = null;
 let stretches = [];
 
 function number(value, digits = 0) {
-  return value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumFractionDigits: digits });
+  if (value === null || value === undefined) return "–";
+  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 /** Show the fleet again and again. */
@@ -78,19 +79,22 @@ function showDevices(fleet) {
       row.dataset.device = device.device_id;
     }
     rows.delete(device.device_id);
-    const button = row.firstChild;
-    button.setAttribute("aria-pressed", String(device.device_id === chosen));
-    button.classList.toggle("silent", !device.active);
-    const what = device.active ? words(device.activity) : "silent";
-    if (button.lastChild.textContent !== ` ${what}`) {
-      button.lastChild.replaceChildren(
-        make("span", { className: `swatch ${device.active ? colour(device.activity) : "unknown"}` }), ` ${what}`);
-    }
+    row.firstChild.setAttribute("aria-pressed", String(device.device_id === chosen));
+    showRow(row.firstChild, device.active ? device.activity : null);
     if (list.children[i] !== row) list.insertBefore(row, list.children[i] ?? null);
   });
   for (const row of rows.values()) row.remove();
   const hidden = fleet.found - devices.length;
   say(at("more"), hidden > 0 ? `and ${number(hidden)} more; find them by name` : devices.length ? "" : "No device found.");
+}
+
+/** Show what a device of the list is doing; null if it is silent. */
+function showRow(button, activity) {
+  const text = ` ${activity === null ? "silent" : words(activity)}`;
+  button.classList.toggle("silent", activity === null);
+  if (button.lastChild.textContent !== text) {
+    button.lastChild.replaceChildren(make("span", { className: `swatch ${colour(activity ?? "unknown")}` }), text);
+  }
 }
 
 function choose(device) {
@@ -134,6 +138,8 @@ function showEvent(event) {
   }
   say(at("activity"), words(event.activity));
   at("activity").className = colour(event.activity);
+  const row = [...at("devices").children].find((each) => each.dataset.device === event.device_id);
+  if (row) showRow(row.firstChild, event.activity);
   say(at("for"), duration(stretches.at(-1).end - stretches.at(-1).start));
   say(at("confidence"), percent(event.confidence));
   say(at("familiarity"), percent(event.familiarity));
