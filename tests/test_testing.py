@@ -70,7 +70,7 @@ async def test_marks_and_batches_anywhere_change_nothing(data: st.DataObject) ->
     assert published.position == WHOLE.position
 
 
-def test_segments_are_what_a_reader_of_the_events_makes_of_them() -> None:
+def test_segments_equal_those_computed_from_the_events() -> None:
     assert by_device(WHOLE) == expected(WHOLE.events)
     assert len(WHOLE.segments) > 3
 

@@ -62,7 +62,7 @@ def test_other_units_are_named(
     assert words in doubts[0].detail
 
 
-def test_a_window_without_a_gyroscope_needs_a_model_that_needs_none() -> None:
+def test_a_window_without_a_gyroscope_needs_a_model_of_acceleration_alone() -> None:
     raw = walking()
     raw[3:] = 0
     window = window_of(raw, gyroscope=False)

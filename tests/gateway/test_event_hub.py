@@ -71,7 +71,7 @@ async def test_a_subscriber_that_comes_back_gets_each_event_once(
         assert subscription.missed == []
 
 
-async def test_a_subscriber_that_was_away_for_too_long_is_told(
+async def test_a_subscriber_that_reconnects_too_late_gets_a_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of events 0 to 9 the hub keeps 7, 8 and 9: who has stopped before 7 has missed some."""

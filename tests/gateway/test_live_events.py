@@ -135,7 +135,7 @@ async def test_committed_events_are_followed_and_aborted_ones_are_not(
         assert {await every.window(), await every.window()} == {"watch/1280", "phone/2560"}
 
 
-async def test_a_follower_that_comes_back_gets_what_it_has_missed(
+async def test_a_follower_that_reconnects_gets_the_events_it_has_missed(
     make_gateway_settings: MakeGatewaySettings,
 ) -> None:
     """Event 0 is seen; 1 and 2 are published while nobody follows; 3 when it has come back.
@@ -165,7 +165,7 @@ async def test_a_follower_that_comes_back_gets_what_it_has_missed(
             assert windows == ["phone/1280", "phone/2560", "phone/3840"]
 
 
-async def test_a_follower_that_was_away_for_too_long_is_told_what_it_has_missed(
+async def test_a_follower_that_reconnects_too_late_gets_a_message_about_the_lost_events(
     make_gateway_settings: MakeGatewaySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_hub, "KEPT_EVENTS", 3)

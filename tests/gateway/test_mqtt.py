@@ -103,7 +103,7 @@ async def test_the_content_type_of_mqtt_5_names_the_format(
     )
 
 
-async def test_messages_that_cannot_be_used_are_counted_and_named_and_stop_nobody(
+async def test_unusable_messages_are_counted_and_named_and_do_not_stop_others(
     gateway: RunningGateway, tmp_path: Path
 ) -> None:
     device, other = new_device(), new_device()
@@ -171,7 +171,7 @@ async def test_what_kafka_has_not_taken_comes_again_and_nothing_is_lost(
     assert values[-5:] == bodies[1:]
 
 
-async def test_a_gateway_that_returns_gets_what_came_while_it_was_away(
+async def test_a_gateway_that_reconnects_gets_the_messages_sent_meanwhile(
     gateway: RunningGateway, tmp_path: Path
 ) -> None:
     device = new_device()
@@ -210,7 +210,7 @@ async def test_two_gateways_share_the_messages_of_a_broker(
         await wait_for(all_there)
 
 
-async def test_two_gateways_with_one_client_id_are_told_so(
+async def test_two_gateways_with_one_client_id_are_named(
     gateway: RunningGateway, tmp_path: Path
 ) -> None:
     with structlog.testing.capture_logs() as lines:

@@ -114,7 +114,7 @@ async def start_phone(page: "Page") -> None:
     await page.keyboard.press("Enter")
 
 
-async def test_a_phone_that_walks_is_told_that_it_walks_and_the_fleet_page_shows_it(
+async def test_the_phone_page_and_the_fleet_page_show_walking_for_a_walking_phone(
     site: Site, har_dir: Path
 ) -> None:
     async with site.page("/phone", device="walker") as phone:
@@ -283,7 +283,7 @@ IN_KAFKA = (
 )
 
 
-async def test_the_policy_for_content_forbids_what_is_not_the_gateways_own(site: Site) -> None:
+async def test_the_content_security_policy_forbids_content_of_other_origins(site: Site) -> None:
     for path in ("/", "/phone", "/static/gateway.js"):
         async with site.gateway.session.get(path) as answer:
             policy = answer.headers["Content-Security-Policy"]

@@ -208,7 +208,7 @@ async def test_the_log_names_an_open_transaction_that_holds_up_readings(
         await until_devices(settings, "phone")
 
 
-async def test_a_misspelt_topic_is_an_error_where_workers_create_none(
+async def test_a_misspelt_topic_is_an_error_if_workers_may_not_create_topics(
     make_settings: MakeSettings,
 ) -> None:
     settings = make_settings(partitions=1)

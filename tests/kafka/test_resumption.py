@@ -274,7 +274,7 @@ async def test_retention_that_overtakes_a_worker_which_is_held_up_is_counted(
 
 # log        |-- deleted while it is read again --|-- next |-- new --|
 # recovery   |-- first record --| out of range
-async def test_retention_that_overtakes_a_recovery_is_told_and_work_continues(
+async def test_retention_that_overtakes_a_recovery_is_reported_and_work_continues(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = make_settings(partitions=1)

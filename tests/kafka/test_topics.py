@@ -49,7 +49,7 @@ async def test_the_readings_topic_that_exists_decides_the_number_of_partitions(
     assert await partitions(settings) == [4] * 5
 
 
-async def test_a_topic_without_a_name_is_neither_created_nor_missed(
+async def test_an_output_topic_without_a_name_is_not_created_and_not_reported(
     make_settings: MakeSettings,
 ) -> None:
     settings = make_settings(partitions=1, segments_topic="", current_topic="")

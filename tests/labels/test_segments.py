@@ -116,7 +116,7 @@ def test_a_device_that_is_forgotten_or_flushed_has_no_open_segment() -> None:
     assert segments.update([], (), [], ["phone"]) == SegmentChanges()
 
 
-def test_unknown_is_an_activity_and_its_reasons_are_told_apart() -> None:
+def test_unknown_windows_make_one_segment_for_each_reason() -> None:
     windows = [window(hop, follows=hop > 0) for hop in range(4)]
     reasons = [Reason.TRANSITION, Reason.TRANSITION, Reason.UNAVAILABLE, Reason.UNAVAILABLE]
     told = [0.5, 0.75, None, None]

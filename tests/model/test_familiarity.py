@@ -47,7 +47,7 @@ def test_strangeness_has_the_same_bits_in_any_batch(
 
 
 @pytest.mark.parametrize("model", SHIPPED, ids=lambda model: model.card.id)
-def test_strangeness_is_the_distance_from_the_nearest_class_and_resting_windows_have_none(
+def test_strangeness_is_the_distance_from_the_nearest_class_and_nan_for_resting_windows(
     model: artifact.Model,
 ) -> None:
     known = model.familiarity

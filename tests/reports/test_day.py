@@ -155,7 +155,7 @@ def test_the_mean_confidence_is_weighted_by_time_and_absent_without_a_model() ->
     assert [each.confidence for each in report.totals] == [pytest.approx(0.6), None]
 
 
-def test_the_strip_shows_what_lasted_longest_in_each_minute() -> None:
+def test_the_strip_shows_the_longest_activity_of_each_minute() -> None:
     report = make_report(
         "phone",
         PLAIN,
@@ -225,7 +225,7 @@ def test_a_zone_that_does_not_exist_is_an_error_with_the_one_that_is_meant() -> 
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "26.11.2026", ""])
-def test_a_day_that_is_none_is_an_error_that_shows_the_form(text: str) -> None:
+def test_an_invalid_day_is_an_error_that_shows_the_expected_form(text: str) -> None:
     with pytest.raises(DataError, match="is not a day: write it as 2026-11-27"):
         find_date(text)
 

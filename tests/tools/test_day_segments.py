@@ -39,7 +39,7 @@ async def report(settings: Settings, *arguments: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, main, ["report", *flags])
 
 
-async def test_the_report_of_a_day_has_what_the_events_say_and_bad_input_has_clear_words(
+async def test_the_report_of_a_day_agrees_with_the_events_and_bad_input_is_a_clear_error(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     settings = make_settings(partitions=2)
