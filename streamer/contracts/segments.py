@@ -70,11 +70,6 @@ class OpenSegment(NamedTuple):
     start_ms: int
     confidence: int | None
 
-    def as_header(self) -> bytes:
-        """Return the value of the header."""
-        total = "" if self.confidence is None else self.confidence
-        return f"{self.start_ms};{total}".encode()
-
     @classmethod
     def from_headers(cls, headers: Iterable[tuple[str, bytes | None]]) -> Self | None:
         """Return what the headers of an event say; None if they do not say it readably."""
@@ -96,6 +91,11 @@ class PublishedEvent(NamedTuple):
 _encoder = msgspec.json.Encoder()
 _segment_decoder = msgspec.json.Decoder(ActivitySegment)
 _current_decoder = msgspec.json.Decoder(CurrentActivity)
+
+
+def as_header(start_ms: int, confidence: int | None) -> bytes:
+    """Return the value of `SEGMENT_HEADER` that says what `OpenSegment` holds."""
+    return b"%d;" % start_ms if confidence is None else b"%d;%d" % (start_ms, confidence)
 
 
 def make_segment(

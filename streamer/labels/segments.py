@@ -21,9 +21,9 @@ from streamer.contracts.segments import (
     CurrentActivity,
     OpenSegment,
     PublishedEvent,
+    as_header,
     make_segment,
 )
-from streamer.labels.beliefs import continues
 from streamer.stream.windows import Window
 
 
@@ -44,16 +44,14 @@ class SegmentChanges:
 
 @dataclass(slots=True)
 class _Open:
-    """The open segment of a device; `last_ms` is the nominal start of its newest window."""
+    """The open segment of a device, with what `ActivitySegment` says of it so far."""
 
     start_ms: int
-    last_ms: int
+    end_ms: int
     activity: str
     reason: Reason | None
     confidence: int | None
-
-    def summary(self) -> OpenSegment:
-        return OpenSegment(self.start_ms, self.confidence)
+    """Sum of the confidences in millionths."""
 
 
 class Segments:
@@ -67,7 +65,7 @@ class Segments:
         self._open = {
             device_id: _Open(
                 segment.start_ms,
-                event.window_start,
+                event.window_start + HOP_MS,
                 event.activity,
                 event.reason,
                 segment.confidence,
@@ -97,34 +95,32 @@ class Segments:
             if place in refused:
                 self._end(window.device_id, changes)
             else:
-                self._add(window, next(following), changes)
+                event = next(following)
+                segment = self._add(window, event, changes)
+                changes.headers.append(as_header(segment.start_ms, segment.confidence))
         for device_id in ended:
             self._end(device_id, changes)
         return changes
 
-    def _add(self, window: Window, event: ActivityEvent, changes: SegmentChanges) -> None:
-        device_id = window.device_id
-        confidence = None if event.confidence is None else round(event.confidence * UNITS)
+    def _add(self, window: Window, event: ActivityEvent, changes: SegmentChanges) -> _Open:
+        """Add a window to the open segment of its device, or begin one; return the segment."""
+        device_id, start_ms, told = window.device_id, window.start_ms, event.confidence
+        confidence = None if told is None else round(told * UNITS)
         segment = self._open.get(device_id)
-        if segment is not None and not continues(window, segment.last_ms):
-            self._end(device_id, changes)
-            segment = None
-        if (
-            segment is None
-            or segment.activity != event.activity
-            or segment.reason is not event.reason
-        ):
-            if segment is not None:
+        if segment is not None:
+            if not (window.follows and start_ms == segment.end_ms):
+                self._end(device_id, changes)
+            elif segment.activity != event.activity or segment.reason is not event.reason:
                 changes.closed.append(_close(device_id, segment))
-            segment = self._open[device_id] = _Open(
-                window.start_ms, window.start_ms, event.activity, event.reason, confidence
-            )
-            changes.current.append((device_id, _current(event)))
-        else:
-            segment.last_ms = window.start_ms
-            if segment.confidence is not None and confidence is not None:
-                segment.confidence += confidence
-        changes.headers.append(segment.summary().as_header())
+            else:
+                segment.end_ms += HOP_MS
+                if segment.confidence is not None and confidence is not None:
+                    segment.confidence += confidence
+                return segment
+        changes.current.append((device_id, _current(event)))
+        segment = _Open(start_ms, start_ms + HOP_MS, event.activity, event.reason, confidence)
+        self._open[device_id] = segment
+        return segment
 
     def _end(self, device_id: str, changes: SegmentChanges) -> None:
         """End the open segment of a device, if there is one; no other one follows at once."""
@@ -135,8 +131,8 @@ class Segments:
 
 
 def _close(device_id: str, segment: _Open) -> ActivitySegment:
-    end_ms = segment.last_ms + HOP_MS
-    return make_segment(device_id, segment.summary(), end_ms, segment.activity, segment.reason)
+    opened = OpenSegment(segment.start_ms, segment.confidence)
+    return make_segment(device_id, opened, segment.end_ms, segment.activity, segment.reason)
 
 
 def _current(event: ActivityEvent) -> CurrentActivity:

@@ -5,7 +5,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streamer.contracts.events import ActivityEvent, decode_event, encode_event
-from streamer.contracts.segments import HOP_MS, OpenSegment, PublishedEvent
+from streamer.contracts.segments import HOP_MS, OpenSegment, PublishedEvent, as_header
 from streamer.flow.stage_results import Output
 from streamer.kafka import last_events, topics
 from streamer.kafka.lag import PartitionLag
@@ -36,7 +36,7 @@ async def publish(settings: Settings, events: list[ActivityEvent], commits: int 
     ):
         for at in range(0, len(events), size):
             some = events[at : at + size]
-            changes = SegmentChanges([OPEN.as_header()] * len(some))
+            changes = SegmentChanges([as_header(*OPEN)] * len(some))
             await sink.commit([Output(some, changes, [], Position(at, at + size), oldest_ms=0)])
 
 
