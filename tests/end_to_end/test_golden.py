@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from streamer.contracts.events import decode_event
+from streamer.contracts.segments import encode_current, encode_segment
 from streamer.flow.pipeline import flow
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.metrics import Metrics
@@ -27,6 +29,7 @@ from tests.support.golden import (
 from tests.support.log import Log, make_log
 from tests.support.memory_log import ListSink, ListSource
 from tests.support.other_devices import OTHER_DEVICES
+from tests.support.segments import expected as expected_segments
 
 LATENESS_MS = 300
 NOT_LABELLED = {"in-other-units"}
@@ -168,3 +171,17 @@ async def test_the_golden_log_is_reproducible_and_has_every_kind_of_record(log: 
     labelled = {device for device, events in published.events.items() if len(events) > 50}
     assert labelled >= set(OTHER_DEVICES) - NOT_LABELLED
     assert "in-other-units" not in published.events
+
+
+async def test_the_segments_of_a_log_are_what_a_reader_of_its_events_makes_of_them(
+    log: Log,
+) -> None:
+    published = await golden(log, Settings.load({"allowed_lateness_ms": LATENESS_MS}))
+    wanted: dict[tuple[str, str], list[bytes | None]] = {}
+    for device_id, events in published.events.items():
+        outcome = expected_segments(decode_event(event) for event in events)[device_id]
+        wanted["closed", device_id] = [encode_segment(each) for each in outcome.closed]
+        wanted["current", device_id] = [encode_current(each) for each in outcome.current]
+    found = {key: values for key, values in published.segments.items() if key[0] != "open"}
+    assert found == wanted
+    assert sum(len(values) for (kind, _), values in wanted.items() if kind == "closed") > 100
