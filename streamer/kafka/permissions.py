@@ -57,6 +57,11 @@ def _consumer(settings: Settings) -> list[Permission]:
     return [Permission("topic", settings.events_topic, "Read")]
 
 
+def _report(settings: Settings) -> list[Permission]:
+    names = (settings.events_topic, settings.segments_topic, settings.current_topic)
+    return [Permission("topic", name, "Read") for name in names if name]
+
+
 def _dead_letters(settings: Settings) -> list[Permission]:
     return [Permission("topic", settings.dlq_topic, "Read")]
 
@@ -84,6 +89,7 @@ ROLES: Final[dict[str, Callable[[Settings], Sequence[Permission]]]] = {
     "topics": _create,
     "device": _device,
     "consumer": _consumer,
+    "report": _report,
     "dlq": _dead_letters,
     "dlq-replay": _replay,
     "dlq-predict": _predict,
