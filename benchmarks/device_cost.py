@@ -1,13 +1,15 @@
 """Measures what devices of other rates and other formats cost, relative to plain ones in one run.
 
-    python benchmarks/device_cost.py [--repeat 5]
+    python benchmarks/device_cost.py [--repeat 5] [--part windows] [--part formats]
 
-Windows: processor time from samples to closed windows, and to their features, of devices at 50 Hz
-with both sensors, at other rates, and with separate sensors. Formats: decoding of records by each
+Windows: processor time from samples to closed windows, and of all that a worker computes from
+records to events, of devices at 50 Hz with both sensors, at other rates, and with separate sensors.
+Formats: decoding of records by each
 profile of the package, by a profile of MessagePack and one of Avro, relative to the contract's JSON
 of as many samples. It is one long module, because both parts measure the same devices in one run.
 """
 
+import asyncio
 import io
 import json
 import sys
@@ -27,21 +29,33 @@ from benchmarks.figures import report
 from streamer.arrays import Floats, Ints
 from streamer.contracts.decode import decode
 from streamer.contracts.encode import encode
+from streamer.contracts.events import encode_event
 from streamer.contracts.records import OneRecord, Records
-from streamer.features import UCI_HAR, compute_features
 from streamer.features.window_shape import WINDOW
+from streamer.flow.partition_state import PartitionState
+from streamer.flow.pipeline import predict_windows
+from streamer.flow.rejects import RejectLimit
+from streamer.metrics import Metrics
+from streamer.model import artifact
+from streamer.predict.answers import make_ask
+from streamer.predict.factory import choose_feature_set
+from streamer.predict.local_predictor import LocalPredictor
 from streamer.process.memory import keep_freed_memory
 from streamer.profiles.decoder import ProfileDecoder
 from streamer.profiles.framed import make_avro_reader
 from streamer.profiles.profile import load_record_layout
 from streamer.profiles.record_layout import RecordLayout
+from streamer.settings import Settings
 from streamer.stream.partition import PartitionWindows
+from streamer.stream.position import Position
 from streamer.stream.rules import Rules
 from streamer.stream.samples import Samples
 from streamer.stream.windows import ClosedWindows
 
 START_US = 1_763_906_400_000_000
 SECONDS, DEVICES, FETCHES = 60, 20, 20
+BATCH = 50
+"""Samples of a record, from which a worker computes events."""
 RECORDS = {1: 4000, 50: 200}
 """Records of a fetch, by their samples; a worker processes at most 4 MB at a time."""
 
@@ -103,20 +117,56 @@ def window(parts: list[Samples]) -> list[ClosedWindows]:
     return [each for part in parts for each in partition.push(part).windows]
 
 
-def window_and_extract(parts: list[Samples]) -> int:
-    """Return how many windows close, after computing their features."""
-    return sum(len(compute_features(UCI_HAR, each.signals)) for each in window(parts))
+def record_fetches(rate_hz: float, apart: bool) -> list[Records]:
+    """Return the records of the same devices, in some fetches."""
+    rng, step_ms = np.random.default_rng(0), 1000 / rate_hz
+    log = []
+    for i in range(int(SECONDS * rate_hz) // BATCH):
+        begin_ms = START_US / 1000 + i * BATCH * step_ms
+        for device in range(DEVICES):
+            values = rng.normal(size=(BATCH, 6)) * 0.1 + (1, 0, 0, 0, 0, 0)
+            values = values.round(5)
+            acc, gyro = values.copy(), values.copy()
+            acc[:, 3:] = np.nan
+            gyro[:, :3] = np.nan
+            for each, late_ms in ((acc, 0), (gyro, 7)) if apart else ((values, 0),):
+                key, value, headers = encode(f"phone-{device}", begin_ms + late_ms, step_ms, each)
+                kafka_ms = int(begin_ms + BATCH * step_ms)
+                log.append(OneRecord(key, value, headers, kafka_ms, len(log)))
+    size = -(-len(log) // FETCHES)
+    return [Records.of(log[i : i + size]) for i in range(0, len(log), size)]
+
+
+SETTINGS = Settings()
+FEATURE_SET = choose_feature_set(SETTINGS)
+ASK = make_ask(LocalPredictor(artifact.load(artifact.DEFAULT_MODEL)))
+
+
+def process(log: list[Records]) -> int:
+    """Do all that a worker computes, and return how many events there are."""
+    metrics, events = Metrics(), 0
+    limit = RejectLimit(1, 1, lambda: 0.0)
+    state = PartitionState(SETTINGS, metrics, Position(0, 0), limit, FEATURE_SET)
+    for records in log:
+        computed = state.compute(records, int(records.offset[-1]) + 1)
+        output = state.label(asyncio.run(predict_windows(computed, ASK, metrics)))
+        events += len([encode_event(event) for event in output.events])
+    return events
 
 
 def measure_windows(repeat: int) -> Iterator[dict[str, object]]:
     """Yield the cost of each kind of device."""
-    plain_s = plain_whole_s = 0.0
+    plain_s = plain_whole_s = plain_decode_s = 0.0
     for kind, (rate_hz, apart) in KINDS.items():
         parts = fetches(rate_hz, apart)
-        window_and_extract(parts)
+        log = record_fetches(rate_hz, apart)
+        window(parts)
+        assert process(log) > 0
         spent_s = best_s(repeat, lambda parts=parts: window(parts))
-        whole_s = best_s(repeat, lambda parts=parts: window_and_extract(parts))
+        decode_s = best_s(repeat, lambda log=log: [decode(each, 1_000_000) for each in log])
+        whole_s = best_s(repeat, lambda log=log: process(log))
         plain_s, plain_whole_s = plain_s or spent_s, plain_whole_s or whole_s
+        plain_decode_s = plain_decode_s or decode_s
         samples = SECONDS * rate_hz * DEVICES
         yield {
             "benchmark": "device windows",
@@ -125,7 +175,9 @@ def measure_windows(repeat: int) -> Iterator[dict[str, object]]:
             "us_a_second_of_a_device": round(spent_s / SECONDS / DEVICES * 1e6, 1),
             "ratio_a_sample": round(spent_s / samples / (plain_s / (SECONDS * 50 * DEVICES)), 2),
             "ratio_a_device": round(spent_s / plain_s, 2),
-            "with_features": round(whole_s / plain_whole_s, 2),
+            "decode": round(decode_s / plain_decode_s, 2),
+            "worker": round(whole_s / plain_whole_s, 2),
+            "worker_us": round(whole_s / SECONDS / DEVICES * 1e6, 1),
         }
 
 
@@ -299,11 +351,15 @@ def measure_formats(repeat: int) -> Iterator[dict[str, object]]:
 
 @click.command()
 @click.option("--repeat", default=5, show_default=True, help="Runs; the best one counts.")
-def main(repeat: int) -> None:
+@click.option("--part", type=click.Choice(["windows", "formats"]), multiple=True)
+def main(repeat: int, part: tuple[str, ...]) -> None:
     """Print the cost of each kind of device and of each format, and its ratio to a plain one."""
+    part = part or ("windows", "formats")
     keep_freed_memory()
-    report(list(measure_windows(repeat)))
-    report(list(measure_formats(repeat)))
+    if "windows" in part:
+        report(list(measure_windows(repeat)))
+    if "formats" in part:
+        report(list(measure_formats(repeat)))
 
 
 if __name__ == "__main__":

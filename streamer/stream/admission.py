@@ -151,7 +151,8 @@ class Admission:
         arrivals = replace(arrivals, life=judged.life)
         behind = judged.behind
         duplicate = self._repeated(table, arrivals, judged.watermark, behind)
-        admitted, repeats = self._release(columns, arrivals[~behind])
+        in_time = arrivals[~behind] if behind.any() else arrivals
+        admitted, repeats = self._release(columns, in_time)
         late = behind & ~duplicate
         return Verdict(admitted, judged.life, late, int(duplicate.sum()) + repeats, restarts)
 
@@ -159,7 +160,8 @@ class Admission:
         """Mark the devices that send samples of one sensor for the first time in this life."""
         single = arrivals.single
         if single.any():
-            rows = np.unique(arrivals.row[single])
+            rows = arrivals.row[single]
+            rows = rows[first_of_each(rows)]
             rows = rows[~table.sensors.apart[rows]]
             table.sensors.apart[rows] = True
             table.sensors.first_us[rows] = table.columns.newest_us[rows]
@@ -221,27 +223,25 @@ class Admission:
         )
 
     def _release(self, columns: Columns, arrivals: Arrivals) -> tuple[Arrivals, int]:
-        candidates = self.waiting.then(arrivals)
-        stream = candidates.stream
-        order = np.lexsort((stream, candidates.time_us, candidates.life, candidates.row))
-        candidates = candidates[order]
-        life, time = candidates.life, candidates.time_us
-        repeat = ~first_of_each(stream[order], life, time)
-        candidates = candidates[~repeat]
-        row, life, time = candidates.row, candidates.life, candidates.time_us
-        last_life = np.zeros(len(columns.slots), np.int64)
-        np.maximum.at(last_life, row, life)
-        over = life < last_life[row]
-        settled = over | (time <= columns.newest_us[row] - self._lag_us)
-        waiting = candidates[~settled]
-        self.waiting = Arrivals(
-            waiting.row,
-            np.zeros_like(waiting.life),
-            waiting.time_us,
-            waiting.values,
-            waiting.offset,
-        )
-        return candidates[settled], int(repeat.sum())
+        candidates = arrivals
+        order = np.arange(len(arrivals))
+        if len(self.waiting):
+            candidates = self.waiting.then(arrivals)
+            order = sort_rows(candidates.row, len(columns.slots))
+        keys = candidates.row, candidates.life, candidates.time_us, candidates.stream
+        # The samples of a device come in order, nearly always.
+        if not are_sorted(*(key[order] for key in keys)):
+            order = np.lexsort(keys[::-1])
+        row, life, time, stream = (key[order] for key in keys)
+        kept = first_of_each(stream, life, time)
+        settled = time <= columns.newest_us[row] - self._lag_us
+        if life.any():
+            last_life = np.zeros(len(columns.slots), np.int64)
+            np.maximum.at(last_life, row, life)
+            settled |= life < last_life[row]
+        waiting = candidates[order[kept & ~settled]]
+        self.waiting = replace(waiting, life=np.zeros_like(waiting.life))
+        return candidates[order[kept & settled]], int(np.count_nonzero(~kept))
 
 
 def first_of_each(*keys: Ints) -> Bools:
@@ -251,6 +251,24 @@ def first_of_each(*keys: Ints) -> Bools:
     for key in keys:
         first[1:] |= key[1:] != key[:-1]
     return first
+
+
+def are_sorted(*keys: Ints) -> bool:
+    """Return whether the keys, the most important one first, never decrease together."""
+    decided = np.zeros(max(len(keys[0]) - 1, 0), np.bool_)
+    for key in keys:
+        if (~decided & (key[1:] < key[:-1])).any():
+            return False
+        decided |= key[1:] > key[:-1]
+    return True
+
+
+def sort_rows(row: Ints, capacity: int) -> Ints:
+    """Return the stable order of rows of the device table, which has room for ``capacity``.
+
+    NumPy sorts 16 bits by radix, in a tenth of the time that comparing takes.
+    """
+    return np.argsort(row.astype(np.uint16) if capacity <= 1 << 16 else row, kind="stable")
 
 
 def look_up(known: Ints, asked: Ints, max_gap_us: int) -> tuple[Ints, Bools, Ints]:

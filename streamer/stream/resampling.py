@@ -70,7 +70,8 @@ def go_on_from_last_slot(device: int, state: State) -> None:
             for axis in range(sensor * _AXES, (sensor + 1) * _AXES):
                 state.held.values[0, axis] = state.rings.values[cell, axis]
             _remember(device, sensor, at_us, state.held.values, 0, state)
-            _weigh(device, sensor, at_us, state.held.values, 0, state)
+    has_acc, has_gyro = sampling.run[device, PRESENT] > 0, sampling.run[device, PRESENT + 1] > 0
+    _weigh(device, has_acc, has_gyro, at_us, state.held.values, 0, state)
 
 
 @compiled_together
@@ -83,7 +84,7 @@ def take_in(device: int, at_us: int, values: Floats, i: int, state: State) -> No
         if _is_of(values, i, sensor):
             while _finish_stored(device, sensor, at_us, state):
                 pass
-            _weigh(device, sensor, at_us, values, i, state)
+    _weigh(device, _is_of(values, i, 0), _is_of(values, i, 1), at_us, values, i, state)
 
 
 @compiled_together
@@ -147,27 +148,45 @@ def _land_point(device: int, state: State) -> bool:
 
 
 @compiled_inline
-def _weigh(device: int, sensor: int, at_us: int, values: Floats, i: int, state: State) -> None:
-    """Add a sample to the sums of the points near it."""
-    points, sums, step_us = state.sampling.points, state.sampling.sums, state.limits.step_us
+def _weigh(
+    device: int, acc: bool, gyro: bool, at_us: int, values: Floats, i: int, state: State
+) -> None:
+    """Add a sample of some sensors to the sums of the points near it."""
+    step_us = state.limits.step_us
     into_us = at_us - state.columns.phase_us[device]
-    first = max((into_us - 2 * step_us) // step_us + 1, points[device, sensor, DONE])
-    end = -(-(into_us + 2 * step_us) // step_us)
-    for point in range(first, end):
+    # Less than two steps away are the point at or before the sample, the one before, two after,
+    # and one less where the sample is on a point.
+    before = into_us // step_us
+    end = before + (3 if before * step_us < into_us else 2)
+    for point in range(before - 1, end):
         distance = abs(into_us - point * step_us) / step_us
         if distance < 1:
             weight = (1.5 * distance - 2.5) * distance * distance + 1
         else:
             weight = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-        position = point % REACH
-        if point >= points[device, sensor, SUMMED]:
-            sums[device, position, WEIGHT + sensor] = 0.0
-            for axis in range(sensor * _AXES, (sensor + 1) * _AXES):
-                sums[device, position, axis] = 0.0
-            points[device, sensor, SUMMED] = point + 1
-        sums[device, position, WEIGHT + sensor] += weight
+        if acc:
+            _add_weighted(device, 0, point, weight, values, i, state)
+        if gyro:
+            _add_weighted(device, 1, point, weight, values, i, state)
+
+
+@compiled_inline
+def _add_weighted(
+    device: int, sensor: int, point: int, weight: float, values: Floats, i: int, state: State
+) -> None:
+    """Add a sample of a sensor to the sums of a point, if this is not done yet."""
+    points, sums = state.sampling.points, state.sampling.sums
+    if point < points[device, sensor, DONE]:
+        return
+    position = point & (REACH - 1)
+    if point >= points[device, sensor, SUMMED]:
+        sums[device, position, WEIGHT + sensor] = 0.0
         for axis in range(sensor * _AXES, (sensor + 1) * _AXES):
-            sums[device, position, axis] += weight * values[i, axis]
+            sums[device, position, axis] = 0.0
+        points[device, sensor, SUMMED] = point + 1
+    sums[device, position, WEIGHT + sensor] += weight
+    for axis in range(sensor * _AXES, (sensor + 1) * _AXES):
+        sums[device, position, axis] += weight * values[i, axis]
 
 
 @compiled_inline
@@ -178,7 +197,7 @@ def _finish_stored(device: int, sensor: int, at_us: int, state: State) -> bool:
     point = points[device, sensor, DONE]
     if point >= points[device, sensor, KNOWN]:
         return False
-    position = point % REACH
+    position = point & (REACH - 1)
     if not state.sampling.sparse[device, position, sensor]:
         if at_us - columns.phase_us[device] < (point + 2) * step_us:
             return False
@@ -220,5 +239,5 @@ def _advance(device: int, sensor: int, at_us: int, values: Floats, i: int, state
         if run[device, PRESENT + other] and points[device, other, KNOWN] > point:
             near &= state.rings.real[here]
         state.rings.real[here] = near
-        state.sampling.sparse[device, point % REACH, sensor] = is_first or span_us >= DENSE_US
+        state.sampling.sparse[device, point & (REACH - 1), sensor] = is_first or span_us >= DENSE_US
         points[device, sensor, KNOWN] = point + 1

@@ -163,7 +163,9 @@ def treat(device: int, at_us: int, single: bool, state: State, counts: Ints) -> 
     run[device, WORTH] += SINGLE if single else slots
     run[device, UNEVEN_US] += abs(dt_us - slots * limits.step_us)
     was_decided, was_resampled = run[device, DECIDED], run[device, RESAMPLED]
-    off = _is_off(device, at_us, state)
+    crosses = at_us >= run[device, NEXT_HOP_US]
+    # Most samples of a resampled device decide nothing.
+    off = (crosses or not was_decided) and _is_off(device, at_us, state)
     if not was_decided:
         first_us = run[device, FIRST_US]
         held = columns.slots[device] - columns.base[device]
@@ -171,7 +173,7 @@ def treat(device: int, at_us: int, single: bool, state: State, counts: Ints) -> 
             run[device, DECIDED] = 1
             if off:
                 _resample_run(device, state, counts)
-    if at_us >= run[device, NEXT_HOP_US]:
+    if crosses:
         _cross(device, at_us, state)
         if was_decided:
             run[device, RESAMPLED] = 1 if off else 0
