@@ -9,21 +9,16 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
 from streamer.arrays import Bools, Floats, Ints
 from streamer.contracts import f32
+from streamer.contracts.decoded_samples import make_decoded
 from streamer.contracts.fast_json import FastReadings, read_fast
 from streamer.contracts.parse import Reading, parse
 from streamer.contracts.readings import (
     ACC,
     BOTH_SENSORS,
     GYRO,
-    LARGEST_ACCELERATION,
-    LARGEST_ROTATION,
-    LATEST_TIMESTAMP_MS,
-    SECONDS_SINCE_2001,
-    SECONDS_UNTIL_2100,
     Axes,
     Decoded,
     Reject,
@@ -32,11 +27,16 @@ from streamer.contracts.readings import (
     SampleBatch,
 )
 from streamer.contracts.records import KEY, KEY_END, Records
+from streamer.contracts.sample_checks import (
+    LIMITS,
+    are_within_limits,
+    describe_future,
+    describe_timestamp,
+    describe_values,
+    find_sane_times,
+)
 
-_CHANNELS = ("acc x", "acc y", "acc z", "gyro x", "gyro y", "gyro z")
 _NO_SENSOR = (0.0, 0.0, 0.0)
-LIMITS = np.array([LARGEST_ACCELERATION] * 3 + [LARGEST_ROTATION] * 3)
-"""Largest absolute value of each channel: three in g, three in rad/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,7 @@ def _check(
     last_us = first_us + np.rint((count - 1) * interval_us).astype(np.int64)
     ahead_us = last_us - kafka_us
     plausible = np.ones(len(count), dtype=np.bool_)
-    # Nearly always the extremes decide. NaN fails both comparisons.
-    if not (values.min(initial=0) >= -LIMITS.min() and values.max(initial=0) <= LIMITS.min()):
+    if not are_within_limits(values):
         implausible = ~(np.abs(values) <= LIMITS).all(axis=1)
         plausible[np.repeat(np.arange(len(count)), count)[implausible]] = False
     good = sane & (ahead_us <= max_future_skew_us) & plausible
@@ -199,49 +198,19 @@ def _decoded(readings: _Readings, first_us: Ints, rejects: list[Reject]) -> Deco
     count, device = readings.count, readings.device
     position = np.arange(len(readings.values)) - np.repeat(np.cumsum(count) - count, count)
     later_us = np.rint(position * np.repeat(readings.interval_ms * 1000, count)).astype(np.int64)
-    by_appearance, rank = order_by_appearance(device, len(readings.device_ids))
-    complete = readings.sensors.min(initial=BOTH_SENSORS) == BOTH_SENSORS
-    if complete:
+    if readings.sensors.min(initial=BOTH_SENSORS) == BOTH_SENSORS:
         sensors = np.full(len(readings.values), BOTH_SENSORS, np.uint8)
     else:
         sensors = np.repeat(readings.sensors.astype(np.uint8), count)
-        readings.values[sensors == GYRO, :3] = np.nan
-        readings.values[sensors == ACC, 3:] = np.nan
-    return Decoded(
-        record=np.repeat(readings.record, count),
-        device=np.repeat(rank[device], count),
-        device_ids=[readings.device_ids[i] for i in by_appearance.tolist()],
-        time_us=np.repeat(first_us, count) + later_us,
-        values=readings.values,
-        sensors=sensors,
-        complete=bool(complete),
-        rejects=rejects,
+    return make_decoded(
+        np.repeat(readings.record, count),
+        np.repeat(device, count),
+        readings.device_ids,
+        np.repeat(first_us, count) + later_us,
+        readings.values,
+        sensors,
+        rejects,
     )
-
-
-def find_sane_times(timestamp_ms: Floats) -> Bools:
-    """Return which timestamps are possible in milliseconds and do not look like seconds."""
-    possible = (timestamp_ms >= 0) & (timestamp_ms <= LATEST_TIMESTAMP_MS)
-    not_seconds = (timestamp_ms < SECONDS_SINCE_2001) | (timestamp_ms > SECONDS_UNTIL_2100)
-    sane: Bools = possible & not_seconds
-    return sane
-
-
-def order_by_appearance(
-    device: Ints, devices: int
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the devices that occur, in the order of their first occurrence, and their ranks.
-
-    Args:
-        device: (n,) numbers of devices below ``devices``.
-        devices: how many numbers there are.
-    """
-    first = np.full(devices, len(device))
-    np.minimum.at(first, device, np.arange(len(device)))
-    by_appearance = np.argsort(first)[: np.count_nonzero(first < len(device))]
-    rank = np.empty(devices, np.intp)
-    rank[by_appearance] = np.arange(len(by_appearance))
-    return by_appearance, rank
 
 
 def _values(readings: list[Reading], count: Ints) -> Floats:
@@ -275,33 +244,3 @@ def _sensors(reading: Reading) -> int:
 
 def _rows(axes: list[Axes]) -> Floats:
     return np.fromiter(chain.from_iterable(axes), np.float64, 3 * len(axes)).reshape(-1, 3)
-
-
-def describe_timestamp(timestamp_ms: float, advice: str = "send milliseconds, such as ") -> str:
-    """Say what is wrong with a timestamp; names the unit that it has by its size.
-
-    The advice goes before the right number of milliseconds.
-    """
-    for unit, scale in (("seconds", 1.0), ("microseconds", 1e6), ("nanoseconds", 1e9)):
-        if SECONDS_SINCE_2001 <= timestamp_ms / scale <= SECONDS_UNTIL_2100:
-            right_ms = timestamp_ms / scale * 1000
-            return (
-                f"timestamp {timestamp_ms:.15g} looks like {unit} since the epoch; "
-                f"{advice}{right_ms:.15g}"
-            )
-    return f"timestamp {timestamp_ms} is not within 0 and {LATEST_TIMESTAMP_MS:.0f} ms"
-
-
-def describe_future(ahead_us: float) -> str:
-    """Say that a record has a sample from the future."""
-    return f"{ahead_us / 1e6:.3f} s ahead of Kafka's clock"
-
-
-def describe_values(values: Floats) -> str:
-    """Say which of the samples (n, 6) of a record is the first one beyond the limits."""
-    sample, channel = np.argwhere(~(np.abs(values) <= LIMITS))[0]
-    limit = LIMITS[channel]
-    return (
-        f"{_CHANNELS[channel]} of sample {sample} is {values[sample, channel]}, "
-        f"not within -{limit:g} and {limit:g}"
-    )

@@ -1,6 +1,7 @@
 """The paths of a profile as a tree in arrays, for the compiled reader."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -43,6 +44,15 @@ class _Node:
             if in_order and all(child.is_number for child in self.children.values())
             else TUPLE
         )
+
+
+def have_own_places(slots: list[Slot]) -> bool:
+    """Return whether no slot is at the place of another one or inside it: a tree has room for all.
+
+    A field may be the device id and tell sensors apart.
+    """
+    paths = sorted(slot.steps for slot in slots)
+    return all(after[: len(path)] != path for path, after in pairwise(paths))
 
 
 class Tree(NamedTuple):

@@ -298,6 +298,16 @@ def test_usual_records_need_no_general_reader(encoding: str) -> None:
     assert cells.count.tolist() == [4] * 4
 
 
+def test_a_field_may_have_two_meanings() -> None:
+    acc = {"fields": ["acc[].0", "acc[].1", "acc[].2"], "unit": "g", "where": {"who": "watch"}}
+    layout = BATCH | {"device_field": "who", "acc": acc}
+    values = [fields(who="watch"), fields(who="phone")]
+    decoded = decode_by(profile(layout), [sent(value) for value in values])
+    assert decoded.device_ids == ["watch", "phone"]
+    assert set(decoded.sensors[decoded.device == 0].tolist()) == {BOTH_SENSORS}
+    assert set(decoded.sensors[decoded.device == 1].tolist()) == {GYRO}
+
+
 def test_of_two_fields_with_one_name_the_last_one_counts() -> None:
     text = b'{"id": "w", "list": [{"name": "a", "t": 1, "v": {"x": 0, "y": 0, "z": 1}, "t": %d}]}'
     one = ARecord(b"w", text % NOW_MS)
