@@ -46,7 +46,8 @@ def test_a_device_with_timestamps_ahead_is_counted_and_named() -> None:
     state, metrics = make_state()
     state.compute(Records.of(one_each("a")), 1)
     records = one_each("b", "wrong", "c")
-    records[1] = replace(records[1], timestamp=records[1].timestamp + 3_600_000)
+    for i, ahead_ms in enumerate((0, 3_600_000, 1_000)):
+        records[i] = replace(records[i], timestamp=records[i].timestamp + ahead_ms)
     with capture_logs() as logs:
         state.compute(Records.of(records, appended=False), 4)
     assert metrics.devices_ahead._value.get() == 1
