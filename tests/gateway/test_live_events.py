@@ -25,11 +25,12 @@ from tests.support.gateway import RunningGateway, reading, running_gateway
 PATIENCE_S = 60
 
 
-def event(device_id: str, number: int) -> bytes:
+def event(device_id: str, number: int, label: str = "WALKING") -> bytes:
     start = 1280 * number
     changed = msgspec.structs.replace(
         WALK,
         device_id=device_id,
+        label=label,
         window_id=window_id(device_id, start),
         window_start=start,
         window_end=start + 2560,
@@ -185,6 +186,37 @@ async def test_a_follower_that_reconnects_too_late_gets_a_message_about_the_lost
                 "phone/3840",
                 "phone/5120",
             ]
+
+
+async def test_a_client_that_reads_too_slowly_is_told_so_at_the_end(
+    make_gateway_settings: MakeGatewaySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not read while 20 MB of events arrive, more than the buffers of sockets hold."""
+    monkeypatch.setattr(event_hub, "WAITING_EVENTS", 100)
+    monkeypatch.setattr(event_stream, "_WRITE_S", PATIENCE_S)
+    settings = make_gateway_settings(partitions=1)
+    async with (
+        running_gateway(settings, live=True) as gateway,
+        worker(settings) as producer,
+        follow(gateway, "/events/phone") as slow,
+        follow(gateway, "/events/watch") as other,
+    ):
+        await slow.until_id()
+        await producer.begin_transaction()
+        for number in range(1000):
+            large = event("phone", number, label="x" * 20_000)
+            await producer.send(settings.events_topic, large, key=b"phone")
+        await producer.commit_transaction()
+        await publish(producer, settings, ("watch", 0))
+        assert await other.window() == "watch/0"
+        names = []
+        while (message := await slow.next())[0] != "end of stream":
+            names.append(message[0])
+            last = message[1]
+        assert names[-1] == "end"
+        assert "read faster" in last["reason"]
+        assert set(names[:-1]) <= {"message"}
+        assert len(names) < 1000
 
 
 async def test_an_id_that_is_not_ours_is_a_bad_request(

@@ -56,8 +56,8 @@ def test_the_demo_serves_the_page_to_who_has_the_token_and_ctrl_c_leaves_nothing
         family = psutil.Process(demo.process.pid).children(recursive=True)
         assert len(family) >= 3  # Kafka, worker, gateway, and who guards them
         demo.process.send_signal(signal.SIGINT)
-        demo.ends(0, 60)
-        _, left = psutil.wait_procs(family, timeout=30)
+        demo.ends(0, 120)
+        _, left = psutil.wait_procs(family, timeout=60)
         assert left == []
     finally:
         demo.process.kill()
