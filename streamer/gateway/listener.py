@@ -35,7 +35,10 @@ class _Refusal(asyncio.Protocol):
 
 @asynccontextmanager
 async def listen(
-    settings: GatewaySettings, app: web.Application, metrics: GatewayMetrics
+    settings: GatewaySettings,
+    app: web.Application,
+    metrics: GatewayMetrics,
+    certificate: Certificate | None,
 ) -> AsyncIterator[int]:
     """Serve the application while the context is open; yield the port, also if the setting is 0.
 
@@ -43,9 +46,8 @@ async def listen(
     WebSockets are closed.
 
     Raises:
-        SettingsError: the address or the certificate cannot be used.
+        SettingsError: the address cannot be used.
     """
-    certificate = Certificate.of(settings)
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -83,12 +85,9 @@ async def listen(
                 f"cannot listen on {settings.gateway_host}:{settings.gateway_port}: "
                 f"{error.strerror}; choose another with --gateway-port, 0 for any free one"
             ) from None
-        follow = asyncio.create_task(certificate.follow()) if certificate else None
         try:
             yield server.sockets[0].getsockname()[1]
         finally:
             server.close()
-            if follow:
-                follow.cancel()
     finally:
         await runner.cleanup()

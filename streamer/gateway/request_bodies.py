@@ -59,14 +59,18 @@ async def read_body(request: web.Request, timeout_s: float) -> bytes:
     Raises:
         BadRequest: it is too large when it is unpacked, does not arrive in time, or is damaged.
     """
+    too_large = BadRequest(
+        f"the body has more than {request.client_max_size} bytes when it is unpacked", 413
+    )
+    if (request.content_length or 0) > request.client_max_size:
+        raise too_large
     try:
         async with asyncio.timeout(timeout_s):
             return await request.read()
     except TimeoutError:
         raise BadRequest(f"the body has not arrived within {timeout_s:g} s", 408) from None
     except web.HTTPRequestEntityTooLarge:
-        most = request.client_max_size
-        raise BadRequest(f"the body has more than {most} bytes when it is unpacked", 413) from None
+        raise too_large from None
     except web.RequestPayloadError as error:
         raise BadRequest(f"the body is cut off or damaged: {error}") from None
 

@@ -109,6 +109,7 @@ class _Conversation:
         self._done = asyncio.Event()
         """Is set for a moment whenever a message is done."""
         self._is_ending = False
+        self._ended = asyncio.Event()
 
     async def run(self, idle_s: float, is_allowed: Callable[[], bool]) -> None:
         """Take readings until the client or the gateway closes the WebSocket.
@@ -134,7 +135,10 @@ class _Conversation:
             except TimeoutError:
                 await self._close(WSCloseCode.POLICY_VIOLATION, f"no message within {idle_s:g} s")
                 return
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY) or self._is_ending:
+            if self._is_ending:
+                await self._ended.wait()  # It closes the WebSocket with the right code.
+                return
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
             if not is_allowed():
                 await self._close(WSCloseCode.POLICY_VIOLATION, "the token was withdrawn")
@@ -180,6 +184,7 @@ class _Conversation:
             await self._done.wait()
         await self.outgoing.wait_sent()
         await self._close(WSCloseCode.GOING_AWAY, "the gateway stops; connect again")
+        self._ended.set()
 
     async def _close(self, code: WSCloseCode, reason: str) -> None:
         with suppress(ConnectionError):

@@ -18,6 +18,7 @@ from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.gateway.access import Access
 from streamer.gateway.app import make_app, make_intake
+from streamer.gateway.certificate import Certificate
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.intake import Intake
 from streamer.gateway.listener import listen
@@ -39,6 +40,7 @@ class RunningGateway:
     sockets: DeviceSockets
     metrics: GatewayMetrics
     intake: Intake
+    certificate: Certificate | None
     port: int
     session: aiohttp.ClientSession
     """Its base is the gateway's address."""
@@ -69,11 +71,12 @@ class RunningGateway:
 
 @asynccontextmanager
 async def running_gateway(
-    settings: GatewaySettings, *, live: bool = False
+    settings: GatewaySettings, *, live: bool = False, wait: bool = True
 ) -> AsyncIterator[RunningGateway]:
     """Run a gateway on any free port until the end of the context, with Kafka connected.
 
-    With ``live`` it also follows events and readings, for those who look at them.
+    With ``live`` it also follows events and readings, for those who look at them. Without ``wait``
+    it is yielded before Kafka has answered.
     """
     sockets, access, metrics = DeviceSockets(), Access(settings.gateway_tokens), GatewayMetrics()
     async with (
@@ -82,13 +85,16 @@ async def running_gateway(
     ):
         intake = make_intake(settings, writer, metrics)
         app = make_app(settings, writer, access, intake, sockets, metrics, followed)
+        certificate = Certificate.of(settings)
         async with (
-            listen(settings, app, metrics) as port,
+            listen(settings, app, metrics, certificate) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
         ):
-            async with asyncio.timeout(60):
-                await writer.wait_connected()
-            yield RunningGateway(settings, writer, access, sockets, metrics, intake, port, session)
+            if wait:
+                await asyncio.wait_for(writer.wait_connected(), 60)
+            yield RunningGateway(
+                settings, writer, access, sockets, metrics, intake, certificate, port, session
+            )
 
 
 def new_device() -> str:

@@ -64,7 +64,7 @@ async def amqtt() -> AsyncIterator[int]:
 
 async def wait_listening(port: int) -> None:
     """Wait until somebody listens on a port."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

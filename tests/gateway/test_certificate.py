@@ -1,0 +1,81 @@
+"""TLS, and certificates that are renewed while the gateway runs."""
+
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+
+import aiohttp
+import pytest
+import structlog
+
+from streamer.errors import SettingsError
+from streamer.gateway.certificate import Certificate
+from tests.gateway.conftest import MakeGatewaySettings
+from tests.support.gateway import reading, running_gateway
+
+
+def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """Make a self-signed certificate for 127.0.0.1."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl makes the certificate")
+    chain, key = folder / f"{name}.pem", folder / f"{name}.key"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    subprocess.run([*command, "-keyout", key, "-out", chain], check=True, capture_output=True)
+    return chain, key
+
+
+def trusting(chain: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=chain)
+
+
+async def test_readings_come_over_tls_and_a_renewed_certificate_is_used(
+    make_gateway_settings: MakeGatewaySettings, tmp_path: Path
+) -> None:
+    chain, key = make_certificate(tmp_path, "first")
+    new_chain, new_key = make_certificate(tmp_path, "second")
+    shutil.copy(chain, tmp_path / "old.pem")
+    old = trusting(chain)
+    settings = make_gateway_settings(gateway_certificate=chain, gateway_private_key=key)
+    async with (
+        running_gateway(settings) as gateway,
+        aiohttp.ClientSession(f"https://127.0.0.1:{gateway.port}") as session,
+    ):
+
+        async def post(trusted: ssl.SSLContext) -> int:
+            async with session.post("/readings", data=reading(), ssl=trusted) as answer:
+                return answer.status
+
+        assert await post(old) == 200
+        async with session.ws_connect("/ws/phone-17", ssl=old) as socket:
+            await socket.send_str(reading("phone-17").decode())
+            assert await socket.receive_json() == {"ack": 1}
+            shutil.copy(new_chain, chain)
+            shutil.copy(new_key, key)
+            assert gateway.certificate is not None
+            gateway.certificate.reload()
+            await socket.send_str(reading("phone-17").decode())
+            assert await socket.receive_json() == {"ack": 2}
+        # Connections that are made from now on get the new one.
+        assert await post(trusting(new_chain)) == 200
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await post(trusting(tmp_path / "old.pem"))
+
+
+def test_files_that_cannot_be_used_keep_the_certificate_as_it_was(tmp_path: Path) -> None:
+    chain, key = make_certificate(tmp_path, "first")
+    certificate = Certificate(chain, key)
+    with structlog.testing.capture_logs() as lines:
+        key.write_text("half a key")
+        certificate.reload()
+        certificate.reload()  # it says so once
+    [line] = lines
+    assert "kept the certificate as it was" in line["event"]
+
+
+def test_a_certificate_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text("nothing")
+    for file in (tmp_path / "cert.pem", tmp_path / "missing.pem"):
+        with pytest.raises(SettingsError, match="gateway_certificate: cannot use"):
+            Certificate(file, None)

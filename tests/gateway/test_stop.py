@@ -1,0 +1,75 @@
+"""A gateway that is stopped answers what is open, and closes the rest in order."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+import aiohttp
+from aiohttp import WSCloseCode, WSMsgType
+
+from tests.gateway.conftest import MakeGatewaySettings
+from tests.support.gateway import new_device, reading
+from tests.support.published import read_partitions
+
+
+async def read_port(process: asyncio.subprocess.Process) -> int:
+    """Return the port that the log names, and keep reading the log."""
+    assert process.stderr is not None
+    async for line in process.stderr:
+        said = json.loads(line)
+        if said["event"] == "the gateway listens":
+            return int(said["port"])
+    raise AssertionError("the gateway has ended")
+
+
+async def post(session: aiohttp.ClientSession, body: bytes) -> int:
+    async with session.post("/readings", data=body) as answer:
+        return answer.status
+
+
+async def test_sigterm_answers_open_requests_and_closes_websockets(
+    make_gateway_settings: MakeGatewaySettings, tmp_path: Path
+) -> None:
+    settings, device = make_gateway_settings(), new_device()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "streamer", "gateway"),
+        *("--bootstrap-servers", settings.bootstrap_servers, "--gateway-port", "0"),
+        *("--readings-topic", settings.readings_topic, "--log-format", "json"),
+        cwd=tmp_path,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        port = await asyncio.wait_for(read_port(process), 240)
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            async with asyncio.timeout(120):
+                while True:
+                    async with session.post("/readings", data=reading(device)) as answer:
+                        if answer.status == 200:
+                            break
+                    await asyncio.sleep(0.2)
+            async with session.ws_connect(f"/ws/{device}") as socket:
+                await socket.send_str(reading(device, 3).decode())
+                assert await socket.receive_json(timeout=60) == {"ack": 1}
+                bodies = [reading(device, number) for number in range(20, 40)]
+                posts = [asyncio.create_task(post(session, body)) for body in bodies]
+                for number in range(2, 12):
+                    await socket.send_str(reading(device, number).decode())
+                process.send_signal(signal.SIGTERM)
+                acknowledged = 1
+                while (message := await socket.receive(timeout=60)).type is WSMsgType.TEXT:
+                    acknowledged = max(acknowledged, message.json()["ack"])
+                assert (message.type, message.data) == (WSMsgType.CLOSE, WSCloseCode.GOING_AWAY)
+                answers = await asyncio.gather(*posts, return_exceptions=True)
+        assert await asyncio.wait_for(process.wait(), 120) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    written = [
+        record.value for part in (await read_partitions(settings)).values() for record in part
+    ]
+    taken = {body for body, answer in zip(bodies, answers, strict=True) if answer == 200}
+    assert taken <= set(written)
+    assert len(written) >= len(taken) + acknowledged + 1
