@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -120,6 +121,33 @@ def test_a_device_that_returns_with_old_readings_starts_anew_in_any_fetches(
     piecemeal = asyncio.run(run_script([*script[:at], PAUSE, CRASH, *script[at:]], batch=batch))
     assert contents(piecemeal) == contents(whole)
     assert by_device(piecemeal) == by_device(whole)
+
+
+# phone      |~~~ g ~~~|~~~ m/s2 ~~~|~~~ g ~~~|~ 1 s ~|  silent for 70 s
+# segments   |---------|            |---------|        ^ all of them end at once
+# clock      |-------------------------------------------------------------|
+MIXED_UNITS = person(3, 40) * np.repeat([1.0, 9.80665, 1.0, 1.0], 500)[:, None]
+BROKEN = sorted(
+    [
+        *readings("phone", MIXED_UNITS, START_MS, batch=25),
+        *readings("phone", person(4, 8), START_MS + 41_000, batch=25),
+        *readings("clock", person(2, 125), START_MS, batch=50),
+    ],
+    key=lambda record: record.timestamp,
+)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+def test_segments_end_at_gaps_implausible_windows_and_silence_in_any_batches(
+    data: st.DataObject,
+) -> None:
+    script = draw_marked(data, BROKEN)
+    batch = data.draw(st.sampled_from([1, 30, 10_000]))
+    published = asyncio.run(run_script(script, batch=batch))
+    assert by_device(published) == expected(published.events)
+    ended = [current for device_id, current in published.current if device_id == "phone"]
+    assert ended.count(None) >= 3
 
 
 async def test_answers_that_overtake_each_other_are_published_in_order() -> None:
