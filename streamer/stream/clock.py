@@ -155,12 +155,14 @@ def _follow(
     begin = 0
     for i in range(len(stamp_us)):
         if appended[i]:
-            now, lead, reached, leader = max(now, stamp_us[i]), NEVER, NEVER, NOBODY
+            now = max(now, stamp_us[i])
+            if reached != NEVER:
+                lead, reached, leader = NEVER, NEVER, NOBODY
         elif stamp_us[i] > now:
             now, lead, reached, leader = _move(
                 stamp_us[i], sender[i], now, lead, reached, leader, idle_us
             )
-        if in_doubt != (reached > now + idle_us // STEPS):
+        if in_doubt != (reached != NEVER and reached > now + idle_us // STEPS):
             in_doubt = not in_doubt
             if in_doubt:
                 begin = i

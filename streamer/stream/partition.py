@@ -51,11 +51,15 @@ class PushResult:
 
 
 def find_senders(samples: Samples) -> Ints:
-    """Return (r,) a number for the device of each record, see `PartitionClock.follow`."""
+    """Return (r,) a number for the device of each record, see `PartitionClock.follow`.
+
+    Where the broker has set all timestamps, nobody asks for it, and it is 0.
+    """
+    if samples.appended.all():
+        return np.zeros(len(samples.stamp_us), np.int64)
     sender = np.full(len(samples.stamp_us), NOBODY)
-    if not samples.appended.all():
-        names = np.array([zlib.crc32(each.encode()) for each in samples.device_ids], np.int64)
-        sender[samples.record] = names[samples.device]
+    names = np.array([zlib.crc32(each.encode()) for each in samples.device_ids], np.int64)
+    sender[samples.record] = names[samples.device]
     return sender
 
 
