@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from streamer.kafka import topics
 from streamer.localkafka.broker import LocalKafka
-from streamer.settings import Settings
+from streamer.settings import TOPIC_SETTINGS, Settings
 from streamer.testing import START_MS
 from tests.support.member import publish, read_events, ten_seconds
 
@@ -77,7 +77,7 @@ async def publish_batch(settings: Settings, values: Iterator[bytes]) -> tuple[fl
 
 def run_worker(settings: Settings) -> tuple[float, float]:
     """Run a worker to the end; return its largest resident memory in MB and its seconds."""
-    names = ("bootstrap_servers", "readings_topic", "events_topic", "dlq_topic", "group_id")
+    names = ("bootstrap_servers", *TOPIC_SETTINGS, "group_id")
     options = [f"--{name.replace('_', '-')}={getattr(settings, name)}" for name in names]
     command = [sys.executable, "-m", "streamer", "run", "--until-end", "--http-port=0"]
     began_s, largest = time.monotonic(), 0
@@ -97,7 +97,7 @@ def run_worker(settings: Settings) -> tuple[float, float]:
 
 async def measure(kafka: LocalKafka, number: int, values: Iterator[bytes]) -> str:
     """Publish a case and process it; return its figures."""
-    names = {name: f"{name}-{number}" for name in ("readings_topic", "events_topic", "dlq_topic")}
+    names = {name: f"{name}-{number}" for name in TOPIC_SETTINGS}
     chosen = {"bootstrap_servers": kafka.bootstrap_servers, "partitions": 1}
     settings = Settings.load(chosen | names | {"group_id": f"group-{number}"}, None)
     await topics.ensure(settings)

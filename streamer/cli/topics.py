@@ -12,7 +12,7 @@ from streamer.kafka.permissions import ROLES, needed
 from streamer.kafka.topic_rules import Finding
 from streamer.printable import printable
 from streamer.process import log
-from streamer.settings import Settings
+from streamer.settings import TOPIC_SETTINGS, Settings
 from streamer.terminal import echo, terminal
 from streamer.tools.split_devices import check_devices
 
@@ -74,7 +74,7 @@ def check(ctx: click.Context, settings: Settings) -> None:
     help="The program that needs the permissions.",
 )
 @click.option("--principal", default="User:streamer", show_default=True, help="Kafka's user.")
-@settings_options("readings_topic", "events_topic", "dlq_topic", "group_id")
+@settings_options(*TOPIC_SETTINGS, "group_id")
 def permissions(settings: Settings, role: str, principal: str) -> None:
     """Print the ACLs that a program needs, as commands of Kafka's own tool.
 

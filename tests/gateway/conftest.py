@@ -25,6 +25,8 @@ def gateway_settings(kafka: LocalKafka, **overrides: Any) -> GatewaySettings:
         "bootstrap_servers": kafka.bootstrap_servers,
         "readings_topic": f"readings-{unique}",
         "events_topic": f"events-{unique}",
+        "segments_topic": f"segments-{unique}",
+        "current_topic": f"current-{unique}",
         "dlq_topic": f"dlq-{unique}",
         "gateway_port": 0,
         "partitions": 3,

@@ -82,6 +82,8 @@ async def site(kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> A
             "bootstrap_servers": kafka.bootstrap_servers,
             "readings_topic": f"readings-{unique}",
             "events_topic": f"events-{unique}",
+            "segments_topic": f"segments-{unique}",
+            "current_topic": f"current-{unique}",
             "dlq_topic": f"dlq-{unique}",
             "group_id": f"group-{unique}",
             "partitions": 2,

@@ -89,7 +89,7 @@ async def test_a_new_partition_is_taken_though_the_group_assigns_it_before_topic
     await topics.ensure(settings)
     async with working(Member(settings)) as member:
         await until_ready(member)
-        for name in (settings.dlq_topic, settings.events_topic, settings.readings_topic):
+        for name in (*settings.output_topics, settings.readings_topic):
             await add_partitions(settings, 2, name)
         await publish(settings, ten_seconds("new"), 1)
         await until_devices(settings, "new")
