@@ -198,7 +198,8 @@ def _decoded(readings: _Readings, first_us: Ints, rejects: list[Reject]) -> Deco
     count, device = readings.count, readings.device
     position = np.arange(len(readings.values)) - np.repeat(np.cumsum(count) - count, count)
     later_us = np.rint(position * np.repeat(readings.interval_ms * 1000, count)).astype(np.int64)
-    if readings.sensors.min(initial=BOTH_SENSORS) == BOTH_SENSORS:
+    complete = bool(readings.sensors.min(initial=BOTH_SENSORS) == BOTH_SENSORS)
+    if complete:
         sensors = np.full(len(readings.values), BOTH_SENSORS, np.uint8)
     else:
         sensors = np.repeat(readings.sensors.astype(np.uint8), count)
@@ -209,6 +210,7 @@ def _decoded(readings: _Readings, first_us: Ints, rejects: list[Reject]) -> Deco
         np.repeat(first_us, count) + later_us,
         readings.values,
         sensors,
+        complete,
         rejects,
     )
 

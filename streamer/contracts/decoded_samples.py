@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamer.arrays import Bytes, Floats, Ints
-from streamer.contracts.readings import ACC, BOTH_SENSORS, GYRO, Decoded, Reject
+from streamer.contracts.readings import ACC, GYRO, Decoded, Reject
 
 
 def make_decoded(
@@ -14,6 +14,7 @@ def make_decoded(
     time_us: Ints,
     values: Floats,
     sensors: Bytes,
+    complete: bool,
     rejects: list[Reject],
 ) -> Decoded:
     """Return samples with their devices in the order of appearance.
@@ -25,10 +26,10 @@ def make_decoded(
         time_us: see `Decoded`.
         values: (s, 6) with any numbers in the columns of a sensor that is missing; changed.
         sensors: see `Decoded`.
+        complete: see `Decoded`.
         rejects: see `Decoded`.
     """
     appearance, rank = _order_by_appearance(device, len(device_ids))
-    complete = bool(sensors.min(initial=BOTH_SENSORS) == BOTH_SENSORS)
     if not complete:
         values[sensors == GYRO, :3] = np.nan
         values[sensors == ACC, 3:] = np.nan

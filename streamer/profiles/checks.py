@@ -5,6 +5,7 @@ import numpy as np
 from streamer.arrays import Bools, Floats
 from streamer.contracts.decoded_samples import make_decoded
 from streamer.contracts.readings import (
+    BOTH_SENSORS,
     LATEST_TIMESTAMP_MS,
     SECONDS_UNTIL_2100,
     Decoded,
@@ -59,6 +60,7 @@ def check(
         np.rint(samples.time_us).astype(np.int64),
         samples.values,
         samples.sensors,
+        bool(samples.sensors.min(initial=BOTH_SENSORS) == BOTH_SENSORS),
         rejects,
     )
 
