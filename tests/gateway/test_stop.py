@@ -15,12 +15,11 @@ from tests.support.published import read_partitions
 
 
 async def read_port(process: asyncio.subprocess.Process) -> int:
-    """Return the port that the log names, and keep reading the log."""
+    """Return the port that the log names."""
     assert process.stderr is not None
     async for line in process.stderr:
-        said = json.loads(line)
-        if said["event"] == "the gateway listens":
-            return int(said["port"])
+        if b"the gateway listens" in line:
+            return int(json.loads(line)["port"])
     raise AssertionError("the gateway has ended")
 
 
@@ -42,6 +41,8 @@ async def test_sigterm_answers_open_requests_and_closes_websockets(
     )
     try:
         port = await asyncio.wait_for(read_port(process), 240)
+        assert process.stderr is not None
+        log = asyncio.create_task(process.stderr.read())  # so that the pipe is never full
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
             async with asyncio.timeout(120):
                 while True:
@@ -63,6 +64,7 @@ async def test_sigterm_answers_open_requests_and_closes_websockets(
                 assert (message.type, message.data) == (WSMsgType.CLOSE, WSCloseCode.GOING_AWAY)
                 answers = await asyncio.gather(*posts, return_exceptions=True)
         assert await asyncio.wait_for(process.wait(), 120) == 0
+        assert b"done" in await log
     finally:
         if process.returncode is None:
             process.kill()
