@@ -101,4 +101,5 @@ async def warm_up_in_thread(readings_format: str) -> None:
 
 
 if __name__ == "__main__":
-    warm_up()
+    # One profile is enough: all profiles in JSON share their kernels.
+    warm_up("sensor-logger")
