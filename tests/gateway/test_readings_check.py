@@ -1,0 +1,68 @@
+"""Readings in the format of a profile are checked as the worker reads them."""
+
+import json
+from pathlib import Path
+
+from streamer.gateway.readings_check import Candidate, Readable, ReadingsCheck, Unreadable
+from streamer.settings import GatewaySettings
+
+PROFILE = """
+description = "Watches: one object with samples"
+[records]
+encoding = "json"
+{device}
+interval_ms = 20
+[records.time]
+field = "start"
+unit = "ms"
+since = "epoch"
+[records.acc]
+fields = ["acc[].0", "acc[].1", "acc[].2"]
+unit = "g"
+axes = ["x", "y", "z"]
+gravity = "included"
+"""
+
+
+def check_with(folder: Path, device: str) -> ReadingsCheck:
+    profile = folder / "watch.toml"
+    profile.write_text(PROFILE.format(device=device))
+    return ReadingsCheck(GatewaySettings.load({"readings_format": str(profile)}, None))
+
+
+def value(**fields: object) -> bytes:
+    body = {"start": 1_763_906_400_000, "acc": [[0, 1, 0], [0, 1, 0]], "watch": {"id": "w1"}}
+    return json.dumps(body | fields).encode()
+
+
+async def test_the_value_says_its_device_and_must_be_of_that_of_the_request(
+    tmp_path: Path,
+) -> None:
+    check = check_with(tmp_path, 'device_field = "watch.id"')
+    named, unnamed, other, broken = await check.check(
+        [
+            Candidate("w1", value()),
+            Candidate(None, value()),
+            Candidate("w2", value()),
+            Candidate("w1", value(acc="none")),
+        ]
+    )
+    assert named == unnamed == Readable("w1", value(), (), 2)
+    assert other == Unreadable("key", "the reading is of the device 'w1', not of 'w2'")
+    assert isinstance(broken, Unreadable)
+
+
+async def test_without_a_device_in_the_value_the_request_must_name_it(tmp_path: Path) -> None:
+    check = check_with(tmp_path, "")
+    named, unnamed = await check.check([Candidate("w9", value()), Candidate(None, value())])
+    assert named == Readable("w9", value(), (), 2)
+    assert isinstance(unnamed, Unreadable)
+    assert unnamed.reason == "key"
+
+
+async def test_a_profile_with_a_header_of_the_device_gets_it_from_the_gateway(
+    tmp_path: Path,
+) -> None:
+    check = check_with(tmp_path, 'device_header = "device"')
+    [named] = await check.check([Candidate("w9", value())])
+    assert named == Readable("w9", value(), (("device", b"w9"),), 2)
