@@ -262,6 +262,16 @@ async def test_retention_that_overtakes_a_worker_which_is_held_up_is_counted(
 
         await until(is_held_up)
         read = member.value("records_total")
+        # The lag grows although nothing is fetched.
+        lag = member.value("lag_records", partition="0")
+        last = ten_seconds("last")[:1]
+        await publish(settings, last)
+        records += last
+
+        async def grows() -> bool:
+            return member.value("lag_records", partition="0") > lag
+
+        await until(grows)
         await delete_before(settings, 780)
         predictor.gate.set()
         await until_devices(settings, "phone-39")
