@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { echo "streamer needs Python 3.11 or newer; try: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable '.[local,onnx,phone,registry,train,dev]'
+	  --editable '.[local,mqtt,onnx,phone,registry,train,dev]'
 	$(BIN)/streamer broker --fetch-only
 	@touch $@
 
@@ -38,10 +38,7 @@ test-core: $(CORE)/.installed ## The tests that need no broker, with no optional
 	  --ignore tests/test_cost.py
 
 # --last-failed runs all tests where the last run did not come as far as a test.
-rephone: warm ## The same for your own phone: a gateway in the local network, and a QR code; Ctrl-C stops all
-	$(BIN)/streamer demo --phone
-
-test: check warm ## The tests that failed in the last `make test`, one at a time
+retest: check warm ## The tests that failed in the last `make test`, one at a time
 	$(BIN)/python -m pytest --last-failed
 
 retest-core: $(CORE)/.installed ## The tests that failed in the last `make test-core`, one at a time
