@@ -2,14 +2,17 @@
 
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from streamer.errors import StreamerError
+
 log = structlog.get_logger(__name__)
 
-Times = tuple[int, ...]
+FileStates = list[tuple[int, int, int]]
 
 
 class RenewingContext(ssl.SSLContext):
@@ -21,10 +24,13 @@ class RenewingContext(ssl.SSLContext):
 
     _load: Callable[[ssl.SSLContext], None]
     _files: tuple[Path, ...] = ()
-    _read_ns: Times = ()
+    _seen: FileStates
 
     def use_certificate(
-        self, certificate: Path, key: Path | None, read_password: Callable[[], str | None]
+        self,
+        certificate: Path,
+        key: Path | None,
+        read_password: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Load a certificate chain and its private key (PEM), and remember where they are.
 
@@ -43,7 +49,7 @@ class RenewingContext(ssl.SSLContext):
 
         self._load = load
         self._files = (certificate, key) if key else (certificate,)
-        self._read_ns = self._times()
+        self._seen = self._look()
         load(self)
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
@@ -52,25 +58,30 @@ class RenewingContext(ssl.SSLContext):
         return super().wrap_bio(*args, **kwargs)
 
     def _renew(self) -> None:
-        times = self._times()
-        if times == self._read_ns:
+        """Use the files anew if they have changed and can be used."""
+        if not self._files or (found := self._look()) == self._seen:
             return
+        self._seen = found
+        files = [str(path) for path in self._files]
         try:
-            # A context that has loaded half of a pair could not serve with the old one either.
+            # A context that has loaded half of a pair could not go on with the old one.
             self._load(ssl.SSLContext(self.protocol))
             self._load(self)
-        except (OSError, ValueError) as error:
+        except (OSError, StreamerError) as error:
             log.warning(
-                "a renewed certificate cannot be used, so the old one stays in use",
-                files=[str(path) for path in self._files],
+                "the files of a certificate have changed and cannot be used, so the old "
+                "certificate stays in use: mend them",
+                files=files,
                 error=str(error),
             )
-            return
-        self._read_ns = times
-        log.info("a renewed certificate is in use", file=str(self._files[0]))
+        else:
+            log.info("a renewed certificate is in use", files=files)
 
-    def _times(self) -> Times:
-        try:
-            return tuple(path.stat().st_mtime_ns for path in self._files)
-        except OSError:
-            return self._read_ns
+    def _look(self) -> FileStates:
+        """Return inode, size and time of each file; they change with its content."""
+        found = []
+        with suppress(OSError):
+            for path in self._files:
+                stat = path.stat()
+                found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        return found

@@ -1,6 +1,7 @@
 """Listens for connections, and refuses those that are too many."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -8,7 +9,6 @@ from typing import Final
 from aiohttp import web
 
 from streamer.errors import SettingsError
-from streamer.gateway.certificate import Certificate
 from streamer.gateway_metrics import GatewayMetrics
 from streamer.settings import GatewaySettings
 
@@ -38,7 +38,7 @@ async def listen(
     settings: GatewaySettings,
     app: web.Application,
     metrics: GatewayMetrics,
-    certificate: Certificate | None,
+    tls: ssl.SSLContext | None,
 ) -> AsyncIterator[int]:
     """Serve the application while the context is open; yield the port, also if the setting is 0.
 
@@ -76,8 +76,8 @@ async def listen(
                 protocol,
                 settings.gateway_host,
                 settings.gateway_port,
-                ssl=certificate.context if certificate else None,
-                ssl_handshake_timeout=_HANDSHAKE_S if certificate else None,
+                ssl=tls,
+                ssl_handshake_timeout=_HANDSHAKE_S if tls else None,
                 backlog=_BACKLOG,
             )
         except OSError as error:

@@ -12,7 +12,7 @@ from prometheus_client import ProcessCollector
 from streamer import __version__
 from streamer.gateway.access import Access
 from streamer.gateway.app import make_app, make_intake
-from streamer.gateway.certificate import Certificate
+from streamer.gateway.certificate import server_context
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.intake import Intake
 from streamer.gateway.listener import listen
@@ -50,7 +50,7 @@ async def run_gateway(
         readings_topic=settings.readings_topic,
         brokers=settings.bootstrap_servers,
     )
-    certificate = Certificate.of(settings)
+    tls = server_context(settings)
     access, metrics, sockets = Access(settings.gateway_tokens), GatewayMetrics(), DeviceSockets()
     ProcessCollector(registry=metrics.registry)
     async with (
@@ -62,9 +62,8 @@ async def run_gateway(
         app = make_app(settings, writer, access, intake, sockets, metrics, live)
         async with (
             _in_background(access.follow()),
-            _in_background(certificate.follow() if certificate else _nothing()),
             _in_background(_take_from_mqtt(settings, intake, metrics)),
-            listen(settings, app, metrics, certificate) as port,
+            listen(settings, app, metrics, tls) as port,
         ):
             on_port(port)
             log.info("the gateway listens", host=settings.gateway_host, port=port)
@@ -80,10 +79,6 @@ async def _take_from_mqtt(
         from streamer.gateway.mqtt import MqttReadings  # noqa: PLC0415 - an optional extra
 
         await MqttReadings(settings, intake, metrics).run()
-
-
-async def _nothing() -> None:
-    """Do nothing: there is no certificate to follow."""
 
 
 @asynccontextmanager

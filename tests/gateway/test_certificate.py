@@ -10,7 +10,8 @@ import pytest
 import structlog
 
 from streamer.errors import SettingsError
-from streamer.gateway.certificate import Certificate
+from streamer.gateway.certificate import server_context
+from streamer.settings import GatewaySettings
 from tests.gateway.conftest import MakeGatewaySettings
 from tests.support.gateway import reading, running_gateway
 
@@ -53,8 +54,6 @@ async def test_readings_come_over_tls_and_a_renewed_certificate_is_used(
             assert await socket.receive_json() == {"ack": 1}
             shutil.copy(new_chain, chain)
             shutil.copy(new_key, key)
-            assert gateway.certificate is not None
-            gateway.certificate.reload()
             await socket.send_str(reading("phone-17").decode())
             assert await socket.receive_json() == {"ack": 2}
         # Connections that are made from now on get the new one.
@@ -63,19 +62,30 @@ async def test_readings_come_over_tls_and_a_renewed_certificate_is_used(
             await post(trusting(tmp_path / "old.pem"))
 
 
-def test_files_that_cannot_be_used_keep_the_certificate_as_it_was(tmp_path: Path) -> None:
+async def test_files_that_cannot_be_used_keep_the_certificate_as_it_was(
+    make_gateway_settings: MakeGatewaySettings, tmp_path: Path
+) -> None:
     chain, key = make_certificate(tmp_path, "first")
-    certificate = Certificate(chain, key)
-    with structlog.testing.capture_logs() as lines:
+    settings = make_gateway_settings(gateway_certificate=chain, gateway_private_key=key)
+    async with (
+        running_gateway(settings) as gateway,
+        aiohttp.ClientSession(
+            f"https://127.0.0.1:{gateway.port}", connector=aiohttp.TCPConnector(force_close=True)
+        ) as session,
+    ):
         key.write_text("half a key")
-        certificate.reload()
-        certificate.reload()  # it says so once
-    [line] = lines
-    assert "kept the certificate as it was" in line["event"]
+        with structlog.testing.capture_logs() as lines:
+            for _ in range(2):  # it says so once
+                async with session.post("/readings", data=reading(), ssl=trusting(chain)) as answer:
+                    assert answer.status == 200
+    [line] = [line for line in lines if "files" in line]
+    assert "the old certificate stays in use" in line["event"]
+    assert line["files"] == [str(chain), str(key)]
 
 
 def test_a_certificate_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("nothing")
     for file in (tmp_path / "cert.pem", tmp_path / "missing.pem"):
+        settings = GatewaySettings.load({"gateway_certificate": file}, None)
         with pytest.raises(SettingsError, match="gateway_certificate: cannot use"):
-            Certificate(file, None)
+            server_context(settings)

@@ -18,7 +18,7 @@ from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.gateway.access import Access
 from streamer.gateway.app import make_app, make_intake
-from streamer.gateway.certificate import Certificate
+from streamer.gateway.certificate import server_context
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.intake import Intake
 from streamer.gateway.listener import listen
@@ -40,7 +40,6 @@ class RunningGateway:
     sockets: DeviceSockets
     metrics: GatewayMetrics
     intake: Intake
-    certificate: Certificate | None
     port: int
     session: aiohttp.ClientSession
     """Its base is the gateway's address."""
@@ -85,16 +84,13 @@ async def running_gateway(
     ):
         intake = make_intake(settings, writer, metrics)
         app = make_app(settings, writer, access, intake, sockets, metrics, followed)
-        certificate = Certificate.of(settings)
         async with (
-            listen(settings, app, metrics, certificate) as port,
+            listen(settings, app, metrics, server_context(settings)) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
         ):
             if wait:
                 await asyncio.wait_for(writer.wait_connected(), 60)
-            yield RunningGateway(
-                settings, writer, access, sockets, metrics, intake, certificate, port, session
-            )
+            yield RunningGateway(settings, writer, access, sockets, metrics, intake, port, session)
 
 
 def new_device() -> str:
