@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
@@ -29,8 +30,11 @@ from tests.conftest import MakeSettings
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
+KUBERNETES = DEPLOY / "kubernetes"
+UNIT = DEPLOY / "systemd" / "streamer@.service"
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 PATIENCE_S = 60.0
+RUNBOOK = ["Find the cause", "What to do", "It is over when"]
 
 
 def read_yaml(path: Path) -> Any:
@@ -239,11 +243,12 @@ def test_every_alert_has_a_remedy_and_cases_in_which_it_fires_and_does_not() -> 
     rules = {rule["alert"]: rule["annotations"] for group in groups for rule in group["rules"]}
     for name, annotations in rules.items():
         assert annotations.keys() == {"summary", "description"}, name
-        for page, heading in re.findall(
-            r"(docs/\w+\.md)(?:, ([^.]+)\.)?", annotations["description"]
-        ):
-            text = (ROOT / page).read_text(encoding="utf-8")
-            assert not heading or f"# {heading}\n" in text, (name, heading)
+        words = re.sub(r"(?<!^)(?=[A-Z])", "-", name.removeprefix("Streamer")).lower()
+        assert annotations["description"] == f"What to do: docs/runbooks/{words}.md"
+        runbook = (ROOT / "docs" / "runbooks" / f"{words}.md").read_text(encoding="utf-8")
+        assert runbook.startswith(f"# {name}\n")
+        assert re.findall("^## (.+)$", runbook, re.MULTILINE) == RUNBOOK
+    assert len(list((ROOT / "docs" / "runbooks").iterdir())) == len(rules)
     fires: dict[bool, set[str]] = {True: set(), False: set()}
     for test in read_yaml(ROOT / "tests" / "support" / "alerts_test.yml")["tests"]:
         for case in test["alert_rule_test"]:
@@ -298,3 +303,68 @@ async def test_the_health_check_ignores_a_port_that_kubernetes_has_set_for_a_ser
             assert await healthy("tcp://10.96.17.4:9464")
     except SettingsError:
         pytest.skip("the default port is in use")
+
+
+def manifests() -> list[dict[str, Any]]:
+    return [
+        manifest
+        for path in sorted(KUBERNETES.glob("*.yaml"))
+        if path.name != "kustomization.yaml"
+        for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    ]
+
+
+def manifest_of(kind: str) -> dict[str, Any]:
+    [found] = [manifest for manifest in manifests() if manifest["kind"] == kind]
+    return found
+
+
+@pytest.mark.parametrize("manifest", manifests(), ids=lambda manifest: manifest["kind"])
+def test_each_manifest_of_kubernetes_has_the_schema_of_its_kind(manifest: dict[str, Any]) -> None:
+    validator = pytest.importorskip("kubernetes_validate")
+    validator.validate(manifest, validator.latest_version(), strict=True)
+
+
+def test_the_kustomization_names_each_manifest_and_renders() -> None:
+    kustomization = read_yaml(KUBERNETES / "kustomization.yaml")
+    others = {path.name for path in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(kustomization["resources"]) == others
+    if not (kubectl := shutil.which("kubectl")):
+        pytest.skip("kubectl renders the kustomization")
+    rendered = subprocess.run(
+        [kubectl, "kustomize", str(KUBERNETES)], capture_output=True, text=True, check=True
+    )
+    kinds = [manifest["kind"] for manifest in yaml.safe_load_all(rendered.stdout)]
+    assert sorted(kinds) == sorted([*(each["kind"] for each in manifests()), "ConfigMap"])
+
+
+def test_the_worker_of_kubernetes_has_settings_ports_and_folders_that_the_image_has() -> None:
+    settings = Settings.load({}, KUBERNETES / "streamer.toml")
+    pod = manifest_of("StatefulSet")["spec"]["template"]["spec"]
+    [worker] = pod["containers"]
+    [port] = worker["ports"]
+    assert port["containerPort"] == settings.http_port
+    assert settings.http_host == "0.0.0.0"
+    assert f"USER {pod['securityContext']['runAsUser']}" in DOCKERFILE
+    for variable in worker["env"]:
+        assert variable["name"].removeprefix("STREAMER_").lower() in Settings.model_fields
+    mounted = {each["name"]: each["mountPath"] for each in worker["volumeMounts"]}
+    assert f"install -d -o streamer {mounted['kernels']}" in DOCKERFILE
+    assert worker["args"][0] in main.list_commands(click.Context(main))
+    assert worker["args"][2] == f"{mounted['settings']}/streamer.toml"
+    for path in ("livenessProbe", "readinessProbe", "startupProbe"):
+        assert worker[path]["httpGet"]["path"] in {"/healthz", "/readyz"}
+
+
+def test_the_unit_of_systemd_is_valid_and_confined(tmp_path: Path) -> None:
+    if not (analyze := shutil.which("systemd-analyze")):
+        pytest.skip("systemd-analyze checks the unit")
+    unit = tmp_path / UNIT.name
+    text = UNIT.read_text(encoding="utf-8")
+    for variable in re.findall(r"^#?Environment=STREAMER_(\w+)=", text, re.MULTILINE):
+        assert variable.lower() in Settings.model_fields
+    unit.write_text(text.replace("/opt/streamer/bin/streamer", sys.executable), encoding="utf-8")
+    verified = subprocess.run(
+        [analyze, "verify", str(unit)], capture_output=True, text=True, check=False
+    )
+    assert verified.returncode == 0, verified.stderr
