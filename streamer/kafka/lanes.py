@@ -23,6 +23,7 @@ from streamer.kafka.lane_resources import LaneResources
 from streamer.kafka.open_transactions import OpenTransactions
 from streamer.kafka.positions import read_position
 from streamer.kafka.resumption import Reset
+from streamer.kafka.start import TopicChangedError
 
 log = structlog.get_logger(__name__)
 
@@ -40,10 +41,6 @@ UUID_LENGTH: Final = 36
 
 class StarvedError(KafkaError):  # type: ignore[misc]
     """The consumer returns no records although there are some."""
-
-
-class TopicChangedError(KafkaError):  # type: ignore[misc]
-    """A topic was deleted or made again, or has other partitions than before."""
 
 
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -66,6 +63,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._kept = kept
         self._running: dict[TopicPartition, tuple[Lane, asyncio.Task[None]]] = {}
         self._assigned = asyncio.Event()
+        self._ended = False
         self._elsewhere: set[TopicPartition] = set()
         self._seen: dict[TopicPartition, tuple[int, int]] = {}
         self._transactions = OpenTransactions()
@@ -84,7 +82,13 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             self._failure = error
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Start a lane for each partition."""
+        """Start a lane for each partition.
+
+        The group may assign partitions while the session ends. Such a lane would outlive its
+        clients.
+        """
+        if self._ended:
+            return
         self._member_id = member_id(self._resources.consumer)
         try:
             self._start(sorted(assigned))
@@ -111,6 +115,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         log.info("assigned", partitions=[partition.partition for partition in assigned])
         if not assigned:
             log.warning("more workers than partitions: this worker waits until another one leaves")
+
+    async def end(self) -> None:
+        """End all lanes, and start no more."""
+        self._ended = True
+        await self.drain()
 
     async def drain(self) -> None:
         """Let every lane commit what it has and end; cancel those that cannot."""

@@ -163,7 +163,7 @@ class GroupMember:
             try:
                 await lanes.work(self._stopping)
             finally:
-                await lanes.drain()
+                await lanes.end()
 
     async def _read_topics(self, admin: AIOKafkaAdminClient) -> dict[str, TopicState]:
         """Return the topics, as soon as they are all there.

@@ -5,8 +5,10 @@ from typing import Final
 
 import structlog
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from streamer.errors import LostRecordsError
+from streamer.kafka.aiokafka_internals import read_topics
 from streamer.kafka.lane_resources import LaneResources
 from streamer.kafka.last_events import has_events
 from streamer.kafka.positions import read_position
@@ -22,10 +24,15 @@ a new leader may not know it at once."""
 END_CHECK_S: Final = 0.5
 
 
+class TopicChangedError(KafkaError):  # type: ignore[misc]
+    """A topic was deleted or made again, or has other partitions than before."""
+
+
 async def find_start(resources: LaneResources, partition: TopicPartition) -> Position:
     """Return where to take a partition up; its previous owner must have been fenced.
 
     Raises:
+        TopicChangedError: the topic is another one than when the session began.
         LostRecordsError: not where the group has left it, and the worker is to stop then.
     """
     settings = resources.settings
@@ -34,6 +41,7 @@ async def find_start(resources: LaneResources, partition: TopicPartition) -> Pos
     )
     if found.reset is None:
         return found.position
+    await _require_same_topic(resources, partition.topic)
     problem = f"{partition.topic}[{partition.partition}]: {found.problem}"
     resources.metrics.count_reset(found.reset, found.lost)
     resources.health.note_reset(problem)
@@ -44,6 +52,16 @@ async def find_start(resources: LaneResources, partition: TopicPartition) -> Pos
             "stop. Start it with --on-lost-records continue, or set the group's offset"
         )
     return found.position
+
+
+async def _require_same_topic(resources: LaneResources, topic: str) -> None:
+    """Make sure that a disagreement is not about a topic that was made again a moment ago.
+
+    The group's offsets vanish with a topic, and the session does not know it yet.
+    """
+    found = (await read_topics(resources.admin, [topic])).get(topic)
+    if found is None or found.topic_id != resources.topics[topic].topic_id:
+        raise TopicChangedError(f"the topic {topic} was deleted or made again")
 
 
 async def _resume(
