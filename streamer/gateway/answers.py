@@ -7,7 +7,7 @@ from aiohttp import web
 from streamer.gateway.access import Access, Forbidden, Unauthorised
 from streamer.gateway.device_rates import TooMany
 from streamer.gateway.intake import BadReadings
-from streamer.gateway.readings_writer import Busy, RecordTooLarge
+from streamer.gateway.reading_queue import Busy, RecordTooLarge
 from streamer.gateway.request_bodies import BadRequest
 from streamer.gateway.token_file import Grant
 

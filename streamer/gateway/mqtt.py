@@ -21,8 +21,8 @@ from streamer.gateway.access import EVERYONE
 from streamer.gateway.answers import ERRORS, describe
 from streamer.gateway.device_rates import TooMany
 from streamer.gateway.intake import Intake
+from streamer.gateway.reading_queue import Busy
 from streamer.gateway.readings_check import Candidate
-from streamer.gateway.readings_writer import Busy
 from streamer.gateway_metrics import GatewayMetrics
 from streamer.printable import printable
 from streamer.settings import GatewaySettings

@@ -7,30 +7,30 @@ batch on its way at most, which keeps the readings of a device in order.
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from functools import lru_cache
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError as AIOKafkaError
 from aiokafka.errors import MessageSizeTooLargeError
-from aiokafka.partitioner import DefaultPartitioner
 
+from streamer.gateway.reading_queue import (
+    Busy,
+    Headers,
+    PartitionQueue,
+    RecordTooLarge,
+    WaitingReading,
+    partition_of,
+)
 from streamer.kafka.client import client_options, connect
 from streamer.settings import GatewaySettings
 
 log = structlog.get_logger(__name__)
 
-Headers = Sequence[tuple[str, bytes | None]]
-
 _BATCH_BYTES: Final = 512 * 1024
 _REQUEST_BYTES: Final = 16 * 1024 * 1024
-_OVERHEAD_BYTES: Final = 600
-"""Memory of a reading that waits, besides its key and value."""
-
 _RECORD_OVERHEAD_BYTES: Final = 1024
 """Largest size of a record besides its value: key, headers, and those of its batch."""
 
@@ -42,48 +42,6 @@ _RETRY_S: Final = 1.0
 
 LONGEST_RETRY_S: Final = 5
 """What clients are told at most to wait before they try again."""
-
-
-class Busy(Exception):  # noqa: N818 - it is an answer
-    """A reading cannot be taken now; the client must send it again later.
-
-    Attributes:
-        retry_after_s: when.
-    """
-
-    def __init__(self, message: str, retry_after_s: int) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
-
-
-class RecordTooLarge(Exception):  # noqa: N818 - it is an answer
-    """Kafka does not take a record of this size."""
-
-
-class _Waiting(NamedTuple):
-    key: bytes
-    value: bytes
-    headers: Headers
-    done: asyncio.Future[None]
-    since_s: float
-
-    @property
-    def size(self) -> int:
-        return len(self.key) + len(self.value) + _OVERHEAD_BYTES
-
-
-class _Partition:
-    """What waits for a partition, and what is on its way to it."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[_Waiting] = deque()
-        self.sent: list[_Waiting] = []
-        """The batch on its way; empty if there is none."""
-
-    def oldest_s(self) -> float | None:
-        """Return since when the oldest reading waits."""
-        oldest = self.sent or self.waiting
-        return oldest[0].since_s if oldest else None
 
 
 class ReadingsWriter:
@@ -103,7 +61,7 @@ class ReadingsWriter:
         """
         self._settings = settings
         self._prepare = prepare
-        self._partitions: list[_Partition] = []
+        self._partitions: list[PartitionQueue] = []
         self._buffered = 0
         self._largest_value = 0
         self._is_late = False
@@ -176,14 +134,14 @@ class ReadingsWriter:
 
         The future raises as `write`. `require_room` has been called.
         """
-        waiting = _Waiting(
+        waiting = WaitingReading(
             device_id.encode(),
             value,
             headers,
             asyncio.get_running_loop().create_future(),
             time.monotonic(),
         )
-        number = _partition_of(waiting.key, len(self._partitions))
+        number = partition_of(waiting.key, len(self._partitions))
         self._partitions[number].waiting.append(waiting)
         self._buffered += waiting.size
         self._arrived.set()
@@ -259,7 +217,7 @@ class ReadingsWriter:
             await self._arrived.wait()
 
     async def _send(
-        self, producer: AIOKafkaProducer, topic: str, number: int, part: _Partition
+        self, producer: AIOKafkaProducer, topic: str, number: int, part: PartitionQueue
     ) -> None:
         batch = producer.create_batch()
         now_ms = int(time.time() * 1000)
@@ -286,7 +244,7 @@ class ReadingsWriter:
         else:
             sent.add_done_callback(lambda done: self._finish(part, done.exception()))
 
-    def _finish(self, part: _Partition, error: BaseException | None) -> None:
+    def _finish(self, part: PartitionQueue, error: BaseException | None) -> None:
         """Tell those who wait for a batch what became of it."""
         sent, part.sent = part.sent, []
         if error is not None and sent:
@@ -323,9 +281,9 @@ class ReadingsWriter:
         waiting = [each for part in self._partitions for each in part.waiting]
         for part in self._partitions:
             part.waiting.clear()
-        self._partitions += [_Partition() for _ in range(count - len(self._partitions))]
+        self._partitions += [PartitionQueue() for _ in range(count - len(self._partitions))]
         for each in waiting:
-            self._partitions[_partition_of(each.key, count)].waiting.append(each)
+            self._partitions[partition_of(each.key, count)].waiting.append(each)
 
     async def _give_up_old_ones(self) -> None:
         """Tell clients to try again when their readings have waited too long."""
@@ -351,11 +309,3 @@ def _refuse(done: asyncio.Future[None], error: Exception) -> None:
     if not done.done():
         done.set_exception(error)
         done.exception()  # It is no fault if nobody waits any more.
-
-
-@lru_cache(maxsize=200_000)
-def _partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition of a key: murmur2, as Java's client computes it."""
-    numbers = list(range(partitions))
-    number: int = DefaultPartitioner()(key, numbers, numbers)
-    return number

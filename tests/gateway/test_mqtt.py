@@ -11,7 +11,7 @@ import structlog
 
 from streamer.contracts.readings import Format
 from streamer.errors import SettingsError
-from streamer.gateway.readings_writer import Busy
+from streamer.gateway.reading_queue import Busy
 from streamer.settings import GatewaySettings
 from tests.gateway.conftest import MakeGatewaySettings
 from tests.support.gateway import RunningGateway, new_device, reading, running_gateway
