@@ -86,7 +86,10 @@ async def running_gateway(
         app = make_app(settings, writer, access, intake, sockets, metrics, followed)
         async with (
             listen(settings, app, metrics, server_context(settings)) as port,
-            aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+            # A connection that is kept may be closed by the gateway just when it is used again.
+            aiohttp.ClientSession(
+                f"http://127.0.0.1:{port}", connector=aiohttp.TCPConnector(force_close=True)
+            ) as session,
         ):
             if wait:
                 await asyncio.wait_for(writer.wait_connected(), 60)
