@@ -1,6 +1,7 @@
-"""TLS contexts that read a renewed certificate with the next connection."""
+"""TLS contexts: they check servers, and read a renewed certificate with the next connection."""
 
 import ssl
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from streamer.errors import StreamerError
+from streamer.errors import SettingsError, StreamerError
 
 log = structlog.get_logger(__name__)
 
@@ -85,3 +86,29 @@ class RenewingContext(ssl.SSLContext):
                 stat = path.stat()
                 found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
         return found
+
+
+def client_context(cafile: Path | None, setting: str) -> RenewingContext:
+    """Return a context that checks servers as strictly as Python's default does.
+
+    Args:
+        cafile: file of trusted CA certificates (PEM); None for those of the system.
+        setting: that names the file, for the error.
+
+    Raises:
+        SettingsError: the certificates cannot be read.
+    """
+    context = RenewingContext(ssl.PROTOCOL_TLS_CLIENT)
+    if sys.version_info >= (3, 13):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    try:
+        if cafile:
+            context.load_verify_locations(cafile)
+        else:
+            context.load_default_certs()
+    except OSError as error:
+        raise SettingsError(
+            f"{setting}: cannot read CA certificates from {cafile}: {error.strerror or error}; "
+            "it should be a file in PEM format"
+        ) from None
+    return context

@@ -6,7 +6,6 @@ when Kafka does not take a reading, the connection is given up, and made again a
 
 import asyncio
 import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Final, cast
 import structlog
 
 from streamer.contracts.readings import CONTENT_TYPES, LONGEST_DEVICE_ID, Format
-from streamer.errors import InstallationError, SettingsError
+from streamer.errors import InstallationError
 from streamer.gateway.access import EVERYONE
 from streamer.gateway.answers import ERRORS, describe
 from streamer.gateway.device_rates import TooMany
@@ -27,6 +26,7 @@ from streamer.gateway_metrics import GatewayMetrics
 from streamer.printable import printable
 from streamer.settings import GatewaySettings
 from streamer.settings.gateway import DEVICE_LEVEL
+from streamer.tls import client_context
 
 try:
     import aiomqtt
@@ -81,7 +81,9 @@ class MqttReadings:
         self._intake = intake
         self._metrics = metrics
         self._level = settings.mqtt_topic.split("/").index(DEVICE_LEVEL)
-        self._tls = _make_tls(settings)
+        self._tls = (
+            client_context(settings.mqtt_cafile, "mqtt_cafile") if settings.mqtt_tls else None
+        )
         self.client_id = (
             settings.mqtt_client_id
             or f"streamer-gateway-{socket.gethostname()}-{settings.gateway_port}"
@@ -299,15 +301,3 @@ class _Session:
 
     def _acknowledge(self, message: aiomqtt.Message) -> None:
         self._client._client.ack(message.mid, message.qos)  # noqa: SLF001
-
-
-def _make_tls(settings: GatewaySettings) -> ssl.SSLContext | None:
-    if not settings.mqtt_tls:
-        return None
-    try:
-        return ssl.create_default_context(cafile=settings.mqtt_cafile)
-    except OSError as error:
-        raise SettingsError(
-            f"mqtt_cafile: cannot read CA certificates from {settings.mqtt_cafile}: "
-            f"{error.strerror or error}; it should be a file in PEM format"
-        ) from None

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 
 from streamer.errors import SettingsError
 from streamer.settings.connection import Connection, read_secret, read_secret_file
-from streamer.tls import RenewingContext
+from streamer.tls import RenewingContext, client_context
 
 _ANSWER_S: Final = 10.0
 _RENEW_AT: Final = 0.8
@@ -151,17 +151,7 @@ class AwsToken(AbstractTokenProvider):  # type: ignore[misc]
 
 
 def _ssl_context(settings: Connection) -> ssl.SSLContext:
-    context = RenewingContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if settings.ssl_cafile:
-            context.load_verify_locations(settings.ssl_cafile)
-        else:
-            context.load_default_certs()
-    except OSError as error:
-        raise SettingsError(
-            f"ssl_cafile: cannot read CA certificates from {settings.ssl_cafile}: "
-            f"{error.strerror or error}; it should be a file in PEM format"
-        ) from None
+    context = client_context(settings.ssl_cafile, "ssl_cafile")
     if settings.ssl_certfile:
         _use_certificate(context, settings)
     return context
