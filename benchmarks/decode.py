@@ -18,7 +18,7 @@ from streamer.contracts.decode import decode
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.contracts.records import Records
-from streamer.profiles.decoder import ProfileDecoder
+from streamer.profiles.profile_decoder import ProfileDecoder
 from streamer.profiles.record_layout import RecordLayout
 
 NOW_MS = 1_763_906_400_000

@@ -41,9 +41,9 @@ from streamer.predict.answers import make_ask
 from streamer.predict.factory import choose_feature_set
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.process.memory import keep_freed_memory
-from streamer.profiles.decoder import ProfileDecoder
 from streamer.profiles.framed import make_avro_reader
 from streamer.profiles.profile import load_record_layout
+from streamer.profiles.profile_decoder import ProfileDecoder
 from streamer.profiles.record_layout import RecordLayout
 from streamer.settings import Settings
 from streamer.stream.partition import PartitionWindows

@@ -1,48 +1,21 @@
-"""Decodes the records of a fetch by a profile, to the columns of the contract's readings."""
+"""Decodes the records of a fetch by one profile, to the columns of the contract's readings."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from streamer.arrays import Ints
-from streamer.contracts.decode import decode
 from streamer.contracts.readings import Decoded, Reject, Rejection
 from streamer.contracts.records import KEY, KEY_END, VALUE, VALUE_END, Records
 from streamer.profiles.checks import check
 from streamer.profiles.columns import Rows, to_samples
 from streamer.profiles.fast_records import FastReader, ReadCells
 from streamer.profiles.general_reader import DecodeFramed, GeneralReader, find_header
-from streamer.profiles.profile import CONTRACT, load_record_layout
 from streamer.profiles.program import NO_SLOT, Program
 from streamer.profiles.read_records import DeviceNumbers, ReadRecords, keep, merge
 from streamer.profiles.record_layout import FRAME, NEED_REGISTRY, RecordLayout
 from streamer.profiles.same_bytes import find_first_alike
 from streamer.profiles.tree import have_own_places
-
-Decoder = Callable[[Records, int], Decoded]
-"""Decodes the records of a fetch; the second argument is as in `streamer.contracts.decode`."""
-
-
-def make_decoder(name: str, registry: str | None = None, login: str | None = None) -> Decoder:
-    """Return the decoder of a format.
-
-    Args:
-        name: `CONTRACT`, the name of a profile in the package, or the path of one.
-        registry: URL of the schema registry, for Avro and Protobuf.
-        login: `user:password` of the registry.
-
-    Raises:
-        SettingsError: there is no such profile, or it does not describe records.
-        InstallationError: it needs the extra `streamer[registry]`.
-    """
-    if name == CONTRACT:
-        return decode
-    layout = load_record_layout(name)
-    if registry is None or layout.encoding not in NEED_REGISTRY:
-        return ProfileDecoder(layout).decode
-    from streamer.profiles.framed import FramedDecoder  # noqa: PLC0415 - an optional extra
-
-    return ProfileDecoder(layout, FramedDecoder(layout.encoding, registry, login).decode).decode
 
 
 class ProfileDecoder:

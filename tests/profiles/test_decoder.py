@@ -18,7 +18,8 @@ from streamer.contracts.readings import ACC, BOTH_SENSORS, GYRO, Decoded, Format
 from streamer.contracts.records import Records
 from streamer.errors import SettingsError
 from streamer.profiles.cells import ROWS_AT_ONCE
-from streamer.profiles.decoder import ProfileDecoder, make_decoder
+from streamer.profiles.decoder import make_decoder
+from streamer.profiles.profile_decoder import ProfileDecoder
 from streamer.profiles.record_layout import RecordLayout
 from tests.support.records import NOW_MS, SKEW_US, ARecord, Good, decode, fields, good, record
 

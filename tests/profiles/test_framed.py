@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from streamer.contracts.readings import RejectReason
 from streamer.contracts.records import Records
 from streamer.errors import RegistryError, SettingsError
-from streamer.profiles.decoder import ProfileDecoder, make_decoder
+from streamer.profiles.decoder import make_decoder
+from streamer.profiles.profile_decoder import ProfileDecoder
 from streamer.profiles.record_layout import RecordLayout
 from streamer.settings import Settings
 from tests.support.records import NOW_MS, SKEW_US, ARecord
