@@ -2,27 +2,23 @@
 
 import click
 
-from streamer.cli.options import settings_options
+from streamer.cli.options import flag_names, settings_options
 from streamer.errors import SettingsError
 from streamer.gateway.server import run_gateway
 from streamer.gateway.token_file import Grant, make_token
 from streamer.process.event_loop import run_to_completion
 from streamer.settings import GatewaySettings
+from streamer.settings.connection import Connection
 from streamer.terminal import echo
 
 _KAFKA = (
-    "bootstrap_servers",
+    *flag_names(Connection),
     "readings_topic",
     "readings_format",
     "events_topic",
     "group_id",
     "schema_registry",
     "schema_registry_login",
-    "security_protocol",
-    "ssl_cafile",
-    "sasl_mechanism",
-    "sasl_username",
-    "sasl_password",
     "create_topics",
     "max_future_skew_s",
     "log_level",

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import click
 from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
 
 from streamer.errors import SettingsError
 from streamer.settings import TOPIC_SETTINGS, Settings
@@ -48,7 +49,7 @@ def settings_options(*names: str, model: type[Settings] = Settings) -> Callable[
     return decorate
 
 
-def flag_names(model: type[Settings]) -> tuple[str, ...]:
+def flag_names(model: type[BaseSettings]) -> tuple[str, ...]:
     """Return the names of the settings that a flag can give."""
     return tuple(name for name in model.model_fields if name not in TABLES)
 

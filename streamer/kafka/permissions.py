@@ -53,6 +53,18 @@ def _device(settings: Settings) -> list[Permission]:
     return [Permission("topic", settings.readings_topic, "Write")]
 
 
+def _gateway(settings: Settings) -> list[Permission]:
+    seen = [name for name in settings.output_topics if name != settings.events_topic]
+    return [
+        *_device(settings),
+        Permission("topic", settings.readings_topic, "Read"),
+        Permission("topic", settings.events_topic, "Read"),
+        # It waits for the topics of the workers, and shows how far the workers are behind.
+        *(Permission("topic", name, "Describe") for name in seen),
+        Permission("group", settings.group_id, "Describe"),
+    ]
+
+
 def _consumer(settings: Settings) -> list[Permission]:
     return [Permission("topic", settings.events_topic, "Read")]
 
@@ -88,6 +100,7 @@ ROLES: Final[dict[str, Callable[[Settings], Sequence[Permission]]]] = {
     "worker": _worker,
     "topics": _create,
     "device": _device,
+    "gateway": _gateway,
     "consumer": _consumer,
     "report": _report,
     "dlq": _dead_letters,

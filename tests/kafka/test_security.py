@@ -1,8 +1,10 @@
 """TLS, logins and permissions, on a broker that asks for all of them."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,18 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.contracts.records import OneRecord
 from streamer.errors import KafkaError, StreamerError
+from streamer.gateway.readings_topic import prepare_topic
+from streamer.gateway.readings_writer import ReadingsWriter
 from streamer.kafka import topics
 from streamer.kafka.client import client_options, connect
 from streamer.kafka.permissions import needed
 from streamer.localkafka.security import ADMIN, make_certificates
-from streamer.settings import TOPIC_SETTINGS, Settings
+from streamer.settings import TOPIC_SETTINGS, GatewaySettings, Settings
 from streamer.testing import START_MS
 from streamer.tools.dead_letters import Selection
 from streamer.tools.letter_replay import put_back
 from tests.support.member import (
+    WINDOWS_OF_10_S,
     Member,
     publish,
     read_events,
@@ -240,3 +245,22 @@ async def test_each_tool_works_with_the_permissions_of_its_role(
     with secured.grant("tool", needed("topics", tool)):
         assert await topics.ensure(tool, 60) == []
         assert all(found.severity != "error" for found in await topics.check(tool, 60))
+
+
+async def test_a_gateway_works_with_the_permissions_of_its_role(
+    secured: SecuredKafka, names: dict[str, Any]
+) -> None:
+    settings = GatewaySettings.load(
+        secured.connection("tool") | names | {"create_topics": False}, None
+    )
+    admin = secured.settings(**names)
+    before = len(await read_topic(admin, settings.readings_topic))
+    reading = ten_seconds("second")[0]
+    with secured.grant("tool", needed("gateway", settings)):
+        async with ReadingsWriter(settings, partial(prepare_topic, settings)) as writer:
+            await asyncio.wait_for(writer.wait_connected(), 60)
+            await writer.write("second", reading.value or b"")
+        assert len(await read_events(settings)) in WINDOWS_OF_10_S
+        async with topics.admin_client(settings, 60) as client:
+            assert await client.list_consumer_group_offsets(settings.group_id)
+    assert len(await read_topic(admin, settings.readings_topic)) == before + 1
