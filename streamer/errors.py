@@ -4,7 +4,10 @@ StreamerError
 ├── InstallationError  a package that streamer needs cannot be imported (also an ImportError)
 ├── SettingsError      a setting is unknown, malformed or contradicts another
 ├── DataError          a file or a data set is not what it should be
-│   └── ModelError     a model file cannot be used
+│   ├── ModelError     a model file cannot be used
+│   └── StorageError   a folder or a bucket cannot be read or written
+│       ├── MissingObjectError  it has no object of this name
+│       └── ConflictError       somebody else has changed it at the same time
 ├── ShapeError         an array has the wrong shape or type (also a ValueError)
 ├── ProcessingError    records cannot be processed, and their contents are not the reason
 │   └── RejectsError   most records are rejected: something is wrong with all of them
@@ -37,6 +40,18 @@ class DataError(StreamerError):
 
 class ModelError(DataError):
     """A model file cannot be used."""
+
+
+class StorageError(DataError):
+    """A folder or a bucket cannot be read or written."""
+
+
+class MissingObjectError(StorageError):
+    """A folder or a bucket has no object of this name."""
+
+
+class ConflictError(StorageError):
+    """Somebody else has changed an object at the same time, or has created it before."""
 
 
 class ShapeError(StreamerError, ValueError):

@@ -15,7 +15,12 @@ import structlog
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 
-pytest_plugins = ["tests.support.endpoint", "tests.support.models", "tests.support.registry"]
+pytest_plugins = [
+    "tests.support.endpoint",
+    "tests.support.models",
+    "tests.support.registry",
+    "tests.support.s3_server",
+]
 
 # A loaded machine takes its time, and the first example of a test may compile kernels.
 hypothesis.settings.register_profile("no deadline", deadline=None)

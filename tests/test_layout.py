@@ -22,6 +22,7 @@ ROOMS = (
     "arrays",
     "kernel_cache",
     "compiled",
+    "storage",
     "features",
     "stream",
     "contracts",

@@ -10,7 +10,6 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from streamer.cli.profile_option import print_note, profile_option
-from streamer.datasets.atomic_files import atomic_file
 from streamer.datasets.conversion import LABEL_STYLES, LabelStyle
 from streamer.datasets.conversion import convert as convert_table
 from streamer.datasets.feature_sources import read_feature_table
@@ -21,6 +20,7 @@ from streamer.datasets.window_features import compute_window_features, read_wind
 from streamer.features import scale
 from streamer.profiles.profile import FileLayout
 from streamer.reports import html_page, statistics_report
+from streamer.storage.atomic_files import atomic_file
 from streamer.terminal import echo, terminal
 
 Advance = Callable[[int], None]

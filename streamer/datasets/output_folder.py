@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from streamer.datasets.atomic_files import atomic_folder
 from streamer.datasets.s3 import SCHEME, S3Folder
+from streamer.storage.atomic_files import atomic_folder
 
 
 @contextmanager

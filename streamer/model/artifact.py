@@ -155,11 +155,18 @@ def save(path: Path, model: Model) -> None:
         ModelError: the file cannot be written.
     """
     try:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-            for name, content in _members(model).items():
-                archive.writestr(zipfile.ZipInfo(name, _EARLIEST_ZIP_TIME), content)
+        path.write_bytes(encode(model))
     except OSError as error:
         raise ModelError(f"model {path} cannot be written: {error.strerror}") from None
+
+
+def encode(model: Model) -> bytes:
+    """Return the content of a model's file. Equal models give equal bytes."""
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        for name, member in _members(model).items():
+            archive.writestr(zipfile.ZipInfo(name, _EARLIEST_ZIP_TIME), member)
+    return content.getvalue()
 
 
 def load(path: Path = DEFAULT_MODEL) -> Model:
@@ -171,9 +178,7 @@ def load(path: Path = DEFAULT_MODEL) -> Model:
     try:
         with NAMED.get(str(path), path).open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
-        if len(content) > _LARGEST_FILE:
-            raise ModelError(f"the file is larger than {_LARGEST_FILE:,} bytes")
-        return _parse(content)
+        return decode(content)
     except OSError as error:
         raise ModelError(f"model {path} cannot be read: {error.strerror}") from None
     except ModelError as error:
@@ -219,7 +224,14 @@ def _kinds(card: ModelCard) -> dict[str, tuple[str, tuple[int, ...]]]:
     return kinds
 
 
-def _parse(content: bytes) -> Model:
+def decode(content: bytes) -> Model:
+    """Return the model in the content of a file, and check it.
+
+    Raises:
+        ModelError: the content cannot be used; the message says why.
+    """
+    if len(content) > _LARGEST_FILE:
+        raise ModelError(f"the file is larger than {_LARGEST_FILE:,} bytes")
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             always = read_members(archive, ["card.json", *(f"{name}.npy" for name in _ARRAYS)])

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamer.contracts.activities import UNKNOWN
-from streamer.datasets.atomic_files import atomic_file
 from streamer.reports import html_page
 from streamer.reports.day import HOUR_MS, DayReport
 from streamer.reports.day_tables import describe_open, title_of
 from streamer.reports.html_page import COLOURS, MUTED, Facts, Grid, Note, Picture, Section
+from streamer.storage.atomic_files import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

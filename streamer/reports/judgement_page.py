@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamer.datasets.atomic_files import atomic_file
 from streamer.reports import html_page
 from streamer.reports.html_page import Bars, Facts, Grid, Note, Picture, Section, Text
 from streamer.reports.judgement_tables import PART_HEADINGS, summarize_part
+from streamer.storage.atomic_files import atomic_file
 from streamer.training.classification_scores import ConfusionMatrix, ReliabilityDiagram
 from streamer.training.confused_pair import find_most_confused
 from streamer.training.judged_parts import count_unjudged, split_by_source_and_place

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Format
-from streamer.datasets.atomic_files import atomic_file
 from streamer.errors import DataError
 from streamer.printable import printable, utc_time
+from streamer.storage.atomic_files import atomic_file
 from streamer.tools.dead_letters import MOST_KEYS, Headers, Letter, LetterId, Survey
 from streamer.tools.letter_replay import Correction
 

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.cli import main
-from streamer.datasets.atomic_files import atomic_folder
 from streamer.datasets.conversion import amazon_ml_schema, convert
 from streamer.datasets.feature_table import LABEL, SUBJECT, VARIABLES, FeatureTable, read_table
 from streamer.errors import DataError
+from streamer.storage.atomic_files import atomic_folder
 from tests.support.s3_server import BUCKET, S3Server
 from tests.support.tables import ACTIVITIES, table_of, write_published
 
 PIECES = ["data-00001.csv", "data-00002.csv", "data-00003.csv"]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    with S3Server().running() as running:
-        yield running
-
-
-@pytest.fixture
-def s3(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
-    for name, value in {
-        "AWS_ENDPOINT_URL": server.url,
-        "AWS_ACCESS_KEY_ID": "some",
-        "AWS_SECRET_ACCESS_KEY": "thing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": "/dev/null",
-        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    }.items():
-        monkeypatch.setenv(name, value)
-    server.empty()
-    return server
 
 
 @pytest.fixture

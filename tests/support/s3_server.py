@@ -5,9 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import boto3
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
+import pytest
 
 BUCKET = "some-bucket"
 
@@ -16,6 +14,10 @@ class S3Server:
     """Its objects, and what happens to uploads."""
 
     def __init__(self) -> None:
+        # Imported here, because only a few tests need it and it takes a second.
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+        from werkzeug.serving import make_server
+
         self._moto = DomainDispatcherApplication(create_backend_app)
         self.on_upload: Callable[[str], bool] = lambda _: True
         """Is asked for each key whether its upload may go on."""
@@ -43,6 +45,8 @@ class S3Server:
             self._server.server_close()
 
     def client(self) -> Any:
+        import boto3
+
         return boto3.client("s3", endpoint_url=self.url)
 
     def objects(self) -> dict[str, bytes]:
@@ -60,3 +64,25 @@ class S3Server:
                 client.delete_object(Bucket=BUCKET, Key=key)
         else:
             client.create_bucket(Bucket=BUCKET)
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[S3Server]:
+    with S3Server().running() as running:
+        yield running
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """An S3 with one empty bucket, to which the AWS SDK of this process is directed."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_server.url,
+        "AWS_ACCESS_KEY_ID": "some",
+        "AWS_SECRET_ACCESS_KEY": "thing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    }.items():
+        monkeypatch.setenv(name, value)
+    s3_server.empty()
+    return s3_server

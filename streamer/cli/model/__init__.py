@@ -1,14 +1,23 @@
-"""`streamer model` trains, judges, compares and shows models: each command is a file here."""
+"""`streamer model` trains, judges and promotes models: each command is a file here, or two."""
 
 import click
 
-from streamer.cli.model import adapt, compare, evaluate, show, train
+from streamer.cli.model import adapt, compare, evaluate, history, promote, show, train
 
 
 @click.group
 def model() -> None:
-    """Train, judge, compare or show models."""
+    """Train, judge, compare, show or promote models."""
 
 
-for command in (train.train, adapt.adapt, evaluate.evaluate, compare.compare, show.show):
+for command in (
+    train.train,
+    adapt.adapt,
+    evaluate.evaluate,
+    compare.compare,
+    show.show,
+    history.history,
+    promote.promote,
+    promote.rollback,
+):
     model.add_command(command)

@@ -20,9 +20,13 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """
     unfinished = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}-", delete=False
+        ) as file:
             unfinished = Path(file.name)
             yield file
+            file.flush()
+            os.fsync(file.fileno())
         unfinished.chmod(0o666 & ~_umask())
         unfinished.replace(path)
         unfinished = None
