@@ -32,6 +32,7 @@ from streamer.contracts.events import decode_event
 from streamer.contracts.records import OneRecord
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader, read_to_end
+from streamer.kafka.topic_records import fetch_parts
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 from tests.support.fleet import Fleet, fleet
@@ -111,9 +112,11 @@ async def arrivals(settings: Settings, seen: list[tuple[float, float]]) -> None:
     """Note when each event arrives, and the end of its window, in seconds."""
     with contextlib.suppress(KafkaError):
         async with open_reader(settings, settings.events_topic, "latest", 10) as consumer:
-            async for record in consumer:
-                event = decode_event(record.value or b"")
-                seen.append((time.time(), event.window_end / 1000))
+            while True:
+                async for _, records in fetch_parts(consumer, 200):
+                    for _, value, _ in records.contents():
+                        event = decode_event(value or b"")
+                        seen.append((time.time(), event.window_end / 1000))
 
 
 def times(seen: list[tuple[float, float]], from_s: float) -> dict[str, object]:

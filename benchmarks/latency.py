@@ -37,6 +37,7 @@ from benchmarks.prediction_server import prediction_server
 from streamer.contracts.events import decode_event
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader
+from streamer.kafka.topic_records import fetch_parts
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 from tests.support.fleet import fleet
@@ -134,16 +135,19 @@ async def latencies(
             async with open_reader(settings, settings.events_topic, "latest", 10) as consumer:
                 end_s = start_ms / 1000 + 10 + seconds
                 while time.time() < end_s:
-                    fetched = await consumer.getmany(timeout_ms=200)
+                    values = [
+                        value
+                        async for _, records in fetch_parts(consumer, 200)
+                        for _, value, _ in records.contents()
+                    ]
                     now_ms = time.time() * 1000
                     if now_ms < start_ms + 10_000:
                         continue
                     settled_s = settled_s if settled_s is not None else processor_s(worker)
-                    for records in fetched.values():
-                        for record in records:
-                            event = decode_event(record.value or b"")
-                            published_ms = load.published_ms(event.window_start, event.device_id)
-                            found.append(now_ms - published_ms)
+                    for value in values:
+                        event = decode_event(value or b"")
+                        published_ms = load.published_ms(event.window_start, event.device_id)
+                        found.append(now_ms - published_ms)
                 assert settled_s is not None
                 cpu_s = processor_s(worker) - settled_s
     return found, cpu_s

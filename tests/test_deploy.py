@@ -23,6 +23,7 @@ from streamer.errors import SettingsError
 from streamer.health import Health
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader
+from streamer.kafka.topic_records import fetch_parts
 from streamer.metrics import LARGE_DRIFT, Metrics
 from streamer.process.http import WorkerPages, serve_pages
 from streamer.settings import TOPIC_SETTINGS, Settings
@@ -148,8 +149,11 @@ async def running(service: str, variables: Mapping[str, str], log: Path) -> Asyn
 async def some_events(settings: Settings) -> list[ActivityEvent]:
     async with open_reader(settings, settings.events_topic, "earliest", PATIENCE_S) as consumer:
         while True:
-            fetched = await consumer.getmany(timeout_ms=500)
-            values = [record.value for records in fetched.values() for record in records]
+            values = [
+                value or b""
+                async for _, records in fetch_parts(consumer, 500)
+                for _, value, _ in records.contents()
+            ]
             if values:
                 return [decode_event(value) for value in values]
 

@@ -122,6 +122,11 @@ def replay(settings: Settings, **chosen: Any) -> None:
     echo(f"{waiting.count} letters to put back")
     if waiting.cut:
         echo(f"{waiting.cut} more were not kept whole and cannot go back")
+    if waiting.doubtful:
+        echo(
+            f"{waiting.doubtful} more stay: they are before a damaged batch, which may have had "
+            "their receipts"
+        )
     if chosen["dry_run"] or not waiting.count:
         return
     if not chosen["yes"]:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer
 
 from streamer.contracts.events import encode_event
 from streamer.errors import DataError, KafkaError, TopicError
@@ -19,6 +19,7 @@ from streamer.gateway.fleet_view import EventGlance, FleetView
 from streamer.kafka.client import is_kafka_error
 from streamer.kafka.event_formats import DecodeEvent, make_event_decoder
 from streamer.kafka.reader import open_reader
+from streamer.kafka.topic_records import TopicRecord, fetch_parts, list_records
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -84,16 +85,15 @@ class LiveEvents:
         self.hub.is_current.set()
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
-        fetched = await consumer.getmany(timeout_ms=_POLL_MS)
         count = 0
-        for records in fetched.values():
-            count += sum(map(self._publish, records))
+        async for partition, records in fetch_parts(consumer, _POLL_MS):
+            count += sum(map(self._publish, list_records(partition, records)))
         self._arrivals.append((time.monotonic(), count))
         for each in consumer.assignment():
             # Markers of transactions have offsets too.
             self.hub.move_to(each.partition, await consumer.position(each))
 
-    def _publish(self, record: "ConsumerRecord[bytes | None, bytes | None]") -> bool:
+    def _publish(self, record: TopicRecord) -> bool:
         """Give an event to the hub and the view; return False if the record is none."""
         try:
             value = _as_json(record.value or b"", self._decode)

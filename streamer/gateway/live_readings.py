@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
-from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError as AIOKafkaError
 
 from streamer.contracts.readings import Decoded
 from streamer.contracts.records import Records
 from streamer.errors import StreamerError
 from streamer.kafka.reader import open_reader
+from streamer.kafka.topic_records import TopicRecord, fetch_parts, list_records
 from streamer.profiles.decoder import make_decoder
 from streamer.settings import Settings
 
@@ -95,17 +95,13 @@ class LiveReadings:
                     self._settings, topic, "latest", partition=partition
                 ) as consumer:
                     while True:
-                        for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
-                            self._give(partition, records)
+                        async for _, records in fetch_parts(consumer, _POLL_MS):
+                            self._give(partition, list(list_records(partition, records)))
             except (StreamerError, AIOKafkaError) as error:
                 log.warning("readings cannot be shown", partition=partition, why=str(error))
                 await asyncio.sleep(1)
 
-    def _give(
-        self,
-        partition: int,
-        records: Sequence["ConsumerRecord[bytes | None, bytes | None]"],
-    ) -> None:
+    def _give(self, partition: int, records: Sequence[TopicRecord]) -> None:
         for arrived, key in self._viewers[partition].items():
             own = [record for record in records if record.key == key]
             if own:

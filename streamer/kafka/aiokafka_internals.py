@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, errors
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, errors
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import create_conn
 from aiokafka.consumer import fetcher
@@ -63,7 +63,11 @@ class WholeBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
     Attributes:
         count: records in the batch, as its header says.
         codec: number of the compression that Kafka's protocol gives it; 0 is none.
+        wanted_from: offset of the first record that the consumer has asked for. The batch may begin
+            before it.
     """
+
+    wanted_from = 0
 
     @property
     def offset(self) -> int:
@@ -128,7 +132,11 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         super().__init__(*args)
         if self._value_deserializer is whole_batches:
             self._records: Any = _WholeBatches(args[1].data)
-            self._consumer_record = lambda _partition, batch: batch
+            self._consumer_record = self._whole_batch
+
+    def _whole_batch(self, _partition: TopicPartition, batch: WholeBatch) -> WholeBatch:
+        batch.wanted_from = self.next_fetch_offset
+        return batch
 
 
 def whole_batches(value: bytes) -> bytes:

@@ -20,10 +20,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streamer.contracts.records import Headers
 from streamer.contracts.segments import OpenSegment, PublishedEvent
 from streamer.errors import DataError
-from streamer.kafka.aiokafka_internals import WholeBatch, whole_batches
+from streamer.kafka.aiokafka_internals import whole_batches
 from streamer.kafka.client import client_options, connect
 from streamer.kafka.event_formats import DecodeEvent
-from streamer.kafka.record_batches import DamagedBatchError, unpack
+from streamer.kafka.record_batches import DamagedBatchError
+from streamer.kafka.topic_records import fetch_parts
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -157,18 +158,17 @@ async def _between(
     """Yield the committed records from ``start`` to ``end``."""
     consumer.seek(topic, start)
     while await consumer.position(topic) < end:
-        batches: list[WholeBatch] = (await consumer.getmany(timeout_ms=POLL_MS)).get(topic, [])
-        for batch in batches:
-            try:
-                for records in unpack([batch]):
-                    for key, value, headers in records.since(start).before(end).contents():
-                        yield _Record(key or b"", value or b"", headers or [])
-            except DamagedBatchError as damage:
-                log.warning(
-                    "events cannot be read back, so labels of some devices start without a memory",
-                    partition=f"{topic.topic}[{topic.partition}]",
-                    problem=str(damage),
-                )
+        async for _, records in fetch_parts(consumer, POLL_MS, _warn_of_damage):
+            for key, value, headers in records.before(end).contents():
+                yield _Record(key or b"", value or b"", headers or [])
+
+
+def _warn_of_damage(partition: TopicPartition, damage: DamagedBatchError) -> None:
+    log.warning(
+        "events cannot be read back, so labels of some devices start without a memory",
+        partition=f"{partition.topic}[{partition.partition}]",
+        problem=str(damage),
+    )
 
 
 def _reader(settings: Settings) -> AIOKafkaConsumer:

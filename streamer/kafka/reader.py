@@ -7,12 +7,19 @@ from contextlib import asynccontextmanager
 from typing import Final, Literal
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError as AIOKafkaError
 
 from streamer.errors import KafkaError, TopicError
-from streamer.kafka.aiokafka_internals import bootstrap_addresses
+from streamer.kafka.aiokafka_internals import bootstrap_addresses, whole_batches
 from streamer.kafka.client import client_options, connect
+from streamer.kafka.topic_records import (
+    OnDamage,
+    TopicRecord,
+    fetch_parts,
+    list_records,
+    warn_of_damage,
+)
 from streamer.kafka.topics import admin_client, partition_counts
 from streamer.settings import Settings
 
@@ -33,7 +40,7 @@ async def open_reader(
     patience_s: float | None = None,
     partition: int | None = None,
 ) -> AsyncIterator[AIOKafkaConsumer]:
-    """Open a consumer on a topic's committed records.
+    """Open a consumer on a topic's committed records, for `fetch_parts` and `read_to_end`.
 
     Args:
         settings: where the brokers are.
@@ -53,6 +60,8 @@ async def open_reader(
             auto_offset_reset=start,
             isolation_level="read_committed",
             enable_auto_commit=False,
+            check_crcs=False,
+            value_deserializer=whole_batches,
         )
 
     async with admin_client(settings, patience_s) as admin:
@@ -69,8 +78,10 @@ async def open_reader(
 
 
 async def read_to_end(
-    consumer: AIOKafkaConsumer, patience_s: float = PATIENCE_S
-) -> AsyncIterator["ConsumerRecord[bytes | None, bytes | None]"]:
+    consumer: AIOKafkaConsumer,
+    patience_s: float = PATIENCE_S,
+    on_damage: OnDamage = warn_of_damage,
+) -> AsyncIterator[TopicRecord]:
     """Yield the records up to those that are the last ones now.
 
     What is in a transaction that is being committed counts too: Kafka confirms a commit before
@@ -80,36 +91,22 @@ async def read_to_end(
     Args:
         consumer: with partitions, at the records to begin with.
         patience_s: how long the brokers may be silent.
+        on_damage: is told of damaged batches, which are passed over.
 
     Raises:
         KafkaError: no broker has answered for that time.
     """
-    ends: dict[TopicPartition, int] = {}
-    fetches = _fetch(consumer, patience_s)
-    while not await _at(consumer, ends):
-        fetched = await anext(fetches)
-        for partition in consumer.assignment() - ends.keys():
-            # Known from the first answer on.
-            if (end := consumer.highwater(partition)) is not None:
-                ends[partition] = end
-        for partition, records in fetched.items():
-            for record in records:
-                if record.offset < ends[partition]:
-                    yield record
-
-
-async def _fetch(
-    consumer: AIOKafkaConsumer, patience_s: float
-) -> AsyncIterator["dict[TopicPartition, list[ConsumerRecord[bytes | None, bytes | None]]]"]:
-    """Yield fetches, empty ones too, without end.
-
-    Raises:
-        KafkaError: no broker has answered for so many seconds.
-    """
+    ends: dict[int, int] = {}
     answered_s = fetched_s = time.monotonic()
     waits = False
-    while True:
-        fetched = await consumer.getmany(timeout_ms=_POLL_MS)
+    while not await _at(consumer, ends):
+        fetched = False
+        async for partition, records in fetch_parts(consumer, _POLL_MS, on_damage):
+            fetched = True
+            _note_ends(consumer, ends)
+            for record in list_records(partition, records.before(ends[partition])):
+                yield record
+        _note_ends(consumer, ends)
         if fetched:
             answered_s = fetched_s = time.monotonic()
         elif await do_brokers_answer(consumer):
@@ -122,7 +119,13 @@ async def _fetch(
         if answered_s - fetched_s > patience_s and not waits:
             waits = True
             log.warning("a producer has left a transaction open, waiting for its end")
-        yield fetched
+
+
+def _note_ends(consumer: AIOKafkaConsumer, ends: dict[int, int]) -> None:
+    """Note where partitions end of which it was not known; it is from the first answer on."""
+    for partition in consumer.assignment():
+        if partition.partition not in ends and (end := consumer.highwater(partition)) is not None:
+            ends[partition.partition] = end
 
 
 async def do_brokers_answer(consumer: AIOKafkaConsumer) -> bool:
@@ -134,7 +137,8 @@ async def do_brokers_answer(consumer: AIOKafkaConsumer) -> bool:
     return True
 
 
-async def _at(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
-    return len(ends) == len(consumer.assignment()) and all(
-        [await consumer.position(partition) >= end for partition, end in ends.items()]
+async def _at(consumer: AIOKafkaConsumer, ends: dict[int, int]) -> bool:
+    assigned = consumer.assignment()
+    return len(ends) == len(assigned) and all(
+        [await consumer.position(each) >= ends[each.partition] for each in assigned]
     )

@@ -51,19 +51,24 @@ class DamagedBatchError(Exception):
         self.last = last
 
 
-def unpack(batches: Iterable[WholeBatch], skipped: Collection[int] = ()) -> Iterator[Records]:
+def unpack(
+    batches: Iterable[WholeBatch],
+    skipped: Collection[int] = (),
+    largest: int = LARGEST_RECORD,
+) -> Iterator[Records]:
     """Yield the records of batches of one partition, in parts.
 
     A part has one record, or at most `PART_BYTES` bytes and `PART_RECORDS` records. What can be
     read before a damaged batch is yielded.
 
-    A record that is larger than `LARGEST_RECORD` comes without its headers, its value cut to
+    A record that is larger than ``largest`` comes without its headers, its value cut to
     `KEPT_BYTES`, and with the header `CUT`, which tells its size.
 
     Args:
         batches: in their order.
         skipped: offsets; a damaged batch whose last record is one of them gives this record alone,
             empty, with the header `LOST`.
+        largest: unpacked bytes of the largest record that is read whole.
 
     Raises:
         DamagedBatchError: a batch cannot be read, and is not to be skipped.
@@ -71,7 +76,7 @@ def unpack(batches: Iterable[WholeBatch], skipped: Collection[int] = ()) -> Iter
     parts: list[Records] = []
     size = count = 0
     try:
-        for part in (part for batch in batches for part in _parts(batch, skipped)):
+        for part in (part for batch in batches for part in _parts(batch, skipped, largest)):
             if parts and (size + len(part.buffer) > PART_BYTES or count + len(part) > PART_RECORDS):
                 yield Records.joined(parts)
                 parts, size, count = [], 0, 0
@@ -86,13 +91,13 @@ def unpack(batches: Iterable[WholeBatch], skipped: Collection[int] = ()) -> Iter
         yield Records.joined(parts)
 
 
-def _parts(batch: WholeBatch, skipped: Collection[int]) -> Iterator[Records]:
+def _parts(batch: WholeBatch, skipped: Collection[int], largest: int) -> Iterator[Records]:
     """Yield the records of a batch."""
     first, last = batch.base_offset, batch.offset
     try:
         if not batch.validate_crc():
             raise MalformedError("its checksum is wrong")
-        for part in _Parts(batch).read():
+        for part in _Parts(batch, largest).read():
             yield part
             first = int(part.offset[-1]) + 1
     except FAILURES as error:
@@ -106,8 +111,9 @@ def _parts(batch: WholeBatch, skipped: Collection[int]) -> Iterator[Records]:
 class _Parts:
     """A batch that is being read."""
 
-    def __init__(self, batch: WholeBatch) -> None:
+    def __init__(self, batch: WholeBatch, largest: int) -> None:
         self._batch = batch
+        self._largest = largest
         self._left = batch.count
         payload = batch.payload
         if batch.compression_type == NONE:
@@ -136,8 +142,8 @@ class _Parts:
                 self._drop(end)
             elif ended:
                 raise MalformedError(f"{self._left} records are missing")
-            elif len(self._buffer) < LARGEST_RECORD:
-                size = min(LARGEST_RECORD, 4 * len(self._buffer))
+            elif len(self._buffer) < self._largest:
+                size = min(self._largest, 4 * len(self._buffer))
                 self._buffer += bytes(size - len(self._buffer))
             else:
                 yield self._cut()

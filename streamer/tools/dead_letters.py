@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
-from aiokafka import ConsumerRecord
+from aiokafka import TopicPartition
 
 from streamer.contracts import dead_letters as names
 from streamer.errors import DataError
 from streamer.kafka.reader import open_reader, read_to_end
+from streamer.kafka.record_batches import DamagedBatchError
+from streamer.kafka.topic_records import TopicRecord, warn_of_damage
 from streamer.settings import Settings
 
 REPLAYED_FROM = "streamer-replayed-from"
@@ -86,7 +88,7 @@ class Letter:
     detail: str
 
     @classmethod
-    def of(cls, record: "ConsumerRecord[bytes | None, bytes | None]") -> "Letter | None":
+    def of(cls, record: TopicRecord) -> "Letter | None":
         """Return the letter that a record of the topic is; None for another record."""
         said = {name: value or b"" for name, value in record.headers if name in _OURS}
         try:
@@ -138,6 +140,11 @@ class Marks:
         if at >= len(marks):
             marks.extend(bytes(at + 1 - len(marks)))
         marks[at] = mark
+
+    def clear(self, partition: int) -> int:
+        """Unset the bytes of a partition; return how many were set."""
+        _, marks = self._bytes.pop(partition, (0, bytearray()))
+        return len(marks) - marks.count(0)
 
 
 class Group(msgspec.Struct):
@@ -201,24 +208,42 @@ class Survey:
         return sorted(self._groups.values(), key=lambda group: -group.letters)
 
 
-async def read_topic(settings: Settings) -> AsyncIterator[Letter | LetterId | None]:
-    """Read the whole topic once, as it is now.
+class Damage(NamedTuple):
+    """A damaged batch; the letters and receipts that it had are not known."""
 
-    Yields:
-        A letter, the id of a letter that was put back, or None for a record of another program.
+    partition: int
+
+
+Item = Letter | LetterId | Damage | None
+"""A letter, the id of a letter that was put back, a damaged batch, or None for a record of another
+program."""
+
+
+async def read_topic(settings: Settings) -> AsyncIterator[Item]:
+    """Read the whole topic once, as it is now, each partition in its order.
 
     Raises:
         TopicError: the topic does not exist.
         KafkaError: no broker answers.
     """
     async with open_reader(settings, settings.dlq_topic, "earliest", PATIENCE_S) as consumer:
-        async for record in read_to_end(consumer):
+        damages: list[Damage] = []
+
+        def note(partition: TopicPartition, damage: DamagedBatchError) -> None:
+            warn_of_damage(partition, damage)
+            damages.append(Damage(partition.partition))
+
+        async for record in read_to_end(consumer, on_damage=note):
+            while damages:
+                yield damages.pop()
             if letter := Letter.of(record):
                 yield letter
                 continue
             receipt = dict(record.headers).get(RECEIPT) or b""
             is_receipt = receipt.isdigit() and len(receipt) < _MOST_DIGITS
             yield LetterId(record.partition, int(receipt)) if is_receipt else None
+        for last in damages:
+            yield last
 
 
 async def survey(settings: Settings, selection: Selection) -> Survey:
@@ -236,6 +261,8 @@ async def survey(settings: Settings, selection: Selection) -> Survey:
                     found.add(item)
             case LetterId():
                 found.add_receipt(item)
+            case Damage():
+                pass  # the warning says it
             case None:
                 found.foreign += 1
     return found

@@ -10,6 +10,7 @@ from streamer.errors import DataError
 from streamer.flow.device_partitions import DevicePartitions, SplitDevice
 from streamer.kafka.event_formats import DecodeEvent
 from streamer.kafka.reader import do_brokers_answer
+from streamer.kafka.topic_records import fetch_parts
 
 _POLL_MS = 500
 
@@ -31,19 +32,18 @@ async def follow_events(
     """Yield new events, at least every few seconds, also when there are none."""
     partitions = DevicePartitions()
     while True:
-        fetched = await consumer.getmany(timeout_ms=_POLL_MS)
         events: list[ActivityEvent] = []
         split: list[SplitDevice] = []
         refused = 0
-        for partition, records in fetched.items():
+        async for partition, records in fetch_parts(consumer, _POLL_MS):
             device_ids = []
-            for record in records:
+            for _key, value, _headers in records.contents():
                 try:
-                    events.append(decode(record.value or b""))
+                    events.append(decode(value or b""))
                     device_ids.append(events[-1].device_id)
                 except DataError:
                     refused += 1
-            split += partitions.add(partition.partition, device_ids)
+            split += partitions.add(partition, device_ids)
         trouble = ""
         if refused:
             trouble = f"{refused} records are no activity events: is the topic right?"

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from streamer.contracts import dead_letters as names
 from streamer.errors import TopicError
 from streamer.kafka.client import client_options, connect
-from streamer.kafka.record_batches import LARGEST_RECORD
+from streamer.kafka.topic_records import LARGEST_LETTER
 from streamer.kafka.topics import admin_client, partition_counts
 from streamer.kafka.transaction import transaction
 from streamer.settings import Settings
@@ -18,6 +18,7 @@ from streamer.tools.dead_letters import (
     PATIENCE_S,
     RECEIPT,
     REPLAYED_FROM,
+    Damage,
     Headers,
     Letter,
     LetterId,
@@ -30,9 +31,6 @@ from streamer.tools.dead_letters import (
 TRANSACTION_LETTERS: Final = 1000
 TRANSACTION_BYTES: Final = 4 * 1024 * 1024
 """Number of letters, and bytes of their values, with which a transaction ends."""
-
-HEADER_BYTES: Final = 1024 * 1024
-"""Room for the headers of a letter besides the largest record that a worker reads whole."""
 
 
 class Correction(msgspec.Struct, frozen=True):
@@ -53,6 +51,8 @@ class Waiting:
     count: int = 0
     cut: int = 0
     """Letters that cannot go back, because their record was not kept, or only its beginning."""
+    doubtful: int = 0
+    """Letters before a damaged batch, which may have had their receipts."""
     _marks: Marks = field(default_factory=Marks)
 
     def add(self, letter: Letter) -> None:
@@ -65,6 +65,12 @@ class Waiting:
         if self._marks[letter]:
             self._marks[letter] = 0
             self.count -= 1
+
+    def doubt(self, partition: int) -> None:
+        """Remove the letters of a partition so far: their receipts may be lost."""
+        removed = self._marks.clear(partition)
+        self.count -= removed
+        self.doubtful += removed
 
     def __contains__(self, letter: LetterId) -> bool:
         return bool(self._marks[letter])
@@ -89,6 +95,8 @@ async def find_waiting(
     async for item in read_topic(settings):
         if isinstance(item, LetterId):
             found.remove(item)
+        elif isinstance(item, Damage):
+            found.doubt(item.partition)
         elif item is not None and item in selection:
             missing.discard(item.id)
             # A refused window is not a reading, so the worker would reject it again.
@@ -125,7 +133,7 @@ async def put_back(
             **client_options(settings),
             transactional_id=f"{settings.dlq_topic}-replay",
             compression_type="zstd",
-            max_request_size=LARGEST_RECORD + HEADER_BYTES,
+            max_request_size=LARGEST_LETTER,
         )
 
     async with admin_client(settings, PATIENCE_S) as admin:

@@ -59,8 +59,8 @@ async def _replays(settings: Settings) -> dict[str, list[ReplayedSpan]]:
     return replays
 
 
-def _replay(header: bytes) -> ReplayedSpan:
+def _replay(header: bytes | None) -> ReplayedSpan:
     try:
-        return msgspec.json.decode(header, type=ReplayedSpan)
+        return msgspec.json.decode(header or b"", type=ReplayedSpan)
     except msgspec.DecodeError as error:
         raise DataError(f"a record's header {REPLAY_HEADER} is not ours: {error}") from None

@@ -30,7 +30,7 @@ from streamer.labels.labelling import Labeller
 from streamer.predict.answers import Answers, Ask
 from streamer.settings import Settings
 from streamer.stream.windows import Window
-from streamer.tools.dead_letters import PATIENCE_S, RECEIPT, Letter, LetterId, read_topic
+from streamer.tools.dead_letters import PATIENCE_S, RECEIPT, Damage, Letter, LetterId, read_topic
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +62,15 @@ async def find_refused(settings: Settings) -> set[LetterId]:
     async for item in read_topic(settings):
         if isinstance(item, LetterId):
             waiting.discard(item)
+        elif isinstance(item, Damage):
+            # The batch may have had their receipts, and no window gets two events.
+            doubtful = {letter for letter in waiting if letter.partition == item.partition}
+            waiting -= doubtful
+            log.warning(
+                "refused windows before a damaged batch stay as they are, because their receipts "
+                "may have been in it",
+                windows=len(doubtful),
+            )
         elif item is not None and item.reason == contract.REFUSED:
             waiting.add(item.id)
     return waiting

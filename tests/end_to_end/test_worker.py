@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.structs import ConsumerRecord
 from jsonschema import Draft202012Validator
 
 import streamer
@@ -20,6 +19,7 @@ from streamer import __version__
 from streamer.contracts.dead_letters import ORIGIN_OFFSET, REASON
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader, read_to_end
+from streamer.kafka.topic_records import TopicRecord
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.process.summary import NO_EVENTS
 from streamer.settings import Settings
@@ -32,7 +32,7 @@ from tests.support.worker_process import (
     values_of,
 )
 
-Found = list["ConsumerRecord[bytes | None, bytes | None]"]
+Found = list[TopicRecord]
 
 SCHEMAS = Path(streamer.__file__).parent / "contracts" / "schemas"
 FAULTS = [

@@ -1,20 +1,29 @@
 """A damaged batch holds its partition, is named, and can be skipped."""
 
+import asyncio
 import re
-import struct
+from contextlib import aclosing
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from structlog.testing import capture_logs
 
 from streamer.errors import ProcessingError
+from streamer.gateway.device_sockets import DeviceSockets
+from streamer.gateway.live_events import LiveEvents
 from streamer.kafka import lane, topics
 from streamer.kafka.aiokafka_internals import WholeBatch, build_batch
+from streamer.kafka.event_formats import make_event_decoder
+from streamer.kafka.reader import open_reader
 from streamer.kafka.skip import skip_record
 from streamer.localkafka.broker import LocalKafka
+from streamer.tools.event_feed import follow_events
 from tests.conftest import MakeSettings
+from tests.support.damaged_log import damage, replace_on_disk
 from tests.support.member import (
     Member,
     publish,
+    read_events,
     read_topic,
     run_to_end,
     ten_seconds,
@@ -28,26 +37,6 @@ from tests.support.member import (
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane, "RETRY_S", 0.05)
     monkeypatch.setattr(lane, "LOOK_AGAIN_S", 0.2)
-
-
-def damage(kafka: LocalKafka, topic: str, offset: int) -> tuple[int, int]:
-    """Change the last byte of a batch of partition 0 on the disk of the broker.
-
-    Returns:
-        The first and the last offset of the batch that has the record at `offset`.
-    """
-    [segment] = kafka.folder.glob(f"**/{topic}-0/*.log")
-    data = segment.read_bytes()
-    begin = end = last = 0
-    while last < offset or end == 0:
-        begin = end
-        (length,) = struct.unpack_from("!i", data, begin + WholeBatch.AFTER_LEN_OFFSET - 4)
-        end += WholeBatch.AFTER_LEN_OFFSET + length
-        last = WholeBatch(data[begin:end]).offset
-    with segment.open("r+b") as file:
-        file.seek(end - 1)
-        file.write(bytes([data[end - 1] ^ 1]))
-    return WholeBatch(data[begin:end]).base_offset, last
 
 
 # partition 0   |-- before --|## damaged ##|-- after --|
@@ -155,3 +144,52 @@ def test_a_damaged_batch_does_not_pass_for_a_transaction_marker() -> None:
     data[WholeBatch.ATTRIBUTES_OFFSET + 1] ^= is_control
     assert not WholeBatch(bytes(data)).is_control_batch
     assert not WholeBatch(bytes(data)).validate_crc()
+
+
+# events    |## damaged ##|-- later --|
+async def test_programs_that_read_events_pass_over_a_damaged_batch(
+    kafka: LocalKafka, make_settings: MakeSettings
+) -> None:
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    await publish(settings, ten_seconds("damaged"))
+    await run_to_end(settings)
+    damage(kafka, settings.events_topic, 0)
+    await publish(settings, ten_seconds("later"))
+    await run_to_end(settings)
+    with capture_logs() as said:
+        assert {event.device_id for event in await read_events(settings)} == {"later"}
+    [line] = [each for each in said if each["event"].startswith("a record batch is damaged")]
+    assert line["partition"] == f"{settings.events_topic}[0]"
+    async with (
+        open_reader(settings, settings.events_topic, "earliest", 10) as consumer,
+        aclosing(follow_events(consumer, make_event_decoder(settings))) as feed,
+        asyncio.timeout(60),
+    ):
+        async for news in feed:
+            if news.events:
+                assert {event.device_id for event in news.events} == {"later"}
+                break
+    live = LiveEvents(settings, DeviceSockets())
+    following = asyncio.create_task(live.follow())
+    try:
+        await asyncio.wait_for(live.hub.is_current.wait(), 60)
+        assert live.fleet.partition("later") == 0
+        assert live.fleet.partition("damaged") is None
+    finally:
+        following.cancel()
+
+
+# readings    |-- header name that is not UTF-8 --|-- after it --|
+async def test_programs_that_read_a_topic_accept_any_header_name(
+    kafka: LocalKafka, make_settings: MakeSettings
+) -> None:
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
+        await producer.send_and_wait(
+            settings.readings_topic, b"{}", b"phone", 0, headers=[("marked", b"1")]
+        )
+    replace_on_disk(kafka, settings.readings_topic, b"marked", b"\xff\xfe\xfdked")
+    [record] = await read_topic(settings, settings.readings_topic)
+    assert record.headers == [("\\xff\\xfe\\xfdked", b"1")]

@@ -9,6 +9,7 @@ from streamer.kafka import topics
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.kafka.sink import open_sink
+from streamer.kafka.topic_records import TopicRecord
 from streamer.labels.segments import SegmentChanges, Segments
 from streamer.metrics import Metrics
 from streamer.settings import Settings
@@ -22,9 +23,7 @@ def record(key: bytes | None, value: bytes | None) -> ConsumerRecord[bytes | Non
     return ConsumerRecord("t", 0, 7, 0, 0, key, value, None, 0, 0, ())
 
 
-async def published(
-    settings: Settings, topic: str
-) -> "list[ConsumerRecord[bytes | None, bytes | None]]":
+async def published(settings: Settings, topic: str) -> list[TopicRecord]:
     async with open_reader(settings, topic, "earliest", 10) as consumer:
         return [record async for record in read_to_end(consumer)]
 
@@ -64,7 +63,7 @@ async def test_output_of_several_batches_is_published_whole_and_in_order(
     assert values == [encode_event(event) for event in events]
     found = await published(settings, settings.events_topic)
     assert [each.headers for each in found] == [
-        ((SEGMENT_HEADER, header),) for header in changes.headers
+        [(SEGMENT_HEADER, header)] for header in changes.headers
     ]
     found = await published(settings, settings.segments_topic)
     assert [each.value for each in found] == [

@@ -6,7 +6,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
-from aiokafka import ConsumerRecord
 from msgspec.structs import replace
 
 from streamer.contracts.dead_letters import ORIGIN_OFFSET, ORIGIN_PARTITION, REASON
@@ -18,6 +17,7 @@ from streamer.flow.pipeline import predict_windows
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stage_results import Output
 from streamer.kafka.reader import open_reader, read_to_end
+from streamer.kafka.topic_records import TopicRecord
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import Ask, make_ask
@@ -59,7 +59,7 @@ class Published:
                 self.letters[(*place, letter.reason.encode(), letter.record.value)] += 1
         return self
 
-    def add_event(self, record: "ConsumerRecord[bytes | None, bytes | None]") -> None:
+    def add_event(self, record: TopicRecord) -> None:
         """An event as it stands in the topic."""
         device_id = (record.key or b"").decode()
         self.events.setdefault(device_id, []).append(record.value or b"")
@@ -69,7 +69,7 @@ class Published:
         """A value of one of the kinds that `segments` has."""
         self.segments.setdefault((kind, device_id), []).append(value)
 
-    def add_letter(self, record: "ConsumerRecord[bytes | None, bytes | None]") -> None:
+    def add_letter(self, record: TopicRecord) -> None:
         """A dead letter as it stands in the topic."""
         headers = dict(record.headers)
         place = [int(headers[name] or b"") for name in (ORIGIN_PARTITION, ORIGIN_OFFSET)]

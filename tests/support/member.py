@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from aiokafka import AIOKafkaProducer
-from aiokafka.structs import ConsumerRecord
 
 from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import Record
@@ -17,6 +16,7 @@ from streamer.kafka.client import client_options
 from streamer.kafka.event_formats import make_event_decoder
 from streamer.kafka.member import GroupMember
 from streamer.kafka.reader import open_reader, read_to_end
+from streamer.kafka.topic_records import TopicRecord
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask
@@ -114,9 +114,7 @@ async def publish(settings: Settings, records: Iterable[Record], partition: int 
         )
 
 
-async def read_topic(
-    settings: Settings, topic: str
-) -> "list[ConsumerRecord[bytes | None, bytes | None]]":
+async def read_topic(settings: Settings, topic: str) -> list[TopicRecord]:
     """Every committed record of a topic."""
     async with open_reader(settings, topic, "earliest", 10) as consumer:
         return [record async for record in read_to_end(consumer)]

@@ -17,10 +17,12 @@ from streamer.contracts.dead_letters import make_dead_letter_headers
 from streamer.contracts.records import OneRecord
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader, read_to_end
+from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 from streamer.tools import letter_replay
 from streamer.tools.dead_letters import RECEIPT, REPLAYED_FROM, Letter, LetterId, Selection, Survey
 from tests.conftest import MakeSettings
+from tests.support.damaged_log import damage
 
 REFUSED: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], str]] = [
     (b"phone-1", b"{", [], "malformed"),
@@ -103,6 +105,23 @@ async def test_letters_are_put_back_once_and_unchanged(make_settings: MakeSettin
     assert len(receipts) == 5
     groups = json.loads((await dlq(settings, "list", "--json")).output)
     assert sum(group["put_back"] for group in groups) == 5
+
+
+# dead letters   |- 0:0 to 0:4 -|## their receipts, damaged ##|- five more -|
+async def test_letters_before_a_damaged_batch_are_listed_and_stay(
+    kafka: LocalKafka, make_settings: MakeSettings
+) -> None:
+    settings = make_settings(partitions=1)
+    await refuse(settings)
+    assert "put back 5 letters" in (await dlq(settings, "replay", "--yes")).output
+    damage(kafka, settings.dlq_topic, 5)
+    await refuse(settings)
+    listed = await dlq(settings, "list", "--json")
+    assert listed.exit_code == 0, listed.output
+    assert sum(group["letters"] for group in json.loads(listed.stdout.splitlines()[-1])) == 10
+    found = await dlq(settings, "replay", "--dry-run")
+    assert "5 letters to put back" in found.output
+    assert "5 more stay: they are before a damaged batch" in found.output
 
 
 async def test_a_letter_goes_back_to_its_partition_with_any_partitioner(
