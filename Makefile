@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { echo "streamer needs Python 3.11 or newer; try: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable '.[local,mqtt,onnx,phone,registry,train,dev]'
+	  --editable '.[local,mqtt,onnx,parquet,phone,registry,train,dev]'
 	$(BIN)/streamer broker --fetch-only
 	@touch $@
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": "Run the prediction server in a container of SageMaker.",
     "dlq": "Show rejected records, and put them back.",
     "skip": "Tell the workers to skip a record that they cannot process.",
+    "predict": "Predict recordings or feature tables, without Kafka.",
     "evaluate": "Compare events of replayed recordings with true labels.",
     "dataset": "Convert data sets, show their statistics, compute features.",
     "model": "Train, judge and show models.",

@@ -110,7 +110,7 @@ def read_table(
         DataError: a file cannot be read, or too many or all records are invalid.
     """
     return assemble_table(
-        _read_files(path), str(path), invalid or InvalidRecords(), incomplete, report
+        read_rows(path), str(path), invalid or InvalidRecords(), incomplete, report
     )
 
 
@@ -125,12 +125,7 @@ def assemble_table(
     rows: list[Floats] = []
     labels: list[str] = []
     subjects: list[int] = []
-    for record in records:
-        report(1)
-        values = _parse_floats(record.values)
-        if reason := _find_fault(record, values, incomplete):
-            invalid.add(record.place, reason)
-            continue
+    for record, values in find_valid(records, invalid, incomplete, report):
         rows.append(values)
         labels.append(record.label)
         if record.subject is not None:
@@ -143,6 +138,22 @@ def assemble_table(
             "--with-subject or all without"
         )
     return FeatureTable(np.stack(rows), labels, np.array(subjects, np.int64) if subjects else None)
+
+
+def find_valid(
+    records: Iterable[TableRow],
+    invalid: InvalidRecords,
+    incomplete: bool = False,
+    report: Callable[[int], None] = lambda _: None,
+) -> Iterator[tuple[TableRow, Floats]]:
+    """Yield the valid records with their features (561,). For the arguments see `read_table`."""
+    for record in records:
+        report(1)
+        values = _parse_floats(record.values)
+        if reason := _find_fault(record, values, incomplete):
+            invalid.add(record.place, reason)
+        else:
+            yield record, values
 
 
 def _find_fault(record: TableRow, values: Floats, incomplete: bool) -> str:
@@ -178,20 +189,37 @@ def _parse_float(text: str) -> float:
         return np.inf
 
 
-def _read_files(path: Path) -> Iterator[TableRow]:
+def read_rows(
+    path: Path, report_share: Callable[[float], None] = lambda _: None
+) -> Iterator[TableRow]:
+    """Yield the lines of a CSV file, or of the CSV files of a folder, without checking the values.
+
+    Args:
+        path: the file or folder.
+        report_share: called after each line with the share of all bytes that was read, 0 to 1.
+
+    Raises:
+        DataError: there is no file, or one cannot be read.
+    """
     files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
     if not files:
         raise DataError(f"{path} has no .csv files; `streamer dataset convert` writes them")
+    size = sum(file.stat().st_size for file in files if file.exists())
+    read = 0
     for file in files:
         try:
             # Invalid UTF-8 is replaced, and so reported as an invalid number.
             with file.open(encoding="utf-8-sig", errors="replace") as lines:
-                yield from _read_file(file, lines)
+                for row, characters in _read_file(file, lines):
+                    read += characters
+                    report_share(min(1.0, read / size))
+                    yield row
         except OSError as error:
             raise DataError(f"{file} cannot be read: {error.strerror}") from None
 
 
-def _read_file(file: Path, lines: Iterable[str]) -> Iterator[TableRow]:
+def _read_file(file: Path, lines: Iterable[str]) -> Iterator[tuple[TableRow, int]]:
+    """Yield the rows of a file, each with the number of its characters."""
     columns = [LABEL, *VARIABLES, SUBJECT]
     with_subject = False
     for number, line in enumerate(lines, start=1):
@@ -206,4 +234,4 @@ def _read_file(file: Path, lines: Iterable[str]) -> Iterator[TableRow]:
                     )
                 continue
         values, subject = (fields[1:-1], fields[-1]) if with_subject else (fields[1:], None)
-        yield TableRow(f"{file}, line {number}", fields[0], values, subject)
+        yield TableRow(f"{file}, line {number}", fields[0], values, subject), len(line)

@@ -1,7 +1,7 @@
 """Reads recordings of other devices, whose files a profile describes."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,15 @@ Tables = dict[str, TextColumns]
 """The columns of a recording's files, by the name that the profile gives the file."""
 
 
-def read_profiled_recordings(source: Path, layout: FileLayout) -> Iterator[RawRecording]:
+def read_profiled_recordings(
+    source: Path, layout: FileLayout, report_share: Callable[[float], None] = lambda _: None
+) -> Iterator[RawRecording]:
     """Read recordings, one at a time, in the order of their names.
 
     Args:
         source: a file, or a folder in which files or folders of recordings are searched.
         layout: the section `files` of a profile.
+        report_share: called before each file or folder with the share of them that was read.
 
     Raises:
         DataError: there is no recording, or one is malformed; says which file and line.
@@ -35,7 +38,8 @@ def read_profiled_recordings(source: Path, layout: FileLayout) -> Iterator[RawRe
         wanted = layout.acc.file or layout.pattern
         raise DataError(f"no recordings in {source}: the profile expects files such as {wanted}")
     names = _name_recordings(places, source)
-    for place, name in zip(places, names, strict=True):
+    for read, (place, name) in enumerate(zip(places, names, strict=True)):
+        report_share(read / len(places))
         yield from _read_place(place, name, source, layout)
 
 

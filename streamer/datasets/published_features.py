@@ -59,13 +59,30 @@ def read_published_features(
         DataError: a file is missing or incomplete, or too many or all records are invalid.
     """
     names = read_activity_names(root / "activity_labels.txt")
-    records = (
-        record
-        for split in SPLITS
-        if (root / split).exists()
-        for record in _split(root / split, names, invalid)
-    )
+    records = read_published_rows(root, names, invalid)
     return replace(assemble_table(records, str(root), invalid, incomplete, report), names=names)
+
+
+def read_published_rows(
+    root: Place,
+    names: Mapping[str, str],
+    invalid: InvalidRecords,
+    report_share: Callable[[float], None] = lambda _: None,
+) -> Iterator[TableRow]:
+    """Yield the records of both splits, or of the one that exists, without checking the values.
+
+    Args:
+        root: the folder of the data set, from `find_published_features`.
+        names: names of the labels by their number; records with another label are invalid.
+        invalid: counts the invalid records.
+        report_share: called after each record with the share of its split that was read, 0 to 1.
+
+    Raises:
+        DataError: a file is missing or incomplete, or too many records are invalid.
+    """
+    for split in SPLITS:
+        if (root / split).exists():
+            yield from _split(root / split, names, invalid, report_share)
 
 
 def read_activity_names(path: Place) -> dict[str, str]:
@@ -108,7 +125,12 @@ def _find_zipped(archive: zipfile.ZipFile) -> Place | None:
     return None
 
 
-def _split(folder: Place, names: Mapping[str, str], invalid: InvalidRecords) -> Iterator[TableRow]:
+def _split(
+    folder: Place,
+    names: Mapping[str, str],
+    invalid: InvalidRecords,
+    report_share: Callable[[float], None],
+) -> Iterator[TableRow]:
     x, y, who = (folder / f"{kind}_{folder.name}.txt" for kind in ("X", "y", "subject"))
     with _lines(y) as lines:
         labels = [line.strip() for line in lines]
@@ -120,6 +142,7 @@ def _split(folder: Place, names: Mapping[str, str], invalid: InvalidRecords) -> 
             for file, column in ((y, labels), (who, subjects)):
                 if number > len(column):
                     raise _uneven(file, len(column), x, number)
+            report_share(number / len(labels))
             label = labels[number - 1]
             if not label.isdecimal() or (names and label not in names):
                 invalid.add(f"{y}, line {number}", f"unknown activity {label[:40]!r}")
