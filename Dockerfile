@@ -15,6 +15,6 @@ RUN install -d -o streamer /var/cache/streamer
 ENV PATH=/opt/streamer/bin:$PATH PYTHONUNBUFFERED=1 NUMBA_CACHE_DIR=/opt/streamer/kernels XDG_CACHE_HOME=/var/cache
 USER 10001
 EXPOSE 9464
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", "import os, urllib.request as r; port = os.environ.get('STREAMER_HTTP_PORT', ''); r.urlopen(f'http://127.0.0.1:{port if port.isdecimal() else 9464}/healthz', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", "import os, ssl, urllib.request as r; port = os.environ.get('STREAMER_HTTP_PORT', ''); s = 's' if os.environ.get('STREAMER_HTTP_CERTIFICATE') else ''; r.urlopen(f'http{s}://127.0.0.1:{port if port.isdecimal() else 9464}/healthz', timeout=2, context=ssl._create_unverified_context())"]
 ENTRYPOINT ["streamer"]
 CMD ["run"]

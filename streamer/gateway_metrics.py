@@ -73,6 +73,7 @@ class GatewayMetrics:
             "1 while the gateway is subscribed at the MQTT broker; 0 without one. When it stays 0,"
             " the log says why.",
         )
+        define.certificates()
         self._accepted: dict[str, tuple[Counter, Counter, Histogram]] = {
             protocol: (
                 self.readings.labels(protocol, "accepted"),

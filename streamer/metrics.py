@@ -15,11 +15,11 @@ from prometheus_client.context_managers import Timer
 
 from streamer import __version__
 from streamer.contracts.events import ActivityEvent
-from streamer.contracts.readings import Decoded
+from streamer.contracts.readings import Decoded, RejectReason
 from streamer.gateway_metrics import GatewayMetrics
-from streamer.metric_definitions import MetricDefinitions
+from streamer.metric_definitions import AGES, MetricDefinitions
 from streamer.printable import printable
-from streamer.stream.accounting import Tally
+from streamer.stream.accounting import Skip, Tally
 
 SLIGHT_DRIFT: Final = 0.1
 """Population stability index from which a distribution has changed slightly."""
@@ -165,6 +165,37 @@ class Metrics:
             "Time that a fetch spends in a stage: decode, windows, features, predict or commit.",
             "stage",
         )
+        self.sensor_delay = histogram(
+            "sensor_delay_seconds",
+            "From the newest sample of a record to its Kafka timestamp, by the clock of the device:"
+            " `right`; `ahead`, and then by how much; `behind`, as it also seems for a device that"
+            " sends late. When it grows for `right`, look at the devices' network and batches.",
+            "clock",
+            buckets=AGES,
+        )
+        self.skewed_devices = gauge(
+            "skewed_devices",
+            "Devices whose samples are stamped after Kafka's timestamp (`ahead`), or reach Kafka"
+            " later than a minute (`behind`). When it grows, set their clocks, or have them send"
+            " sooner.",
+            "clock",
+        )
+        self.label_age = histogram(
+            "label_age_seconds",
+            "From the end of a window by the clock of its device to the commit of its label. When"
+            " it grows, `streamer_label_delay_seconds` shows where the time goes. Devices whose"
+            " clock is `ahead` are left out.",
+            "clock",
+            buckets=AGES,
+        )
+        self.label_delay = histogram(
+            "label_delay_seconds",
+            "Where the time of a label goes: sensor_to_broker, broker_to_worker, window (until the"
+            " device has sent what comes after the window), features, predict, commit. Mean of a"
+            " fetch, counted once for each of its labels.",
+            "stage",
+            buckets=AGES,
+        )
         self.fetch_records = histogram("fetch_records", "Records in a fetch.", buckets=_SIZES)
         self.fetch_windows = histogram(
             "fetch_windows", "Windows that a fetch has closed.", buckets=_SIZES
@@ -297,6 +328,20 @@ class Metrics:
             " error.",
         )
 
+        # A counter that appears with its first fault has not increased for Prometheus.
+        for reason in RejectReason:
+            self.rejects.labels(reason)
+        for outcome in ("used", "late", "duplicate", "rejected", "moved"):
+            self.samples.labels(outcome)
+        for skip in Skip:
+            self.windows.labels(skip)
+        for answer in ("local", "endpoint", "fallback", "refused", "unavailable"):
+            self.answers.labels(answer)
+        for call in ("answered", "refused", "throttled", "error", "timeout", "wrong_answer"):
+            self.endpoint_calls.labels(call)
+
+        define.certificates()
+
         self._clock = clock
         self._committed_s = self._event_s = started_s = clock()
         self._newest_record_s = 0.0
@@ -398,7 +443,8 @@ class Metrics:
 def documentation() -> str:
     """Every metric as a Markdown table."""
     rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
-    for name, kind, labels, meaning in Metrics().catalogue + GatewayMetrics().catalogue:
+    catalogue = {entry.name: entry for entry in GatewayMetrics().catalogue + Metrics().catalogue}
+    for name, kind, labels, meaning in catalogue.values():
         rows.append(f"| `{name}` | {kind} | {', '.join(f'`{x}`' for x in labels)} | {meaning} |")
     return "\n".join(rows) + "\n"
 

@@ -1,11 +1,12 @@
 """TLS contexts: they check servers, and read a renewed certificate with the next connection."""
 
+import _ssl
 import ssl
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -14,6 +15,9 @@ from streamer.errors import SettingsError, StreamerError
 log = structlog.get_logger(__name__)
 
 FileStates = list[tuple[int, int, int]]
+
+EXPIRES_S: Final[dict[Path, float]] = {}
+"""When the certificates that this process uses expire, in seconds since 1970, by their files."""
 
 
 class RenewingContext(ssl.SSLContext):
@@ -47,6 +51,9 @@ class RenewingContext(ssl.SSLContext):
         def load(context: ssl.SSLContext) -> None:
             # OpenSSL asks at the terminal for a password that it is not given.
             context.load_cert_chain(certificate, key, lambda: read_password() or "")
+            # The standard library decodes a certificate only here, or after a handshake.
+            decoded = _ssl._test_decode_cert(certificate)  # type: ignore[attr-defined]  # noqa: SLF001
+            EXPIRES_S[certificate] = ssl.cert_time_to_seconds(decoded["notAfter"])
 
         self._load = load
         self._files = (certificate, key) if key else (certificate,)
@@ -110,5 +117,31 @@ def client_context(cafile: Path | None, setting: str) -> RenewingContext:
         raise SettingsError(
             f"{setting}: cannot read CA certificates from {cafile}: {error.strerror or error}; "
             "it should be a file in PEM format"
+        ) from None
+    return context
+
+
+def server_context(
+    certificate: Path | None, key: Path | None, setting: str
+) -> RenewingContext | None:
+    """Return a context of a server, which follows renewed files; None without a certificate.
+
+    Args:
+        certificate: file of the chain; with the key, if there is no file of the key.
+        key: file of the private key.
+        setting: that names the certificate, for the error.
+
+    Raises:
+        SettingsError: the certificate or its key cannot be used.
+    """
+    if certificate is None:
+        return None
+    context = RenewingContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.use_certificate(certificate, key)
+    except OSError as error:
+        raise SettingsError(
+            f"{setting}: cannot use {certificate}: {error}; "
+            "they should be a certificate chain and its private key, in PEM format"
         ) from None
     return context

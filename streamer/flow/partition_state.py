@@ -14,6 +14,7 @@ from streamer.features import UCI_HAR, FeatureSet, compute_features
 from streamer.features.compute import blank_rotation
 from streamer.features.window_shape import WINDOW
 from streamer.flow.device_warnings import DeviceWarnings
+from streamer.flow.label_delays import ArrivalMeter, LabelDelays
 from streamer.flow.plausibility import find_doubts
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stage_results import (
@@ -103,6 +104,7 @@ class PartitionState:
         self._rebuilt = Rebuilt()
         self._skipped = np.array(position.skipped, np.int64)
         self._warnings = DeviceWarnings(settings)
+        self._arrivals = ArrivalMeter(metrics)
         self._unpredicted = 0
         self._unfamiliar = UnfamiliarDevices(metrics)
         self.labels = Labeller(LabelPolicy.of(settings))
@@ -143,7 +145,9 @@ class PartitionState:
         with self._metrics.lock:
             self._metrics.count_decoded(len(records), decoded)
             self._processed(following, len(decoded.record))
-        return self._featured(outcome, letters, oldest_ms)
+        delays = self._arrivals.measure(records, decoded, outcome.windows)
+        self._arrivals.forget(outcome.forgotten)
+        return self._featured(outcome, letters, oldest_ms, delays)
 
     def label(self, predicted: Predicted) -> Output:
         """Return the events of predictions. Call it in the order in which they were computed."""
@@ -162,7 +166,9 @@ class PartitionState:
             make_refused_letter(computed, row, words) for row, words in answers.refused.items()
         ]
         letters = computed.dead_letters + refused
-        return Output(events, segments, letters, computed.position, computed.oldest_ms)
+        return Output(
+            events, segments, letters, computed.position, computed.oldest_ms, computed.delays
+        )
 
     def replay(self, records: Records) -> None:
         """Process records again whose output is already published."""
@@ -205,6 +211,7 @@ class PartitionState:
                 windows.devices, windows.open_windows, self._unpredicted, windows.waiting
             )
             self._metrics.unfamiliar_devices.dec(len(self.labels.unfamiliar))
+            self._arrivals.hand_over()
 
     def finish(self, following: int) -> Computed:
         """Close the windows that only wait for the watermark, because no record is left.
@@ -216,7 +223,7 @@ class PartitionState:
         outcome = self._withhold(self._windows.flush())
         with self._metrics.lock:
             self._processed(following, 0)
-        return self._featured(outcome, [], self._windows.clock_us // 1000)
+        return self._featured(outcome, [], self._windows.clock_us // 1000, LabelDelays())
 
     def _split_skipped(self, records: Records) -> tuple[Records, list[DeadLetter]]:
         """Return the records to process, and dead letters of those to be skipped."""
@@ -266,7 +273,11 @@ class PartitionState:
         self._metrics.count_tally(tally, samples)
 
     def _featured(
-        self, outcome: PushResult, dead_letters: list[DeadLetter], oldest_ms: int
+        self,
+        outcome: PushResult,
+        dead_letters: list[DeadLetter],
+        oldest_ms: int,
+        delays: LabelDelays,
     ) -> Computed:
         with self._metrics.stage("features"):
             found = [self._features(signals) for signals in merge_small_parts(outcome.windows)]
@@ -282,4 +293,5 @@ class PartitionState:
             dead_letters,
             self.position,
             oldest_ms,
+            delays,
         )

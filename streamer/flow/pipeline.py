@@ -61,8 +61,10 @@ async def flow(
 
         async def compute() -> None:
             while (records := await source.fetch()) is not None:
+                received_s = time.time()
                 with blaming(records):
                     computed = await loop.run_in_executor(cpu, state.compute, records, source.next)
+                computed.delays.received_s, computed.delays.computed_s = received_s, time.time()
                 prediction = predict_windows(computed, ask, metrics)
                 await predictions.put(tasks.create_task(_blamed(records, prediction)))
             if source.exhausted:
@@ -95,6 +97,7 @@ async def predict_windows(computed: Computed, ask: Ask, metrics: Metrics) -> Pre
         return Predicted(computed, Answers(0))
     with metrics.stage("predict"):
         answers = await ask(computed.features)
+    computed.delays.answered_s = time.time()
     count_answers(answers, metrics)
     return Predicted(computed, answers)
 

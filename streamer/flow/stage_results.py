@@ -1,6 +1,6 @@
 """What the stages of the flow hand to each other, and the dead letters that they make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from streamer.contracts.dead_letters import LOST, REFUSED, SKIPPED, WindowLetter
 from streamer.contracts.events import ActivityEvent, window_id
 from streamer.contracts.readings import Decoded, Record
 from streamer.contracts.records import Records
+from streamer.flow.label_delays import LabelDelays
 from streamer.labels.segments import SegmentChanges
 from streamer.predict.answers import Answers
 from streamer.stream.partition import PushResult
@@ -36,6 +37,7 @@ class Output:
     position: Position
     oldest_ms: int
     """Kafka timestamp of the fetch's first record."""
+    delays: LabelDelays = field(default_factory=LabelDelays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Computed:
     dead_letters: list[DeadLetter]
     position: Position
     oldest_ms: int
+    delays: LabelDelays = field(default_factory=LabelDelays)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from prometheus_client import ProcessCollector
 from streamer import __version__
 from streamer.gateway.access import Access
 from streamer.gateway.app import make_app, make_intake
-from streamer.gateway.certificate import server_context
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.intake import Intake
 from streamer.gateway.listener import listen
@@ -25,6 +24,7 @@ from streamer.process import log as logging
 from streamer.process.warm_up import warm_up_in_thread
 from streamer.process.worker import handle_signals
 from streamer.settings import GatewaySettings
+from streamer.tls import server_context
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,9 @@ async def run_gateway(
         readings_topic=settings.readings_topic,
         brokers=settings.bootstrap_servers,
     )
-    tls = server_context(settings)
+    tls = server_context(
+        settings.gateway_certificate, settings.gateway_private_key, "gateway_certificate"
+    )
     access, metrics, sockets = Access(settings.gateway_tokens), GatewayMetrics(), DeviceSockets()
     ProcessCollector(registry=metrics.registry)
     async with (

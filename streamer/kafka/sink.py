@@ -172,6 +172,7 @@ class PartitionSink:
             self._metrics.dead_letters.inc(len(output.dead_letters))
             if output.events:
                 self._metrics.event_latency.observe(max(0.0, now_s - output.oldest_ms / 1000))
+                output.delays.observe(self._metrics, now_s, len(output.events))
 
 
 @asynccontextmanager

@@ -3,18 +3,29 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
-from streamer.errors import SettingsError
 from streamer.health import Health
 from streamer.metrics import Metrics
+from streamer.process.http_tokens import HttpTokens
+from streamer.process.listener import listen
 from streamer.settings import Settings
+from streamer.tls import server_context
 
 UNLABELLED = "devices_without_labels"
 """Field of `/healthz`: how many, by reason."""
+
+MOST_CONNECTIONS: Final = 100
+"""Connections that are open at the same time; a probe, a scrape and a person need one each."""
+
+LONGEST_S: Final = 10.0
+"""Time for one connection, which serves one request: it is cut off then, whatever it does."""
+
+LONGEST_LINE: Final = 4096
+"""Bytes of the first line of a request, and of each of its headers."""
 
 
 class Pages(Protocol):
@@ -59,30 +70,51 @@ class WorkerPages:
         return Counter(list(self._health.unlabelled.values()))
 
 
+def metrics_url(settings: Settings, port: int) -> str:
+    """Return where the metrics are, for people."""
+    scheme = "https" if settings.http_certificate else "http"
+    return f"{scheme}://{settings.http_host}:{port}/metrics"
+
+
 @asynccontextmanager
 async def serve_pages(settings: Settings, pages: Pages) -> AsyncIterator[int]:
     """Serve the pages while the context is open; yield the port, also if the setting is 0.
 
     Raises:
-        SettingsError: the address cannot be used.
+        SettingsError: the address, the certificate or the file of tokens cannot be used.
     """
+    tokens = HttpTokens(settings.http_token_file)
+
+    def may_see(request: web.Request) -> bool:
+        return tokens.allow(request.headers.get("Authorization"))
 
     async def index(_: web.Request) -> web.Response:
         return web.Response(text="streamer: /metrics /healthz /readyz\n")
 
     async def metrics(request: web.Request) -> web.Response:
+        if not may_see(request):
+            raise web.HTTPUnauthorized(
+                text="send a token: `Authorization: Bearer <token>`, see http_token_file\n",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
         body, content_type = await pages.metrics(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
-    async def healthz(_: web.Request) -> web.Response:
+    # Probes need no token: they look at the status. The details name topics and devices.
+    async def healthz(request: web.Request) -> web.Response:
         # It answers 200 whatever is wrong: a restart would not cure trouble with Kafka. The worker
         # restarts its clients by itself, and exits when that does not help.
-        answer = {"alive": True, "trouble": await pages.trouble()}
-        return web.json_response(answer | {UNLABELLED: dict(await pages.unlabelled())})
+        answer: dict[str, Any] = {"alive": True}
+        if may_see(request):
+            answer["trouble"] = await pages.trouble()
+            answer[UNLABELLED] = dict(await pages.unlabelled())
+        return web.json_response(answer)
 
-    async def readyz(_: web.Request) -> web.Response:
+    async def readyz(request: web.Request) -> web.Response:
         reason = await pages.why_not_ready()
-        answer = {"ready": reason is None, "reason": reason}
+        answer: dict[str, Any] = {"ready": reason is None}
+        if may_see(request):
+            answer["reason"] = reason
         return web.json_response(answer, status=200 if reason is None else 503)
 
     app = web.Application()
@@ -94,17 +126,20 @@ async def serve_pages(settings: Settings, pages: Pages) -> AsyncIterator[int]:
             web.get("/readyz", readyz),
         ]
     )
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, settings.http_host, settings.http_port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise SettingsError(
-                f"cannot serve metrics on {settings.http_host}:{settings.http_port}: "
-                f"{error.strerror}; choose another with --http-port, 0 for any free one"
-            ) from None
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    app.on_response_prepare.append(_close_after)
+    async with listen(
+        app,
+        (settings.http_host, settings.http_port),
+        server_context(settings.http_certificate, settings.http_private_key, "http_certificate"),
+        most_connections=MOST_CONNECTIONS,
+        longest_s=LONGEST_S,
+        advice="choose another with --http-port, 0 for any free one",
+        max_line_size=LONGEST_LINE,
+        max_field_size=LONGEST_LINE,
+    ) as port:
+        yield port
+
+
+async def _close_after(_: web.Request, response: web.StreamResponse) -> None:
+    """Let a connection serve one request, so that its time is limited."""
+    response.force_close()

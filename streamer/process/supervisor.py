@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 from streamer.errors import StreamerError
 from streamer.process import log as logging
 from streamer.process.fleet_pages import FleetPages
-from streamer.process.http import serve_pages
+from streamer.process.http import metrics_url, serve_pages
 from streamer.process.summary import Summary
 from streamer.process.worker import announce, handle_signals
 from streamer.process.worker_process import WorkerProcess
@@ -45,8 +45,7 @@ async def supervise(settings: Settings, workers: int, *, until_end: bool = False
             for number in range(workers)
         ]
         async with serve_pages(settings, FleetPages(members)) as port:
-            url = f"http://{settings.http_host}:{port}/metrics"
-            log.info("supervising", workers=workers, metrics=url)
+            log.info("supervising", workers=workers, metrics=metrics_url(settings, port))
             try:
                 async with asyncio.TaskGroup() as tasks:
                     for member in members:

@@ -17,7 +17,7 @@ from streamer.kafka.member import GroupMember, run_until_stopped
 from streamer.metrics import Metrics
 from streamer.predict.factory import choose_feature_set, open_predictor
 from streamer.process import log as logging
-from streamer.process.http import WorkerPages, serve_pages
+from streamer.process.http import WorkerPages, metrics_url, serve_pages
 from streamer.process.memory import collect_garbage_rarely, keep_freed_memory
 from streamer.process.summary import Summary
 from streamer.process.warm_up import warm_up_in_thread
@@ -63,7 +63,7 @@ async def run_worker(
         ):
             on_port(port)
             await run_until_stopped(stopping, warm_up_in_thread(settings.readings_format))
-            log.info("working", metrics=f"http://{settings.http_host}:{port}/metrics")
+            log.info("working", metrics=metrics_url(settings, port))
             await run_until_stopped(stopping, _prepare_topics(settings))
             await GroupMember(
                 settings,

@@ -15,6 +15,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from streamer.errors import StreamerError
 from streamer.process.event_loop import run_to_completion
+from streamer.process.http_tokens import HttpTokens
 from streamer.process.summary import Summary
 from streamer.process.worker import run_worker
 from streamer.settings import Settings
@@ -62,8 +63,15 @@ class WorkerProcess:
         self.number = number
         name = settings.instance_id and f"{settings.instance_id}-{number}"
         self._settings = settings.model_copy(
-            update={"http_host": "127.0.0.1", "http_port": 0, "instance_id": name}
+            update={
+                "http_host": "127.0.0.1",
+                "http_port": 0,
+                "http_certificate": None,
+                "http_private_key": None,
+                "instance_id": name,
+            }
         )
+        self._tokens = HttpTokens(settings.http_token_file)
         self._session = session
         self._until_end = until_end
         self._port: int | None = None
@@ -76,7 +84,9 @@ class WorkerProcess:
             return ""
         try:
             async with self._session.get(
-                f"http://127.0.0.1:{self._port}/{name}", timeout=ClientTimeout(patience_s)
+                f"http://127.0.0.1:{self._port}/{name}",
+                timeout=ClientTimeout(patience_s),
+                headers=self._tokens.header(),
             ) as answer:
                 return await answer.text()
         except (ClientError, TimeoutError, OSError):

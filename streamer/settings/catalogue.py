@@ -286,6 +286,17 @@ class Settings(Connection):
         le=65535,
         description="Port of /metrics, /healthz and /readyz; 0 takes a free one.",
     )
+    http_token_file: Path | None = Field(
+        None,
+        description="File with the tokens for /metrics and for the details of /healthz and /readyz,"
+        " one a line. A changed file is read with the next request. Default: no token is needed.",
+    )
+    http_certificate: Path | None = Field(
+        None, description="Certificate chain of the HTTP port (PEM); it turns TLS on."
+    )
+    http_private_key: Path | None = Field(
+        None, description="Private key of `http_certificate` (PEM). Default: in the same file."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."
     )
@@ -308,6 +319,14 @@ class Settings(Connection):
             raise contradiction(f"{self.predictor} needs an endpoint", "predictor", "endpoint")
         if self.predictor == "onnx" and self.model is None:
             raise contradiction("onnx needs a model", "predictor", "model")
+        return self
+
+    @model_validator(mode="after")
+    def _http_key_has_its_certificate(self) -> Self:
+        if self.http_private_key is not None and self.http_certificate is None:
+            raise contradiction(
+                "a private key needs its certificate", "http_private_key", "http_certificate"
+            )
         return self
 
     @model_validator(mode="after")

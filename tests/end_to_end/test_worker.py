@@ -255,7 +255,7 @@ def test_a_port_in_use_and_an_invalid_model_are_errors_at_the_start(tmp_path: Pa
         port = str(taken.getsockname()[1])
         with run(settings, tmp_path / "port", "--http-port", port) as worker:
             worker.ends(1)
-            assert f"Error: cannot serve metrics on 127.0.0.1:{port}" in worker.said
+            assert f"Error: cannot listen on 127.0.0.1:{port}" in worker.said
     (tmp_path / "model.npz").write_bytes(b"not a model")
     with run(settings, tmp_path / "model", "--model", str(tmp_path / "model.npz")) as worker:
         worker.ends(1)

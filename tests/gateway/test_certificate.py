@@ -2,7 +2,6 @@
 
 import shutil
 import ssl
-import subprocess
 from pathlib import Path
 
 import aiohttp
@@ -10,25 +9,10 @@ import pytest
 import structlog
 
 from streamer.errors import SettingsError
-from streamer.gateway.certificate import server_context
-from streamer.settings import GatewaySettings
+from streamer.tls import server_context
 from tests.gateway.conftest import MakeGatewaySettings
+from tests.support.certificates import make_certificate, trusting
 from tests.support.gateway import reading, running_gateway
-
-
-def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """Make a self-signed certificate for 127.0.0.1."""
-    if not shutil.which("openssl"):
-        pytest.skip("openssl makes the certificate")
-    chain, key = folder / f"{name}.pem", folder / f"{name}.key"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    subprocess.run([*command, "-keyout", key, "-out", chain], check=True, capture_output=True)
-    return chain, key
-
-
-def trusting(chain: Path) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=chain)
 
 
 async def test_readings_come_over_tls_and_a_renewed_certificate_is_used(
@@ -86,6 +70,5 @@ async def test_files_that_cannot_be_used_keep_the_certificate_as_it_was(
 def test_a_certificate_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("nothing")
     for file in (tmp_path / "cert.pem", tmp_path / "missing.pem"):
-        settings = GatewaySettings.load({"gateway_certificate": file}, None)
         with pytest.raises(SettingsError, match="gateway_certificate: cannot use"):
-            server_context(settings)
+            server_context(file, None, "gateway_certificate")

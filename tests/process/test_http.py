@@ -1,7 +1,10 @@
+import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 import msgspec
@@ -12,9 +15,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from streamer.errors import SettingsError
 from streamer.health import Health
 from streamer.metrics import Metrics
+from streamer.process import http
 from streamer.process.http import WorkerPages, serve_pages
 from streamer.settings import Settings
+from tests.support.certificates import make_certificate, trusting
 from tests.support.clock import Clock
+
+PATIENCE_S = 60.0
 
 
 @dataclass
@@ -44,13 +51,26 @@ class Ops:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Ops]:
+async def running(**settings: object) -> AsyncIterator[Ops]:
     ops = Ops()
     async with serve_pages(
-        Settings.load({"http_port": 0}), WorkerPages(ops.metrics, ops.health)
+        Settings.load({"http_port": 0} | settings), WorkerPages(ops.metrics, ops.health)
     ) as port:
         ops.url = f"http://127.0.0.1:{port}"
         yield ops
+
+
+async def answer_to(ops: Ops, request: bytes) -> bytes:
+    """Send bytes, and return everything that comes until the server ends the connection."""
+    port = int(ops.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        return await asyncio.wait_for(reader.read(), PATIENCE_S)
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
 
 
 async def test_the_metrics_can_be_parsed_and_are_those_of_the_catalogue() -> None:
@@ -135,6 +155,109 @@ async def test_a_port_that_is_taken_is_a_clear_error() -> None:
             async with serve_pages(settings, WorkerPages(Metrics(), Health(Clock()))):
                 pass
     message = str(caught.value)
-    assert message.startswith(f"cannot serve metrics on 127.0.0.1:{port}: ")
+    assert message.startswith(f"cannot listen on 127.0.0.1:{port}: ")
     assert "address already in use" in message.lower()
     assert message.endswith("choose another with --http-port, 0 for any free one")
+
+
+async def test_with_tokens_only_their_holders_see_metrics_and_details(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("new-token\nold-token\n")
+    async with running(http_token_file=tokens) as ops, aiohttp.ClientSession() as session:
+
+        async def get(page: str, authorization: str = "") -> tuple[int, str]:
+            headers = {"Authorization": authorization} if authorization else {}
+            async with session.get(ops.url + page, headers=headers) as answer:
+                return answer.status, await answer.text()
+
+        for wrong in ("", "Bearer other-token", "Basic new-token", "Bearer ü"):
+            status, text = await get("/metrics", wrong)
+            assert status == 401
+            assert "http_token_file" in text
+        # Probes look at the status, and learn nothing else.
+        assert await get("/healthz") == (200, '{"alive": true}')
+        assert await get("/readyz") == (503, '{"ready": false}')
+        for token in ("new-token", "old-token"):
+            status, text = await get("/metrics", f"Bearer {token}")
+            assert status == 200
+            assert "streamer_ready" in text
+            assert "trouble" in (await get("/healthz", f"Bearer {token}"))[1]
+            assert "not connected" in (await get("/readyz", f"Bearer {token}"))[1]
+
+        (tmp_path / "renewed").write_text("new-token\n")
+        (tmp_path / "renewed").replace(tokens)
+        assert (await get("/metrics", "Bearer old-token"))[0] == 401
+        assert (await get("/metrics", "Bearer new-token"))[0] == 200
+        tokens.unlink()
+        assert (await get("/metrics", "Bearer new-token"))[0] == 200
+
+
+async def test_a_file_of_tokens_that_cannot_be_read_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="http_token_file: cannot read"):
+        async with running(http_token_file=tmp_path / "missing"):
+            pass
+
+
+async def test_the_pages_are_served_over_tls_with_the_renewed_certificate(tmp_path: Path) -> None:
+    chain, key = make_certificate(tmp_path, "first", days=2)
+    new_chain, new_key = make_certificate(tmp_path, "second", days=90)
+    old = trusting(chain)
+    async with (
+        running(http_certificate=chain, http_private_key=key) as ops,
+        aiohttp.ClientSession() as session,
+    ):
+        url = ops.url.replace("http://", "https://") + "/metrics"
+
+        async def days_left(trusted: ssl.SSLContext) -> float:
+            async with session.get(url, ssl=trusted) as answer:
+                families = text_string_to_metric_families(await answer.text())
+                [left_s] = [
+                    sample.value
+                    for family in families
+                    for sample in family.samples
+                    if sample.labels.get("file") == str(chain)
+                ]
+                return left_s / 86400
+
+        assert 1.9 < await days_left(old) < 2.1
+        new_chain.replace(chain)
+        new_key.replace(key)
+        assert 89.9 < await days_left(trusting(chain)) < 90.1
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await days_left(old)
+
+
+async def test_the_port_is_read_only_and_limits_what_a_client_sends() -> None:
+    async with running() as ops:
+        for method in (b"POST", b"PUT", b"DELETE"):
+            answer = await answer_to(ops, method + b" /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 405 ")
+        long = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 2 * http.LONGEST_LINE + b"\r\n\r\n"
+        assert (await answer_to(ops, long)).startswith(b"HTTP/1.0 400 ")
+
+
+async def test_a_connection_serves_one_request_and_a_slow_client_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running() as ops:
+        twice = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2
+        assert (await answer_to(ops, twice)).count(b"HTTP/1.1 200 OK") == 1
+    monkeypatch.setattr(http, "LONGEST_S", 0.1)
+    async with running() as ops:
+        assert await answer_to(ops, b"GET / HTTP/1.1\r\nHost:") == b""
+
+
+async def test_connections_that_are_too_many_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MOST_CONNECTIONS", 2)
+    async with running() as ops:
+        port = int(ops.url.rpartition(":")[2])
+        open_ones = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+        assert (await answer_to(ops, request)).startswith(b"HTTP/1.1 503 ")
+        for _, writer in open_ones:
+            writer.close()
+            await writer.wait_closed()
+        async with asyncio.timeout(PATIENCE_S):
+            # The server notices the ends of connections a little later.
+            while not (await answer_to(ops, request)).startswith(b"HTTP/1.1 200 "):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)

@@ -18,7 +18,6 @@ from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
 from streamer.gateway.access import Access
 from streamer.gateway.app import make_app, make_intake
-from streamer.gateway.certificate import server_context
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.intake import Intake
 from streamer.gateway.listener import listen
@@ -27,6 +26,7 @@ from streamer.gateway.readings_topic import prepare_topic
 from streamer.gateway.readings_writer import ReadingsWriter
 from streamer.gateway_metrics import GatewayMetrics
 from streamer.settings import GatewaySettings
+from streamer.tls import server_context
 from tests.support.published import read_partitions
 
 
@@ -77,6 +77,9 @@ async def running_gateway(
     With ``live`` it also follows events and readings, for those who look at them. Without ``wait``
     it is yielded before Kafka has answered.
     """
+    tls = server_context(
+        settings.gateway_certificate, settings.gateway_private_key, "gateway_certificate"
+    )
     sockets, access, metrics = DeviceSockets(), Access(settings.gateway_tokens), GatewayMetrics()
     async with (
         ReadingsWriter(settings, partial(prepare_topic, settings)) as writer,
@@ -85,7 +88,7 @@ async def running_gateway(
         intake = make_intake(settings, writer, metrics)
         app = make_app(settings, writer, access, intake, sockets, metrics, followed)
         async with (
-            listen(settings, app, metrics, server_context(settings)) as port,
+            listen(settings, app, metrics, tls) as port,
             # A connection that is kept may be closed by the gateway just when it is used again.
             aiohttp.ClientSession(
                 f"http://127.0.0.1:{port}", connector=aiohttp.TCPConnector(force_close=True)
