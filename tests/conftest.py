@@ -16,10 +16,12 @@ from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 
 pytest_plugins = [
+    # Before those that import it, so that its asserts are rewritten.
+    "tests.support.s3_server",
+    "tests.support.amazon_ml",
     "tests.support.endpoint",
     "tests.support.models",
     "tests.support.registry",
-    "tests.support.s3_server",
 ]
 
 # A loaded machine takes its time, and the first example of a test may compile kernels.

@@ -1,6 +1,7 @@
 """`streamer endpoint` runs a prediction server."""
 
 import asyncio
+from pathlib import Path
 
 import click
 
@@ -24,8 +25,16 @@ from streamer.settings import Settings
     metavar="FAULT",
     help=f"Inject a fault: {EXAMPLES}. While the server runs, PUT a JSON list of them to /faults.",
 )
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="SQLite file that keeps data sources, trained models, evaluations and batch predictions "
+    "of Amazon ML. Default: they are kept in memory until the server ends.",
+)
 @settings_options("model", "endpoint_labels", "log_level", "log_format")
-def endpoint(settings: Settings, host: str, port: int, faults: tuple[str, ...]) -> None:
+def endpoint(
+    settings: Settings, host: str, port: int, faults: tuple[str, ...], state: Path | None
+) -> None:
     """Serve a model with the protocols of Amazon ML and SageMaker until Ctrl-C or SIGTERM.
 
     To call it with the AWS SDK, set AWS_ENDPOINT_URL to its address. It does not check signatures.
@@ -33,4 +42,4 @@ def endpoint(settings: Settings, host: str, port: int, faults: tuple[str, ...]) 
     log.configure(settings)
     parsed = [EndpointFault.parse(fault) for fault in faults]
     served = load_served_model(settings.model, settings.activities)
-    asyncio.run(serve(served, host, port, parsed))
+    asyncio.run(serve(served, host, port, parsed, state))

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -11,7 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import choose_encoder
 
-from streamer.endpoint.amazon_ml_server import AmazonMLServer
+from streamer.endpoint.amazon_ml.server import AmazonMLServer, open_amazon_ml
 from streamer.endpoint.endpoint_faults import EndpointFault, EndpointFaults
 from streamer.endpoint.sagemaker_server import SageMakerServer
 from streamer.endpoint.served_model import ServedModel
@@ -23,9 +24,10 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(served: ServedModel, faults: EndpointFaults) -> web.Application:
+def make_app(
+    amazon_ml: AmazonMLServer, sagemaker: SageMakerServer, faults: EndpointFaults
+) -> web.Application:
     """Make the application that answers all requests."""
-    amazon_ml, sagemaker = AmazonMLServer(served, faults), SageMakerServer(served, faults)
     registry = CollectorRegistry()
     requests = Counter(
         "streamer_endpoint_requests", "Requests by path and status.", ("path", "status"),
@@ -78,46 +80,67 @@ def make_app(served: ServedModel, faults: EndpointFaults) -> web.Application:
 
 @asynccontextmanager
 async def open_server(
-    served: ServedModel, host: str, port: int, faults: Sequence[EndpointFault] = ()
+    served: ServedModel,
+    host: str,
+    port: int,
+    faults: Sequence[EndpointFault] = (),
+    state: Path | None = None,
 ) -> AsyncIterator[str]:
     """Serve predictions while the context is open; yields the address of the server.
 
+    Args:
+        served: the model that both protocols serve.
+        host: address to listen on.
+        port: port to listen on; 0 for any free one.
+        faults: faults that are active from the start.
+        state: the SQLite file that keeps the entities of Amazon ML; None keeps them in memory.
+
     Raises:
         SettingsError: the server cannot listen at the address.
+        DataError: the state cannot be read.
     """
-    # A request that hangs ends when its client disconnects.
-    runner = web.AppRunner(
-        make_app(served, EndpointFaults(faults)),
-        access_log=None,
-        handler_cancellation=True,
-        shutdown_timeout=1.0,
-    )
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
+    active = EndpointFaults(faults)
+    async with open_amazon_ml(served, active, state) as amazon_ml:
+        # A request that hangs ends when its client disconnects.
+        runner = web.AppRunner(
+            make_app(amazon_ml, SageMakerServer(served, active), active),
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=1.0,
+        )
+        await runner.setup()
         try:
-            await site.start()
-        except OSError as error:
-            raise SettingsError(
-                f"cannot serve predictions on {host}:{port}: {error.strerror}; choose another "
-                "with --port, 0 for any free one"
-            ) from None
-        [(_, bound, *_)] = runner.addresses
-        yield f"http://{host}:{bound}"
-    finally:
-        await runner.cleanup()
+            site = web.TCPSite(runner, host, port)
+            try:
+                await site.start()
+            except OSError as error:
+                raise SettingsError(
+                    f"cannot serve predictions on {host}:{port}: {error.strerror}; choose another "
+                    "with --port, 0 for any free one"
+                ) from None
+            [(_, bound, *_)] = runner.addresses
+            yield f"http://{host}:{bound}"
+        finally:
+            await runner.cleanup()
 
 
-async def serve(served: ServedModel, host: str, port: int, faults: Sequence[EndpointFault]) -> None:
-    """Serve until Ctrl-C or SIGTERM."""
+async def serve(
+    served: ServedModel,
+    host: str,
+    port: int,
+    faults: Sequence[EndpointFault],
+    state: Path | None = None,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM. For the arguments see `open_server`."""
     stopping = asyncio.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, stopping.set)
-    async with open_server(served, host, port, faults) as address:
+    async with open_server(served, host, port, faults, state) as address:
         log.info(
             "serving predictions",
             address=address,
             model=served.id,
             faults=[fault.text for fault in faults],
+            state=str(state) if state else "in memory; --state keeps data sources and models",
         )
         await stopping.wait()

@@ -1,0 +1,1 @@
+"""The server side of Amazon ML: data sources, models, evaluations and predictions."""
