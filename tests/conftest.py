@@ -78,6 +78,7 @@ def make_settings(kafka: LocalKafka) -> MakeSettings:
             "segments_topic": f"segments-{unique}",
             "current_topic": f"current-{unique}",
             "dlq_topic": f"dlq-{unique}",
+            "labels_topic": f"labels-{unique}",
             "group_id": f"group-{unique}",
             "http_port": 0,
         }

@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "Run a worker, which reads readings and publishes activity events.",
     "gateway": "Take readings over HTTP, WebSocket and MQTT.",
     "watch": "Show a live table of devices and their activities.",
+    "feedback": "Say what a device really did.",
     "report": "Show what a device did on a day.",
     "broker": "Run Apache Kafka on this machine, without Docker.",
     "topics": "Create the topics, or check existing ones.",

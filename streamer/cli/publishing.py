@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 
 import click
 
+from streamer.cli.times import Moment
 from streamer.contracts.readings import LARGEST_BATCH, Format
 from streamer.devices.sending import Sending
 
@@ -27,26 +27,6 @@ class _Speed(click.ParamType[float]):
         if not speed > 0:
             self.fail(f"{value!r} is neither a positive number nor 'max'.", param, ctx)
         return speed
-
-
-class _Moment(click.ParamType[float]):
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if value.isdecimal():
-            return float(value)
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(
-                f"{value!r} is neither a time such as 2026-05-17T12:00:00Z nor milliseconds "
-                "since the epoch.",
-                param,
-                ctx,
-            )
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
 
 
 def sending_options(command: Command) -> Command:
@@ -77,7 +57,7 @@ def sending_options(command: Command) -> Command:
     )
     @click.option(
         "--start",
-        type=_Moment(),
+        type=Moment(),
         help="Time of the first sample: ISO 8601 (UTC without a zone) or milliseconds since the "
         "epoch.  [default: now at speed 1; at other speeds such that the last sample is taken now, "
         "or a day ago if there is no last sample]",

@@ -28,12 +28,13 @@ def topics() -> None:
 @topics.command()
 @settings_options(
     *TOPICS,
+    "labels_topic",
     "replication_factor",
 )
 def create(settings: Settings) -> None:
     """Create the topics that are missing."""
     log.configure(settings)
-    created = asyncio.run(kafka_topics.ensure(settings, _PATIENCE_S))
+    created = asyncio.run(_create(settings))
     for name in created:
         echo(f"created {name}")
     if not created:
@@ -74,7 +75,7 @@ def check(ctx: click.Context, settings: Settings) -> None:
     help="The program that needs the permissions.",
 )
 @click.option("--principal", default="User:streamer", show_default=True, help="Kafka's user.")
-@settings_options(*TOPIC_SETTINGS, "group_id")
+@settings_options(*TOPIC_SETTINGS, "labels_topic", "group_id")
 def permissions(settings: Settings, role: str, principal: str) -> None:
     """Print the ACLs that a program needs, as commands of Kafka's own tool.
 
@@ -83,6 +84,11 @@ def permissions(settings: Settings, role: str, principal: str) -> None:
     for permission in needed(role, settings):
         words = shlex.join(permission.as_arguments(principal))
         echo(f"kafka-acls.sh --bootstrap-server {settings.bootstrap_servers} {words}")
+
+
+async def _create(settings: Settings) -> list[str]:
+    created = await kafka_topics.ensure(settings, _PATIENCE_S)
+    return created + await kafka_topics.ensure_labels(settings, _PATIENCE_S)
 
 
 async def _check(settings: Settings) -> list[Finding]:

@@ -5,12 +5,13 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from streamer.gateway import health_pages, http_readings, live_pages, pages, websocket
+from streamer.gateway import health_pages, http_labels, http_readings, live_pages, pages, websocket
 from streamer.gateway.access import Access
 from streamer.gateway.answers import ERRORS, as_response
 from streamer.gateway.device_rates import DeviceRates
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.intake import Intake
+from streamer.gateway.labels_writer import LabelsWriter
 from streamer.gateway.live_pages import Live
 from streamer.gateway.origins import Origins, answer_preflight, show_to
 from streamer.gateway.readings_check import ReadingsCheck
@@ -64,6 +65,7 @@ def make_app(
     )
     health_pages.add_routes(app, access, writer, metrics)
     http_readings.add_routes(app, settings, access, intake, metrics)
+    http_labels.add_routes(app, settings, access, LabelsWriter(settings))
     websocket.add_routes(app, settings, access, intake, sockets, metrics)
     pages.add_routes(app)
     if live is not None:

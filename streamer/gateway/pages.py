@@ -15,6 +15,7 @@ _FILES: Final = {
     "/phone": "phone.html",
     "/static/chart.js": "chart.js",
     "/static/device_socket.js": "device_socket.js",
+    "/static/feedback.js": "feedback.js",
     "/static/fleet.js": "fleet.js",
     "/static/gateway.js": "gateway.js",
     "/static/icon.svg": "icon.svg",

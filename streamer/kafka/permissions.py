@@ -40,7 +40,7 @@ def _worker(settings: Settings) -> list[Permission]:
 
 
 def _create(settings: Settings) -> list[Permission]:
-    topics = [settings.readings_topic, *settings.output_topics]
+    topics = [settings.readings_topic, *settings.output_topics, settings.labels_topic]
     return [
         *(Permission("topic", name, "Create") for name in topics),
         *(Permission("topic", name, "Describe") for name in topics),
@@ -57,6 +57,7 @@ def _gateway(settings: Settings) -> list[Permission]:
     seen = [name for name in settings.output_topics if name != settings.events_topic]
     return [
         *_device(settings),
+        *_feedback(settings),
         Permission("topic", settings.readings_topic, "Read"),
         Permission("topic", settings.events_topic, "Read"),
         # It waits for the topics of the workers, and shows how far the workers are behind.
@@ -96,6 +97,14 @@ def _predict(settings: Settings) -> list[Permission]:
     ]
 
 
+def _feedback(settings: Settings) -> list[Permission]:
+    return [Permission("topic", settings.labels_topic, "Write")]
+
+
+def _learner(settings: Settings) -> list[Permission]:
+    return [Permission("topic", settings.labels_topic, "Read")]
+
+
 ROLES: Final[dict[str, Callable[[Settings], Sequence[Permission]]]] = {
     "worker": _worker,
     "topics": _create,
@@ -103,6 +112,8 @@ ROLES: Final[dict[str, Callable[[Settings], Sequence[Permission]]]] = {
     "gateway": _gateway,
     "consumer": _consumer,
     "report": _report,
+    "feedback": _feedback,
+    "model-update": _learner,
     "dlq": _dead_letters,
     "dlq-replay": _replay,
     "dlq-predict": _predict,

@@ -29,6 +29,8 @@ _READINGS = {
 }
 _EVENTS = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
 _SEGMENTS = {"cleanup.policy": "delete", "retention.ms": str(365 * _DAY_MS)}
+# What models learn from must not age.
+_LABELS = {"cleanup.policy": "delete", "retention.ms": "-1"}
 _CURRENT = {"cleanup.policy": "compact"}
 # A dead letter is a reading of any size that was accepted, and its headers.
 _LETTERS = _EVENTS | {"max.message.bytes": str(2 * 1024 * 1024)}
@@ -68,6 +70,32 @@ async def ensure(settings: Settings, patience_s: float | None = None) -> list[st
                 config = configs.get(name, _EVENTS)
                 created += await _create(admin, settings, name, counts[readings], config)
         await partition_counts(admin, readings, *settings.output_topics)
+    return created
+
+
+async def ensure_labels(settings: Settings, patience_s: float | None = None) -> list[str]:
+    """Create the topic of labels if it is missing, with as many partitions as the readings have.
+
+    Returns:
+        Its name if it was created.
+
+    Raises:
+        TopicError: it is missing and must not be created, or Kafka refuses to create it.
+        KafkaError: no broker answered in time.
+    """
+    name = settings.labels_topic
+    async with admin_client(settings, patience_s) as admin:
+        counts = await partition_counts(admin)
+        if name in counts:
+            return []
+        if not settings.create_topics:
+            raise TopicError(
+                f"labels_topic: there is no topic {name} at {settings.bootstrap_servers}; "
+                "`streamer topics create` creates it"
+            )
+        partitions = counts.get(settings.readings_topic, settings.partitions)
+        created = await _create(admin, settings, name, partitions, _LABELS)
+        await partition_counts(admin, name)
     return created
 
 

@@ -27,7 +27,7 @@ from pydantic_settings import (
 
 from streamer.errors import SettingsError
 from streamer.profiles.profile import CONTRACT, check_format
-from streamer.settings.checked_texts import LabelNames, NumberedName
+from streamer.settings.checked_texts import ActivityNames, LabelNames, NumberedName
 from streamer.settings.connection import Connection, Name
 from streamer.settings.sources import (
     ENV_PREFIX,
@@ -90,6 +90,11 @@ class Settings(Connection):
     )
     dlq_topic: Name = Field(
         "sensor-readings.dlq", description="Dead-letter topic, for readings that cannot be used."
+    )
+    labels_topic: Name = Field(
+        "activity-labels",
+        description="Topic of ground truth: what devices really did, as `streamer feedback` and the"
+        " gateway write it.",
     )
     group_id: Name = Field(
         "streamer", description="Consumer group; its workers share the partitions."
@@ -253,6 +258,11 @@ class Settings(Connection):
         " publishes `unknown`, `label` what the model says. The events say that it is unfamiliar.",
     )
 
+    label_activities: ActivityNames = Field(
+        "walking,walking_upstairs,walking_downstairs,jogging,sitting,standing,laying",
+        description="Activities that ground truth may name, comma-separated.",
+    )
+
     # Delivery
     delivery: Literal["exactly-once", "at-least-once"] = Field(
         "exactly-once",
@@ -333,7 +343,7 @@ class Settings(Connection):
     def _topics_differ(self) -> Self:
         """A worker that reads what it writes would never end."""
         by_topic: dict[str, list[str]] = {}
-        for name in TOPIC_SETTINGS:
+        for name in (*TOPIC_SETTINGS, "labels_topic"):
             if topic := getattr(self, name):
                 by_topic.setdefault(topic, []).append(name)
         for topic, names in by_topic.items():
@@ -357,6 +367,11 @@ class Settings(Connection):
         """Return activity names by label, from `endpoint_labels`."""
         pairs = (pair.partition("=") for pair in self.endpoint_labels.split(","))
         return {label.strip(): activity.strip() for label, _, activity in pairs}
+
+    @property
+    def known_activities(self) -> tuple[str, ...]:
+        """Return the activities that ground truth may name, from `label_activities`."""
+        return tuple(name.strip() for name in self.label_activities.split(","))
 
     @classmethod
     def load(cls, flags: Mapping[str, Any] | None = None, config: Path | None = None) -> Self:

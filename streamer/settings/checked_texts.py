@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
-from streamer.contracts.activities import check_activity_names
+from streamer.contracts.activities import check_activity_names, is_movement
 
 _LARGEST_PORT: Final = 2**16 - 1
 
@@ -38,6 +38,13 @@ def _check_labels(labels: str) -> str:
     return labels
 
 
+def _check_activities(names: str) -> str:
+    for name in check_activity_names([name.strip() for name in names.split(",")]):
+        if is_movement(name):
+            raise ValueError(f"{name!r} is a movement; labels name activities")
+    return names
+
+
 Addresses = Annotated[str, AfterValidator(_check_addresses)]
 """``host:port``, comma-separated."""
 
@@ -46,3 +53,6 @@ NumberedName = Annotated[str, AfterValidator(_check_variable)]
 
 LabelNames = Annotated[str, AfterValidator(_check_labels)]
 """``label=activity``, comma-separated; each label once."""
+
+ActivityNames = Annotated[str, AfterValidator(_check_activities)]
+"""Names of activities, comma-separated; no movements."""

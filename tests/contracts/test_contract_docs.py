@@ -12,6 +12,7 @@ import pytest
 
 from streamer.contracts import dead_letters
 from streamer.contracts.events import decode_event
+from streamer.contracts.ground_truth import decode_label
 from streamer.contracts.readings import RejectReason
 from streamer.contracts.segments import decode_current, decode_segment
 from tests.support.records import F32_TYPE, MSGPACK_TYPE, NOW_MS, SKEW_US, ARecord, decode
@@ -32,13 +33,14 @@ def _assert_means(sent: ARecord, samples: np.ndarray[Any, np.dtype[np.float64]])
     np.testing.assert_array_equal(decoded.values, samples)
 
 
-def test_the_json_examples_are_readings_an_event_a_segment_and_a_current_activity() -> None:
-    one, two, event, segment, current = _examples("json")
+def test_the_json_examples_are_readings_an_event_segment_current_activity_and_label() -> None:
+    one, two, event, segment, current, label = _examples("json")
     _assert_means(ARecord(b"phone-17", one.encode()), SAMPLES[:1])
     _assert_means(ARecord(b"phone-17", two.encode()), SAMPLES)
     assert decode_event(event.encode()).activity == "walking"
     assert decode_segment(segment.encode()).windows == 47
     assert decode_current(current.encode()).activity == "walking"
+    assert decode_label(label.encode()).by == "anna"
 
 
 def test_the_messagepack_example_is_the_first_json_example() -> None:

@@ -28,6 +28,7 @@ def gateway_settings(kafka: LocalKafka, **overrides: Any) -> GatewaySettings:
         "segments_topic": f"segments-{unique}",
         "current_topic": f"current-{unique}",
         "dlq_topic": f"dlq-{unique}",
+        "labels_topic": f"labels-{unique}",
         "gateway_port": 0,
         "partitions": 3,
     }

@@ -16,6 +16,7 @@ import pytest
 from streamer.contracts.decode import decode
 from streamer.contracts.records import OneRecord, Records
 from streamer.gateway.token_file import Grant, make_token
+from streamer.kafka.ground_truth import read_labels
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import GatewaySettings
 from tests.support import worker_process
@@ -85,6 +86,7 @@ async def site(kafka: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> A
             "segments_topic": f"segments-{unique}",
             "current_topic": f"current-{unique}",
             "dlq_topic": f"dlq-{unique}",
+            "labels_topic": f"labels-{unique}",
             "group_id": f"group-{unique}",
             "partitions": 2,
             "gateway_tokens": tokens,
@@ -138,8 +140,15 @@ async def test_the_phone_page_and_the_fleet_page_show_walking_for_a_walking_phon
             await until(fleet, COUNT_COLOURED + "('--axis-x') > 100")
             await until(fleet, COUNT_COLOURED + "('--walking') > 1000")
 
+        await phone.get_by_role("button", name="Wrong? Say what it was").click()
+        await phone.get_by_role("button", name="walking upstairs").click()
+        await until(phone, "document.querySelector('#noted').textContent.startsWith('Noted: ')")
+        assert not await phone.get_by_role("button", name="walking upstairs").is_visible()
         await phone.get_by_role("button", name="Stop").click()
         await until_text(phone, "#activity", "Stopped")
+    [label] = await read_labels(site.gateway.settings)
+    assert (label.device_id, label.activity) == ("walker", "walking_upstairs")
+    assert 0 < label.end - label.start < PATIENCE_MS
 
 
 COUNT_COLOURED = """

@@ -13,12 +13,15 @@ from aiohttp import encode_basic_auth, web
 from aiohttp.test_utils import TestServer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streamer.contracts.ground_truth import ActivityLabel
 from streamer.contracts.records import OneRecord
 from streamer.errors import KafkaError, StreamerError
+from streamer.gateway.labels_writer import LabelsWriter
 from streamer.gateway.readings_topic import prepare_topic
 from streamer.gateway.readings_writer import ReadingsWriter
 from streamer.kafka import topics
 from streamer.kafka.client import client_options, connect
+from streamer.kafka.ground_truth import publish_label, read_labels
 from streamer.kafka.permissions import needed
 from streamer.localkafka.security import ADMIN, make_certificates
 from streamer.settings import TOPIC_SETTINGS, GatewaySettings, Settings
@@ -94,7 +97,7 @@ async def names(secured: SecuredKafka) -> dict[str, Any]:
     The readings have one record that becomes a dead letter.
     """
     unique = uuid.uuid4().hex[:8]
-    named = [*TOPIC_SETTINGS, "group_id"]
+    named = [*TOPIC_SETTINGS, "labels_topic", "group_id"]
     names: dict[str, Any] = {name: f"{name}-{unique}" for name in named}
     names["partitions"] = 1
     admin = secured.settings(**names)
@@ -255,12 +258,21 @@ async def test_a_gateway_works_with_the_permissions_of_its_role(
     )
     admin = secured.settings(**names)
     before = len(await read_topic(admin, settings.readings_topic))
+    await topics.ensure_labels(admin, 60)
     reading = ten_seconds("second")[0]
+    label = ActivityLabel(device_id="second", start=1, end=2, activity="walking", by="anna")
     with secured.grant("tool", needed("gateway", settings)):
         async with ReadingsWriter(settings, partial(prepare_topic, settings)) as writer:
             await asyncio.wait_for(writer.wait_connected(), 60)
             await writer.write("second", reading.value or b"")
+        labels = LabelsWriter(settings)
+        await labels.write(label)
+        await labels.close()
         assert len(await read_events(settings)) in WINDOWS_OF_10_S
         async with topics.admin_client(settings, 60) as client:
             assert await client.list_consumer_group_offsets(settings.group_id)
     assert len(await read_topic(admin, settings.readings_topic)) == before + 1
+    with secured.grant("tool", needed("feedback", settings)):
+        await publish_label(settings, label)
+    with secured.grant("tool", needed("model-update", settings)):
+        assert await read_labels(settings) == [label, label]

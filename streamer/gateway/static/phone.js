@@ -2,6 +2,7 @@
 
 import { Chart } from "./chart.js";
 import { DeviceSocket } from "./device_socket.js";
+import { Feedback } from "./feedback.js";
 import { Refused, askForToken, colour, duration, percent, request, say, takeFragment, token, words } from "./gateway.js";
 import { Batches, isNegated, readMotion } from "./motion.js";
 
@@ -11,6 +12,7 @@ const at = (id) => document.getElementById(id);
 const device = nameDevice(takeFragment().get("device"));
 const chart = new Chart(at("chart"), 6000, 60);
 const sign = isNegated(navigator) ? -1 : 1;
+const feedback = new Feedback(device, { button: at("wrong"), choices: at("choices"), answer: at("noted") });
 let running = null;
 
 /** Return the id of this phone: from the address, from an earlier visit, or a new one. */
@@ -72,6 +74,7 @@ function stop() {
   running.stop();
   running = null;
   chart.clear();
+  feedback.hide();
   at("switch").textContent = "Start";
   at("switch").classList.remove("stop");
   say(at("state"), "stopped");
@@ -99,6 +102,7 @@ function showEvent(run, event) {
   chart.addWindow(event);
   if (run.since?.activity !== event.activity) run.since = { activity: event.activity, start: event.window_start };
   const forHow = `for ${duration(event.window_end - run.since.start)}`;
+  feedback.show(run.since.start, event.window_end);
   show({
     activity: words(event.activity),
     note: event.reason ? REASONS[event.reason] : `${percent(event.confidence)} certain, ${forHow}`,
