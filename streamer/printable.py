@@ -36,3 +36,10 @@ def utc_time(time_ms: int) -> str:
         return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError, OSError):
         return f"{time_ms} ms"
+
+
+def utc_moment(time_ms: float) -> str:
+    """Write a time since 1970 as date and time with milliseconds, in UTC."""
+    whole_ms = round(time_ms)
+    seconds = utc_time(whole_ms)
+    return seconds if seconds.endswith("ms") else f"{seconds}.{whole_ms % 1000:03} UTC"

@@ -15,6 +15,7 @@ COMMANDS = {
     "gateway": "Take readings over HTTP, WebSocket and MQTT.",
     "watch": "Show a live table of devices and their activities.",
     "feedback": "Say what a device really did.",
+    "explain": "Show how the label of a window came about, or why there is none.",
     "report": "Show what a device did on a day.",
     "broker": "Run Apache Kafka on this machine, without Docker.",
     "topics": "Create the topics, or check existing ones.",

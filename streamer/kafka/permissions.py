@@ -75,6 +75,15 @@ def _report(settings: Settings) -> list[Permission]:
     return [Permission("topic", name, "Read") for name in names if name]
 
 
+def _explain(settings: Settings) -> list[Permission]:
+    names = (settings.readings_topic, settings.events_topic, settings.dlq_topic)
+    return [
+        *(Permission("topic", name, "Read") for name in names),
+        # Tells a window that the workers have not come to from one that they have left out.
+        Permission("group", settings.group_id, "Describe"),
+    ]
+
+
 def _dead_letters(settings: Settings) -> list[Permission]:
     return [Permission("topic", settings.dlq_topic, "Read")]
 
@@ -114,6 +123,7 @@ ROLES: Final[dict[str, Callable[[Settings], Sequence[Permission]]]] = {
     "report": _report,
     "feedback": _feedback,
     "model-update": _learner,
+    "explain": _explain,
     "dlq": _dead_letters,
     "dlq-replay": _replay,
     "dlq-predict": _predict,

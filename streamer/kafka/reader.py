@@ -77,6 +77,17 @@ async def open_reader(
         yield consumer
 
 
+async def seek_to_time(consumer: AIOKafkaConsumer, stamped_ms: int) -> None:
+    """Go to the first records that are stamped at a time or later."""
+    partitions = consumer.assignment()
+    found = await consumer.offsets_for_times(dict.fromkeys(partitions, max(0, stamped_ms)))
+    for partition in partitions:
+        if place := found.get(partition):
+            consumer.seek(partition, place.offset)
+        else:
+            await consumer.seek_to_end(partition)
+
+
 async def read_to_end(
     consumer: AIOKafkaConsumer,
     patience_s: float = PATIENCE_S,

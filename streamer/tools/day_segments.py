@@ -17,7 +17,7 @@ from streamer.contracts.segments import (
 from streamer.errors import DataError
 from streamer.kafka.event_formats import make_event_decoder
 from streamer.kafka.last_events import read_newest_event
-from streamer.kafka.reader import open_reader, read_to_end
+from streamer.kafka.reader import open_reader, read_to_end, seek_to_time
 from streamer.reports.day import Day, DayReport, make_report
 from streamer.settings import Settings
 
@@ -50,23 +50,12 @@ async def read_day(settings: Settings, device_id: str, day: Day) -> DayReport:
     open_segment = await _read_open(settings, device_id) if settings.current_topic else None
     stamped_ms = day.start_ms - round(settings.max_future_skew_s * 1000) - _MARGIN_MS
     async with open_reader(settings, settings.segments_topic, "earliest", _PATIENCE_S) as consumer:
-        await _seek(consumer, stamped_ms)
+        await seek_to_time(consumer, stamped_ms)
         segments = [each async for each in _read_segments(consumer, device_id)]
     report = make_report(device_id, day, segments, open_segment)
     if not report.stretches:
         raise DataError(await _explain_absence(settings, device_id, day, open_segment))
     return report
-
-
-async def _seek(consumer: AIOKafkaConsumer, stamped_ms: int) -> None:
-    """Go to the first records that are stamped at a time or later."""
-    partitions = consumer.assignment()
-    found = await consumer.offsets_for_times(dict.fromkeys(partitions, max(0, stamped_ms)))
-    for partition in partitions:
-        if place := found.get(partition):
-            consumer.seek(partition, place.offset)
-        else:
-            await consumer.seek_to_end(partition)
 
 
 async def _read_segments(

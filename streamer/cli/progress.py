@@ -1,0 +1,26 @@
+"""Shows how far a long command is, with the time left."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from streamer.datasets.progress import ReportProgress
+from streamer.terminal import terminal
+
+
+@contextmanager
+def show_progress() -> Iterator[ReportProgress]:
+    """Show a bar for each part and the time left, if standard error is a terminal."""
+    console = terminal(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
+    disable = not console.is_terminal
+    with Progress(*columns, console=console, disable=disable, transient=True) as bar:
+        tasks = {}
+
+        def report(part: str, done: int, total: int) -> None:
+            if part not in tasks:
+                tasks[part] = bar.add_task(part, total=total)
+            bar.update(tasks[part], completed=done, total=total)
+
+        yield report

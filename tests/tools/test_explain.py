@@ -1,0 +1,76 @@
+"""`streamer explain`, on a real broker: the event that the log gives is the published one."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from streamer.cli import main
+from streamer.errors import DataError
+from streamer.kafka import topics
+from streamer.reports.absence import Absence, check_grid
+from streamer.settings import Settings
+from streamer.testing import START_MS
+from streamer.tools.explain import explain_window, parse_window_id
+from tests.conftest import MakeSettings
+from tests.support.member import publish, read_events, run_to_end, ten_seconds
+from tests.support.worker_process import where
+
+HOP_MS = 1280
+
+
+async def explain(settings: Settings, window_id: str, *arguments: str) -> Result:
+    flags = [*where(settings), *arguments]
+    return await asyncio.to_thread(CliRunner().invoke, main, ["explain", window_id, *flags])
+
+
+async def test_a_published_window_is_recomputed_to_the_byte_and_an_absent_one_is_explained(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    settings = make_settings(partitions=2)
+    await topics.ensure(settings)
+    await publish(settings, ten_seconds("phone-1"), 1)
+    await publish(settings, ten_seconds("phone-2"), 0)
+    await run_to_end(settings)
+    events = [each for each in await read_events(settings) if each.device_id == "phone-1"]
+
+    # The window in the middle, and the last one, which only the end of the log has closed.
+    for place, event in ((3, events[3]), (-1, events[-1])):
+        found = await explain_window(settings, event.window_id)
+        assert found.identical, found.words
+        assert found.recomputed == event
+        assert found.before == events[place - 1]
+        assert found.partition == 1
+
+    # Another model says something else, and why.
+    result = await explain(settings, events[3].window_id, "--model", "waist")
+    assert result.exit_code == 4
+    assert "the event is of the model har" in " ".join(result.stdout.split())
+    assert "What speaks for" in result.stdout
+
+    later = f"phone-1/{events[-1].window_start + 2 * HOP_MS}"
+    assert (await explain_window(settings, later)).absence is Absence.STILL_OPEN
+    # Nobody has processed this device.
+    await publish(settings, ten_seconds("phone-3"), 0)
+    times_ms = range(START_MS, START_MS + HOP_MS)
+    start_ms = next(each for each in times_ms if check_grid("phone-3", each) is None)
+    found = await explain_window(settings, f"phone-3/{start_ms}")
+    assert found.absence is Absence.NOT_PROCESSED
+    assert found.recomputed is not None
+    result = await explain(settings, f"phone-3/{start_ms + 1}", "--json")
+    assert result.exit_code == 3
+    assert f"the nearest ones are phone-3/{start_ms}" in json.loads(result.stdout)["words"]
+    pytest.importorskip("matplotlib")
+    page = tmp_path / "window.html"
+    result = await explain(settings, events[3].window_id, "--html", str(page))
+    assert result.exit_code == 0, result.output
+    assert "the same bytes" in result.stdout
+    assert page.read_text(encoding="utf-8").count("<figure") == 3
+
+
+@pytest.mark.parametrize("wrong", ["phone-1", "/1763906400640", "phone-1/", "phone-1/x"])
+def test_what_is_no_window_id_is_refused(wrong: str) -> None:
+    with pytest.raises(DataError, match="is not the id of a window"):
+        parse_window_id(wrong)
