@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -23,7 +23,7 @@ from streamer.flow.pipeline import flow
 from streamer.flow.record_failure import RecordsError
 from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
-from streamer.kafka import start
+from streamer.kafka import start, topics
 from streamer.kafka.attempts import (
     Attempts,
     advise_on_damage,
@@ -125,7 +125,7 @@ class Lane:
         if any(isinstance(cause, MessageSizeTooLargeError) for cause in causes):
             if self._until_end:
                 raise TopicError(self._advise_on_size())
-            await self._hold(self._advise_on_size())
+            await self._hold(self._advise_on_size(), self._read_limits)
             return
         if is_kafka_error(error):
             raise error
@@ -163,17 +163,28 @@ class Lane:
         else:
             await self._hold(f"{problem}. {advice}")
 
-    async def _hold(self, problem: str) -> None:
-        """Hold the partition until an operator has set another position, or until the end."""
-        before = await self._read_position()
+    async def _hold(
+        self, problem: str, look: Callable[[], Awaitable[object]] | None = None
+    ) -> None:
+        """Hold the partition until an operator has set another position, or until the end.
+
+        Args:
+            problem: why, and what to do.
+            look: returns what an operator can change besides, to mend the problem.
+        """
+
+        async def look_at_all() -> object:
+            return await self._read_position(), await look() if look else None
+
+        before = await look_at_all()
         self.held = problem
         log.error("partition held", partition=self._name, problem=problem)
         while not self.source.stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.source.stopping.wait(), LOOK_AGAIN_S)
                 return
-            if await self._read_position() != before:
-                log.info("another position was set, trying again", partition=self._name)
+            if await look_at_all() != before:
+                log.info("the cause may be mended, trying again", partition=self._name)
                 self.held, self._attempts = None, Attempts()
                 return
 
@@ -248,9 +259,13 @@ class Lane:
         return (
             f"the output of {self._name} is larger than {settings.events_topic} or "
             f"{settings.dlq_topic} accepts, so nothing more of it can be published: "
-            "`streamer topics check` says which max.message.bytes to raise; then start the worker "
-            "again"
+            "`streamer topics check` says which max.message.bytes to raise; the worker then "
+            "continues within seconds, and without the permission DescribeConfigs when it is "
+            "started again"
         )
+
+    async def _read_limits(self) -> object:
+        return await topics.largest_outputs(self._resources.admin, self._settings)
 
     async def _read_position(self) -> Position | None:
         return await read_position(self._resources.admin, self._settings.group_id, self._partition)

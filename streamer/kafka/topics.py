@@ -106,9 +106,26 @@ async def largest_reading(settings: Settings, patience_s: float | None = None) -
         KafkaError: no broker answered in time, or it does not let us look.
     """
     async with admin_client(settings, patience_s) as admin:
-        config = await ask(
-            partial(_config, admin, ConfigResourceType.TOPIC, settings.readings_topic)
-        )
+        return await _largest_batch(admin, settings.readings_topic)
+
+
+async def largest_outputs(admin: AIOKafkaAdminClient, settings: Settings) -> tuple[int, ...] | None:
+    """Return the size of the largest batch of records that each output topic takes, in bytes.
+
+    Returns:
+        None if the brokers do not let us look.
+
+    Raises:
+        KafkaError: of aiokafka, if no broker answers.
+    """
+    try:
+        return tuple([await _largest_batch(admin, name) for name in settings.output_topics])
+    except errors.TopicAuthorizationFailedError:
+        return None
+
+
+async def _largest_batch(admin: AIOKafkaAdminClient, topic: str) -> int:
+    config = await ask(partial(_config, admin, ConfigResourceType.TOPIC, topic))
     return int(config["max.message.bytes"])
 
 

@@ -5,12 +5,14 @@ import random
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streamer.contracts.dead_letters import CUT, REASON
 from streamer.contracts.records import OneRecord
 from streamer.errors import TopicError
 from streamer.kafka import topics
 from streamer.kafka.record_batches import KEPT_BYTES, LARGEST_RECORD
+from streamer.settings import Settings
 from streamer.tools.dead_letters import Selection
 from streamer.tools.letter_replay import put_back
 from tests.conftest import MakeSettings
@@ -82,5 +84,21 @@ async def test_output_that_a_topic_refuses_for_its_size_holds_its_partition_and_
         await publish(settings, ten_seconds("other"), 1)
         await until_devices(settings, "other")
         assert member.value("restarts_total") == 0
-    with pytest.raises(TopicError, match=r"which max\.message\.bytes to raise"):
-        await run_to_end(settings)
+        with pytest.raises(TopicError, match=r"which max\.message\.bytes to raise"):
+            await run_to_end(make_settings(group_id="another"))
+        await raise_limit(settings)
+
+        async def released() -> bool:
+            return not member.health.held and bool(await read_topic(settings, settings.dlq_topic))
+
+        await until(released)
+        assert member.value("restarts_total") == 0
+
+
+async def raise_limit(settings: Settings) -> None:
+    """Let the topic of dead letters take large records."""
+    larger = {"max.message.bytes": "1000000"}
+    async with topics.admin_client(settings, 10) as admin:
+        await admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, settings.dlq_topic, larger)]
+        )
