@@ -15,6 +15,7 @@ StreamerError
 ├── EndpointError      the prediction endpoint refuses every call, or does not exist
 └── KafkaError         Kafka is not as the worker needs it
     ├── TopicError     a topic is missing or set up so that it would lose data
+    ├── RefusedError   Kafka refuses this worker, and starting again cannot help
     ├── LostRecordsError  records are gone, and the worker was told to stop then
     └── BrokerError    the local broker cannot be installed, started or reached
 
@@ -80,6 +81,10 @@ class KafkaError(StreamerError):
 
 class TopicError(KafkaError):
     """A topic is missing, or set up so that it would lose data."""
+
+
+class RefusedError(KafkaError):
+    """Kafka refuses this worker, and starting again cannot help."""
 
 
 class LostRecordsError(KafkaError):

@@ -4,7 +4,7 @@ from typing import Final
 
 from aiokafka import errors
 
-from streamer.errors import KafkaError
+from streamer.errors import RefusedError
 from streamer.kafka.client import flatten_causes
 from streamer.settings import Settings
 
@@ -30,7 +30,8 @@ ADVICE: Final = {
     "ClusterAuthorizationFailedError": "does not allow this user to write: it needs "
     "IdempotentWrite on the cluster",
     "InstanceTakenError": "says that another worker has joined the group {group_id} with "
-    "instance_id = {instance_id!r}, so this one ends: give every worker an instance_id of its own",
+    "instance_id = {instance_id!r}, so this one ends: give every worker an instance_id of its "
+    "own, and with --workers every machine",
     "UnsupportedVersionError": "is too old for this program: it needs Kafka 2.1 or later",
     "IncompatibleBrokerVersion": "is too old for this program: it needs Kafka 2.1 or later",
     "SaslAuthenticationFailed": "does not accept the login: check sasl_username and sasl_password",
@@ -40,12 +41,12 @@ ADVICE: Final = {
 """What Kafka says with an error, and what to do, by the error's name in aiokafka."""
 
 
-def explain_fatal(error: Exception, settings: Settings) -> KafkaError | None:
+def explain_fatal(error: Exception, settings: Settings) -> RefusedError | None:
     """Return the error to end the worker with; None if starting again may help."""
     for cause in flatten_causes(error):
         if advice := ADVICE.get(_name(cause)):
             said = advice.format(**dict(settings))
-            return KafkaError(f"Kafka at {settings.bootstrap_servers} {said} ({cause!r})")
+            return RefusedError(f"Kafka at {settings.bootstrap_servers} {said} ({cause!r})")
     return None
 
 

@@ -13,7 +13,7 @@ from multiprocessing.context import SpawnProcess
 import structlog
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from streamer.errors import StreamerError
+from streamer.errors import RefusedError, StreamerError
 from streamer.process.event_loop import run_to_completion
 from streamer.process.http_tokens import HttpTokens
 from streamer.process.summary import Summary
@@ -75,6 +75,7 @@ class WorkerProcess:
         self._session = session
         self._until_end = until_end
         self._port: int | None = None
+        self._refusal: RefusedError | None = None
         self.summary = Summary()
         """Sum of the summaries of its processes; a process that was killed has none."""
 
@@ -96,7 +97,7 @@ class WorkerProcess:
         """Start the process, and start it again when it fails.
 
         Raises:
-            StreamerError: it has failed again and again.
+            StreamerError: it has failed again and again, or starting it again cannot help.
         """
         failures = 0
         while not stopping.is_set():
@@ -104,6 +105,8 @@ class WorkerProcess:
             code = await self._run(stopping)
             if code == 0:
                 return
+            if self._refusal is not None:
+                raise StreamerError(f"worker {self.number} has ended: {self._refusal}")
             if stopping.is_set():
                 # A signal to all processes of a group reaches a worker twice.
                 if code != -signal.SIGTERM:
@@ -146,9 +149,10 @@ class WorkerProcess:
         return code or 0
 
     def _hear(self, ours: Connection) -> bool:
-        """Receive a message: the port when the process serves, the summary when it ends.
+        """Receive a message, and return whether there was one.
 
-        Return whether there was one.
+        It is the port when the process serves. When the process ends, it is the summary, or the
+        error that starting it again does not cure.
         """
         try:
             message = ours.recv() if ours.poll() else None
@@ -159,6 +163,8 @@ class WorkerProcess:
                 self._port = message
             case Summary():
                 self.summary += message
+            case RefusedError():
+                self._refusal = message
             case _:
                 asyncio.get_running_loop().remove_reader(ours.fileno())
         return message is not None
@@ -219,6 +225,9 @@ def _main_of_child(number: int, settings: Settings, until_end: bool, pipe: Conne
         summary = run_to_completion(_run_in_child(settings, until_end, pipe))
     except StreamerError as error:
         log.error(str(error))
+        if isinstance(error, RefusedError):
+            with suppress(OSError):
+                pipe.send(error)
         sys.exit(1)
     # Nobody reads it if the supervisor was killed.
     with suppress(OSError):

@@ -11,11 +11,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from aiohttp import ClientSession
 
+from streamer.errors import StreamerError
+from streamer.kafka import topics
+from streamer.process.worker_process import WorkerProcess
 from tests.conftest import MakeSettings
 from tests.support.feeding import append, feeding
 from tests.support.golden import compare, golden, read_published
 from tests.support.log import Log, make_log
+from tests.support.member import Member, working
+from tests.support.member import until as until_true
 from tests.support.processes import until
 from tests.support.worker_process import Process, assert_balanced, run, total, values_of
 
@@ -93,6 +99,32 @@ def test_a_worker_that_cannot_run_ends_the_supervisor_with_its_error(tmp_path: P
     broken.ends(1, 60)
     assert "none cannot be read" in broken.said
     assert "5 times in a row" in broken.said
+
+
+# one machine        |-- worker 0 of "host", works --| ends with the reason
+# another machine                |-- worker 0 of "host" joins, works --|
+async def test_the_first_of_two_machines_with_one_instance_id_ends_with_the_reason(
+    make_settings: MakeSettings,
+) -> None:
+    host = make_settings(partitions=1, instance_id="host", session_timeout_s=6)
+    await topics.ensure(host)
+    stopping = asyncio.Event()
+    async with ClientSession() as session:
+        worker = WorkerProcess(0, host, session, until_end=False)
+        running = asyncio.create_task(worker.keep_running(stopping))
+
+        async def works() -> bool:
+            running.done() and running.result()
+            return "streamer_assigned_partitions 1.0" in await worker.page("metrics", 5)
+
+        try:
+            await until_true(works)
+            async with working(Member(host.model_copy(update={"instance_id": "host-0"}))):
+                with pytest.raises(StreamerError, match=r"^worker 0 .*every machine"):
+                    await asyncio.wait_for(running, 60)
+        finally:
+            stopping.set()
+            await asyncio.wait({running})
 
 
 def test_workers_do_not_outlive_their_supervisor(tmp_path: Path) -> None:
