@@ -44,6 +44,7 @@ from streamer.predict.factory import choose_feature_set, load_model_without_gyro
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.predictor import Predictor
 from streamer.predict.sensors import ask_by_sensors
+from streamer.predict.serving import Serving
 from streamer.settings import Settings
 from streamer.stream.position import Position
 
@@ -220,11 +221,12 @@ class _Worker:
         if predictor is None:
             model = artifact.load(settings.model or artifact.DEFAULT_MODEL)
             without_gyroscope = load_model_without_gyroscope(settings, model)
-            self._ask = ask_by_sensors(make_ask(LocalPredictor(model)), without_gyroscope)
+            ask = ask_by_sensors(make_ask(LocalPredictor(model)), without_gyroscope)
             self._feature_set = choose_feature_set(settings)
         else:
-            self._ask = make_ask(predictor)
+            ask = make_ask(predictor)
             self._feature_set = getattr(predictor, "feature_set", UCI_HAR)
+        self._models = Serving("", ask)
         self._features = features
         self._settings = settings
         self._limit = RejectLimit(1, 1, lambda: 0.0)
@@ -249,7 +251,7 @@ class _Worker:
         sink = _Sink(self.published, self._readable, crash=crash)
         metrics = self.published.metrics
         try:
-            await flow(self.log, self._stages, self._ask, sink, metrics, cpu)
+            await flow(self.log, self._stages, lambda: self._models, sink, metrics, cpu)
         except* _CrashError:
             pass
         except* RecordsError as failed:

@@ -192,6 +192,10 @@ class PartitionState:
         """How many events back the last event of every live device is, at most."""
         return self._rebuilt.most_events(self._settings.rules.lateness_us)
 
+    def decided_by(self, models: str) -> None:
+        """Let the position say that models with this name decide from the next record on."""
+        self._replay_start.decided_by(models, self.position.next)
+
     def take_over(self) -> None:
         """Count the open windows and waiting samples that this worker takes over."""
         windows = self._windows

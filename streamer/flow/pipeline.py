@@ -21,6 +21,7 @@ from streamer.flow.record_failure import blaming
 from streamer.flow.stage_results import Computed, Output, Predicted
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers, Ask
+from streamer.predict.serving import Serving
 
 ON_THE_WAY: Final = 4
 """Fetches that are computed and not committed yet: more would only hide a slow endpoint."""
@@ -40,12 +41,20 @@ late then anyway, and fewer transactions leave more time for catching up."""
 async def flow(
     source: PartitionLog,
     state: PartitionState,
-    ask: Ask,
+    choose_models: Callable[[], Serving],
     sink: OutputSink,
     metrics: Metrics,
     cpu: Executor,
 ) -> None:
     """Run one partition until its log gives no more records. All output is committed by then.
+
+    Args:
+        source: the records.
+        state: of the partition.
+        choose_models: returns the models that decide; it is called before each fetch is computed.
+        sink: takes the output.
+        metrics: counts.
+        cpu: where to compute.
 
     Raises:
         RecordsError: our own code has failed on records.
@@ -62,14 +71,17 @@ async def flow(
         async def compute() -> None:
             while (records := await source.fetch()) is not None:
                 received_s = time.time()
+                models = choose_models()
                 with blaming(records):
                     computed = await loop.run_in_executor(cpu, state.compute, records, source.next)
                 computed.delays.received_s, computed.delays.computed_s = received_s, time.time()
-                prediction = predict_windows(computed, ask, metrics)
+                prediction = predict_windows(computed, models.ask_for(computed.windows), metrics)
                 await predictions.put(tasks.create_task(_blamed(records, prediction)))
             if source.exhausted:
+                models = choose_models()
                 last = await loop.run_in_executor(cpu, state.finish, source.next)
-                await predictions.put(tasks.create_task(predict_windows(last, ask, metrics)))
+                prediction = predict_windows(last, models.ask_for(last.windows), metrics)
+                await predictions.put(tasks.create_task(prediction))
             await predictions.put(None)
 
         async def label() -> None:

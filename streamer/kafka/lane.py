@@ -34,6 +34,7 @@ from streamer.kafka.client import flatten_causes, is_kafka_error
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.lane_resources import LaneResources
 from streamer.kafka.last_events import read_last_events
+from streamer.kafka.partition_models import PartitionModels
 from streamer.kafka.positions import read_position
 from streamer.kafka.record_batches import DamagedBatchError
 from streamer.kafka.sink import PartitionSink, open_sink
@@ -81,6 +82,9 @@ class Lane:
         self.lag = PartitionLag()
         self.source = PartitionSource(
             resources.metrics, resources.consumer, partition, until, self.lag
+        )
+        self._models = PartitionModels(
+            resources.models, resources.metrics, partition.topic, partition.partition
         )
         self.ready = False
         self.held: str | None = None
@@ -224,6 +228,7 @@ class Lane:
                     record_outcomes=resources.unlabelled.record,
                 )
                 await self._recover(state, position)
+            await self._models.look(position)
             if not self.source.stopped:
                 self.source.seek(position.next)
                 await self._flow(state, sink)
@@ -233,7 +238,14 @@ class Lane:
         state.take_over()
         self.ready = True
         try:
-            await flow(self.source, state, resources.ask, sink, resources.metrics, resources.cpu)
+            await flow(
+                self.source,
+                state,
+                self._models.chooser(state),
+                sink,
+                resources.metrics,
+                resources.cpu,
+            )
             if not self.source.cut_off:
                 self.state = state
         finally:

@@ -14,7 +14,7 @@ from streamer.health import Health
 from streamer.kafka.aiokafka_internals import TopicState
 from streamer.kafka.event_formats import DecodeEvent, EncodeEvent
 from streamer.metrics import Metrics
-from streamer.predict.answers import Ask
+from streamer.predict.serving import Models
 from streamer.settings import Settings
 
 
@@ -30,7 +30,7 @@ class LaneResources:
     settings: Settings
     metrics: Metrics
     health: Health
-    ask: Ask
+    models: Models
     feature_set: FeatureSet
     encode_event: EncodeEvent
     decode_event: DecodeEvent

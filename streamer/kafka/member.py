@@ -28,7 +28,7 @@ from streamer.kafka.fatal import explain_fatal
 from streamer.kafka.lane_resources import LaneResources
 from streamer.kafka.lanes import DRAIN_S, Lanes
 from streamer.metrics import Metrics
-from streamer.predict.answers import Ask
+from streamer.predict.serving import Models
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ class GroupMember:
         settings: Settings,
         metrics: Metrics,
         health: Health,
-        ask: Ask,
+        models: Models,
         stopping: asyncio.Event,
         *,
         feature_set: FeatureSet,
@@ -78,7 +78,7 @@ class GroupMember:
         self._settings = settings
         self._metrics = metrics
         self._health = health
-        self._ask = ask
+        self._models = models
         self._feature_set = feature_set
         self._until_end = until_end
         self._split_devices = SplitDeviceReport(metrics, health.note_split_devices)
@@ -144,7 +144,7 @@ class GroupMember:
                 settings,
                 self._metrics,
                 self._health,
-                self._ask,
+                self._models,
                 self._feature_set,
                 encode,
                 make_event_decoder(settings),

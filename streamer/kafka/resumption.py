@@ -10,9 +10,10 @@
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from streamer.stream.clock import START
 from streamer.stream.position import Position
 
 
@@ -97,19 +98,13 @@ async def resume(
             problem="the topic was deleted and made again. What was not read of the old topic is "
             f"lost. The new topic is processed from its beginning, offset {begin}",
         )
-    position = Position(
-        committed.low,
-        committed.next,
-        committed.clock,
-        committed.flushed,
-        bounds.topic_id,
-        committed.skipped,
-    )
+    position = replace(committed, topic_id=bounds.topic_id)
+    nothing_read = replace(position, flushed=(), skipped=())
     if committed.next > end:
         known = committed.clock.now_us >= 0
         start = max(begin, await first_since(committed.clock.now_us)) if known else begin
         return Resumption(
-            Position(start, start, topic_id=bounds.topic_id),
+            replace(nothing_read, low=start, next=start, clock=START),
             Reset.BEYOND_END,
             problem=f"the group is at offset {committed.next}, but the log ends at {end}: it was "
             "truncated (an unclean leader election, a restored disk), or the offset is one of "
@@ -122,7 +117,7 @@ async def resume(
         )
     if committed.next < begin:
         return Resumption(
-            Position(begin, begin, committed.clock, topic_id=bounds.topic_id),
+            replace(nothing_read, low=begin, next=begin),
             Reset.RETENTION,
             begin - committed.next,
             f"{begin - committed.next} records were deleted before they were read: the group is at "
@@ -131,9 +126,7 @@ async def resume(
         )
     if committed.low < begin:
         return Resumption(
-            Position(
-                begin, committed.next, committed.clock, (), bounds.topic_id, committed.skipped
-            ),
+            replace(position, low=begin, flushed=()),
             Reset.CONTEXT,
             problem="records that open windows depend on were deleted: they begin at offset "
             f"{committed.low}, and the oldest record is {begin}. Nothing unread is lost, but "

@@ -4,11 +4,16 @@ A worker that predicts in its process imports neither the AWS SDK nor the code t
 they take a second to import.
 """
 
+import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
 
 from streamer.arrays import Floats
 from streamer.errors import SettingsError
@@ -22,17 +27,30 @@ from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.onnx_predictor import OnnxPredictor
 from streamer.predict.predictor import Predictor
 from streamer.predict.sensors import ask_by_sensors
+from streamer.predict.serving import FixedModels, Models, Serving, name_models
+from streamer.predict.watched_models import LoadedModels, ReportTrouble, WatchedModels
 from streamer.settings import Settings
 
-ReportTrouble = Callable[[str | None], None]
-"""Takes the reason why the endpoint does not answer, or None when it answers again."""
+IN_FILES: Final = ("local", "onnx")
+"""Predictors whose model is a file."""
 
 
 @asynccontextmanager
 async def open_predictor(
     settings: Settings, metrics: Metrics, on_trouble: ReportTrouble
 ) -> AsyncIterator[Ask]:
+    """Open the predictor for a program that ends soon; see `open_models`."""
+    async with open_models(settings, metrics, on_trouble, lambda _: None) as models:
+        yield models.serving.ask
+
+
+@asynccontextmanager
+async def open_models(
+    settings: Settings, metrics: Metrics, on_trouble: ReportTrouble, on_refusal: ReportTrouble
+) -> AsyncIterator[Models]:
     """Open the predictor; check everything that can be checked before the first window.
+
+    A model file is watched while the context is open: another model in it serves from then on.
 
     Drift detection compares the windows with the training data of the model file, or of the model
     `waist` if the predictor has no model file. It does not look at windows without a gyroscope.
@@ -41,18 +59,75 @@ async def open_predictor(
         settings: the settings of the worker.
         metrics: counts the calls.
         on_trouble: is told about trouble of the endpoint.
+        on_refusal: is told why another model in the file was refused.
 
     Raises:
         SettingsError: there is no such predictor, or a setting is missing.
         ModelError: the model file cannot be used.
         EndpointError: there is no such endpoint, or access to it is denied.
     """
+    if settings.predictor in IN_FILES:
+        load = partial(load_models, settings, metrics)
+        paths = _watched_paths(settings)
+        models = WatchedModels(load, paths, metrics, on_refusal)
+        if not paths:
+            yield models
+            return
+        watching = asyncio.create_task(models.watch(settings.model_check_s))
+        try:
+            yield models
+        finally:
+            watching.cancel()
+    else:
+        model = _load_model(settings)
+        async with _open(settings, metrics, on_trouble, model) as opened:
+            ask = watch_drift(opened, Drift(model.profile, model.signature), metrics)
+            name = quote(f"{settings.predictor}/{settings.endpoint or ''}", safe="/")
+            yield FixedModels(Serving(name, ask, is_first=True))
+
+
+def load_models(settings: Settings, metrics: Metrics) -> LoadedModels:
+    """Load the models of a predictor in `IN_FILES`, and let each compute once.
+
+    Raises:
+        SettingsError: the models do not go together.
+        ModelError: a file cannot be used.
+    """
     model = _load_model(settings)
+    without_gyroscope = load_model_without_gyroscope(settings, model)
+    predictor = _make_local_predictor(settings, model)
+    _warm_up(model)
+    identities = [predictor.identity]
+    if without_gyroscope is not None:
+        _warm_up(without_gyroscope)
+        identities.append(without_gyroscope.signature)
     drift = Drift(model.profile, model.signature)
-    async with _open(settings, metrics, on_trouble, model) as ask:
-        yield ask_by_sensors(
-            watch_drift(ask, drift, metrics), load_model_without_gyroscope(settings, model)
-        )
+    ask = ask_by_sensors(watch_drift(make_ask(predictor), drift, metrics), without_gyroscope)
+    serving = Serving(name_models(identities), ask, is_first=True)
+    return LoadedModels(serving, _features_of(model, without_gyroscope))
+
+
+def _make_local_predictor(
+    settings: Settings, model: artifact.Model
+) -> LocalPredictor | OnnxPredictor:
+    if settings.predictor == "local":
+        return LocalPredictor(model)
+    assert settings.model is not None
+    return OnnxPredictor(settings.model, settings.activities)
+
+
+def _warm_up(model: artifact.Model) -> None:
+    """Let a model compute once what it computes once."""
+    window = _median_window(model)
+    model.probabilities(window)
+    if model.familiarity is not None:
+        model.familiarity.measure(window)
+
+
+def _watched_paths(settings: Settings) -> list[Path]:
+    """Return the paths of the model files, without the models in the package."""
+    paths = (settings.model, settings.model_without_gyroscope)
+    return [path for path in paths if path is not None and str(path) not in artifact.NAMED]
 
 
 def choose_feature_set(settings: Settings) -> FeatureSet:
@@ -65,7 +140,11 @@ def choose_feature_set(settings: Settings) -> FeatureSet:
         SettingsError: the model for devices without a gyroscope takes other features.
     """
     model = _load_model(settings)
-    if load_model_without_gyroscope(settings, model) is None:
+    return _features_of(model, load_model_without_gyroscope(settings, model))
+
+
+def _features_of(model: artifact.Model, without_gyroscope: artifact.Model | None) -> FeatureSet:
+    if without_gyroscope is None:
         return model.feature_set
     return replace(model.feature_set, needs_gyroscope=False)
 
@@ -118,11 +197,6 @@ async def _open(
     settings: Settings, metrics: Metrics, on_trouble: ReportTrouble, model: artifact.Model
 ) -> AsyncIterator[Ask]:
     match settings.predictor:
-        case "local":
-            yield make_ask(LocalPredictor(model))
-        case "onnx":
-            assert settings.model is not None
-            yield make_ask(OnnxPredictor(settings.model, settings.activities))
         case "amazon-ml" | "sagemaker":
             async with _open_endpoint(settings, metrics, on_trouble, model) as ask:
                 yield ask

@@ -13,6 +13,7 @@ class LocalPredictor:
     def __init__(self, model: Model) -> None:
         self._model = model
         self.feature_set = model.feature_set
+        self.identity = model.signature
 
     async def predict(self, features: Floats) -> Prediction:
         """Score windows, (n, features) on the published scale; n may be 0.
@@ -22,4 +23,4 @@ class LocalPredictor:
         model = self._model
         familiarity = model.familiarity
         strangeness = None if familiarity is None else familiarity.measure(features)
-        return Prediction(model.probabilities(features), model.signature, strangeness)
+        return Prediction(model.probabilities(features), self.identity, strangeness)

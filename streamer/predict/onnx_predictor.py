@@ -36,7 +36,7 @@ class OnnxPredictor:
         """
         self._session = _session(path)
         content = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        self._card = ModelIdentity(
+        self.identity = ModelIdentity(
             path.stem, content, tuple(activities), tuple(activities.values())
         )
         [self._input] = self._session.get_inputs()
@@ -61,21 +61,21 @@ class OnnxPredictor:
         """Score windows (n, features) on the published scale; n may be 0."""
         # A large network takes long, and the event loop must send heartbeats meanwhile.
         scores = await asyncio.to_thread(self._all_scores, features)
-        return Prediction(scores, self._card)
+        return Prediction(scores, self.identity)
 
     def _all_scores(self, features: Floats) -> Floats:
         # Row by row: in a batch the last bits of a row depend on the other rows.
         rows = [self._scores(features[i : i + 1]) for i in range(len(features))]
-        return np.concatenate(rows) if rows else np.empty((0, len(self._card.labels)))
+        return np.concatenate(rows) if rows else np.empty((0, len(self.identity.labels)))
 
     def _scores(self, row: Floats) -> Floats:
         [scores] = self._session.run(
             [self._output], {self._input.name: np.ascontiguousarray(row, self._type)}
         )
-        if scores.shape != (1, len(self._card.labels)):
+        if scores.shape != (1, len(self.identity.labels)):
             raise ModelError(
-                f"model {self._card.id} returns scores of shape {scores.shape} for one window; "
-                f"endpoint_labels has {len(self._card.labels)} classes"
+                f"model {self.identity.id} returns scores of shape {scores.shape} for one window; "
+                f"endpoint_labels has {len(self.identity.labels)} classes"
             )
         return np.asarray(scores, np.float64)
 

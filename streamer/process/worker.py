@@ -15,7 +15,7 @@ from streamer.health import Health
 from streamer.kafka import topics
 from streamer.kafka.member import GroupMember, run_until_stopped
 from streamer.metrics import Metrics
-from streamer.predict.factory import choose_feature_set, open_predictor
+from streamer.predict.factory import choose_feature_set, open_models
 from streamer.process import log as logging
 from streamer.process.http import WorkerPages, metrics_url, serve_pages
 from streamer.process.memory import collect_garbage_rarely, keep_freed_memory
@@ -58,7 +58,7 @@ async def run_worker(
     health.show_in(metrics)
     try:
         async with (
-            open_predictor(settings, metrics, health.endpoint) as ask,
+            open_models(settings, metrics, health.endpoint, health.refuse_models) as models,
             serve_pages(settings, WorkerPages(metrics, health)) as port,
         ):
             on_port(port)
@@ -69,7 +69,7 @@ async def run_worker(
                 settings,
                 metrics,
                 health,
-                ask,
+                models,
                 stopping,
                 feature_set=choose_feature_set(settings),
                 until_end=until_end,

@@ -184,6 +184,12 @@ class Settings(Connection):
         " gravity-acc`; it goes with `local` and a model trained with `--features gravity`."
         " Default: `har-acc` with the model in the package; otherwise their windows are skipped.",
     )
+    model_check_s: PositiveFloat = Field(
+        5,
+        allow_inf_nan=False,
+        description="How often workers look for another model in the files `model` and"
+        " `model_without_gyroscope`; they change to it without a restart.",
+    )
     endpoint: Name | None = Field(
         None, description="Id of the Amazon ML model, or name of the SageMaker endpoint."
     )

@@ -13,9 +13,12 @@ from typing import Final, Self
 
 from streamer.stream.clock import START, PartitionClock
 
-_VERSION: Final = "v2"
-_BEFORE: Final = "v1"
-"""Version without the last two fields. Positions that it has committed are still read."""
+_VERSION: Final = "v3"
+_UNNAMED: Final = "v2"
+"""Version without the models. It is still written for a partition whose models have never changed:
+workers of an earlier release read it."""
+_OLDEST: Final = "v1"
+"""Version without the topic id and the skipped records, too. It is still read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,10 @@ class Position:
         topic_id: identity of the topic whose offsets these are; empty when it is not known. A topic
             that is deleted and made again has another one.
         skipped: records from ``low`` on that the operator has told us not to process.
+        models: name of the models that decide the windows closed by record ``models_since`` or a
+            later one; empty as long as the models of the partition have never changed. It contains
+            no semicolon.
+        models_since: the first record for which they decide.
     """
 
     low: int
@@ -38,11 +45,16 @@ class Position:
     flushed: tuple[int, ...] = ()
     topic_id: str = ""
     skipped: tuple[int, ...] = ()
+    models: str = ""
+    models_since: int = 0
 
     def metadata(self) -> str:
         """All but ``low``, for the metadata of the offset committed at ``low``."""
         flushed, skipped = (",".join(map(str, each)) for each in (self.flushed, self.skipped))
-        return f"{_VERSION};{self.next};{self.clock.as_text()};{flushed};{self.topic_id};{skipped}"
+        fields = f"{self.next};{self.clock.as_text()};{flushed};{self.topic_id};{skipped}"
+        if not self.models:
+            return f"{_UNNAMED};{fields}"
+        return f"{_VERSION};{fields};{self.models};{self.models_since}"
 
     @classmethod
     def parse(cls, offset: int, metadata: str) -> Self:
@@ -53,11 +65,13 @@ class Position:
                 offset.
         """
         version, *fields = metadata.split(";")
-        if version == _BEFORE:
-            fields += ["", ""]
+        if version == _OLDEST:
+            fields += ["", "", "", "0"]
+        elif version == _UNNAMED:
+            fields += ["", "0"]
         elif version != _VERSION:
             raise ValueError(f"metadata version {version!r}, expected {_VERSION!r}")
-        following, clock, flushed, topic_id, skipped = fields
+        following, clock, flushed, topic_id, skipped, models, since = fields
         if int(following) < offset:
             raise ValueError(f"the next record is {following}, before the offset {offset}")
         return cls(
@@ -67,6 +81,8 @@ class Position:
             _offsets(flushed),
             topic_id,
             _offsets(skipped),
+            models,
+            int(since),
         )
 
 
@@ -82,6 +98,7 @@ class ReplayStart:
         self._flushed = list(position.flushed)
         self._skipped = position.skipped
         self._topic_id = position.topic_id
+        self._models, self._models_since = position.models, position.models_since
 
     def processed(self, following: int, clock: PartitionClock) -> None:
         """All records before ``following`` are taken in; the partition clock is there now."""
@@ -91,6 +108,11 @@ class ReplayStart:
         """Waiting samples were released before this record."""
         if following not in self._flushed:
             self._flushed.append(following)
+
+    def decided_by(self, models: str, since: int) -> None:
+        """Models with this name decide from this record on."""
+        if models != self._models:
+            self._models, self._models_since = models, since
 
     def position(self, low: int | None, following: int) -> Position:
         """The position after all records before ``following``.
@@ -105,5 +127,13 @@ class ReplayStart:
         start, clock = self._starts[0]
         self._flushed = [offset for offset in self._flushed if offset > start]
         self._skipped = tuple(offset for offset in self._skipped if offset >= start)
-        flushed = tuple(self._flushed)
-        return Position(start, following, clock, flushed, self._topic_id, self._skipped)
+        return Position(
+            start,
+            following,
+            clock,
+            tuple(self._flushed),
+            self._topic_id,
+            self._skipped,
+            self._models,
+            self._models_since,
+        )

@@ -13,6 +13,7 @@ from streamer.contracts.segments import encode_current, encode_segment
 from streamer.flow.pipeline import flow
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.metrics import Metrics
+from streamer.predict.serving import Serving
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.support.doomed import EXACTLY_ONCE
@@ -46,13 +47,14 @@ async def test_batches_of_any_size_give_the_same_output(
     size: int, partitions: list[int], log: Log
 ) -> None:
     settings = Settings.load({"allowed_lateness_ms": LATENESS_MS})
-    ask, metrics = make_local_ask(settings), Metrics()
+    models, metrics = Serving("", make_local_ask(settings)), Metrics()
     some = [records if i in partitions else [] for i, records in enumerate(log)]
     found = Published()
     with ThreadPoolExecutor(1) as cpu:
         for partition in partitions:
             source, sink = ListSource(some[partition], size), ListSink()
-            await flow(source, make_partition_state(settings), ask, sink, metrics, cpu)
+            state = make_partition_state(settings)
+            await flow(source, state, lambda: models, sink, metrics, cpu)
             found.add(partition, sink.outputs)
     assert compare(await golden(some, settings), found).good
 

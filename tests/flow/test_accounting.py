@@ -14,6 +14,7 @@ from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import Answers, make_ask
 from streamer.predict.local_predictor import LocalPredictor
+from streamer.predict.serving import Serving
 from streamer.settings import Settings
 from streamer.stream.position import Position
 from tests.support.member import WINDOWS_OF_10_S, ten_seconds
@@ -63,7 +64,8 @@ async def test_a_window_counts_as_predicted_when_its_prediction_is_there(is_answ
     state = PartitionState(Settings(), metrics, Position(0, 0), limit, predictor.feature_set)
     source, sink = ListSource(ten_seconds("phone"), np.iinfo(int).max), ListSink()
     with ThreadPoolExecutor(1) as cpu:
-        flowing = asyncio.create_task(flow(source, state, predictor.ask, sink, metrics, cpu))
+        models = Serving("", predictor.ask)
+        flowing = asyncio.create_task(flow(source, state, lambda: models, sink, metrics, cpu))
         async with asyncio.timeout(300):
             await predictor.asked.wait()
         before = windows(metrics)

@@ -23,6 +23,7 @@ from streamer.flow.stage_results import DeadLetter, Output
 from streamer.labels.segments import SegmentChanges
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers
+from streamer.predict.serving import Serving
 from streamer.settings import Settings
 from streamer.stream.position import Position
 from streamer.testing import readings
@@ -113,6 +114,7 @@ async def test_a_worker_that_is_behind_commits_ten_times_less_often(
     records = readings("phone", np.zeros((1, 6)))
     source, sink = ListSource(records, 1, behind=behind), ListSink(interval_s=0.2)
     with ThreadPoolExecutor(1) as cpu:
-        await flow(source, make_partition_state(Settings()), ask, sink, Metrics(), cpu)
+        state = make_partition_state(Settings())
+        await flow(source, state, lambda: Serving("", ask), sink, Metrics(), cpu)
     assert intervals_s == [CATCHING_UP * 0.2 if behind else 0.2]
     assert [output.position.next for output in sink.outputs] == [1, 1]

@@ -23,6 +23,7 @@ def positions(draw: st.DrawFn) -> Position:
         draw(st.tuples(OFFSETS)),
         draw(st.sampled_from(["", "ca1f7bb24a3d44ba9c5e7f1ca8fff21a"])),
         draw(st.sampled_from([(), (7,), (7, 9)])),
+        *draw(st.sampled_from([("", 0), ("har@0123456789ab+har-acc@ba9876543210", 7)])),
     )
 
 
@@ -34,6 +35,10 @@ def test_a_position_survives_its_metadata(position: Position) -> None:
 def test_positions_of_the_versions_before_are_still_read() -> None:
     assert Position.parse(40, "v1;70;123;50,60") == Position(40, 70, PartitionClock(123), (50, 60))
     assert Position.parse(40, "v2;70;5,7,9;;;") == Position(40, 70, PartitionClock(5, 7, 9))
+
+
+def test_workers_of_an_earlier_release_read_positions_without_models() -> None:
+    assert Position(40, 70, PartitionClock(5)).metadata() == "v2;70;5;;;"
 
 
 @pytest.mark.parametrize(
@@ -48,6 +53,8 @@ def test_positions_of_the_versions_before_are_still_read() -> None:
         "v1;6;2;",
         "v2;6;2;;;",
         "v2;9;1,2;;;",
+        "v3;9;1;;;",
+        "v3;9;1;;;;har@0;seven",
     ],
 )
 def test_metadata_of_another_program_are_refused(metadata: str) -> None:
@@ -93,6 +100,18 @@ def test_a_record_to_skip_is_remembered_until_it_cannot_be_read_again() -> None:
         assert position.topic_id == "t"
         skipped.append(position.skipped)
     assert skipped == [(33,), ()]
+
+
+def test_a_position_says_since_which_record_its_models_decide() -> None:
+    #   records   0 ..... | 20 ...... | 50 ..... | 70
+    #   models      first | first     | next     | next
+    start, found = ReplayStart(Position(0, 0)), []
+    for following, models in ((20, "first"), (50, "first"), (70, "next"), (90, "next")):
+        start.decided_by(models, following - 20)
+        start.processed(following, PartitionClock(following))
+        position = start.position(None, following)
+        found.append((position.models, position.models_since))
+    assert found == [("first", 0), ("first", 0), ("next", 50), ("next", 50)]
 
 
 def test_without_devices_reading_starts_where_it_ended() -> None:

@@ -21,6 +21,7 @@ from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask
 from streamer.predict.local_predictor import LocalPredictor
+from streamer.predict.serving import FixedModels, Serving
 from streamer.settings import Settings
 from streamer.testing import START_MS, readings
 
@@ -45,7 +46,7 @@ class Member:
             self.settings,
             self.metrics,
             self.health,
-            make_ask(self.predictor),
+            FixedModels(Serving("", make_ask(self.predictor), is_first=True)),
             self.stopping,
             feature_set=self.predictor.feature_set,
             until_end=self.until_end,

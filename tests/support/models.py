@@ -1,5 +1,7 @@
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from streamer.contracts.events import FeatureSetVersion
 from streamer.datasets.class_names import PUBLIC_NAMES, activity_of_label
 from streamer.datasets.labelled_windows import LabelledWindows
 from streamer.features import NAMES, UCI_HAR
-from streamer.model.artifact import DECILES, Model
+from streamer.model.artifact import DECILES, Model, load, save
 from streamer.model.card import SHARES, Figures, ModelCard, Node, Training, Usual
 from streamer.training.class_hierarchy import divide_classes
 from tests.support.recordings import windows_of, write_raw_dir
@@ -61,3 +63,12 @@ def raw_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def windows(raw_dir: Path) -> LabelledWindows:
     """Windows of these recordings and of two varied copies of each."""
     return windows_of(raw_dir)
+
+
+def save_renamed(source: Path, target: Path, model_id: str) -> None:
+    """Write a model with another id, which makes it another version with the same scores."""
+    found = load(source)
+    renamed = replace(found, card=msgspec.structs.replace(found.card, id=model_id))
+    unfinished = target.with_suffix(".unfinished")
+    save(unfinished, renamed)
+    unfinished.replace(target)
