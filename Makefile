@@ -89,6 +89,7 @@ docs: $(STAMP) ## Rewrite the tables in docs/ that are made from the code
 	$(BIN)/python -m streamer.settings.views >> docs/configuration.md
 	sed -i.old '/^| metric /,$$d' docs/metrics.md
 	$(BIN)/python -m streamer.metrics >> docs/metrics.md
+	$(BIN)/python deploy/grafana/dashboard.py > deploy/grafana/dashboards/streamer.json
 	rm docs/*.old
 
 lock: $(STAMP) ## Refresh constraints.txt from pyproject.toml

@@ -51,6 +51,9 @@ class Metrics:
         self.build = Info("streamer_build", "Version of this program.", registry=self.registry)
         self.build.info({"version": __version__})
 
+        self.worker = gauge(
+            "worker_info", "1, with the group and the topic of the worker.", "group", "topic"
+        )
         self.ready = gauge(
             "ready",
             "1 when the worker is ready, as `/readyz` says. When it stays 0, look at"
@@ -342,6 +345,8 @@ class Metrics:
             " error.",
         )
 
+        for kind in ("ahead", "behind"):
+            self.skewed_devices.labels(kind)
         # A counter that appears with its first fault has not increased for Prometheus.
         for reason in RejectReason:
             self.rejects.labels(reason)

@@ -20,6 +20,7 @@ import yaml
 from streamer.cli import main
 from streamer.contracts.events import ActivityEvent, decode_event
 from streamer.errors import SettingsError
+from streamer.gateway_metrics import GatewayMetrics
 from streamer.health import Health
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader
@@ -44,7 +45,7 @@ def read_yaml(path: Path) -> Any:
 
 SERVICES: dict[str, dict[str, Any]] = read_yaml(ROOT / "docker-compose.yml")["services"]
 OURS = [name for name, service in SERVICES.items() if "build" in service]
-CATALOGUE = {entry.name: entry for entry in Metrics().catalogue}
+CATALOGUE = {entry.name: entry for entry in Metrics().catalogue + GatewayMetrics().catalogue}
 
 
 def alert_expressions() -> Iterator[str]:
@@ -56,7 +57,7 @@ def alert_expressions() -> Iterator[str]:
 def dashboard_expressions() -> Iterator[str]:
     for path in (DEPLOY / "grafana" / "dashboards").glob("*.json"):
         for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
-            for target in panel["targets"]:
+            for target in panel.get("targets", []):
                 yield target["expr"]
 
 
@@ -205,12 +206,34 @@ def test_the_dashboard_has_panels_for_the_metrics_that_operators_need() -> None:
     }
 
 
+def test_the_dashboard_is_what_its_program_makes() -> None:
+    program = DEPLOY / "grafana" / "dashboard.py"
+    made = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
+    written = DEPLOY / "grafana" / "dashboards" / "streamer.json"
+    assert written.read_text(encoding="utf-8") == made.stdout
+
+
+def test_the_panels_of_the_dashboard_do_not_overlap_and_have_numbers_of_their_own() -> None:
+    taken: dict[tuple[int, int], str] = {}
+    written = DEPLOY / "grafana" / "dashboards" / "streamer.json"
+    panels = json.loads(written.read_text(encoding="utf-8"))["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for panel in panels:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert taken.setdefault((x, y), panel["title"]) == panel["title"]
+
+
 def test_the_dashboard_asks_the_source_that_is_provisioned() -> None:
     provisioned = DEPLOY / "grafana" / "provisioning" / "datasources" / "prometheus.yml"
     [source] = read_yaml(provisioned)["datasources"]
     assert source["url"] == "http://prometheus:9090"
     for path in (DEPLOY / "grafana" / "dashboards").glob("*.json"):
         for panel in json.loads(path.read_text(encoding="utf-8"))["panels"]:
+            if panel["type"] == "row":
+                continue
             assert panel["datasource"] == {"type": source["type"], "uid": source["uid"]}
 
 

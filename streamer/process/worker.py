@@ -56,6 +56,7 @@ async def run_worker(
     metrics, health = Metrics(), Health(time.monotonic)
     ProcessCollector(registry=metrics.registry)
     health.show_in(metrics)
+    metrics.worker.labels(settings.group_id, settings.readings_topic).set(1)
     try:
         async with (
             open_models(settings, metrics, health.endpoint, health.refuse_models) as models,

@@ -26,21 +26,21 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RANGE: Final = re.compile(r"(?<=[\[ ])(\d+)([smhd])(?=\]|\b)")
 
 
-def shorten(text: str, times: int = SHORTER) -> str:
+def shorten(text: str, times: int) -> str:
     """Return a duration or an expression with all durations shorter, at least two seconds."""
     return _RANGE.sub(
         lambda found: f"{max(2, int(found[1]) * _UNITS[found[2]] // times)}s", f" {text}"
     ).strip()
 
 
-def shortened_alerts() -> dict[str, Any]:
+def shortened_alerts(times: int) -> dict[str, Any]:
     """Return the alerts with shorter times; their expressions are otherwise the same."""
     rules: dict[str, Any] = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))
     for group in rules["groups"]:
         for rule in group["rules"]:
-            rule["expr"] = shorten(rule["expr"])
+            rule["expr"] = shorten(rule["expr"], times)
             if "for" in rule:
-                rule["for"] = shorten(rule["for"])
+                rule["for"] = shorten(rule["for"], times)
     return rules
 
 
@@ -73,12 +73,15 @@ class Prometheus:
 
 
 @contextmanager
-def running_prometheus(folder: Path, urls: Sequence[str], **scrape: Any) -> Iterator[Prometheus]:
+def running_prometheus(
+    folder: Path, urls: Sequence[str], times_shorter: int = SHORTER, **scrape: Any
+) -> Iterator[Prometheus]:
     """Run Prometheus with the alerts, their times shorter, and the data in a folder.
 
     Args:
         folder: for its configuration, data and log.
         urls: of the workers, `http://host:port` or `https://host:port`.
+        times_shorter: how many times shorter the times of the alerts are; 1 leaves them.
         scrape: further keys of the scrape configuration.
     """
     program = shutil.which("prometheus")
@@ -96,7 +99,9 @@ def running_prometheus(folder: Path, urls: Sequence[str], **scrape: Any) -> Iter
         "scrape_configs": [job | scrape],
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "alerts.yml").write_text(yaml.safe_dump(shortened_alerts()), encoding="utf-8")
+    (folder / "alerts.yml").write_text(
+        yaml.safe_dump(shortened_alerts(times_shorter)), encoding="utf-8"
+    )
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     command = [
         program,
