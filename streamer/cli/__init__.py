@@ -17,6 +17,8 @@ COMMANDS = {
     "feedback": "Say what a device really did.",
     "explain": "Show how the label of a window came about, or why there is none.",
     "report": "Show what a device did on a day.",
+    "backfill": "Process old readings again, into new topics.",
+    "events": "Compare topics of events.",
     "broker": "Run Apache Kafka on this machine, without Docker.",
     "topics": "Create the topics, or check existing ones.",
     "devices": "Inspect recordings of other devices.",

@@ -74,7 +74,20 @@ class GroupMember:
         *,
         feature_set: FeatureSet,
         until_end: bool = False,
+        ends: Mapping[TopicPartition, int] | None = None,
     ) -> None:
+        """Make a member that has not joined yet.
+
+        Args:
+            settings: those of the worker.
+            metrics: counts what it does.
+            health: shows how it is.
+            models: are asked about windows.
+            stopping: is set to end it.
+            feature_set: the features that the predictor takes.
+            until_end: end when the group has processed what was in the topic at the start.
+            ends: with ``until_end``, where partitions end for it, if not where they end now.
+        """
         self._settings = settings
         self._metrics = metrics
         self._health = health
@@ -83,7 +96,7 @@ class GroupMember:
         self._until_end = until_end
         self._split_devices = SplitDeviceReport(metrics, health.note_split_devices)
         self._unlabelled = UnlabelledDevices(metrics, health.unlabelled)
-        self._ends: dict[TopicPartition, int] | None = {} if until_end else None
+        self._ends = dict(ends or {}) if until_end else None
         self._stopping = stopping
         self._kept: dict[TopicPartition, PartitionState] = {}
         self._topic_id = ""

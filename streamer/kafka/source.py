@@ -93,12 +93,16 @@ class PartitionSource:
         self.stopping.set()
 
     async def fetch(self) -> Records | None:
-        """Return the next records, at least one; None at the end."""
+        """Return the next records before the end, at least one; None at the end."""
         while not self.stopped:
             if self._until is not None and self.next >= self._until:
                 self.exhausted = True
                 return None
-            if len(records := await self.fetch_some()):
+            records = await self.fetch_some()
+            if self._until is not None:
+                records = records.before(self._until)
+                self.next = min(self.next, self._until)
+            if len(records):
                 return records
         return None
 

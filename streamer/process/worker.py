@@ -4,9 +4,10 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
+from aiokafka import TopicPartition
 from prometheus_client import ProcessCollector
 
 from streamer import __version__
@@ -32,6 +33,7 @@ async def run_worker(
     settings: Settings,
     *,
     until_end: bool = False,
+    ends: Mapping[TopicPartition, int] | None = None,
     on_port: Callable[[int], None] = lambda _: None,
 ) -> Summary:
     """Run a worker until the end of the topic, a signal, or an error that needs an operator.
@@ -39,6 +41,7 @@ async def run_worker(
     Args:
         settings: the settings of the worker.
         until_end: end when the group has processed what was in the topic at the start.
+        ends: with ``until_end``, where partitions end for it, if not where they end now.
         on_port: is called with the port on which metrics are served.
 
     Returns:
@@ -74,6 +77,7 @@ async def run_worker(
                 stopping,
                 feature_set=choose_feature_set(settings),
                 until_end=until_end,
+                ends=ends,
             ).run()
     finally:
         summary = Summary.of(metrics, health)

@@ -1,0 +1,69 @@
+"""A backfill gives the events of the live workers again, in new topics."""
+
+import asyncio
+
+import pytest
+from click.testing import CliRunner
+
+from streamer.cli import main
+from streamer.errors import DataError, SettingsError
+from streamer.kafka import topics
+from streamer.kafka.backfill import derive_settings, prepare
+from streamer.settings import Settings
+from streamer.tools.event_comparison import compare_events
+from tests.conftest import MakeSettings
+from tests.support.member import Member, publish, read_topic, run_to_end, ten_seconds
+from tests.support.worker_process import where
+
+SETTINGS = Settings(readings_topic="readings", events_topic="events", group_id="live")
+
+
+async def test_a_backfill_that_was_interrupted_gives_the_events_of_the_live_workers(
+    make_settings: MakeSettings,
+) -> None:
+    #  phone-1, partition 1   |--- context ---|--- range ---|
+    #  phone-2, partition 0                   |--- range ---|
+    live = make_settings(partitions=2, smoothing=False)
+    await topics.ensure(live)
+    await publish(live, ten_seconds("phone-1"), 1)
+    await publish(live, ten_seconds("phone-2"), 0)
+    await run_to_end(live)
+    readings = await read_topic(live, live.readings_topic)
+    begin_ms = next(each.timestamp for each in readings if (each.partition, each.offset) == (1, 3))
+    end_ms = max(record.timestamp for record in readings) + 1
+    new = derive_settings(live, f"{live.events_topic}-new")
+
+    # The first attempt is stopped before it has done anything, the second one goes on.
+    ranges = await prepare(new, begin_ms, end_ms)
+    assert [part.end for part in ranges.values()] == [10, 10]
+    stopped = Member(new, until_end=True)
+    stopped.stopping.set()
+    await stopped.run()
+    assert await prepare(new, begin_ms, end_ms) == ranges
+    await run_to_end(new)
+
+    found = await compare_events(live, new.events_topic)
+    assert (found.same_activity, found.changed.total(), found.added.total()) == (0, 0, 0)
+    assert set(found.missing) <= {"phone-1"}
+    assert found.equal > 5
+    arguments = ["events", "compare", new.events_topic, *where(new, "events_topic"), "--json"]
+    result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+    assert result.exit_code == 0, result.output
+
+    # Another range needs another group.
+    with pytest.raises(DataError, match="outside of the range"):
+        await prepare(new, begin_ms, end_ms - 1)
+    with pytest.raises(DataError, match="has no readings from"):
+        await prepare(derive_settings(live, f"{live.events_topic}-x"), 0, 1000)
+
+
+def test_a_backfill_never_writes_to_the_topics_of_the_live_workers() -> None:
+    for name in (SETTINGS.readings_topic, *SETTINGS.output_topics):
+        with pytest.raises(SettingsError, match="a topic of the live workers"):
+            derive_settings(SETTINGS, name)
+    new = derive_settings(SETTINGS, "new")
+    assert not {*SETTINGS.output_topics, SETTINGS.group_id} & {*new.output_topics, new.group_id}
+    asked = SETTINGS.model_copy(update={"predictor": "sagemaker", "endpoint": "http://x"})
+    with pytest.raises(SettingsError, match="max_rate"):
+        derive_settings(asked, "new")
+    assert derive_settings(asked.model_copy(update={"max_rate": 5.0}), "new").max_rate == 5.0
