@@ -7,6 +7,8 @@ import platform
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
+
 from streamer.errors import InstallationError
 
 try:
@@ -52,3 +54,13 @@ def _compiled(function: F, **options: Any) -> F:
     if not config.DISABLE_JIT:  # type: ignore[attr-defined]
         kernel._cache = KernelCache(function)  # noqa: SLF001
     return kernel  # type: ignore[no-any-return]
+
+
+@compiled_inline
+def as_index(place: int) -> int:
+    """Return a place of an array, at least 0, such that compiled code does not check its sign.
+
+    numba does so at each access with a signed index, because -1 stands for the last place: a
+    twentieth of what windowing costs.
+    """
+    return np.uint64(place)  # type: ignore[return-value]

@@ -24,10 +24,13 @@ import pytest
 
 from tests.support import hot_path
 
-COSTS = {"decode": 1250, "windows": 2320, "features": 4730}
-"""Instructions a sample, one of them a record."""
+COSTS = {"decode": 1290, "windows": 2650, "features": 4740}
+"""Instructions a sample, one of them a record.
 
-WORSE = 1.25
+A fifth of those of `windows` are for the beginning of a device: its ring grows with what it sends,
+and its first hop is held until its rate is known."""
+
+WORSE = 1.1
 
 PROCESSOR = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""}
 """The best one that valgrind has."""
@@ -57,7 +60,7 @@ def costs(folder: Path) -> dict[str, float]:
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the costs are those of x86-64")
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not on the PATH")
-def test_no_stage_costs_a_quarter_more_than_it_did(tmp_path: Path) -> None:
+def test_no_stage_costs_a_tenth_more_than_it_did(tmp_path: Path) -> None:
     found = costs(tmp_path)
 
     assert found.keys() == COSTS.keys()

@@ -139,8 +139,7 @@ def _read_one(
     length = NOT_FAST
     while at < end and (seen == 0 or buffer[at] == _COMMA):
         at = _skip(buffer, at + 1, end)
-        field = _field(buffer, at)
-        at = _after_colon(buffer, at, end)
+        field, at = _read_name(buffer, at, end)
         if at == NOT_FAST or seen & (1 << field):
             return NOT_FAST, 0
         seen |= 1 << field
@@ -148,14 +147,12 @@ def _read_one(
             at, times[field, reading] = read_number(buffer, at, end, powers)
         elif field == _DEVICE_ID:
             at = _read_key(buffer, at, end, table[row, KEY], table[row, KEY_END])
-        elif field in (_ACC, _GYRO):
+        else:
             column = 0 if field == _ACC else 3
             at, list_length = _read_axes(buffer, at, end, powers, values, sample, column)
             if length not in (NOT_FAST, list_length):
                 return NOT_FAST, 0
             length = list_length
-        else:
-            return NOT_FAST, 0
         if at == NOT_FAST:
             return NOT_FAST, 0
         at = _skip(buffer, at, end)
@@ -246,31 +243,25 @@ def _read_key(buffer: Bytes, at: int, end: int, key: int, key_end: int) -> int:
 
 
 @compiled_together
-def _field(buffer: Bytes, at: int) -> int:
-    """Return the number of the field whose quoted name is here; len(_NAMES) if none is."""
+def _read_name(buffer: Bytes, at: int, end: int) -> tuple[int, int]:
+    """Return the number of the field whose quoted name is here, and the index of its value.
+
+    The index is `NOT_FAST` where there is another name or no colon.
+    """
     for field in range(len(_NAMES)):
         name = _NAMES[field]
+        after = at + len(name)
+        if after > end:
+            continue
         matches = 0
-        if at + len(name) <= len(buffer):
-            while matches < len(name) and buffer[at + matches] == name[matches]:
-                matches += 1
+        while matches < len(name) and buffer[at + matches] == name[matches]:
+            matches += 1
         if matches == len(name):
-            return field
-    return len(_NAMES)
-
-
-@compiled_together
-def _after_colon(buffer: Bytes, at: int, end: int) -> int:
-    """Return where the value of the name here begins; `NOT_FAST` for a name with a quote in it."""
-    if at >= end or buffer[at] != _QUOTE:
-        return NOT_FAST
-    at += 1
-    while at < end and buffer[at] != _QUOTE:
-        at += 1
-    at = _skip(buffer, at + 1, end)
-    if at >= end or buffer[at] != _COLON:
-        return NOT_FAST
-    return _skip(buffer, at + 1, end)
+            after = _skip(buffer, after, end)
+            if after >= end or buffer[after] != _COLON:
+                break
+            return field, _skip(buffer, after + 1, end)
+    return 0, NOT_FAST
 
 
 @compiled_together

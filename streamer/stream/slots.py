@@ -12,7 +12,7 @@ slots, halves rounded up::
 from typing import NamedTuple
 
 from streamer.arrays import Floats, Ints
-from streamer.compiled import compiled_inline, compiled_together
+from streamer.compiled import as_index, compiled_inline, compiled_together
 from streamer.features.filter_chains import CHAINS
 from streamer.stream.device_columns import ALWAYS, LOW, LOWS, NOT_DUE, OPEN
 from streamer.stream.state import State
@@ -66,7 +66,7 @@ def land_part(samples: Admitted, i: int, part: int, slots: int, state: State) ->
         Whether it opens a window that is not counted yet.
     """
     columns, rings = state.columns, state.rings
-    device, at_us = samples.row[i], samples.time_us[i]
+    device, at_us = as_index(samples.row[i]), samples.time_us[i]
     slot = columns.slots[device]
     at, mask = state.places.at[device], state.places.mask[device]
     before, here = at + ((slot - part) & mask), at + (slot & mask)

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from streamer.compiled import compiled_inline, compiled_together
+from streamer.compiled import as_index, compiled_inline, compiled_together
 from streamer.features.window_shape import WindowShape
 from streamer.stream.accounting import Tally
 from streamer.stream.admission import Arrivals
@@ -122,7 +122,7 @@ def _land(
     for i in range(begin, len(samples.row)):
         if n >= ENOUGH_WINDOWS:
             return i, n
-        device = samples.row[i]
+        device = as_index(samples.row[i])
         if state.places.mask[device] < RING - 1 and not _fits(samples, i, state):
             return i, n
         if singles:
@@ -144,7 +144,7 @@ def _fits(samples: Admitted, i: int, state: State) -> bool:
 
     Once it is decided how a run is sampled it needs the largest ring: it may be resampled.
     """
-    device, at_us = samples.row[i], samples.time_us[i]
+    device, at_us = as_index(samples.row[i]), samples.time_us[i]
     run, limits, count = state.sampling.run, state.limits, state.columns.slots[device]
     dt_us = at_us - run[device, LAST_US]
     wanted = count - state.columns.base[device] + 1
@@ -169,7 +169,7 @@ def _begin_sample(
 
     Returns how many slots it is worth if it is taken as it comes.
     """
-    device, at_us = samples.row[i], samples.time_us[i]
+    device, at_us = as_index(samples.row[i]), samples.time_us[i]
     run, limits, apart = state.sampling.run, state.limits, state.sensors.apart[device]
     begun = _begun_life(samples, i, state.columns)
     dt_us = at_us - run[device, LAST_US]
@@ -208,7 +208,7 @@ def _land_next(
     samples: Admitted, i: int, part: int, slots: int, state: State, room: WindowBuffer
 ) -> bool:
     """Land the next slot of a sample, its part-th; says if there was one."""
-    device = samples.row[i]
+    device = as_index(samples.row[i])
     if state.sampling.run[device, RESAMPLED]:
         return next_slot(device, samples.time_us[i], samples.values, i, state, room.counts)
     if part > slots:
@@ -220,7 +220,7 @@ def _land_next(
 @compiled_inline
 def _begun_life(samples: Admitted, i: int, columns: Columns) -> int:
     """Return the number of the life that a sample begins, 0 if it goes on with the one before."""
-    device, life = samples.row[i], samples.life[i]
+    device, life = as_index(samples.row[i]), samples.life[i]
     if i == 0 or samples.row[i - 1] != device:
         fresh = columns.fresh[device]
         columns.fresh[device] = 0
