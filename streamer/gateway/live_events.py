@@ -12,7 +12,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from streamer.contracts.events import encode_event
-from streamer.errors import DataError, KafkaError, TopicError
+from streamer.errors import DataError, StreamerError
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.event_hub import KEPT_EVENTS, EventHub, LiveEvent
 from streamer.gateway.fleet_view import EventGlance, FleetView
@@ -54,7 +54,7 @@ class LiveEvents:
                     await self._start(consumer)
                     while True:
                         await self._read(consumer)
-            except (KafkaError, TopicError) as error:
+            except StreamerError as error:
                 log.warning("events cannot be followed, trying again", topic=topic, why=str(error))
             except Exception as error:
                 if not is_kafka_error(error):
@@ -98,7 +98,8 @@ class LiveEvents:
         try:
             value = _as_json(record.value or b"", self._decode)
             glance = self._glance.decode(value)
-        except (DataError, msgspec.DecodeError) as error:
+            value.decode()
+        except (DataError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             log.warning(
                 "a record in the topic of events is no activity event, and nobody gets it",
                 partition=record.partition,
@@ -114,5 +115,8 @@ class LiveEvents:
 
 
 def _as_json(value: bytes, decode: DecodeEvent) -> bytes:
-    """Return an event as JSON, whatever its format in the topic."""
-    return value if value[:1] == b"{" else encode_event(decode(value))
+    """Return an event as JSON in one line, whatever its format in the topic.
+
+    JSON has line breaks only between its tokens; a server-sent event would end there.
+    """
+    return value.translate(None, b"\r\n") if value[:1] == b"{" else encode_event(decode(value))

@@ -65,6 +65,16 @@ async def publish(
     await (producer.abort_transaction() if abort else producer.commit_transaction())
 
 
+HOSTILE_EVENTS = [
+    b'{"device_id": "phone", "window_start": 0, "window_end": 2560, "activity": "\xff"}',
+    event("phone", 1)[:-1] + b', "more": "\xff\xfe"}',
+    event("phone", 1)[:-1] + b', "more": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    b"\0\0\0\0\1framed for a registry",
+    b"",
+]
+"""Values in the topic of events that are no events."""
+
+
 class Follower:
     """A client of server-sent events."""
 
@@ -115,6 +125,24 @@ async def follow(
     async with gateway.session.get(path, headers=headers, timeout=patience) as response:
         assert response.status != 500
         yield Follower(response)
+
+
+async def test_no_value_in_the_topic_of_events_stops_the_others_or_forges_an_event(
+    make_gateway_settings: MakeGatewaySettings,
+) -> None:
+    settings = make_gateway_settings()
+    in_lines = event("phone", 2).replace(b",", b",\r\n\n")
+    async with (
+        running_gateway(settings, live=True) as gateway,
+        worker(settings) as producer,
+        follow(gateway, "/events/phone") as own,
+    ):
+        await own.until_id()
+        await producer.begin_transaction()
+        for value in (*HOSTILE_EVENTS, in_lines, event("phone", 3)):
+            await producer.send_and_wait(settings.events_topic, value, key=b"phone")
+        await producer.commit_transaction()
+        assert [await own.window(), await own.window()] == ["phone/2560", "phone/3840"]
 
 
 async def test_committed_events_are_followed_and_aborted_ones_are_not(
