@@ -39,8 +39,10 @@ def show(ctx: click.Context, settings: Settings, toml: bool) -> None:
 @config.command()
 @settings_options()
 def check(settings: Settings) -> None:
-    """Check the settings, certificates and secrets without running anything."""
+    """Check the settings, certificates, secrets and model files without running anything."""
     from streamer.kafka.security import security_options  # noqa: PLC0415 - slow to import
+    from streamer.predict.factory import choose_feature_set  # noqa: PLC0415 - slow to import
 
     security_options(settings)
+    choose_feature_set(settings)
     echo("The settings are valid.")

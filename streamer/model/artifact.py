@@ -180,7 +180,10 @@ def load(path: Path = DEFAULT_MODEL) -> Model:
             content = file.read(_LARGEST_FILE + 1)
         return decode(content)
     except OSError as error:
-        raise ModelError(f"model {path} cannot be read: {error.strerror}") from None
+        raise ModelError(
+            f"model {path} cannot be read: {error.strerror}; name a file, or a model of the "
+            f"package: {', '.join(sorted(NAMED))}"
+        ) from None
     except ModelError as error:
         raise ModelError(
             f"model {path} cannot be used: {error}\n"

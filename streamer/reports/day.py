@@ -142,8 +142,10 @@ def find_zone(name: str) -> ZoneInfo:
     known = available_timezones()
     if name in known:
         return ZoneInfo(name)
-    close = difflib.get_close_matches(name, known, n=1)
-    meant = f"; is {close[0]} meant?" if close else ""
+    # Cities are better known than their continents.
+    cities = [zone for zone in sorted(known) if zone.rpartition("/")[2].lower() == name.lower()]
+    close = cities or difflib.get_close_matches(name, known, n=1)
+    meant = f"; is {close[0]} meant?" if close else "; write it as Europe/Paris"
     if not known:
         meant = "; this system has no time zones, install its package tzdata"
     raise DataError(f"there is no time zone {name!r}{meant}")

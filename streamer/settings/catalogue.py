@@ -27,7 +27,15 @@ from pydantic_settings import (
 
 from streamer.errors import SettingsError
 from streamer.profiles.profile import CONTRACT, check_format
-from streamer.settings.checked_texts import ActivityNames, LabelNames, NumberedName
+from streamer.settings.checked_texts import (
+    ActivityNames,
+    EndpointName,
+    KafkaName,
+    LabelNames,
+    NumberedName,
+    OptionalTopic,
+    Url,
+)
 from streamer.settings.connection import Connection, Name
 from streamer.settings.sources import (
     ENV_PREFIX,
@@ -56,13 +64,15 @@ class Settings(Connection):
     )
 
     # Topics and group
-    readings_topic: Name = Field("sensor-readings", description="Topic to which devices publish.")
+    readings_topic: KafkaName = Field(
+        "sensor-readings", description="Topic to which devices publish."
+    )
     readings_format: Name = Field(
         CONTRACT,
         description="Format of the readings: `streamer`, the name of a profile in the package, or"
         " the path of a profile of your own, a `.toml` file.",
     )
-    schema_registry: Name | None = Field(
+    schema_registry: Url | None = Field(
         None,
         description="URL of the schema registry, for readings in Avro and Protobuf and for events"
         " in Avro.",
@@ -70,15 +80,15 @@ class Settings(Connection):
     schema_registry_login: SecretStr | None = Field(
         None, description="`user:password` of the schema registry, if it requires a login."
     )
-    events_topic: Name = Field(
+    events_topic: KafkaName = Field(
         "activity-events", description="Topic to which activity events are published."
     )
-    segments_topic: str = Field(
+    segments_topic: OptionalTopic = Field(
         "activity-segments",
         description="Topic to which ended segments are published: stretches of time in which a"
         " device had one activity. Empty: they are not published.",
     )
-    current_topic: str = Field(
+    current_topic: OptionalTopic = Field(
         "activity-current",
         description="Compacted topic to which the current activity of a device is published when"
         " it changes. Empty: it is not published.",
@@ -88,10 +98,10 @@ class Settings(Connection):
         description="Format of the events: `json`, or `avro` with the framing of a schema registry"
         " (`schema_registry`).",
     )
-    dlq_topic: Name = Field(
+    dlq_topic: KafkaName = Field(
         "sensor-readings.dlq", description="Dead-letter topic, for readings that cannot be used."
     )
-    labels_topic: Name = Field(
+    labels_topic: KafkaName = Field(
         "activity-labels",
         description="Topic of ground truth: what devices really did, as `streamer feedback` and the"
         " gateway write it.",
@@ -190,7 +200,7 @@ class Settings(Connection):
         description="How often workers look for another model in the files `model` and"
         " `model_without_gyroscope`; they change to it without a restart.",
     )
-    endpoint: Name | None = Field(
+    endpoint: EndpointName | None = Field(
         None, description="Id of the Amazon ML model, or name of the SageMaker endpoint."
     )
     endpoint_format: Literal["csv", "jsonlines", "npy"] = Field(
@@ -288,7 +298,7 @@ class Settings(Connection):
         allow_inf_nan=False,
         description="Silence of a worker after which Kafka gives its partitions to other workers.",
     )
-    instance_id: Name | None = Field(
+    instance_id: KafkaName | None = Field(
         None,
         description="Name of the worker that survives a restart (static membership): a restart"
         " moves no partition.",

@@ -10,17 +10,11 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 
 from streamer.settings.catalogue import Settings
-from streamer.settings.checked_texts import Addresses
+from streamer.settings.checked_texts import Address
 from streamer.settings.connection import Name
 from streamer.settings.sources import contradiction
 
 DEVICE_LEVEL: Final = "{device}"
-
-
-def _check_broker(address: str) -> str:
-    if "," in address:
-        raise ValueError("should be one `host:port`")
-    return address
 
 
 def _check_topic(pattern: str) -> str:
@@ -31,9 +25,6 @@ def _check_topic(pattern: str) -> str:
         raise ValueError("should have one level `{device}` and no wildcards")
     return pattern
 
-
-BrokerAddress = Annotated[Addresses, AfterValidator(_check_broker)]
-"""``host:port``."""
 
 TopicPattern = Annotated[str, AfterValidator(_check_topic)]
 """A topic of MQTT in which one level is `{device}`."""
@@ -122,7 +113,7 @@ class GatewaySettings(Settings):
     )
 
     # MQTT
-    mqtt_broker: BrokerAddress | None = Field(
+    mqtt_broker: Address | None = Field(
         None,
         description="MQTT broker from which readings are taken too: `host:port`. It needs"
         " `streamer[mqtt]`. The broker decides which device may publish on which topic.",

@@ -55,7 +55,7 @@ def read_sources(
         SettingSource(
             [(name, value) for name, value in file.items() if name in model.model_fields],
             lambda _: f"file {path}",
-            _find_unknown({name: name for name in file}, _known_names(model), f"file {path}"),
+            _find_unknown({name: name for name in file}, _known_names(model), f"file {path}", file),
         ),
     ]
 
@@ -115,7 +115,9 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"the settings file {path} is not TOML: {error}") from None
 
 
-def _find_unknown(found: Mapping[str, str], known: set[str], where: str) -> list[str]:
+def _find_unknown(
+    found: Mapping[str, str], known: set[str], where: str, values: Mapping[str, Any] | None = None
+) -> list[str]:
     """Return an error message for each unknown name: a misspelt setting must not be ignored."""
     lines = []
     for name, as_written in found.items():
@@ -123,6 +125,12 @@ def _find_unknown(found: Mapping[str, str], known: set[str], where: str) -> list
             continue
         close = difflib.get_close_matches(name, known, n=1)
         spelt = close[0].upper() if close and as_written.isupper() else "".join(close)
+        if isinstance((values or {}).get(name), dict):
+            lines.append(
+                f"{where}: there is no table [{as_written}]; settings are written without a table, "
+                "at the beginning of the file"
+            )
+            continue
         hint = f"did you mean {spelt}?" if close else "`streamer config show` lists all settings"
         lines.append(f"{where}: there is no setting {as_written}; {hint}")
     return lines
@@ -144,6 +152,8 @@ def complaint(model: type[BaseSettings], problem: ErrorDetails, where: Mapping[s
     if problem["type"] == "extra_forbidden":
         close = difflib.get_close_matches(name, model.model_fields, n=1)
         return f"there is no setting {name}" + (f"; did you mean {close[0]}?" if close else "")
+    if problem["type"] == "string_pattern_mismatch":
+        message = f"should be {(model.model_fields[name].description or '').rstrip('.')}"
     for kind in ("Value error, ", "Input ", "String "):
         message = message.removeprefix(kind)
     given = "" if "password" in name else f", not {problem['input']!r}"

@@ -112,6 +112,17 @@ def test_a_misspelt_name_in_a_program_is_refused_with_the_right_name() -> None:
         ("bootstrap_servers", "kafka-1:http"),
         ("bootstrap_servers", "kafka-1:9092,:9092"),
         ("bootstrap_servers", "kafka-1:65536"),
+        ("bootstrap_servers", "kafka-1:9092;kafka-2:9092"),
+        ("bootstrap_servers", "kafka-1:9092 kafka-2:9092"),
+        ("bootstrap_servers", "2001:db8::1:9092"),
+        ("readings_topic", "my topic"),
+        ("segments_topic", "a/b"),
+        ("dlq_topic", "."),
+        ("instance_id", "worker one"),
+        ("predictor", "Local"),
+        ("predictor", "my.module.Class"),
+        ("schema_registry", "registry:8081"),
+        ("endpoint", "http://127.0.0.1:8080"),
     ],
 )
 def test_a_wrong_value_is_refused_with_setting_place_and_value(
@@ -135,10 +146,37 @@ def test_an_address_with_a_protocol_is_refused_and_the_setting_for_the_protocol_
     )
 
 
+@pytest.mark.parametrize(
+    "servers", ["kafka-1:9092, kafka-2.example.org:9093", "127.0.0.1:9092", "[2001:db8::1]:9092"]
+)
+def test_addresses_may_be_names_and_addresses_of_ip(servers: str) -> None:
+    assert Settings.load({"bootstrap_servers": servers}).bootstrap_servers == servers
+
+
 @pytest.mark.parametrize("name", ["group_id", "events_topic", "instance_id"])
 def test_an_empty_name_is_refused(name: str) -> None:
     [line] = complaints({name: ""})
-    assert line.startswith(f"{name} (flag --{name.replace('_', '-')}): should have at least 1 ")
+    assert line.startswith(f"{name} (flag --{name.replace('_', '-')}): should ")
+    assert " 1 " in line
+
+
+def test_a_predictor_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    [line] = complaints({"predictor": "Local"})
+    assert "should be `local`, `onnx`, " in line
+    assert "`package.module:Class`, not 'Local'" in line
+
+
+def test_settings_in_a_table_are_refused_with_the_place_where_they_belong(tmp_path: Path) -> None:
+    file = toml(tmp_path, "[streamer]\npartitions = 3")
+    [line] = complaints(config=file)
+    assert line.startswith(f"file {file}: there is no table [streamer]; settings are written ")
+
+
+def test_the_check_of_settings_names_a_model_file_that_is_not_there() -> None:
+    done = CliRunner().invoke(main, ["config", "check", "--model", "waste"])
+    assert done.exit_code == 1
+    assert "model waste cannot be read" in done.output
+    assert "a model of the package: har, har-acc, waist" in done.output
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
