@@ -31,18 +31,20 @@ phone: warm ## The same for your own phone: a gateway in the local network, and 
 	$(BIN)/streamer demo --phone
 
 test: check warm ## Lint, types and every test, on a real Kafka of its own
-	$(BIN)/python -m pytest -n logical --dist loadfile
+	$(BIN)/python -m pytest -n logical --dist loadfile --durations 30
+
+# The pure rooms import no optional package (tests/test_layout.py), so their tests pass alike in both.
+SKIPPED_IN_CORE := --ignore tests/test_cost.py --ignore tests/features --ignore tests/stream
 
 test-core: $(CORE)/.installed ## The tests that need no broker, with no optional package installed
-	$(CORE)/bin/python -m pytest -n logical --dist loadfile -m 'not slow and not kafka' \
-	  --ignore tests/test_cost.py
+	$(CORE)/bin/python -m pytest -n logical --dist loadfile -m 'not slow and not kafka' $(SKIPPED_IN_CORE)
 
 # --last-failed runs all tests where the last run did not come as far as a test.
 retest: check warm ## The tests that failed in the last `make test`, one at a time
 	$(BIN)/python -m pytest --last-failed
 
 retest-core: $(CORE)/.installed ## The tests that failed in the last `make test-core`, one at a time
-	$(CORE)/bin/python -m pytest -m 'not slow and not kafka' --ignore tests/test_cost.py --last-failed
+	$(CORE)/bin/python -m pytest -m 'not slow and not kafka' $(SKIPPED_IN_CORE) --last-failed
 
 $(CORE)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(CORE)

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import sys
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,19 @@ def test_no_import_goes_up_the_order_of_rooms(path: Path) -> None:
     ours -= {"streamer.__version__"}
     above = ROOMS[ROOMS.index(here) + 1 :]
     assert {name for name in ours if room_of(name) in above} == set()
+
+
+@pytest.mark.parametrize("room", ["features", "stream"])
+def test_a_pure_room_imports_arrays_and_nothing_that_does_input_or_output(room: str) -> None:
+    found = {
+        name.partition(".")[0]
+        for path in (PACKAGE / room).rglob("*.py")
+        for name in imported(tree_of(path))
+    }
+    outside = {"asyncio", "logging", "os", "pathlib", "random", "socket", "subprocess", "time"}
+    assert not found & outside
+    # `make test-core` leaves these rooms out, because nothing optional is in them.
+    assert found - sys.stdlib_module_names == {"numpy", "scipy", "streamer"} & found
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
