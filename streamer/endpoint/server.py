@@ -12,7 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import choose_encoder
 
-from streamer.endpoint.amazon_ml.server import AmazonMLServer, open_amazon_ml
+from streamer.endpoint.amazon_ml.server import LOG_PATH, AmazonMLServer, open_amazon_ml
 from streamer.endpoint.endpoint_faults import EndpointFault, EndpointFaults
 from streamer.endpoint.sagemaker_server import SageMakerServer
 from streamer.endpoint.served_model import ServedModel
@@ -67,6 +67,7 @@ def make_app(
     app.add_routes(
         [
             web.post("/", amazon_ml.handle),
+            web.get(LOG_PATH + "/{kind}/{id}", amazon_ml.show_log),
             web.post("/endpoints/{name}/invocations", sagemaker.invoke_endpoint),
             web.get("/ping", sagemaker.ping),
             web.post("/invocations", sagemaker.invoke_container),

@@ -26,20 +26,26 @@ import numpy as np
 from streamer.arrays import Bools, Floats
 from streamer.endpoint.amazon_ml.jobs import Outcome
 from streamer.endpoint.amazon_ml.objects import explain_disk, open_object_storage
-from streamer.endpoint.amazon_ml.records import Chunk, DataFile, Records, open_records
+from streamer.endpoint.amazon_ml.records import (
+    Chunk,
+    DataFile,
+    Records,
+    find_columns,
+    open_records,
+)
 from streamer.endpoint.amazon_ml.schema import DataSchema, InvalidDataError
-from streamer.endpoint.amazon_ml.scorers import Scorer
+from streamer.endpoint.amazon_ml.scorers import Scorer, read_threshold
 from streamer.endpoint.amazon_ml.store import Entity
 
 
-async def predict_batch(batch: Entity, source: Entity, scorer: Scorer, threshold: float) -> Outcome:
+async def predict_batch(batch: Entity, source: Entity, scorer: Scorer, model: Entity) -> Outcome:
     """Predict the records of a data source.
 
     Args:
         batch: the batch prediction.
         source: its data source.
-        scorer: its model.
-        threshold: score from which the best answer of a binary model is `1`.
+        scorer: the model, to score records.
+        model: the entity of the model.
 
     Raises:
         InvalidDataError: the records cannot be read, or the results cannot be written.
@@ -48,7 +54,8 @@ async def predict_batch(batch: Entity, source: Entity, scorer: Scorer, threshold
     manifest: dict[str, str] = {}
     total = invalid = 0
     async with open_object_storage() as storage, open_records(source, storage) as records:
-        writer = _ResultWriter(records, scorer, threshold)
+        find_columns(scorer.variables, records.schema.names)
+        writer = _ResultWriter(records, scorer, read_threshold(model))
         try:
             with tempfile.TemporaryDirectory(prefix="streamer-amazon-ml-") as results:
                 for file, chunks in records.read_files():

@@ -1,11 +1,14 @@
 """Checks requests that create entities, beyond their shapes. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from streamer.endpoint.amazon_ml.schema import DataSchema, InvalidDataError, Splitting
+from streamer.endpoint.amazon_ml.scorers import THRESHOLD
 from streamer.endpoint.amazon_ml.store import Entity, Kind
+from streamer.endpoint.amazon_ml.training import TrainingParameters
 
+NO_ENDPOINT: Final = {"EndpointStatus": "NONE", "PeakRequestsPerSecond": 0}
 _FORBIDDEN = (":", "//", "/./", "/../")
 
 
@@ -26,7 +29,7 @@ def check_creation(
         case "DataSource":
             return _check_source(request)
         case "MLModel":
-            raise InvalidDataError("this server trains no models")
+            return _check_model(request, needed["TrainingDataSourceId"])
         case "Evaluation":
             names = ["MLModelId", "EvaluationDataSourceId"]
         case "BatchPrediction":
@@ -49,6 +52,26 @@ def _check_source(request: dict[str, Any]) -> dict[str, Any]:
     }
     if "DataRearrangement" in spec:
         members["DataRearrangement"] = spec["DataRearrangement"]
+    return members
+
+
+def _check_model(request: dict[str, Any], source: Entity) -> dict[str, Any]:
+    if not source.document.get("ComputeStatistics"):
+        raise InvalidDataError(
+            f"the data source {source.id} has no statistics; create it with ComputeStatistics"
+        )
+    if "Recipe" in request and "RecipeUri" in request:
+        raise InvalidDataError("only one of Recipe and RecipeUri may be given")
+    parameters = TrainingParameters.parse(request.get("Parameters", {}))
+    members = {
+        "MLModelType": request["MLModelType"],
+        "TrainingDataSourceId": source.id,
+        "InputDataLocationS3": source.document["DataLocationS3"],
+        "TrainingParameters": parameters.as_request(),
+        "EndpointInfo": NO_ENDPOINT,
+    }
+    if request["MLModelType"] == "BINARY":
+        members["ScoreThreshold"] = THRESHOLD
     return members
 
 

@@ -46,6 +46,7 @@ def _describe(records: Records, with_statistics: bool) -> Outcome:
     if statistics:
         log["statistics"] = statistics.summarize()
     members = {
+        "DataSourceSchema": records.schema_text,
         "DataSizeInBytes": records.size,
         "NumberOfFiles": len(records.files),
         "Log": log,

@@ -1,29 +1,35 @@
 """Answers real-time predictions, and mounts and unmounts the models for them."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from aiohttp import web
 
 from streamer.arrays import Floats
 from streamer.datasets.feature_table import VARIABLES
+from streamer.endpoint.amazon_ml.creation_requests import NO_ENDPOINT
 from streamer.endpoint.amazon_ml.entities import Entities
 from streamer.endpoint.amazon_ml.protocol import AmazonMLError, invalid_input, not_found
+from streamer.endpoint.amazon_ml.scorers import ModelScorers, read_threshold
 from streamer.endpoint.amazon_ml.store import Entity, EntityStore, now
 from streamer.endpoint.endpoint_faults import EndpointFaults
 from streamer.endpoint.served_model import BadInputError, ServedModel, keep_activities
 from streamer.predict.quotas import AMAZON_ML_CALLS_PER_S, AMAZON_ML_RECORD_BYTES
-
-NO_ENDPOINT: Final = {"EndpointStatus": "NONE", "PeakRequestsPerSecond": 0}
 
 
 class RealtimePredictions:
     """The real-time endpoints of the models."""
 
     def __init__(
-        self, served: ServedModel, faults: EndpointFaults, store: EntityStore, entities: Entities
+        self,
+        served: ServedModel,
+        scorers: ModelScorers,
+        faults: EndpointFaults,
+        store: EntityStore,
+        entities: Entities,
     ) -> None:
         self._served = served
+        self._scorers = scorers
         self._faults = faults
         self._store = store
         self._entities = entities
@@ -37,13 +43,37 @@ class RealtimePredictions:
             QuotaExceededError, InjectedError, InjectedAnswerError: a fault is due.
         """
         model_id = question.get("MLModelId")
-        if model_id != self._served.id:
-            raise not_found(f"no model {model_id!r} here; there is {self._served.id!r}")
         record = question.get("Record")
         if not isinstance(record, dict):
             raise invalid_input("Record is missing")
+        _check_size(record)
+        if model_id == self._served.id:
+            await self._faults.inject(request, AMAZON_ML_CALLS_PER_S)
+            return {"Prediction": await self._predict_with_served(record)}
+        model = await self._find_model(question)
+        if model.document["EndpointInfo"]["EndpointStatus"] != "READY":
+            raise AmazonMLError(
+                "PredictorNotMountedException", f"the model {model.id} has no real-time endpoint"
+            )
         await self._faults.inject(request, AMAZON_ML_CALLS_PER_S)
-        return {"Prediction": await self._predict_with_served(record)}
+        return {"Prediction": await self._predict_with_trained(model, record)}
+
+    async def _predict_with_trained(self, model: Entity, record: dict[str, Any]) -> dict[str, Any]:
+        scorer = await self._scorers.open(model)
+        # A variable that is not in the record is a missing value.
+        row = [str(record.get(name, "")) for name in scorer.variables]
+        [scores], _ = await scorer.score(scorer.variables, [row])
+        kind = model.document["MLModelType"]
+        details = {"Algorithm": "SGD", "PredictiveModelType": kind}
+        if kind == "REGRESSION":
+            return {"predictedValue": float(scores[0]), "details": details}
+        if kind == "BINARY":
+            label = "1" if scores[0] >= read_threshold(model) else "0"
+            shown = {label: float(scores[0])}
+        else:
+            label = scorer.labels[int(np.argmax(scores))]
+            shown = dict(zip(scorer.labels, scores.tolist(), strict=True))
+        return {"predictedLabel": label, "predictedScores": shown, "details": details}
 
     async def _predict_with_served(self, record: dict[str, Any]) -> dict[str, Any]:
         scored = await self._served.score(_read_record(record))
@@ -113,11 +143,14 @@ def describe_served(served: ServedModel) -> Entity:
     return Entity("MLModel", served.id, {}, document)
 
 
-def _read_record(record: dict[str, Any]) -> Floats:
-    """Return the features (1, 561) of a record."""
+def _check_size(record: dict[str, Any]) -> None:
     size = sum(len(name) + len(str(value)) for name, value in record.items())
     if size > AMAZON_ML_RECORD_BYTES:
-        raise AmazonMLError("InvalidInputException", "a record may have 100 KB")
+        raise invalid_input("a record may have 100 KB")
+
+
+def _read_record(record: dict[str, Any]) -> Floats:
+    """Return the features (1, 561) of a record."""
     if missing := [name for name in VARIABLES if name not in record]:
         raise BadInputError(f"{len(missing)} variables are missing, such as {missing[0]}")
     values = []

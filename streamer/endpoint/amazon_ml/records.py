@@ -9,7 +9,7 @@ import csv
 import gzip
 import tempfile
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +50,14 @@ class Records:
 
     Attributes:
         schema: the columns of the files.
+        schema_text: the schema as it was written.
         files: the files.
         splitting: which records belong to the data source.
         total: number of all records of the files.
     """
 
     schema: DataSchema
+    schema_text: str
     files: tuple[DataFile, ...]
     splitting: Splitting
     total: int
@@ -125,7 +127,10 @@ async def open_records(source: Entity, storage: ObjectStorage) -> AsyncIterator[
         InvalidDataError: the schema or the files cannot be read.
     """
     spec = source.request["DataSpec"]
-    text = spec.get("DataSchema") or await storage.read(spec["DataSchemaLocationS3"])
+    if "DataSchema" in spec:
+        text: str = spec["DataSchema"]
+    else:
+        text = (await storage.read(spec["DataSchemaLocationS3"])).decode(errors="replace")
     schema = DataSchema.parse(text)
     objects = await storage.list_data(spec["DataLocationS3"])
     try:
@@ -137,7 +142,7 @@ async def open_records(source: Entity, storage: ObjectStorage) -> AsyncIterator[
                 files.append(DataFile(each, path))
             total = await asyncio.to_thread(_count, files, schema)
             splitting = Splitting.parse(spec.get("DataRearrangement"))
-            yield Records(schema, tuple(files), splitting, total)
+            yield Records(schema, text, tuple(files), splitting, total)
     except OSError as error:
         raise InvalidDataError(explain_disk(error)) from error
 
@@ -155,6 +160,20 @@ def find_fault(schema: DataSchema, fields: list[str], size: int) -> str:
         if kind == "NUMERIC" and name not in schema.excluded and not _is_number(field):
             return f"{name} is not a number: {field[:40]!r}"
     return ""
+
+
+def find_columns(variables: Sequence[str], columns: Sequence[str]) -> list[int]:
+    """Return the places of variables among columns.
+
+    Raises:
+        InvalidDataError: a column is missing.
+    """
+    where = {name: i for i, name in enumerate(columns)}
+    if missing := [name for name in variables if name not in where]:
+        raise InvalidDataError(
+            f"{len(missing)} variables of the model are missing in the data, such as {missing[0]}"
+        )
+    return [where[name] for name in variables]
 
 
 def is_missing(field: str) -> bool:

@@ -1,25 +1,37 @@
 """Scores records with a model: the model that the server serves, or one that it has trained."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
 from streamer.arrays import Bools, Floats
 from streamer.datasets.feature_table import VARIABLES
-from streamer.endpoint.amazon_ml.schema import InvalidDataError
+from streamer.endpoint.amazon_ml.linear_model import LinearModel, ModelKind
+from streamer.endpoint.amazon_ml.records import find_columns
+from streamer.endpoint.amazon_ml.store import Entity, EntityStore
 from streamer.endpoint.served_model import ServedModel, keep_activities
+
+MOST_LOADED: Final = 8
+"""Trained models in memory at once."""
+THRESHOLD: Final = 0.5
 
 
 class Scorer(Protocol):
     """A model that can score records."""
 
-    kind: str
-    """`MULTICLASS`, `BINARY` or `REGRESSION`."""
-    labels: tuple[str, ...]
-    """The classes in the order of the scores; those of a `BINARY` model are `0` and `1`."""
-    variables: Sequence[str]
-    """The columns that a record must have."""
+    @property
+    def kind(self) -> ModelKind:
+        """What the model predicts."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes in the order of the scores; those of a `BINARY` model are `0` and `1`."""
+
+    @property
+    def variables(self) -> Sequence[str]:
+        """The columns that a record must have."""
 
     async def score(self, columns: Sequence[str], rows: list[list[str]]) -> tuple[Floats, Bools]:
         """Score records.
@@ -37,7 +49,7 @@ class Scorer(Protocol):
 class ServedScorer:
     """The model that the server serves. A record with a missing value is invalid."""
 
-    kind = "MULTICLASS"
+    kind: ModelKind = "MULTICLASS"
     variables: Sequence[str] = VARIABLES
 
     def __init__(self, served: ServedModel, labels: tuple[str, ...]) -> None:
@@ -62,18 +74,29 @@ class ServedScorer:
         return keep_activities(prediction, self._served.labels).scores, valid
 
 
-def find_columns(variables: Sequence[str], columns: Sequence[str]) -> list[int]:
-    """Return the places of variables among columns.
+class ModelScorers:
+    """The scorers of the models; those that were used last stay in memory."""
 
-    Raises:
-        InvalidDataError: a column is missing.
-    """
-    where = {name: i for i, name in enumerate(columns)}
-    if missing := [name for name in variables if name not in where]:
-        raise InvalidDataError(
-            f"{len(missing)} variables of the model are missing in the data, such as {missing[0]}"
-        )
-    return [where[name] for name in variables]
+    def __init__(self, store: EntityStore, served: ServedModel) -> None:
+        self._store = store
+        self._served = served
+        self._trained: OrderedDict[str, LinearModel] = OrderedDict()
+
+    async def open(self, model: Entity) -> Scorer:
+        """Return the scorer of a complete model."""
+        if model.document.get("Served"):
+            return await ServedScorer.make(self._served)
+        if model.id not in self._trained:
+            self._trained[model.id] = LinearModel.load(await self._store.load_content(model))
+            if len(self._trained) > MOST_LOADED:
+                self._trained.popitem(last=False)
+        self._trained.move_to_end(model.id)
+        return self._trained[model.id]
+
+
+def read_threshold(model: Entity) -> float:
+    """Return the score from which the answer of a binary model is `1`."""
+    return float(model.document.get("ScoreThreshold", THRESHOLD))
 
 
 def _parse(field: str) -> float:

@@ -14,6 +14,7 @@ from streamer.endpoint.amazon_ml.entities import NAMES, Entities
 from streamer.endpoint.amazon_ml.jobs import Jobs
 from streamer.endpoint.amazon_ml.protocol import AmazonMLError, invalid_input
 from streamer.endpoint.amazon_ml.realtime import RealtimePredictions, describe_served
+from streamer.endpoint.amazon_ml.scorers import ModelScorers
 from streamer.endpoint.amazon_ml.store import Entity, EntityStore, Kind, open_store
 from streamer.endpoint.amazon_ml.work import make_work
 from streamer.endpoint.endpoint_faults import (
@@ -27,6 +28,7 @@ from streamer.errors import SettingsError
 
 Answer = Callable[[web.Request, dict[str, Any]], Awaitable[dict[str, Any]]]
 
+LOG_PATH: Final = "/amazon-ml/log"
 LEFT_OUT: Final = ("CreateDataSourceFromRDS", "CreateDataSourceFromRedshift")
 
 
@@ -36,10 +38,10 @@ class AmazonMLServer:
     def __init__(self, served: ServedModel, faults: EndpointFaults, store: EntityStore) -> None:
         self._faults = faults
         self._store = store
-        self._served = served
-        self.jobs = Jobs(store, make_work(store, served))
+        scorers = ModelScorers(store, served)
+        self.jobs = Jobs(store, make_work(store, scorers))
         self._entities = Entities(store, self.jobs)
-        self._realtime = RealtimePredictions(served, faults, store, self._entities)
+        self._realtime = RealtimePredictions(served, scorers, faults, store, self._entities)
         self._operations: dict[str, Answer] = {
             "CreateDataSourceFromS3": self._creator("DataSource"),
             "CreateMLModel": self._creator("MLModel"),
@@ -95,6 +97,14 @@ class AmazonMLServer:
             raise AmazonMLError("InternalServerException", str(error), error.status) from None
         except BadInputError as error:
             raise invalid_input(str(error)) from None
+
+    async def show_log(self, request: web.Request) -> web.Response:
+        """Answer the address that `LogUri` names: statistics, invalid records, confusion."""
+        entity = await self._store.find(request.match_info["kind"], request.match_info["id"])  # type: ignore[arg-type]
+        if entity is None or "Log" not in entity.document:
+            raise web.HTTPNotFound
+        body = msgspec.json.format(msgspec.json.encode(entity.document["Log"]))
+        return web.Response(body=body, content_type="application/json")
 
     def _creator(self, kind: Kind) -> Answer:
         async def create(request: web.Request, question: dict[str, Any]) -> dict[str, Any]:
@@ -182,7 +192,7 @@ def _complete(request: web.Request, entity: Entity) -> dict[str, Any]:
     if endpoint.get("EndpointStatus") == "READY":
         document["EndpointInfo"] = endpoint | {"EndpointUrl": _address(request)}
     if "Log" in document:
-        document["LogUri"] = f"{_address(request)}/amazon-ml/log/{entity.kind}/{entity.id}"
+        document["LogUri"] = f"{_address(request)}{LOG_PATH}/{entity.kind}/{entity.id}"
     return document
 
 

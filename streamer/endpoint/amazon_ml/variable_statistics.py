@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from streamer.arrays import Floats
@@ -119,7 +120,12 @@ class VariableStatistics:
 
 def read_numbers(rows: list[list[str]], places: list[int]) -> Floats:
     """Return numeric fields (rows, places) of valid records; NaN for a missing one."""
-    values = [[_read_number(row[i]) for i in places] for row in rows]
+    try:
+        # Most CSV is JSON without brackets, and the JSON decoder is ten times as fast.
+        lines = "],[".join([",".join([row[i] for i in places]) for row in rows])
+        values = msgspec.json.decode(f"[[{lines}]]", type=list[list[float]])
+    except msgspec.DecodeError:
+        values = [[_read_number(row[i]) for i in places] for row in rows]
     return np.array(values, np.float64).reshape(len(rows), len(places))
 
 
