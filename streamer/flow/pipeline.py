@@ -15,6 +15,7 @@ from concurrent.futures import Executor
 from typing import Final
 
 from streamer.contracts.records import Records
+from streamer.flow.compute_thread import compute_in
 from streamer.flow.interfaces import OutputSink, PartitionLog
 from streamer.flow.partition_state import PartitionState
 from streamer.flow.record_failure import blaming
@@ -59,7 +60,6 @@ async def flow(
     Raises:
         RecordsError: our own code has failed on records.
     """
-    loop = asyncio.get_running_loop()
     predictions: asyncio.Queue[asyncio.Task[Predicted] | None] = asyncio.Queue(ON_THE_WAY)
     outputs: asyncio.Queue[Output | None] = asyncio.Queue(ON_THE_WAY)
 
@@ -73,13 +73,13 @@ async def flow(
                 received_s = time.time()
                 models = choose_models()
                 with blaming(records):
-                    computed = await loop.run_in_executor(cpu, state.compute, records, source.next)
+                    computed = await compute_in(cpu, state.compute, records, source.next)
                 computed.delays.received_s, computed.delays.computed_s = received_s, time.time()
                 prediction = predict_windows(computed, models.ask_for(computed.windows), metrics)
                 await predictions.put(tasks.create_task(_blamed(records, prediction)))
             if source.exhausted:
                 models = choose_models()
-                last = await loop.run_in_executor(cpu, state.finish, source.next)
+                last = await compute_in(cpu, state.finish, source.next)
                 prediction = predict_windows(last, models.ask_for(last.windows), metrics)
                 await predictions.put(tasks.create_task(prediction))
             await predictions.put(None)

@@ -1,11 +1,11 @@
 """Rebuilds a partition's state from the log, without publishing anything."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 
 from streamer.contracts.records import Records
 from streamer.contracts.segments import PublishedEvent
+from streamer.flow.compute_thread import compute_in
 from streamer.flow.interfaces import ReplayLog
 from streamer.flow.partition_state import PartitionState
 from streamer.flow.record_failure import blaming
@@ -44,11 +44,10 @@ async def recover(
     Raises:
         RecordsError: our own code has failed on records.
     """
-    loop = asyncio.get_running_loop()
 
     async def replay(records: Records) -> None:
         with blaming(records):
-            await loop.run_in_executor(cpu, state.replay, records)
+            await compute_in(cpu, state.replay, records)
 
     start = position.low
     for end in sorted({*position.flushed, position.next}):

@@ -102,7 +102,7 @@ class LiveEvents:
         except (DataError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             log.warning(
                 "a record in the topic of events is no activity event, and nobody gets it",
-                partition=record.partition,
+                partition=f"{self._settings.events_topic}[{record.partition}]",
                 offset=record.offset,
                 why=str(error),
             )

@@ -98,7 +98,11 @@ class LiveReadings:
                         async for _, records in fetch_parts(consumer, _POLL_MS):
                             self._give(partition, list(list_records(partition, records)))
             except (StreamerError, AIOKafkaError) as error:
-                log.warning("readings cannot be shown", partition=partition, why=str(error))
+                log.warning(
+                    "readings cannot be shown, trying again",
+                    partition=f"{topic}[{partition}]",
+                    why=str(error),
+                )
                 await asyncio.sleep(1)
 
     def _give(self, partition: int, records: Sequence[TopicRecord]) -> None:

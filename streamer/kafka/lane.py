@@ -105,6 +105,8 @@ class Lane:
             KafkaError: there is trouble with Kafka; aiokafka's or ours.
             StreamerError: something must be corrected first.
         """
+        # Lines of what runs here name the partition, also where the code knows none.
+        structlog.contextvars.bind_contextvars(partition=self._name)
         while not self.source.stopping.is_set():
             try:
                 await self._run()

@@ -138,7 +138,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             elif not task.cancelled() and (error := task.exception()):
                 log.warning(
                     "a partition ended with uncommitted output; its next owner computes it again",
-                    partition=partition,
+                    partition=f"{partition.topic}[{partition.partition}]",
                     error=repr(error),
                 )
             self._health.forget_partition(partition.partition, self._resources.metrics)

@@ -35,8 +35,7 @@ async def read_position(
     except ValueError as error:
         log.warning(
             "the group's offset was not committed by this program; starting there without state",
-            topic=partition.topic,
-            partition=partition.partition,
+            partition=f"{partition.topic}[{partition.partition}]",
             offset=found.offset,
             found=str(error),
         )

@@ -1,10 +1,12 @@
 """Collects windows of several questions into one call, up to a size or a time."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import structlog
 
 from streamer.arrays import Floats
 from streamer.predict.answers import Answers, Ask
@@ -89,7 +91,10 @@ class MicroBatcher:
         batch, self._open = self._open, _OpenBatch()
         if batch.timer is not None:
             batch.timer.cancel()
-        call = asyncio.ensure_future(self._call(np.concatenate(batch.parts)))
+        # Log lines about the call must not name the partition of the window that came first.
+        context = contextvars.copy_context()
+        context.run(structlog.contextvars.unbind_contextvars, "partition")
+        call = context.run(asyncio.ensure_future, self._call(np.concatenate(batch.parts)))
         sizes = [len(part) for part in batch.parts]
 
         def cancel_if_nobody_waits(_: asyncio.Future[Answers]) -> None:

@@ -1,6 +1,7 @@
 """Sets up logging to standard error: as text for people, or as one JSON object in each line."""
 
 import logging
+import math
 import sys
 import textwrap
 import time
@@ -16,7 +17,13 @@ from streamer.printable import printable
 from streamer.settings import Settings
 
 REPEAT_S = 10.0
-"""Time within which a line of a library is logged once."""
+"""Time within which lines that repeat are dropped."""
+
+MOST_LINES: Final = 20
+"""Lines of ours with the same text and partition that are logged within this time."""
+
+MOST_TEXTS: Final = 1000
+"""Texts that are remembered: those of libraries may hold anything."""
 
 FIRST_LINES: Final = 20
 LAST_LINES: Final = 40
@@ -28,21 +35,36 @@ LONGEST_LINE: Final = 500
 LEVELS = logging.getLevelNamesMapping()
 
 
-class _OncePerInterval(logging.Filter):
-    """Drops lines that a library repeats, as aiokafka does while no broker answers."""
+class _LimitRepeats(logging.Filter):
+    """Drops lines that repeat within `REPEAT_S`; the next one after it says how many were dropped.
+
+    Lines of ours repeat if text and partition are the same, and `MOST_LINES` of them are logged:
+    they may be about different devices. A line of a library is logged once, as when aiokafka
+    says again and again that no broker answers.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._logged_s: dict[tuple[str, int, str], float] = {}
+        self._seen: dict[tuple[object, ...], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name.startswith("streamer"):
-            return True
-        key = record.name, record.levelno, str(record.msg)
+        is_ours, line = record.name.startswith("streamer"), record.msg
+        fields = line if isinstance(line, dict) else {"event": str(line)}
+        key = record.name, record.levelno, fields.get("event"), fields.get("partition")
+        most = MOST_LINES if is_ours else 1
         now_s = time.monotonic()
-        if now_s - self._logged_s.get(key, -REPEAT_S) < REPEAT_S:
-            return False
-        self._logged_s[key] = now_s
+        began_s, number = self._seen.get(key, (-math.inf, 0))
+        if now_s - began_s < REPEAT_S:
+            self._seen[key] = began_s, number + 1
+            return number < most
+        if len(self._seen) >= MOST_TEXTS:
+            self._seen.clear()
+        self._seen[key] = now_s, 1
+        if dropped := max(0, number - most):
+            if isinstance(line, dict):
+                record.msg = {**line, "dropped_before": dropped}
+            else:
+                record.msg = f"{line} ({dropped} lines like this were dropped before)"
         return True
 
 
@@ -89,7 +111,7 @@ def configure_format(log_format: str, log_level: str = "info") -> None:
             ],
         )
     )
-    handler.addFilter(_OncePerInterval())
+    handler.addFilter(_LimitRepeats())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(level, logging.WARNING))

@@ -106,20 +106,36 @@ def test_log_lines_of_a_library_name_it() -> None:
     ]
 
 
-def test_a_repeated_line_of_a_library_is_logged_once_per_interval() -> None:
+def test_lines_that_repeat_are_dropped_and_the_next_one_says_how_many() -> None:
     script = """
 import logging
+import structlog
 from streamer.process import log
 from streamer.settings import Settings
 
 log.configure(Settings.load({"log_format": "json"}))
-for attempt in range(1000):
-    logging.getLogger("aiokafka.test").error("attempt %s failed", attempt)
-    logging.getLogger("streamer.test").error("ours %s", attempt)
+ours, theirs = structlog.get_logger("streamer.test"), logging.getLogger("aiokafka.test")
+
+def repeat(times):
+    for attempt in range(times):
+        theirs.error("attempt %s failed", attempt)
+        ours.warning("a device is silent", partition="readings[0]", device=attempt)
+
+repeat(1000)
+ours.warning("a device is silent", partition="readings[1]")
+log.REPEAT_S = 0.0
+repeat(1)
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
-    assert [event for event in events if event.startswith("attempt")] == ["attempt 0 failed"]
-    assert sum(event.startswith("ours") for event in events) == 1000
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in lines if line.get("logger") == "aiokafka.test"] == [
+        "attempt 0 failed",
+        "attempt 0 failed (999 lines like this were dropped before)",
+    ]
+    ours = [line for line in lines if "partition" in line]
+    assert [line["device"] for line in ours[:20]] == list(range(20))
+    # Another partition is another matter.
+    assert [line["partition"] for line in ours[20:]] == ["readings[1]", "readings[0]"]
+    assert [line.get("dropped_before") for line in ours[20:]] == [None, 980]
