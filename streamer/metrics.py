@@ -339,6 +339,18 @@ class Metrics:
             " slow.",
             "partition",
         )
+        self.stored_windows = counter("stored_windows", "Windows stored by `store_features`.")
+        self.unstored_windows = gauge(
+            "unstored_windows",
+            "Windows that wait to be stored. When it grows beyond what comes in `store_interval_s`,"
+            " the store does not answer: see `streamer_store_failures_total` and the log. At 20,000"
+            " the partition waits.",
+        )
+        self.store_failures = counter(
+            "store_failures",
+            "Failed attempts to store windows. When it grows, look at the log: the bucket, its"
+            " permissions, or a full disk.",
+        )
         self.restarts = counter(
             "restarts",
             "Restarts of the Kafka clients. When it grows, look at the brokers; the log has the"

@@ -25,6 +25,7 @@ from streamer.flow.stage_results import (
     make_late_letters,
     make_refused_letter,
     make_skipped_letter,
+    make_stored_windows,
 )
 from streamer.flow.unfamiliar_devices import UnfamiliarDevices
 from streamer.flow.unlabelled_devices import LATE, RecordOutcomes
@@ -34,6 +35,7 @@ from streamer.labels.segments import Segments
 from streamer.metrics import Metrics
 from streamer.profiles.decoder import make_decoder
 from streamer.settings import Settings
+from streamer.storage.window_files import StoredWindows
 from streamer.stream.partition import PartitionWindows, PushResult
 from streamer.stream.position import Position, ReplayStart
 from streamer.stream.rebuilt import Rebuilt
@@ -110,6 +112,10 @@ class PartitionState:
         self.labels = Labeller(LabelPolicy.of(settings))
         self.segments = Segments()
         self.position = position
+        self._stores = settings.store_features is not None
+        self._stored = position.next if position.stored is None else position.stored
+        self.unstored: list[StoredWindows] = []
+        """Windows that the recovery has closed again and that are not stored."""
 
     def compute(self, records: Records, following: int) -> Computed:
         """Return the features of the windows that records close. Runs in a thread: only computes.
@@ -167,20 +173,44 @@ class PartitionState:
         ]
         letters = computed.dead_letters + refused
         return Output(
-            events, segments, letters, computed.position, computed.oldest_ms, computed.delays
+            events,
+            segments,
+            letters,
+            computed.position,
+            computed.oldest_ms,
+            computed.delays,
+            make_stored_windows(computed.windows, computed.features) if self._stores else None,
         )
 
     def replay(self, records: Records) -> None:
         """Process records again whose output is already published."""
-        following = int(records.offset[-1]) + 1
+        first, following = int(records.offset[0]), int(records.offset[-1]) + 1
         records, _ = self._split_skipped(records)
         if len(records):
-            self._rebuilt.add(self._windows.push(self._decode(records)[1]))
+            self._rebuild(self._windows.push(self._decode(records)[1]), first)
         self._replay_start.processed(following, self._windows.clock)
 
-    def replay_flush(self) -> None:
-        """Flush at the record at which `finish` did."""
-        self._rebuilt.add(self._windows.flush())
+    def replay_flush(self, following: int) -> None:
+        """Flush before the record at which `finish` did."""
+        self._rebuild(self._windows.flush(), following)
+
+    def _rebuild(self, outcome: PushResult, first: int) -> None:
+        """Note windows that are closed again, and keep those that are not stored.
+
+        Args:
+            outcome: of a fetch that lies wholly before the stored position or after it.
+            first: its first record.
+        """
+        self._rebuilt.add(outcome)
+        if not self._stores or first < self._stored:
+            return
+        parts = []
+        for part in outcome.windows:
+            good, _ = find_doubts(part, self._feature_set.needs_gyroscope)
+            parts.append(part.of(good))
+        windows = [window for part in parts for window in part]
+        if windows:
+            self.unstored.append(make_stored_windows(windows, self._compute_features(parts)))
 
     @property
     def rebuilt(self) -> Rebuilt:
@@ -284,11 +314,7 @@ class PartitionState:
         delays: LabelDelays,
     ) -> Computed:
         with self._metrics.stage("features"):
-            found = [self._features(signals) for signals in merge_small_parts(outcome.windows)]
-            features = np.concatenate(found) if found else np.empty((0, 0))
-            if not all(part.gyroscope.all() for part in outcome.windows):
-                gyroscope = np.concatenate([part.gyroscope for part in outcome.windows])
-                blank_rotation(self._feature_set, features, ~gyroscope)
+            features = self._compute_features(outcome.windows)
         return Computed(
             [window for part in outcome.windows for window in part],
             features,
@@ -299,3 +325,12 @@ class PartitionState:
             oldest_ms,
             delays,
         )
+
+    def _compute_features(self, parts: list[ClosedWindows]) -> Floats:
+        """Return the features (n, features) of all windows; (0, 0) if there are none."""
+        found = [self._features(signals) for signals in merge_small_parts(parts)]
+        features = np.concatenate(found) if found else np.empty((0, 0))
+        if not all(part.gyroscope.all() for part in parts):
+            gyroscope = np.concatenate([part.gyroscope for part in parts])
+            blank_rotation(self._feature_set, features, ~gyroscope)
+        return features

@@ -50,7 +50,13 @@ async def recover(
             await compute_in(cpu, state.replay, records)
 
     start = position.low
-    for end in sorted({*position.flushed, position.next}):
+    # No fetch crosses the stored position: windows that are closed after it are kept.
+    ends = {
+        *position.flushed,
+        position.next,
+        *([] if position.stored is None else [position.stored]),
+    }
+    for end in sorted(ends):
         # What lies beyond the end of the output is fetched again later.
         log.seek(start)
         while log.next < end and not log.stopped:
@@ -59,7 +65,7 @@ async def recover(
                 await replay(records)
             report(len(records), max(0, position.next - log.next))
         if end in position.flushed:
-            state.replay_flush()
+            state.replay_flush(end)
         start = end
     if log.stopped:
         return 0

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -39,6 +39,7 @@ from streamer.kafka.positions import read_position
 from streamer.kafka.record_batches import DamagedBatchError
 from streamer.kafka.sink import PartitionSink, open_sink
 from streamer.kafka.source import PartitionSource
+from streamer.kafka.window_writer import WindowWriter, open_window_writer
 from streamer.stream.position import Position
 
 log = structlog.get_logger(__name__)
@@ -233,7 +234,31 @@ class Lane:
             await self._models.look(position)
             if not self.source.stopped:
                 self.source.seek(position.next)
-                await self._flow(state, sink)
+                async with self._storing(state, sink, position):
+                    await self._flow(state, sink)
+
+    @contextlib.asynccontextmanager
+    async def _storing(
+        self, state: PartitionState, sink: PartitionSink, position: Position
+    ) -> AsyncIterator[None]:
+        """Store the windows of the partition while the context is open, if the settings say so."""
+        resources = self._resources
+        if resources.window_store is None:
+            yield
+            return
+        unstored, state.unstored = state.unstored, []
+        writer = WindowWriter(
+            resources.window_store,
+            resources.metrics,
+            resources.feature_set,
+            self._partition.partition,
+            position,
+            unstored,
+            self._settings.store_interval_s,
+        )
+        async with open_window_writer(writer):
+            sink.store_windows(writer, position)
+            yield
 
     async def _flow(self, state: PartitionState, sink: PartitionSink) -> None:
         resources = self._resources

@@ -16,6 +16,7 @@ from streamer.kafka.event_formats import DecodeEvent, EncodeEvent
 from streamer.metrics import Metrics
 from streamer.predict.serving import Models
 from streamer.settings import Settings
+from streamer.storage.object_store import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class LaneResources:
     Attributes:
         topics: readings, events and dead letters, as they were when the session began.
         recreated: whether the readings' topic was made again since the session before.
+        window_store: where windows are stored; None if they are not.
     """
 
     settings: Settings
@@ -41,3 +43,4 @@ class LaneResources:
     recreated: bool
     split_devices: SplitDeviceReport
     unlabelled: UnlabelledDevices
+    window_store: ObjectStore | None

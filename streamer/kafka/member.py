@@ -30,6 +30,8 @@ from streamer.kafka.lanes import DRAIN_S, Lanes
 from streamer.metrics import Metrics
 from streamer.predict.serving import Models
 from streamer.settings import Settings
+from streamer.storage.object_store import ObjectStore, open_store
+from streamer.storage.window_files import require_parquet
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +102,10 @@ class GroupMember:
         self._stopping = stopping
         self._kept: dict[TopicPartition, PartitionState] = {}
         self._topic_id = ""
+        self._window_store: ObjectStore | None = None
+        if settings.store_features is not None:
+            require_parquet()
+            self._window_store = open_store(settings.store_features)
 
     async def run(self) -> None:
         """Work; after trouble with Kafka start again from what is committed.
@@ -168,6 +174,7 @@ class GroupMember:
                 self._was_recreated(topics),
                 self._split_devices,
                 self._unlabelled,
+                self._window_store,
             )
             if self._ends is not None:
                 await self._note_ends(consumer, topics[settings.readings_topic])

@@ -99,7 +99,7 @@ async def resume(
             f"lost. The new topic is processed from its beginning, offset {begin}",
         )
     position = replace(committed, topic_id=bounds.topic_id)
-    nothing_read = replace(position, flushed=(), skipped=())
+    nothing_read = replace(position, flushed=(), skipped=(), stored=None)
     if committed.next > end:
         known = committed.clock.now_us >= 0
         start = max(begin, await first_since(committed.clock.now_us)) if known else begin
@@ -126,7 +126,7 @@ async def resume(
         )
     if committed.low < begin:
         return Resumption(
-            replace(position, low=begin, flushed=()),
+            replace(position, low=begin, flushed=(), stored=None),
             Reset.CONTEXT,
             problem="records that open windows depend on were deleted: they begin at offset "
             f"{committed.low}, and the oldest record is {begin}. Nothing unread is lost, but "

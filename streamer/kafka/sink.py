@@ -18,6 +18,7 @@ from streamer.kafka.event_formats import EncodeEvent
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.positions import offset_to_commit
 from streamer.kafka.transaction import transaction
+from streamer.kafka.window_writer import WindowWriter
 from streamer.metrics import Metrics
 from streamer.settings import Settings
 from streamer.stream.position import Position
@@ -60,8 +61,14 @@ class PartitionSink:
         self._consumer = consumer
         self._committed_s = 0.0
         self._position: Position | None = None
+        self._windows: WindowWriter | None = None
         self.committed: Position | None = None
         self.interval_s = settings.commit_interval_ms / 1000
+
+    def store_windows(self, windows: WindowWriter, position: Position) -> None:
+        """Store the windows of outputs from now on; the partition is at this position."""
+        self._windows = windows
+        self._position = self.committed = position
 
     async def commit(self, outputs: Sequence[Output]) -> None:
         """Publish outputs, and with them the position of the last one.
@@ -70,6 +77,8 @@ class PartitionSink:
         earlier position computes the same, and publishes nothing either.
         """
         self._position = outputs[-1].position
+        if self._windows is not None:
+            self._windows.add(outputs)
         silent = not any(
             output.events or output.segments.closed or output.dead_letters for output in outputs
         )
@@ -77,15 +86,25 @@ class PartitionSink:
             await self._publish(outputs)
         group_offset = self.committed or self._position
         self._lag.settle(self._position.next, group_offset.low)
+        if self._windows is not None:
+            await self._windows.wait_for_room()
 
     async def finish(self) -> None:
         """Commit a position that was not committed yet because nothing was published."""
-        if self._position != self.committed:
+        if self._windows is not None:
+            await self._windows.finish()
+        if self._committable() != self.committed:
             await self._publish([])
 
+    def _committable(self) -> Position | None:
+        if self._position is None or self._windows is None:
+            return self._position
+        return self._windows.committable(self._position)
+
     async def _publish(self, outputs: Sequence[Output]) -> None:
-        assert self._position is not None
-        offsets = {self._partition: offset_to_commit(self._position)}
+        position = self._committable()
+        assert position is not None
+        offsets = {self._partition: offset_to_commit(position)}
         with self._metrics.stage("commit"):
             if self._settings.delivery == "exactly-once":
                 async with transaction(self._producer):
@@ -96,7 +115,7 @@ class PartitionSink:
             else:
                 await self._send(outputs)
                 await self._consumer.commit(offsets)
-        self.committed = self._position
+        self.committed = position
         self._committed_s = time.monotonic()
         self._account(outputs)
 

@@ -304,6 +304,20 @@ class Settings(Connection):
         " moves no partition.",
     )
 
+    # What models learn from
+    store_features: Name | None = Field(
+        None,
+        description="Folder, or `s3://bucket/prefix`, in which the features of all windows are"
+        " stored as Parquet. Give each group of workers its own. Needs the extra"
+        " `streamer[parquet]`.",
+    )
+    store_interval_s: PositiveFloat = Field(
+        60,
+        le=3600,
+        description="Time between two files of stored features of a partition. A worker that"
+        " recovers reads the log from the last file on.",
+    )
+
     # Operations
     http_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
     http_port: int = Field(

@@ -13,9 +13,11 @@ from typing import Final, Self
 
 from streamer.stream.clock import START, PartitionClock
 
-_VERSION: Final = "v3"
+_VERSION: Final = "v4"
+_STORED: Final = "v3"
+"""Version without the stored position. It is written if no window waits to be stored."""
 _UNNAMED: Final = "v2"
-"""Version without the models. It is still written for a partition whose models have never changed:
+"""Version without the models, too. It is still written for a partition whose models have never changed:
 workers of an earlier release read it."""
 _OLDEST: Final = "v1"
 """Version without the topic id and the skipped records, too. It is still read."""
@@ -37,6 +39,8 @@ class Position:
             later one; empty as long as the models of the partition have never changed. It contains
             no semicolon.
         models_since: the first record for which they decide.
+        stored: the windows that were closed before this record are stored (`store_features`), those
+            that were closed since then wait for it. None if none waits.
     """
 
     low: int
@@ -47,14 +51,16 @@ class Position:
     skipped: tuple[int, ...] = ()
     models: str = ""
     models_since: int = 0
+    stored: int | None = None
 
     def metadata(self) -> str:
         """All but ``low``, for the metadata of the offset committed at ``low``."""
         flushed, skipped = (",".join(map(str, each)) for each in (self.flushed, self.skipped))
         fields = f"{self.next};{self.clock.as_text()};{flushed};{self.topic_id};{skipped}"
-        if not self.models:
-            return f"{_UNNAMED};{fields}"
-        return f"{_VERSION};{fields};{self.models};{self.models_since}"
+        models = f"{self.models};{self.models_since}"
+        if self.stored is not None:
+            return f"{_VERSION};{fields};{models};{self.stored}"
+        return f"{_STORED};{fields};{models}" if self.models else f"{_UNNAMED};{fields}"
 
     @classmethod
     def parse(cls, offset: int, metadata: str) -> Self:
@@ -66,12 +72,14 @@ class Position:
         """
         version, *fields = metadata.split(";")
         if version == _OLDEST:
-            fields += ["", "", "", "0"]
+            fields += ["", "", "", "0", ""]
         elif version == _UNNAMED:
-            fields += ["", "0"]
+            fields += ["", "0", ""]
+        elif version == _STORED:
+            fields += [""]
         elif version != _VERSION:
             raise ValueError(f"metadata version {version!r}, expected {_VERSION!r}")
-        following, clock, flushed, topic_id, skipped, models, since = fields
+        following, clock, flushed, topic_id, skipped, models, since, stored = fields
         if int(following) < offset:
             raise ValueError(f"the next record is {following}, before the offset {offset}")
         return cls(
@@ -83,6 +91,7 @@ class Position:
             _offsets(skipped),
             models,
             int(since),
+            int(stored) if stored else None,
         )
 
 
