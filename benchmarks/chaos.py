@@ -1,12 +1,13 @@
 """Kills workers and brokers at random, and compares the output with the expected output.
 
-    python benchmarks/chaos.py [--kills 200] [--minutes 18] [--seed 0]
+    python benchmarks/chaos.py [--kills 200] [--minutes 18] [--seed 0] [--store-features]
 
 Up to three workers of a group read one log while it is written. If STREAMER_HAR_DIR is set, the log
 contains recordings. Workers are killed with SIGKILL at random moments and at chosen points of a
 transaction, stopped with SIGTERM, frozen and resumed; the broker is restarted from time to time. At
 the end every event and every dead letter must be there once, with the bytes that a single worker
-without failures publishes.
+without failures publishes. With --store-features the workers store windows, too; each must be there
+once, with the same features.
 """
 
 import asyncio
@@ -20,15 +21,19 @@ import time
 from pathlib import Path
 
 import click
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from streamer.datasets.feature_store import FeatureStore
 from streamer.localkafka.broker import LocalKafka, free_ports
+from streamer.predict.factory import choose_feature_set
 from streamer.settings import Settings
+from streamer.storage.window_files import StoredWindows
 from tests.support.doomed import EXACTLY_ONCE
 from tests.support.feeding import append, feeding
 from tests.support.fleet import Fleet, fleet
-from tests.support.golden import compare, golden, read_published
+from tests.support.golden import Published, compare, golden, read_published
 from tests.support.log import Log, make_log
 
 NAMES = ("first", "second", "third")
@@ -97,11 +102,38 @@ async def unleash(
     await asyncio.to_thread(workers.run_to_end)
 
 
+def compare_stored(expected: Published, settings: Settings) -> list[str]:
+    """Return what is wrong with the stored windows, and say how many there are."""
+    wanted = StoredWindows.joined(expected.windows).sorted_once()
+    store = FeatureStore.open(settings.store_features or "")
+    files = [name for hour in store.list_hours() for name in hour.files]
+    written = StoredWindows.joined([store.read_file(name) for name in files])
+    found = store.read(choose_feature_set(settings))
+    click.echo(
+        f"stored windows: {len(found)} of {len(wanted)}, in {len(files)} files; "
+        f"{len(written) - len(found)} of them in two files"
+    )
+    by_id = {pair: i for i, pair in enumerate(zip(wanted.device_ids, wanted.start_ms, strict=True))}
+    rows = [by_id.get(pair) for pair in zip(written.device_ids, written.start_ms, strict=True)]
+    known = [i for i, row in enumerate(rows) if row is not None]
+    expected_features = wanted.features[[rows[i] for i in known]]
+    different = (expected_features.view(np.uint32) != written.features[known].view(np.uint32)).any(
+        axis=1
+    )
+    trouble = {
+        "stored windows that do not exist": len(rows) - len(known),
+        "windows that are not stored": len(wanted) - len(found),
+        "stored windows with other features": int(different.sum()),
+    }
+    return [f"{what}: {count}" for what, count in trouble.items() if count]
+
+
 @click.command()
 @click.option("--kills", default=200, show_default=True)
 @click.option("--minutes", default=18.0, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-def main(kills: int, minutes: float, seed: int) -> None:
+@click.option("--store-features", "stores", is_flag=True, help="Store windows, too.")
+def main(kills: int, minutes: float, seed: int, stores: bool) -> None:
     """Exit code 1 if anything is lost, duplicated or different."""
     (port,) = free_ports(1)
     har = os.environ.get("STREAMER_HAR_DIR")
@@ -110,21 +142,27 @@ def main(kills: int, minutes: float, seed: int) -> None:
         tempfile.TemporaryDirectory() as scratch,
         LocalKafka(port=port, data_dir=Path(scratch, "kafka")) as kafka,
     ):
-        settings = Settings.load(
-            {"bootstrap_servers": kafka.bootstrap_servers, "allowed_lateness_ms": 300}
-        )
+        given: dict[str, object] = {
+            "bootstrap_servers": kafka.bootstrap_servers,
+            "allowed_lateness_ms": 300,
+        }
+        if stores:
+            given |= {"store_features": f"{scratch}/features", "store_interval_s": 3}
+        settings = Settings.load(given)
         with fleet(settings, Path(scratch)) as workers:
             chaos = Chaos(random.Random(seed), workers, kafka)
             end_s = time.monotonic() + 60 * minutes
             asyncio.run(unleash(settings, log, workers, chaos, kills, end_s))
-            verdict = compare(
-                asyncio.run(golden(log, settings)), asyncio.run(read_published(settings))
-            )
+            expected = asyncio.run(golden(log, settings))
+            verdict = compare(expected, asyncio.run(read_published(settings)))
+            trouble = compare_stored(expected, settings) if stores else []
             click.echo(
                 f"{workers.kills} kills, {workers.count(' assigned ')} rebalances, "
                 f"{chaos.restarts} broker restarts: {verdict}"
             )
-            if not verdict.good:
+            for line in trouble:
+                click.echo(line, err=True)
+            if trouble or not verdict.good:
                 kept = shutil.copytree(scratch, f"{tempfile.mkdtemp(prefix='chaos-')}/all")
                 click.echo(f"seed {seed}; out of order: {verdict.disordered}", err=True)
                 click.echo(f"first that are missing: {verdict.examples}", err=True)

@@ -31,6 +31,7 @@ COMMANDS = {
     "predict": "Predict recordings or feature tables, without Kafka.",
     "evaluate": "Compare events of replayed recordings with true labels.",
     "dataset": "Convert data sets, show their statistics, compute features.",
+    "features": "Look at the windows that workers have stored.",
     "model": "Train, judge and show models.",
     "plan": "Compute the partitions, workers and network that devices need.",
     "config": "Show and check the settings.",

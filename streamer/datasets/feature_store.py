@@ -75,7 +75,7 @@ class FeatureStore:
         for attempt in range(_ATTEMPTS):
             names = [name for name in self._store.list(f"{folder}/") if name.endswith(".parquet")]
             try:
-                parts = [self._read(name)[1] for name in names]
+                parts = [self.read_file(name) for name in names]
             except MissingObjectError:
                 # The files were joined since they were listed.
                 if attempt == _ATTEMPTS - 1:
@@ -147,6 +147,10 @@ class FeatureStore:
                     self._store.delete(each)
                     gone += 1
         return gone
+
+    def read_file(self, name: str) -> StoredWindows:
+        """Return the windows of a file, by its name in `list_hours`."""
+        return self._read(name)[1]
 
     def _read(self, name: str) -> tuple[str, StoredWindows]:
         return decode_windows(self._store.read(name).content, f"{self.location}/{name}")

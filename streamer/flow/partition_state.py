@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
@@ -25,7 +26,6 @@ from streamer.flow.stage_results import (
     make_late_letters,
     make_refused_letter,
     make_skipped_letter,
-    make_stored_windows,
 )
 from streamer.flow.unfamiliar_devices import UnfamiliarDevices
 from streamer.flow.unlabelled_devices import LATE, RecordOutcomes
@@ -35,12 +35,14 @@ from streamer.labels.segments import Segments
 from streamer.metrics import Metrics
 from streamer.profiles.decoder import make_decoder
 from streamer.settings import Settings
-from streamer.storage.window_files import StoredWindows
 from streamer.stream.partition import PartitionWindows, PushResult
 from streamer.stream.position import Position, ReplayStart
 from streamer.stream.rebuilt import Rebuilt
 from streamer.stream.samples import Samples
-from streamer.stream.windows import ENOUGH_WINDOWS, ClosedWindows
+from streamer.stream.windows import ENOUGH_WINDOWS, ClosedWindows, Window
+
+if TYPE_CHECKING:
+    from streamer.storage.window_files import StoredWindows
 
 log = structlog.get_logger(__name__)
 
@@ -179,7 +181,7 @@ class PartitionState:
             computed.position,
             computed.oldest_ms,
             computed.delays,
-            make_stored_windows(computed.windows, computed.features) if self._stores else None,
+            self._as_stored(computed.windows, computed.features) if self._stores else None,
         )
 
     def replay(self, records: Records) -> None:
@@ -210,7 +212,7 @@ class PartitionState:
             parts.append(part.of(good))
         windows = [window for part in parts for window in part]
         if windows:
-            self.unstored.append(make_stored_windows(windows, self._compute_features(parts)))
+            self.unstored.append(self._as_stored(windows, self._compute_features(parts)))
 
     @property
     def rebuilt(self) -> Rebuilt:
@@ -334,3 +336,9 @@ class PartitionState:
             gyroscope = np.concatenate([part.gyroscope for part in parts])
             blank_rotation(self._feature_set, features, ~gyroscope)
         return features
+
+    @staticmethod
+    def _as_stored(windows: list[Window], features: Floats) -> "StoredWindows":
+        from streamer.flow.closed_windows import make_stored_windows  # noqa: PLC0415 - seldom used
+
+        return make_stored_windows(windows, features)

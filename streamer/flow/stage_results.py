@@ -1,7 +1,7 @@
 """What the stages of the flow hand to each other, and the dead letters that they make."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +13,12 @@ from streamer.contracts.records import Records
 from streamer.flow.label_delays import LabelDelays
 from streamer.labels.segments import SegmentChanges
 from streamer.predict.answers import Answers
-from streamer.storage.window_files import StoredWindows
 from streamer.stream.partition import PushResult
 from streamer.stream.position import Position
 from streamer.stream.windows import Window
+
+if TYPE_CHECKING:
+    from streamer.storage.window_files import StoredWindows
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Output:
     oldest_ms: int
     """Kafka timestamp of the fetch's first record."""
     delays: LabelDelays = field(default_factory=LabelDelays)
-    closed: StoredWindows | None = None
+    closed: "StoredWindows | None" = None
     """The windows that were closed, with their features; None if they are not stored."""
 
 
@@ -67,17 +69,6 @@ class Predicted:
 
     computed: Computed
     answers: Answers
-
-
-def make_stored_windows(windows: Sequence[Window], features: Floats) -> StoredWindows:
-    """Return windows with their features (n, features) in the form in which they are stored."""
-    return StoredWindows(
-        np.array([window.device_id for window in windows], np.str_),
-        np.array([window.start_ms for window in windows], np.int64),
-        np.array([window.coverage for window in windows], np.float64),
-        np.array([window.settled for window in windows], np.bool_),
-        features.astype(np.float32),
-    )
 
 
 def make_late_letters(records: Records, decoded: Decoded, outcome: PushResult) -> list[DeadLetter]:

@@ -39,7 +39,6 @@ from streamer.kafka.positions import read_position
 from streamer.kafka.record_batches import DamagedBatchError
 from streamer.kafka.sink import PartitionSink, open_sink
 from streamer.kafka.source import PartitionSource
-from streamer.kafka.window_writer import WindowWriter, open_window_writer
 from streamer.stream.position import Position
 
 log = structlog.get_logger(__name__)
@@ -246,6 +245,11 @@ class Lane:
         if resources.window_store is None:
             yield
             return
+        from streamer.kafka.window_writer import (  # noqa: PLC0415 - seldom used
+            WindowWriter,
+            open_window_writer,
+        )
+
         unstored, state.unstored = state.unstored, []
         writer = WindowWriter(
             resources.window_store,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -16,7 +17,9 @@ from streamer.kafka.event_formats import DecodeEvent, EncodeEvent
 from streamer.metrics import Metrics
 from streamer.predict.serving import Models
 from streamer.settings import Settings
-from streamer.storage.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from streamer.storage.object_store import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +46,4 @@ class LaneResources:
     recreated: bool
     split_devices: SplitDeviceReport
     unlabelled: UnlabelledDevices
-    window_store: ObjectStore | None
+    window_store: "ObjectStore | None"

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -30,8 +30,9 @@ from streamer.kafka.lanes import DRAIN_S, Lanes
 from streamer.metrics import Metrics
 from streamer.predict.serving import Models
 from streamer.settings import Settings
-from streamer.storage.object_store import ObjectStore, open_store
-from streamer.storage.window_files import require_parquet
+
+if TYPE_CHECKING:
+    from streamer.storage.object_store import ObjectStore
 
 log = structlog.get_logger(__name__)
 
@@ -102,10 +103,7 @@ class GroupMember:
         self._stopping = stopping
         self._kept: dict[TopicPartition, PartitionState] = {}
         self._topic_id = ""
-        self._window_store: ObjectStore | None = None
-        if settings.store_features is not None:
-            require_parquet()
-            self._window_store = open_store(settings.store_features)
+        self._window_store = open_window_store(settings)
 
     async def run(self) -> None:
         """Work; after trouble with Kafka start again from what is committed.
@@ -219,6 +217,22 @@ class GroupMember:
         partitions = [TopicPartition(topic, number) for number in range(readings.partitions)]
         new = [partition for partition in partitions if partition not in self._ends]
         self._ends.update(await consumer.end_offsets(new))
+
+
+def open_window_store(settings: Settings) -> "ObjectStore | None":
+    """Open the store of windows that the settings name; None if they name none.
+
+    Raises:
+        InstallationError: pyarrow is not installed.
+        StorageError: the address names no bucket.
+    """
+    if settings.store_features is None:
+        return None
+    from streamer.storage.object_store import open_store  # noqa: PLC0415 - seldom used
+    from streamer.storage.window_files import require_parquet  # noqa: PLC0415 - seldom used
+
+    require_parquet()
+    return open_store(settings.store_features)
 
 
 def make_group_consumer(settings: Settings) -> AIOKafkaConsumer:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation
@@ -18,10 +18,12 @@ from streamer.kafka.event_formats import EncodeEvent
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.positions import offset_to_commit
 from streamer.kafka.transaction import transaction
-from streamer.kafka.window_writer import WindowWriter
 from streamer.metrics import Metrics
 from streamer.settings import Settings
 from streamer.stream.position import Position
+
+if TYPE_CHECKING:
+    from streamer.kafka.window_writer import WindowWriter
 
 IDLE_COMMIT_S = 5.0
 """How often a position is committed that moves without any output."""
@@ -65,7 +67,7 @@ class PartitionSink:
         self.committed: Position | None = None
         self.interval_s = settings.commit_interval_ms / 1000
 
-    def store_windows(self, windows: WindowWriter, position: Position) -> None:
+    def store_windows(self, windows: "WindowWriter", position: Position) -> None:
         """Store the windows of outputs from now on; the partition is at this position."""
         self._windows = windows
         self._position = self.committed = position

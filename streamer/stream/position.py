@@ -17,8 +17,8 @@ _VERSION: Final = "v4"
 _STORED: Final = "v3"
 """Version without the stored position. It is written if no window waits to be stored."""
 _UNNAMED: Final = "v2"
-"""Version without the models, too. It is still written for a partition whose models have never changed:
-workers of an earlier release read it."""
+"""Version without the models, too. It is still written for a partition whose models have never
+changed: workers of an earlier release read it."""
 _OLDEST: Final = "v1"
 """Version without the topic id and the skipped records, too. It is still read."""
 

@@ -24,6 +24,7 @@ def positions(draw: st.DrawFn) -> Position:
         draw(st.sampled_from(["", "ca1f7bb24a3d44ba9c5e7f1ca8fff21a"])),
         draw(st.sampled_from([(), (7,), (7, 9)])),
         *draw(st.sampled_from([("", 0), ("har@0123456789ab+har-acc@ba9876543210", 7)])),
+        stored=draw(st.none() | OFFSETS),
     )
 
 

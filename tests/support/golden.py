@@ -25,6 +25,7 @@ from streamer.predict.factory import choose_feature_set, load_model_without_gyro
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.sensors import ask_by_sensors
 from streamer.settings import Settings
+from streamer.storage.window_files import StoredWindows
 from streamer.stream.position import Position
 from tests.support.log import Log
 
@@ -41,10 +42,14 @@ class Published:
     (`current`), and headers of events (`open`)."""
     letters: Counter[tuple[int, int, bytes, bytes | None]] = field(default_factory=Counter)
     """Partition, offset, reason and value of the record that was refused."""
+    windows: list[StoredWindows] = field(default_factory=list)
+    """What is stored, if the settings say so."""
 
     def add(self, partition: int, outputs: Sequence[Output]) -> Self:
         """What a sink was given."""
         for output in outputs:
+            if output.closed is not None:
+                self.windows.append(output.closed)
             for event in output.events:
                 self.events.setdefault(event.device_id, []).append(encode_event(event))
             changes = output.segments
