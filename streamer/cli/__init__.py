@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from streamer import __version__
-from streamer.cli.failures import describe, report_bug, report_error
+from streamer.cli.failures import describe, report_bug, report_error, report_traceback
 
 COMMANDS = {
     "demo": "Run all parts on this machine, and show the live table.",
-    "run": "Run a worker, which reads readings and publishes activity events.",
+    "run": "Run a worker: it reads readings and publishes events.",
     "gateway": "Take readings over HTTP, WebSocket and MQTT.",
     "watch": "Show a live table of devices and their activities.",
     "feedback": "Say what a device really did.",
@@ -35,6 +35,7 @@ COMMANDS = {
     "model": "Train, judge and show models.",
     "plan": "Compute the partitions, workers and network that devices need.",
     "config": "Show and check the settings.",
+    "completion": "Print what makes a shell complete commands and options.",
 }
 """Help of each command; the module of the same name defines it.
 
@@ -75,6 +76,8 @@ class _Commands(click.Group):
             ctx.exit(130)
         except Exception as error:
             if words := describe(error):
+                if ctx.params["debug"]:
+                    report_traceback(error)
                 report_error(words)
             elif not report_bug(error):
                 raise
@@ -83,5 +86,6 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands)
 @click.version_option(__version__, prog_name="streamer")
-def main() -> None:
+@click.option("--debug", is_flag=True, help="Print the traceback of an error, too.")
+def main(debug: bool) -> None:
     """Activity labels from motion sensors, over Kafka, exactly once."""

@@ -1,5 +1,7 @@
 """`streamer config` shows and checks the settings, with the source of each value."""
 
+import json
+
 import click
 from rich.table import Table
 from rich.text import Text
@@ -17,8 +19,9 @@ def config() -> None:
 @config.command()
 @settings_options()
 @click.option("--toml", is_flag=True, help="Print a file for --config, without secrets.")
+@click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
 @click.pass_context
-def show(ctx: click.Context, settings: Settings, toml: bool) -> None:
+def show(ctx: click.Context, settings: Settings, toml: bool, as_machine: bool) -> None:
     """Show every setting with its value and the source of the value. Secrets are hidden."""
     if toml:
         echo(as_toml(settings), newline=False)
@@ -26,6 +29,11 @@ def show(ctx: click.Context, settings: Settings, toml: bool) -> None:
     given = {name: ctx.params[name] for name in flag_names(Settings)}
     flags = {name: value for name, value in given.items() if value is not None}
     came_from = origins(flags, ctx.params["config"])
+    if as_machine:
+        values = json.loads(settings.model_dump_json())
+        both = {name: {"value": values[name], "from": came_from[name]} for name in came_from}
+        echo(json.dumps(both, ensure_ascii=False))
+        return
     table = Table(box=None, header_style="bold")
     table.add_column("setting", no_wrap=True)
     table.add_column("value", overflow="fold")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+import msgspec
 
 from streamer.cli.profile_option import profile_option
 from streamer.datasets.recording_inspection import inspect_source
@@ -19,7 +20,8 @@ def devices() -> None:
 @devices.command(short_help="Describe recordings and find a profile.")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @profile_option
-def inspect(source: Path, layout: FileLayout | None) -> None:
+@click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
+def inspect(source: Path, layout: FileLayout | None, as_machine: bool) -> None:
     """Describe the recordings in SOURCE, and find a profile that can read them.
 
     Shows the rate, jitter and gaps of each sensor, the unit that its values seem to have, whether
@@ -28,6 +30,9 @@ def inspect(source: Path, layout: FileLayout | None) -> None:
     tried. If none fits, a profile is proposed.
     """
     found = inspect_source(source, layout)
+    if as_machine:
+        echo(msgspec.json.encode(found))
+        return
     if found.profile:
         echo(f"Read with --profile {found.profile}.\n")
     if found.reports:

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from streamer.cli.options import settings_options
+from streamer.cli.progress import show_progress
 from streamer.contracts.dead_letters import REFUSED
 from streamer.metrics import Metrics
 from streamer.predict.factory import open_predictor
@@ -57,7 +58,8 @@ def dlq() -> None:
 def list_letters(settings: Settings, reasons: tuple[str, ...], as_machine: bool) -> None:
     """Count dead letters by reason, and how many of them were put back."""
     log.configure(settings)
-    found = asyncio.run(dead_letters.survey(settings, Selection(reasons)))
+    with show_progress():
+        found = asyncio.run(dead_letters.survey(settings, Selection(reasons)))
     if as_machine:
         echo(msgspec.json.encode([msgspec.to_builtins(group) for group in found.groups()]))
     else:

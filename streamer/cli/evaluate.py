@@ -8,6 +8,7 @@ import msgspec
 
 from streamer.cli.options import settings_options
 from streamer.cli.profile_option import print_note, profile_option
+from streamer.cli.progress import show_progress
 from streamer.datasets.recording_sources import read_segments
 from streamer.process import log
 from streamer.profiles.profile import FileLayout
@@ -34,7 +35,9 @@ def evaluate(settings: Settings, labels: Path, layout: FileLayout | None, as_mac
     judged. A window that was published as unknown counts as wrong.
     """
     log.configure(settings)
-    alignment = asyncio.run(align_replayed(settings, read_segments(labels, layout, print_note)))
+    segments = read_segments(labels, layout, print_note)
+    with show_progress():
+        alignment = asyncio.run(align_replayed(settings, segments))
     if as_machine:
         echo(msgspec.json.encode(alignment_as_json(alignment)))
     else:

@@ -1,6 +1,7 @@
 """Reports the failure of a command: one line or one JSON object, and never a traceback."""
 
 import sys
+import traceback
 
 from streamer.errors import StreamerError
 from streamer.printable import printable
@@ -34,6 +35,11 @@ def report_error(words: str) -> None:
         structlog.get_logger("streamer").error(words)
     else:
         print(f"Error: {printable(words, keep=chr(10))}", file=sys.stderr)
+
+
+def report_traceback(error: BaseException) -> None:
+    """Print the traceback of an error to standard error."""
+    print(printable("".join(traceback.format_exception(error)), keep="\n"), file=sys.stderr)
 
 
 def report_bug(error: BaseException) -> bool:

@@ -1,6 +1,7 @@
 """`streamer plan` computes the partitions, workers, network and endpoints that devices need."""
 
 import click
+import msgspec
 from rich.table import Table
 
 from streamer.contracts.readings import Format
@@ -25,9 +26,21 @@ from streamer.tools.plan import make_plan
 @click.option(
     "--retention", type=click.FloatRange(0.1), default=24.0, show_default=True, help="Hours."
 )
-def plan(devices: int, rate: float, batch: int, form: str, replicas: int, retention: float) -> None:
+@click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
+def plan(
+    devices: int,
+    rate: float,
+    batch: int,
+    form: str,
+    replicas: int,
+    retention: float,
+    as_machine: bool,
+) -> None:
     """Print the partitions, workers, network, storage and endpoints that devices need."""
     found = make_plan(devices, rate, batch, Format(form), replicas, retention)
+    if as_machine:
+        echo(msgspec.json.encode(found))
+        return
     table = Table(box=None, show_header=False)
     table.add_column()
     table.add_column(justify="right")

@@ -6,12 +6,16 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamer.datasets.progress import ReportProgress
+from streamer.kafka.reader import reading_progress
 from streamer.terminal import terminal
 
 
 @contextmanager
 def show_progress() -> Iterator[ReportProgress]:
-    """Show a bar for each part and the time left, if standard error is a terminal."""
+    """Show a bar for each part and the time left, if standard error is a terminal.
+
+    Topics that are read meanwhile have bars of their own.
+    """
     console = terminal(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
     disable = not console.is_terminal
@@ -23,4 +27,8 @@ def show_progress() -> Iterator[ReportProgress]:
                 tasks[part] = bar.add_task(part, total=total)
             bar.update(tasks[part], completed=done, total=total)
 
-        yield report
+        token = reading_progress.set(None if disable else report)
+        try:
+            yield report
+        finally:
+            reading_progress.reset(token)

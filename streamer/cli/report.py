@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from streamer.cli.options import settings_options
+from streamer.cli.progress import show_progress
 from streamer.process import log
 from streamer.reports import html_page
 from streamer.reports.day import Day, find_date, find_zone
@@ -50,7 +51,8 @@ def report(
         html_page.require()
     zone = find_zone(tz)
     date = dt.datetime.now(zone).date() if day is None else find_date(day)
-    found = asyncio.run(read_day(settings, device, Day.of(date, zone)))
+    with show_progress():
+        found = asyncio.run(read_day(settings, device, Day.of(date, zone)))
     if page is not None:
         write_day_page(page, found)
     if as_machine:

@@ -4,9 +4,11 @@ import asyncio
 import shlex
 
 import click
+import msgspec
 from rich.text import Text
 
 from streamer.cli.options import TOPICS, settings_options
+from streamer.cli.progress import show_progress
 from streamer.kafka import topics as kafka_topics
 from streamer.kafka.permissions import ROLES, needed
 from streamer.kafka.topic_rules import Finding
@@ -49,14 +51,19 @@ def create(settings: Settings) -> None:
     "idle_timeout_s",
     "delivery",
 )
+@click.option("--json", "as_machine", is_flag=True, help="Print one JSON list.")
 @click.pass_context
-def check(ctx: click.Context, settings: Settings) -> None:
+def check(ctx: click.Context, settings: Settings, as_machine: bool) -> None:
     """Check the configuration of the topics; the exit code is 1 if data would be lost.
 
     It also reads the events of the last hour, to find devices whose readings are in two partitions.
     """
     log.configure(settings)
-    findings = asyncio.run(_check(settings))
+    with show_progress():
+        findings = asyncio.run(_check(settings))
+    if as_machine:
+        echo(msgspec.json.encode([msgspec.to_builtins(found) for found in findings]))
+        ctx.exit(int(any(found.severity == "error" for found in findings)))
     for found in findings:
         severity = Text(found.severity, style=f"bold {_COLOURS[found.severity]}")
         words = printable(f"  {found.topic}: {found.problem}\n  remedy: {found.remedy}", keep="\n")

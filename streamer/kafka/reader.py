@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Final, Literal
 
 import structlog
@@ -27,6 +28,12 @@ log = structlog.get_logger(__name__)
 
 PATIENCE_S: Final = 10.0
 """How long the brokers may be silent while a topic is read."""
+
+ReportReading = Callable[[str, int, int], None]
+"""Is told what is read, how many records of it were read, and how many there are."""
+
+reading_progress: ContextVar[ReportReading | None] = ContextVar("reading_progress", default=None)
+"""Whom to tell how far a topic is read; commands set it while they show a progress bar."""
 
 _ANSWER_S: Final = 3.0
 _POLL_MS: Final = 500
@@ -108,6 +115,7 @@ async def read_to_end(
         KafkaError: no broker has answered for that time.
     """
     ends: dict[int, int] = {}
+    begins = {each.partition: await consumer.position(each) for each in consumer.assignment()}
     answered_s = fetched_s = time.monotonic()
     waits = False
     while not await _at(consumer, ends):
@@ -118,6 +126,7 @@ async def read_to_end(
             for record in list_records(partition, records.before(ends[partition])):
                 yield record
         _note_ends(consumer, ends)
+        await _report(consumer, begins, ends)
         if fetched:
             answered_s = fetched_s = time.monotonic()
         elif await do_brokers_answer(consumer):
@@ -137,6 +146,16 @@ def _note_ends(consumer: AIOKafkaConsumer, ends: dict[int, int]) -> None:
     for partition in consumer.assignment():
         if partition.partition not in ends and (end := consumer.highwater(partition)) is not None:
             ends[partition.partition] = end
+
+
+async def _report(consumer: AIOKafkaConsumer, begins: dict[int, int], ends: dict[int, int]) -> None:
+    """Tell how far the partitions are read."""
+    report, assigned = reading_progress.get(), consumer.assignment()
+    if report is not None and len(ends) == len(assigned):
+        done = sum([await consumer.position(each) - begins[each.partition] for each in assigned])
+        total = sum(ends.values()) - sum(begins.values())
+        topic = next(each.topic for each in assigned)
+        report(f"reading {topic}", min(done, total), total)
 
 
 async def do_brokers_answer(consumer: AIOKafkaConsumer) -> bool:
