@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { echo "streamer needs Python 3.11 or newer; try: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable '.[local,mqtt,onnx,parquet,phone,registry,train,dev]'
+	  --editable '.[docs,local,mqtt,onnx,parquet,phone,registry,train,dev]'
 	$(BIN)/streamer broker --fetch-only
 	@touch $@
 
@@ -86,13 +86,14 @@ bench-peers: warm ## The same job in other programs, and in ours; draws docs/pee
 	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers/requirements.txt --editable .
 	$(BIN)/python benchmarks/peers/run.py --peers-python .venv-peers/bin/python --chart docs/peers.png
 
-docs: $(STAMP) ## Rewrite the tables in docs/ that are made from the code
+docs: $(STAMP) ## Rewrite the tables in docs/ that are made from the code, and build the site; links are checked
 	sed -i.old '/^| setting /,$$d' docs/configuration.md
 	$(BIN)/python -m streamer.settings.views >> docs/configuration.md
 	sed -i.old '/^| metric /,$$d' docs/metrics.md
 	$(BIN)/python -m streamer.metrics >> docs/metrics.md
 	$(BIN)/python deploy/grafana/dashboard.py > deploy/grafana/dashboards/streamer.json
 	rm docs/*.old
+	$(BIN)/python docs/build_site.py
 
 lock: $(STAMP) ## Refresh constraints.txt from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

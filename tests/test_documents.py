@@ -1,9 +1,16 @@
-"""Files, functions and headings that the documents name exist."""
+"""What the documents name exists: files, functions, headings, commands and their options."""
 
+import ast
+import json
 import re
+import tomllib
 from pathlib import Path
 
+import click
 import pytest
+import yaml
+
+from streamer.cli import main
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / name for name in ("README.md", "DESIGN.md", "CONTRIBUTING.md")]
@@ -47,3 +54,57 @@ def test_pages_and_headings_that_a_document_links_exist(document: Path) -> None:
         linked = document.parent / page if page else document
         assert linked.exists(), page
         assert not heading or heading in headings_of(linked), f"{page}#{heading}"
+
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks_of(document: Path, *languages: str) -> list[str]:
+    """Return the blocks of code of a document in some languages."""
+    found = BLOCK.findall(document.read_text(encoding="utf-8"))
+    return [text for language, text in found if language in languages]
+
+
+def commands_of(document: Path) -> list[list[str]]:
+    """Return the calls of `streamer` in the blocks of a document, as words."""
+    lines = "\n".join(blocks_of(document, "sh", "bash")).replace("\\\n", " ").splitlines()
+    calls = []
+    for line in lines:
+        # What a shell does with a command: pipes, variables, jobs.
+        for part in re.split(r"\||&&|;|\$\(", line.partition(" #")[0]):
+            words = part.replace("&", " ").replace(")", " ").split()
+            while words and (re.match(r"\w+=", words[0]) or words[0] in {"nohup", "exec"}):
+                words = words[1:]
+            if words and words[0] == "streamer":
+                calls.append(words[1:])
+    return calls
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_in_a_document_have_the_options_that_they_are_given(document: Path) -> None:
+    for words in commands_of(document):
+        command: click.Command = main
+        context = click.Context(main)
+        rest = list(words)
+        while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+            found = command.get_command(context, rest.pop(0))
+            assert found is not None, words
+            command = found
+        if isinstance(command, click.Group) and "serve" in command.commands:
+            command = command.commands["serve"]  # what the group does without a command
+        options = {flag for each in command.params for flag in (*each.opts, *each.secondary_opts)}
+        given = {word.partition("=")[0] for word in rest if word.startswith("--")}
+        assert given <= options | {"--help", "--version"}, words
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_blocks_of_code_in_a_document_are_well_formed(document: Path) -> None:
+    for text in blocks_of(document, "python"):
+        compile(text, document.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    for text in blocks_of(document, "toml"):
+        tomllib.loads(text)
+    for text in blocks_of(document, "json"):
+        for line in text.splitlines() if text.startswith("{") and "}\n{" in text else [text]:
+            json.loads(line)
+    for text in blocks_of(document, "yaml", "yml"):
+        yaml.safe_load(text)

@@ -1,5 +1,6 @@
 """Worker processes that are started, killed and stopped, and what their logs tell."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -48,8 +49,12 @@ class Fleet:
         *flags: str,
         doom: tuple[str, int] | None = None,
         blow: signal.Signals = signal.SIGKILL,
+        code: Path | None = None,
     ) -> None:
-        """Start a worker; doomed ones are struck when they get to a point for the n-th time."""
+        """Start a worker; doomed ones are struck when they get to a point for the n-th time.
+
+        The worker runs the package in the folder ``code``, which may be of an earlier version.
+        """
         program = ["streamer"]
         self._doomed.discard(name)
         if doom:
@@ -58,7 +63,10 @@ class Fleet:
         command = [sys.executable, "-m", *program, "run", *self._flags, *flags]
         with self.log(name).open("ab") as log:
             self._begin[name] = log.tell()
-            self.running[name] = subprocess.Popen(command, stdout=log, stderr=log)
+            environment = os.environ | ({"PYTHONPATH": str(code)} if code else {})
+            self.running[name] = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment, cwd=code
+            )
 
     def kill(self, name: str) -> None:
         """SIGKILL."""
