@@ -269,6 +269,18 @@ class Metrics:
         text = "1 while the circuit breaker is open: the endpoint fails and is not called."
         self.endpoint_open = gauge("endpoint_breaker_open", text)
 
+        self.batches_waiting = gauge(
+            "batches_waiting",
+            "Batches of `amazon-ml-batch` that are stored and whose events are not committed. A"
+            " partition has 10 at most, and then reads no more. When it stays high, the jobs take"
+            " longer than `batch_interval_s`: make it longer.",
+        )
+        self.oldest_batch = gauge(
+            "oldest_batch_seconds",
+            "Seconds for which the oldest of these batches has waited; 0 without any. When it"
+            " grows beyond the usual time of a job, `/readyz` and the log say what has failed.",
+        )
+
         self.partitions = gauge("assigned_partitions", "Partitions that this worker has.")
         self.held = gauge(
             "held_partitions",

@@ -10,7 +10,7 @@ their order.
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from typing import Final
 
@@ -19,7 +19,7 @@ from streamer.flow.compute_thread import compute_in
 from streamer.flow.interfaces import OutputSink, PartitionLog
 from streamer.flow.partition_state import PartitionState
 from streamer.flow.record_failure import blaming
-from streamer.flow.stage_results import Computed, Output, Predicted
+from streamer.flow.stage_results import Computed, DeadLetter, Output, Predicted
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers, Ask
 from streamer.predict.serving import Serving
@@ -135,7 +135,7 @@ async def group_outputs(
     committed_s = -math.inf
     last = await outputs.get()
     while last is not None:
-        group, size = [last], _letter_bytes(last)
+        group, size = [last], count_letter_bytes(last.dead_letters)
         while len(group) < LARGEST_GROUP and size < LARGEST_LETTERS:
             try:
                 async with asyncio.timeout(committed_s + interval_s() - time.monotonic()):
@@ -145,12 +145,13 @@ async def group_outputs(
             if last is None:
                 break
             group.append(last)
-            size += _letter_bytes(last)
+            size += count_letter_bytes(last.dead_letters)
         yield group
         committed_s = time.monotonic()
         if last is not None:
             last = await outputs.get()
 
 
-def _letter_bytes(output: Output) -> int:
-    return sum(len(letter.record.value or b"") for letter in output.dead_letters)
+def count_letter_bytes(letters: Sequence[DeadLetter]) -> int:
+    """Return how many bytes the records of dead letters have."""
+    return sum(len(letter.record.value or b"") for letter in letters)

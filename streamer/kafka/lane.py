@@ -18,6 +18,7 @@ from streamer.errors import (
     StreamerError,
     TopicError,
 )
+from streamer.flow.batch_flow import BatchFlow
 from streamer.flow.partition_state import PartitionState
 from streamer.flow.pipeline import flow
 from streamer.flow.record_failure import RecordsError
@@ -86,9 +87,15 @@ class Lane:
         self._models = PartitionModels(
             resources.models, resources.metrics, partition.topic, partition.partition
         )
+        self._batch_flow: BatchFlow | None = None
         self.ready = False
         self.held: str | None = None
         self.state: PartitionState | None = None
+
+    @property
+    def waits_for_batches(self) -> bool:
+        """Whether windows wait for the results of a batch, which takes minutes."""
+        return self._batch_flow is not None and self._batch_flow.waits
 
     def stop(self) -> None:
         """Finish what was fetched, then end."""
@@ -269,20 +276,29 @@ class Lane:
         state.take_over()
         self.ready = True
         try:
-            await flow(
-                self.source,
-                state,
-                self._models.chooser(state),
-                sink,
-                resources.metrics,
-                resources.cpu,
-            )
+            await self._choose_flow(state, sink)
             if not self.source.cut_off:
                 self.state = state
         finally:
             # In the thread that computes: if the flow was cut off, a fetch may still be there.
             loop = asyncio.get_running_loop()
             await asyncio.shield(loop.run_in_executor(resources.cpu, state.hand_over))
+
+    async def _choose_flow(self, state: PartitionState, sink: PartitionSink) -> None:
+        resources, source = self._resources, self.source
+        choose_models = self._models.chooser(state)
+        if resources.batches is None:
+            await flow(source, state, choose_models, sink, resources.metrics, resources.cpu)
+            return
+        # The model of Amazon ML stays the same while the worker runs.
+        choose_models()
+        topic, number = self._partition
+        batches = resources.batches.open_partition(topic, state.position.topic_id, number)
+        interval_s = resources.batches.interval_s
+        self._batch_flow = BatchFlow(
+            source, state, batches, interval_s, sink, resources.metrics, resources.cpu
+        )
+        await self._batch_flow.run()
 
     def _missing_partitions(self) -> str | None:
         """Return why the partition's output has nowhere to go; None if it has."""

@@ -15,6 +15,7 @@ from streamer.health import Health
 from streamer.kafka.aiokafka_internals import TopicState
 from streamer.kafka.event_formats import DecodeEvent, EncodeEvent
 from streamer.metrics import Metrics
+from streamer.predict.batch_predictor import BatchPredictor
 from streamer.predict.serving import Models
 from streamer.settings import Settings
 
@@ -30,6 +31,7 @@ class LaneResources:
         topics: readings, events and dead letters, as they were when the session began.
         recreated: whether the readings' topic was made again since the session before.
         window_store: where windows are stored; None if they are not.
+        batches: predicts windows in batches instead of `models`; None where these are asked.
     """
 
     settings: Settings
@@ -47,3 +49,4 @@ class LaneResources:
     split_devices: SplitDeviceReport
     unlabelled: UnlabelledDevices
     window_store: "ObjectStore | None"
+    batches: BatchPredictor | None = None

@@ -269,7 +269,9 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             partition: (lane.lag.reached, lane.source.next) for partition, lane in working.items()
         }
         behind = {p for p, lane in working.items() if lane.lag.reached < ends[p]}
-        if any(seen[partition] == self._seen.get(partition) for partition in behind):
+        # A batch takes minutes; if it fails, the trouble of the endpoint says so.
+        waiting = {partition for partition in behind if lanes[partition].waits_for_batches}
+        if any(seen[partition] == self._seen.get(partition) for partition in behind - waiting):
             health.no_progress()
         elif behind <= self._seen.keys():
             health.progress()

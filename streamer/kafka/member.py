@@ -28,6 +28,7 @@ from streamer.kafka.fatal import explain_fatal
 from streamer.kafka.lane_resources import LaneResources
 from streamer.kafka.lanes import DRAIN_S, Lanes
 from streamer.metrics import Metrics
+from streamer.predict.batch_predictor import BatchPredictor
 from streamer.predict.serving import Models
 from streamer.settings import Settings
 
@@ -78,6 +79,7 @@ class GroupMember:
         feature_set: FeatureSet,
         until_end: bool = False,
         ends: Mapping[TopicPartition, int] | None = None,
+        batches: BatchPredictor | None = None,
     ) -> None:
         """Make a member that has not joined yet.
 
@@ -90,11 +92,13 @@ class GroupMember:
             feature_set: the features that the predictor takes.
             until_end: end when the group has processed what was in the topic at the start.
             ends: with ``until_end``, where partitions end for it, if not where they end now.
+            batches: predicts windows in batches instead of `models`; None where these are asked.
         """
         self._settings = settings
         self._metrics = metrics
         self._health = health
         self._models = models
+        self._batches = batches
         self._feature_set = feature_set
         self._until_end = until_end
         self._split_devices = SplitDeviceReport(metrics, health.note_split_devices)
@@ -173,6 +177,7 @@ class GroupMember:
                 self._split_devices,
                 self._unlabelled,
                 self._window_store,
+                self._batches,
             )
             if self._ends is not None:
                 await self._note_ends(consumer, topics[settings.readings_topic])

@@ -45,12 +45,7 @@ class AmazonMLClient:
             CallError: the call has failed.
             EndpointError: the model or its endpoint does not exist.
         """
-        try:
-            model = await self._client.get_ml_model(MLModelId=self._model_id)
-        except Exception as error:
-            raise aws_client.classify_error(error) from error
-        if (kind := model.get("MLModelType", "MULTICLASS")) != "MULTICLASS":
-            raise EndpointError(f"the model {self._model_id} is {kind}, not MULTICLASS")
+        model = await find_model(self._client, self._model_id)
         endpoint = model.get("EndpointInfo") or {}
         status = endpoint.get("EndpointStatus", "NONE")
         if status == "UPDATING":
@@ -61,10 +56,8 @@ class AmazonMLClient:
                 f"one: aws machinelearning create-realtime-endpoint --ml-model-id {self._model_id}"
             )
         self._url = endpoint["EndpointUrl"]
-        changed = model.get("LastUpdatedAt") or model.get("CreatedAt")
-        version = changed.strftime("%Y-%m-%dT%H:%M:%SZ") if changed else ""
         self._card = ModelIdentity(
-            self._model_id, version, self._card.labels, self._card.activities
+            self._model_id, identify_version(model), self._card.labels, self._card.activities
         )
 
     async def score(self, features: Floats) -> Prediction:
@@ -101,6 +94,28 @@ class AmazonMLClient:
             )
         values = [float(scores[label]) for label in self._card.labels]
         return check_prediction(np.array([values], np.float64), self._card, 1)
+
+
+async def find_model(client: Any, model_id: str) -> Mapping[str, Any]:
+    """Ask what Amazon ML knows of a model.
+
+    Raises:
+        CallError: the call has failed.
+        EndpointError: there is no such model, or it does not have several classes.
+    """
+    try:
+        model: Mapping[str, Any] = await client.get_ml_model(MLModelId=model_id)
+    except Exception as error:
+        raise aws_client.classify_error(error) from error
+    if (kind := model.get("MLModelType", "MULTICLASS")) != "MULTICLASS":
+        raise EndpointError(f"the model {model_id} is {kind}, not MULTICLASS")
+    return model
+
+
+def identify_version(model: Mapping[str, Any]) -> str:
+    """Return the version of a model: when it was changed last; empty if that is not known."""
+    changed = model.get("LastUpdatedAt") or model.get("CreatedAt")
+    return changed.strftime("%Y-%m-%dT%H:%M:%SZ") if changed else ""
 
 
 @asynccontextmanager

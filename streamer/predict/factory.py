@@ -20,7 +20,8 @@ from streamer.errors import SettingsError
 from streamer.features import GRAVITY_FRAME, GRAVITY_FRAME_ACC, UCI_HAR, FeatureSet
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.predict.answers import Ask, make_ask
+from streamer.predict.answers import Answers, Ask, make_ask
+from streamer.predict.batch_predictor import BatchPredictor
 from streamer.predict.drift import Drift, watch_drift
 from streamer.predict.endpoint_protocol import Endpoint
 from streamer.predict.local_predictor import LocalPredictor
@@ -200,8 +201,37 @@ async def _open(
         case "amazon-ml" | "sagemaker":
             async with _open_endpoint(settings, metrics, on_trouble, model) as ask:
                 yield ask
+        case "amazon-ml-batch":
+            yield _refuse_to_ask
         case path:
             yield make_ask(import_predictor(path, settings))
+
+
+async def _refuse_to_ask(_: Floats) -> Answers:
+    raise SettingsError(
+        "predictor: amazon-ml-batch predicts the windows of workers only; choose amazon-ml here"
+    )
+
+
+@asynccontextmanager
+async def open_batch_predictor(
+    settings: Settings, metrics: Metrics, on_trouble: ReportTrouble
+) -> AsyncIterator[BatchPredictor | None]:
+    """Open the predictor that the settings name if it predicts in batches; otherwise yield None.
+
+    Raises:
+        EndpointError: there is no such model or bucket, or access to it is denied.
+        SettingsError: the SDK lacks a setting.
+    """
+    if settings.predictor != "amazon-ml-batch":
+        yield None
+        return
+    from streamer.predict.amazon_ml_batches import (  # noqa: PLC0415 - slow to import
+        open_amazon_ml_batches,
+    )
+
+    async with open_amazon_ml_batches(settings, metrics, on_trouble) as batches:
+        yield batches
 
 
 @asynccontextmanager

@@ -16,7 +16,11 @@ from streamer.health import Health
 from streamer.kafka import topics
 from streamer.kafka.member import GroupMember, run_until_stopped
 from streamer.metrics import Metrics
-from streamer.predict.factory import choose_feature_set, open_models
+from streamer.predict.factory import (
+    choose_feature_set,
+    open_batch_predictor,
+    open_models,
+)
 from streamer.process import log as logging
 from streamer.process.http import WorkerPages, metrics_url, serve_pages
 from streamer.process.memory import collect_garbage_rarely, keep_freed_memory
@@ -63,6 +67,7 @@ async def run_worker(
     try:
         async with (
             open_models(settings, metrics, health.endpoint, health.refuse_models) as models,
+            open_batch_predictor(settings, metrics, health.endpoint) as batches,
             serve_pages(settings, WorkerPages(metrics, health)) as port,
         ):
             on_port(port)
@@ -78,6 +83,7 @@ async def run_worker(
                 feature_set=choose_feature_set(settings),
                 until_end=until_end,
                 ends=ends,
+                batches=batches,
             ).run()
     finally:
         summary = Summary.of(metrics, health)

@@ -179,9 +179,9 @@ class Settings(Connection):
     # Prediction: by which model
     predictor: str = Field(
         "local",
-        pattern=r"^(local|onnx|amazon-ml|sagemaker|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
-        description="`local`, `onnx`, `amazon-ml`, `sagemaker`, or a class of your own,"
-        " `package.module:Class`.",
+        pattern=r"^(local|onnx|amazon-ml|amazon-ml-batch|sagemaker|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        description="`local`, `onnx`, `amazon-ml`, `amazon-ml-batch`, `sagemaker`, or a class of"
+        " your own, `package.module:Class`.",
     )
     model: Path | None = Field(
         None,
@@ -253,6 +253,24 @@ class Settings(Connection):
         description="While the endpoint does not answer: `hold` waits and loses nothing,"
         " `fallback` uses the local model, `unavailable` publishes events without a"
         " label.",
+    )
+
+    # Prediction: in batches
+    batch_location: Name | None = Field(
+        None,
+        pattern=r"^s3://.",
+        description="Where `amazon-ml-batch` stores features and results: `s3://bucket/prefix`.",
+    )
+    batch_interval_s: PositiveFloat = Field(
+        60,
+        le=3600,
+        description="How long a batch of `amazon-ml-batch` collects windows. A batch of 20,000"
+        " windows ends before.",
+    )
+    batch_clean_up: bool = Field(
+        True,
+        description="Remove the objects, the data source and the batch prediction of a batch when"
+        " its events are committed.",
     )
 
     # Labels: from scores to what is published
@@ -357,6 +375,23 @@ class Settings(Connection):
     def _predictor_is_complete(self) -> Self:
         if self.predictor in {"amazon-ml", "sagemaker"} and self.endpoint is None:
             raise contradiction(f"{self.predictor} needs an endpoint", "predictor", "endpoint")
+        if self.predictor == "amazon-ml-batch":
+            for name in ("endpoint", "batch_location"):
+                if getattr(self, name) is None:
+                    raise contradiction(f"amazon-ml-batch needs {name}", "predictor", name)
+            if self.when_down != "hold":
+                raise contradiction(
+                    "amazon-ml-batch waits for the service: when_down should be hold",
+                    "predictor",
+                    "when_down",
+                )
+            if self.store_features is not None:
+                raise contradiction(
+                    "amazon-ml-batch drops the features of windows once they are in its bucket;"
+                    " batch_clean_up = false keeps them there",
+                    "predictor",
+                    "store_features",
+                )
         if self.predictor == "onnx" and self.model is None:
             raise contradiction("onnx needs a model", "predictor", "model")
         return self
