@@ -32,6 +32,7 @@ COMMANDS = {
     "evaluate": "Compare events of replayed recordings with true labels.",
     "dataset": "Convert data sets, show their statistics, compute features.",
     "features": "Look at the windows that workers have stored.",
+    "amazon-ml": "Train, judge and use a model in Amazon ML, or in our endpoint.",
     "model": "Train, judge and show models.",
     "plan": "Compute the partitions, workers and network that devices need.",
     "config": "Show and check the settings.",
@@ -52,7 +53,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"streamer.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"streamer.cli.{name}"), name)
         return command
 
     def resolve_command(

@@ -96,21 +96,25 @@ def _list_confusions(judgement: Judgement) -> list[tuple[str, ConfusionMatrix]]:
 
 
 def _draw_confusions(judgement: Judgement) -> list[Block]:
+    picture = draw_confusion(_list_confusions(judgement))
+    why = find_most_confused(judgement)
+    return [picture, *([Note(f"{why.sentence}.")] if why else [])]
+
+
+def draw_confusion(confusions: Sequence[tuple[str, ConfusionMatrix]]) -> Picture:
+    """Draw confusion matrices, each with its title, beside each other."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
-    both = _list_confusions(judgement)
     with html_page.styled():
         figure = Figure(figsize=(10, 4.6))
-        axes = figure.subplots(1, len(both), squeeze=False)[0]
-        for each, (name, confusion) in zip(axes, both, strict=True):
+        axes = figure.subplots(1, len(confusions), squeeze=False)[0]
+        for each, (name, confusion) in zip(axes, confusions, strict=True):
             shares = confusion.counts / confusion.counts.sum(axis=1, keepdims=True)
             _heat(each, shares, confusion.counts, confusion.truths, confusion.answers)
             each.set_title(name)
             each.set_xlabel("label")
         axes[0].set_ylabel("true")
-        picture = Picture(html_page.svg(figure), "Numbers of windows by true activity and label.")
-    why = find_most_confused(judgement)
-    return [picture, *([Note(f"{why.sentence}.")] if why else [])]
+        return Picture(html_page.svg(figure), "Numbers of windows by true activity and label.")
 
 
 def _heat(

@@ -5,6 +5,7 @@ import contextlib
 import csv
 import gzip
 import io
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
+import structlog
 
 from streamer.endpoint.served_model import load_served_model
 from streamer.endpoint.server import open_server
@@ -31,6 +33,8 @@ class AmazonML:
 
     @contextlib.asynccontextmanager
     async def running(self, state: Path | None = None) -> AsyncIterator[str]:
+        # The commands print to the same standard output.
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         served = load_served_model(None, Settings().activities)
         async with open_server(served, "127.0.0.1", 0, [], state) as address:
             self._monkeypatch.setenv("AWS_ENDPOINT_URL", address)

@@ -51,7 +51,9 @@ class Entities:
         names = NAMES[kind]
         id = request[names.id]  # noqa: A001 - as the service says
         async with self._creating:
-            if known := await self._store.find(kind, id):
+            known = await self._store.find(kind, id)
+            # The id of a deleted entity may be used again.
+            if known and known.status != "DELETED":
                 if known.request != request:
                     raise AmazonMLError(
                         "IdempotentParameterMismatchException",

@@ -58,10 +58,10 @@ class EntityStore:
         self._connection = connection
 
     async def add(self, entity: Entity, content: bytes | None = None) -> None:
-        """Add an entity whose id is new."""
+        """Add an entity in the place of the one with its id, if there is one."""
         values = (entity.kind, entity.id, _dump(entity.request), _dump(entity.document), content)
         await self._connection.execute(
-            f"INSERT INTO entities ({_COLUMNS}, content) VALUES (?, ?, ?, ?, ?)",  # noqa: S608
+            f"INSERT OR REPLACE INTO entities ({_COLUMNS}, content) VALUES (?, ?, ?, ?, ?)",  # noqa: S608
             values,
         )
 
