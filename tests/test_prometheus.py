@@ -22,13 +22,15 @@ ONLY_IN_TROUBLE = {
     "streamer_position_resets_total": "the group had no position to disagree with",
     "streamer_records_lost_total": "nothing was deleted",
     "streamer_recovery_remaining_records": "the group had nothing to recover",
+    "streamer_shadow_agreement_total": "there is no second model",
 }
-"""Metrics without any series while a worker is well."""
+"""Metrics without any series while a worker is well and has one model."""
 
 NEEDS_MORE = {
     "streamer_drift_psi": "500 windows",
     "streamer_endpoint_call_seconds_bucket": "an endpoint",
     "streamer_sensor_delay_seconds_bucket": "devices with a wrong clock",
+    "streamer_shadow_agreement_total": "a second model",
 }
 """Metrics whose series may be NaN here, because they need something that there is not."""
 

@@ -33,6 +33,11 @@ async def test_readings_come_over_tls_and_a_renewed_certificate_is_used(
                 return answer.status
 
         assert await post(old) == 200
+        shown = gateway.metrics.registry.get_sample_value(
+            "streamer_certificate_expiry_seconds", {"file": str(chain)}
+        )
+        assert shown is not None
+        assert 0 < shown < 3 * 86400
         async with session.ws_connect("/ws/phone-17", ssl=old) as socket:
             await socket.send_str(reading("phone-17").decode())
             assert await socket.receive_json() == {"ack": 1}
