@@ -203,8 +203,8 @@ async def test_an_endpoint_that_is_down_and_one_that_throttles(
     make_settings: MakeSettings, serve: Serve, tmp_path: Path
 ) -> None:
     settings = make_settings(partitions=1)
-    flags = ("--predictor", "sagemaker", "--endpoint", "waist", "--predict-deadline-s", "5")
-    flags += ("--batch-windows", "1")
+    flags = ["--predictor", "sagemaker", "--endpoint", "waist", "--predict-deadline-s", "5"]
+    flags += ["--batch-windows", "1"]
     async with (
         serve() as address,
         watched_worker(settings, tmp_path, *flags) as watch,
