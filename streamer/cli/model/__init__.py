@@ -2,7 +2,7 @@
 
 import click
 
-from streamer.cli.model import adapt, compare, evaluate, history, promote, show, train
+from streamer.cli.model import adapt, compare, evaluate, history, promote, show, train, update
 
 
 @click.group
@@ -17,6 +17,7 @@ for command in (
     compare.compare,
     show.show,
     history.history,
+    update.update,
     promote.promote,
     promote.rollback,
 ):

@@ -46,10 +46,11 @@ def _placed_sources(
     return found
 
 
-def source_options(command: Command) -> Command:
+def source_options(command: Command, required: bool = True) -> Command:
     """Add the options that select sources and windows.
 
-    The command is called with the keyword arguments ``sources`` and ``selection``.
+    The command is called with the keyword arguments ``sources`` and ``selection``. Unless sources
+    are required, there may be none.
     """
 
     @wraps(command)
@@ -61,7 +62,7 @@ def source_options(command: Command) -> Command:
             # Without --source, the first argument of `compare` is SOURCE.
             first, *given["candidates"] = given["candidates"]
         sources = placed if first is None else [*placed, TrainingSource(Path(first), layout)]
-        if not sources:
+        if required and not sources:
             raise click.UsageError("name the recordings, as SOURCE or as --source PLACE=FOLDER")
         if missing := [source.path for source in sources if not source.path.exists()]:
             raise click.UsageError(f"{missing[0]} does not exist")
