@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from streamer.endpoint.amazon_ml.schema import InvalidDataError
-from streamer.endpoint.amazon_ml.store import Entity, EntityStore, Kind, now
+from streamer.endpoint.amazon_ml.store import Entity, EntityStore, Kind, StateError, now
 
 log = structlog.get_logger(__name__)
 
@@ -95,21 +95,34 @@ class Jobs:
         if needed:
             await asyncio.wait(needed)
         async with self._turns:
-            await self._store.change(entity, Status="INPROGRESS", StartedAt=now())
-            began_s = time.process_time()
             try:
-                await self._check_needed(entity)
-                outcome = await self._work[entity.kind](entity)
-            except InvalidDataError as error:
-                await self._fail(entity, str(error))
-            except Exception as error:
-                log.exception("a job of Amazon ML has failed by a bug", id=entity.id)
-                await self._fail(entity, f"internal failure: {type(error).__name__}: {error}")
-            else:
-                milliseconds = round((time.process_time() - began_s) * 1000)
-                ended = {"Status": "COMPLETED", "FinishedAt": now(), "ComputeTime": milliseconds}
-                await self._store.change(entity, outcome.content, **ended, **outcome.members)
-                log.info("completed", kind=entity.kind, id=entity.id)
+                await self._work_on(entity)
+            except StateError as error:
+                log.error(
+                    "a job cannot be recorded and is done again when the server is started again",
+                    kind=entity.kind,
+                    id=entity.id,
+                    error=str(error),
+                )
+
+    async def _work_on(self, entity: Entity) -> None:
+        await self._store.change(entity, Status="INPROGRESS", StartedAt=now())
+        began_s = time.process_time()
+        try:
+            await self._check_needed(entity)
+            outcome = await self._work[entity.kind](entity)
+        except InvalidDataError as error:
+            await self._fail(entity, str(error))
+        except StateError:
+            raise
+        except Exception as error:
+            log.exception("a job of Amazon ML has failed by a bug", id=entity.id)
+            await self._fail(entity, f"internal failure: {type(error).__name__}: {error}")
+        else:
+            milliseconds = round((time.process_time() - began_s) * 1000)
+            ended = {"Status": "COMPLETED", "FinishedAt": now(), "ComputeTime": milliseconds}
+            await self._store.change(entity, outcome.content, **ended, **outcome.members)
+            log.info("completed", kind=entity.kind, id=entity.id)
 
     async def _check_needed(self, entity: Entity) -> None:
         for parameter, kind in list_needed(entity.kind):

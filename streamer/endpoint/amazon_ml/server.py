@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from streamer.endpoint.amazon_ml import protocol
@@ -15,7 +16,13 @@ from streamer.endpoint.amazon_ml.jobs import Jobs
 from streamer.endpoint.amazon_ml.protocol import AmazonMLError, invalid_input
 from streamer.endpoint.amazon_ml.realtime import RealtimePredictions, describe_served
 from streamer.endpoint.amazon_ml.scorers import ModelScorers
-from streamer.endpoint.amazon_ml.store import Entity, EntityStore, Kind, open_store
+from streamer.endpoint.amazon_ml.store import (
+    Entity,
+    EntityStore,
+    Kind,
+    StateError,
+    open_store,
+)
 from streamer.endpoint.amazon_ml.work import make_work
 from streamer.endpoint.endpoint_faults import (
     EndpointFaults,
@@ -25,6 +32,8 @@ from streamer.endpoint.endpoint_faults import (
 )
 from streamer.endpoint.served_model import BadInputError, ServedModel
 from streamer.errors import SettingsError
+
+log = structlog.get_logger(__name__)
 
 Answer = Callable[[web.Request, dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -97,6 +106,9 @@ class AmazonMLServer:
             raise AmazonMLError("InternalServerException", str(error), error.status) from None
         except BadInputError as error:
             raise invalid_input(str(error)) from None
+        except StateError as error:
+            log.error("a request has failed", operation=operation, error=str(error))
+            raise AmazonMLError("InternalServerException", str(error), 500) from None
 
     async def show_log(self, request: web.Request) -> web.Response:
         """Answer the address that `LogUri` names: statistics, invalid records, confusion."""

@@ -30,6 +30,10 @@ CREATE TABLE IF NOT EXISTS entities (
 _COLUMNS = "kind, id, request, document"
 
 
+class StateError(DataError):
+    """The file of the store cannot be read or written, such as on a full disk."""
+
+
 class Entity(msgspec.Struct, frozen=True):
     """One data source, model, evaluation or batch prediction.
 
@@ -52,7 +56,7 @@ class Entity(msgspec.Struct, frozen=True):
 
 
 class EntityStore:
-    """The entities, in the order of their creation."""
+    """The entities, in the order of their creation. Every method raises StateError."""
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
@@ -60,7 +64,7 @@ class EntityStore:
     async def add(self, entity: Entity, content: bytes | None = None) -> None:
         """Add an entity in the place of the one with its id, if there is one."""
         values = (entity.kind, entity.id, _dump(entity.request), _dump(entity.document), content)
-        await self._connection.execute(
+        await self._execute(
             f"INSERT OR REPLACE INTO entities ({_COLUMNS}, content) VALUES (?, ?, ?, ?, ?)",  # noqa: S608
             values,
         )
@@ -79,7 +83,7 @@ class EntityStore:
             Whether the entity was changed.
         """
         members = {"LastUpdatedAt": now()} | members
-        done = await self._connection.execute(
+        done = await self._execute(
             "UPDATE entities SET document = json_patch(document, ?), content = ifnull(?, content) "
             "WHERE kind = ? AND id = ? AND json_extract(document, '$.Status') != 'DELETED'",
             (_dump(members), content, entity.kind, entity.id),
@@ -88,7 +92,7 @@ class EntityStore:
 
     async def load_content(self, entity: Entity) -> bytes:
         """Return the content of an entity, such as the weights of a model."""
-        cursor = await self._connection.execute(
+        cursor = await self._execute(
             "SELECT content FROM entities WHERE kind = ? AND id = ?", (entity.kind, entity.id)
         )
         row = await cursor.fetchone()
@@ -103,7 +107,7 @@ class EntityStore:
 
     async def list_ids(self, kind: Kind, most: int) -> list[str]:
         """Return ids of the newest entities of a kind that were not deleted."""
-        cursor = await self._connection.execute(
+        cursor = await self._execute(
             "SELECT id FROM entities WHERE kind = ? AND json_extract(document, '$.Status') != "
             "'DELETED' ORDER BY number DESC LIMIT ?",
             (kind, most),
@@ -112,7 +116,7 @@ class EntityStore:
 
     async def remove(self, kind: Kind, member: str) -> None:
         """Remove all entities of a kind whose documents have this member."""
-        await self._connection.execute(
+        await self._execute(
             "DELETE FROM entities WHERE kind = ? AND json_extract(document, ?) IS NOT NULL",
             (kind, f"$.{member}"),
         )
@@ -130,15 +134,24 @@ class EntityStore:
             limit: number of entities at most.
         """
         order = "DESC" if descending else "ASC"
-        cursor = await self._connection.execute(
+        cursor = await self._execute(
             f"SELECT {_COLUMNS}, {sort_by}, number FROM entities WHERE {condition} "  # noqa: S608
             f"ORDER BY {sort_by} {order}, number {order} LIMIT ?",
             (*values, limit),
         )
         return [(_read(row), row[4], row[5]) for row in await cursor.fetchall()]
 
+    async def _execute(self, statement: str, values: Sequence[Any]) -> aiosqlite.Cursor:
+        try:
+            return await self._connection.execute(statement, values)
+        except aiosqlite.Error as error:
+            raise StateError(
+                f"the state of the server cannot be read or written: {error}; check the file and "
+                "the free space of its disk"
+            ) from error
+
     async def _select(self, condition: str, values: Sequence[Any]) -> list[Entity]:
-        cursor = await self._connection.execute(
+        cursor = await self._execute(
             f"SELECT {_COLUMNS} FROM entities WHERE {condition}",  # noqa: S608
             values,
         )
@@ -153,7 +166,7 @@ async def open_store(path: Path | None) -> AsyncIterator[EntityStore]:
         path: the SQLite file, which is created if it does not exist; None keeps all in memory.
 
     Raises:
-        DataError: the file cannot be opened, or is not a file of SQLite.
+        StateError: the file cannot be opened, or is not a file of SQLite.
     """
     try:
         async with aiosqlite.connect(path or ":memory:", isolation_level=None) as connection:
@@ -162,8 +175,8 @@ async def open_store(path: Path | None) -> AsyncIterator[EntityStore]:
             await connection.execute(_TABLE)
             yield EntityStore(connection)
     except aiosqlite.Error as error:
-        raise DataError(
-            f"the state of Amazon ML in {path or 'memory'} cannot be read or written: {error}; "
+        raise StateError(
+            f"the state of Amazon ML in {path or 'memory'} cannot be opened: {error}; "
             "check the file and the free space of its disk, or name another file with --state"
         ) from error
 
