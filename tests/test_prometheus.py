@@ -81,7 +81,7 @@ async def test_every_panel_shows_data_of_a_live_worker_and_no_alert_fires(
             worker.until_ready()
             with running_prometheus(tmp_path / "prometheus", [worker.url], 1) as prometheus:
                 prometheus.until_scraped(1)
-                simulate(settings, "--devices", "4", "--duration", "8", "--batch", "10")
+                simulate(settings, "--devices", "4", "--duration", "5", "--batch", "10")
                 until(lambda: not lacking(prometheus))
                 assert lacking(prometheus) == []
                 for expression in variables().values():
