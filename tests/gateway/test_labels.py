@@ -31,17 +31,26 @@ async def test_a_label_is_acknowledged_when_kafka_has_it(gateway: RunningGateway
 
 
 @pytest.mark.parametrize(
-    ("sent", "complaint"),
+    ("changes", "complaint"),
     [
-        (body(activity="wlking"), "is walking meant?"),
-        (body(end=0), "not after its start"),
-        (body(end=4102444800000, start=4102444790000), "in the future"),
-        (body(more=1), "unknown field `more`"),
-        ("{}", "missing required field `start`"),
-        ("walking", "the body is not a label"),
+        ({"activity": "wlking"}, "is walking meant?"),
+        ({"end": 0}, "not after its start"),
+        ({"end": 4102444800000, "start": 4102444790000}, "in the future"),
+        ({"more": 1}, "unknown field `more`"),
     ],
 )
 async def test_a_label_that_cannot_be_true_is_refused_with_the_reason(
+    gateway: RunningGateway, changes: dict[str, Any], complaint: str
+) -> None:
+    status, answer = await gateway.post(f"/labels/{new_device()}", body(**changes))
+    assert (status, complaint in answer["error"]) == (400, True), answer
+
+
+@pytest.mark.parametrize(
+    ("sent", "complaint"),
+    [("{}", "missing required field `start`"), ("walking", "the body is not a label")],
+)
+async def test_a_body_that_is_no_label_is_refused_with_the_reason(
     gateway: RunningGateway, sent: str, complaint: str
 ) -> None:
     status, answer = await gateway.post(f"/labels/{new_device()}", sent)
