@@ -71,6 +71,15 @@ class RegistryError(StreamerError):
     """The schema registry does not answer as it should."""
 
 
+class CanaryError(StreamerError):
+    """The canary has failed; nothing that it has decided since the last commit is published."""
+
+    def __init__(self, canary: str, reason: str) -> None:
+        super().__init__(f"the canary {canary} has failed: {reason}")
+        self.canary = canary
+        self.reason = reason
+
+
 class EndpointError(StreamerError):
     """The prediction endpoint refuses every call, or does not exist."""
 

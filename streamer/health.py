@@ -46,7 +46,8 @@ class Health:
         held: why partitions stand still, one text each.
         failures: restarts of the Kafka clients in a row without any progress.
         endpoint_trouble: why the prediction endpoint does not answer; None while it does.
-        model_trouble: why other models were refused; None while there is no reason.
+        model_trouble: why other models were refused; None while they can be used.
+        canary_trouble: why the canary was rolled back; None if it was not.
         behind_since: since when there are records and no progress; None while there is some.
         resets: which partitions were not taken up where the group had left them, and why.
         split_devices: how many devices had readings in two partitions.
@@ -64,6 +65,7 @@ class Health:
     failures: int = 0
     endpoint_trouble: str | None = None
     model_trouble: str | None = None
+    canary_trouble: str | None = None
     behind_since: float | None = None
 
     resets: list[str] = field(default_factory=list)
@@ -83,10 +85,6 @@ class Health:
     def endpoint(self, trouble: str | None) -> None:
         """Set why the prediction endpoint does not answer; None when it does."""
         self.endpoint_trouble = trouble
-
-    def refuse_models(self, trouble: str | None) -> None:
-        """Set why other models were refused; None when they can be used."""
-        self.model_trouble = trouble
 
     def note_reset(self, problem: str) -> None:
         """Note that a partition was not taken up where the group had left it.
@@ -168,8 +166,7 @@ class Health:
     def trouble(self) -> str | None:
         """What is wrong and does not belong to a normal start; None when all is well."""
         found = [*self._troubles().values(), *self.open_transactions, *self.resets]
-        if self.model_trouble:
-            found.append(self.model_trouble)
+        found += [each for each in (self.model_trouble, self.canary_trouble) if each]
         if self.split_devices:
             found.append(
                 f"devices with readings in two partitions: {self.split_devices}. Their events "

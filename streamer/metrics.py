@@ -18,6 +18,7 @@ from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import Decoded, RejectReason
 from streamer.gateway_metrics import GatewayMetrics
 from streamer.metric_definitions import AGES, MetricDefinitions
+from streamer.model_metrics import ModelMetrics
 from streamer.printable import printable
 from streamer.stream.accounting import Skip, Tally
 
@@ -30,7 +31,7 @@ LARGE_DRIFT: Final = 0.25
 _SIZES = (1, 4, 16, 64, 256, 1024, 4096, 16384)
 
 
-class Metrics:
+class Metrics(ModelMetrics):
     """All metrics of a worker, in a registry of its own.
 
     They balance at any time::
@@ -211,20 +212,7 @@ class Metrics:
             " unavailable ones grow, look at the endpoint.",
             "outcome",
         )
-        self.partition_models = gauge(
-            "partition_models",
-            "1 for the models that decide in the partition: id and version of each. When workers"
-            " show different ones for longer than `model_check_s`, look at `/healthz` of those that"
-            " lag behind.",
-            "partition",
-            "models",
-        )
-        self.model_changes = counter(
-            "model_changes",
-            "Other models found while the worker runs: `taken`, or `refused` because their files"
-            " cannot be used. When refused ones grow, `/healthz` and the log say why.",
-            "outcome",
-        )
+        self.define_model_metrics(define)
         self.drift = gauge(
             "drift_psi",
             "How much recent windows differ from the training data (population stability index:"
@@ -382,12 +370,9 @@ class Metrics:
             self.answers.labels(answer)
         for call in ("answered", "refused", "throttled", "error", "timeout", "wrong_answer"):
             self.endpoint_calls.labels(call)
-        for change in ("taken", "refused"):
-            self.model_changes.labels(change)
 
         define.certificates()
 
-        self._models: dict[int, str] = {}
         self._clock = clock
         self._committed_s = self._event_s = started_s = clock()
         self._newest_record_s = 0.0
@@ -464,17 +449,7 @@ class Metrics:
         for gauge in (self.lag_records, self.group_lag_records, self.lag_seconds):
             gauge.remove(str(partition))
         self.recovery_remaining.remove(str(partition))
-        self._forget_models(partition)
-
-    def show_models(self, partition: int, models: str) -> None:
-        """Show which models decide in a partition now."""
-        self._forget_models(partition)
-        self._models[partition] = models
-        self.partition_models.labels(str(partition), models).set(1)
-
-    def _forget_models(self, partition: int) -> None:
-        if partition in self._models:
-            self.partition_models.remove(str(partition), self._models.pop(partition))
+        self.forget_models(partition)
 
     def count_arrival(self, timestamp_s: float) -> None:
         """Note the Kafka timestamp (s) of a record that was read."""

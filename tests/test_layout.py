@@ -10,6 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 import streamer
 from streamer.metrics import Metrics
+from streamer.model_metrics import ModelMetrics
 from streamer.settings import GatewaySettings, Settings
 from streamer.settings.connection import SECRETS
 
@@ -31,6 +32,7 @@ ROOMS = (
     "settings",
     "metric_definitions",
     "gateway_metrics",
+    "model_metrics",
     "metrics",
     "health",
     "model",
@@ -176,7 +178,7 @@ def test_every_setting_is_read_somewhere() -> None:
 
 def test_every_metric_is_set_somewhere() -> None:
     used = read_outside("metrics.py", "metrics", "_metrics")
-    for name, method in methods(Metrics).items():
+    for name, method in (methods(Metrics) | methods(ModelMetrics)).items():
         if name in used:
             used |= read_from(method, "self")
     computed = methods(Metrics)["__init__"]

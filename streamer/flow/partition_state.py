@@ -1,6 +1,6 @@
 """The state of one partition: what each stage of the flow keeps between two fetches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ import numpy as np
 import structlog
 
 from streamer.arrays import Floats
+from streamer.contracts.events import ActivityEvent
 from streamer.contracts.readings import LATEST_TIMESTAMP_MS, Decoded
 from streamer.contracts.records import Records
 from streamer.features import UCI_HAR, FeatureSet, compute_features
@@ -90,6 +91,7 @@ class PartitionState:
         features: Callable[[Floats], Floats] | None = None,
         record_devices: Callable[[list[str]], None] = lambda _: None,
         record_outcomes: RecordOutcomes = lambda _labelled, _skipped: None,
+        record_events: Callable[[Sequence[ActivityEvent]], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
@@ -98,6 +100,7 @@ class PartitionState:
         self._features = features or partial(compute_features, feature_set)
         self._record_devices = record_devices
         self._record_outcomes = record_outcomes
+        self._record_events = record_events
         self._decoder = make_decoder(
             settings.readings_format,
             settings.schema_registry,
@@ -165,6 +168,7 @@ class PartitionState:
             self._metrics.count_predicted(len(computed.windows))
         before = len(self.labels.unfamiliar)
         events = self.labels.label(computed.windows, answers)
+        self._record_events(events)
         self.labels.forget(computed.forgotten)
         ended = computed.ended + computed.forgotten
         segments = self.segments.update(computed.windows, answers.refused, events, ended)

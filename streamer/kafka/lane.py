@@ -13,6 +13,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from streamer.contracts.segments import PublishedEvent
 from streamer.errors import (
+    CanaryError,
     ProcessingError,
     RejectsError,
     StreamerError,
@@ -133,6 +134,10 @@ class Lane:
             if isinstance(cause, RejectsError) and not self._until_end:
                 await self._hold(str(cause))
                 return
+            if isinstance(cause, CanaryError):
+                # The committed position is from before all that it has decided since.
+                self._models.withdraw_canary(cause)
+                return
             if isinstance(cause, StreamerError):
                 raise cause from None
         if any(isinstance(cause, MessageSizeTooLargeError) for cause in causes):
@@ -235,6 +240,7 @@ class Lane:
                         resources.split_devices.record, self._partition.partition
                     ),
                     record_outcomes=resources.unlabelled.record,
+                    record_events=resources.models.record_events,
                 )
                 await self._recover(state, position)
             await self._models.look(position)

@@ -16,7 +16,7 @@ from streamer.kafka.aiokafka_internals import TopicState
 from streamer.kafka.event_formats import DecodeEvent, EncodeEvent
 from streamer.metrics import Metrics
 from streamer.predict.batch_predictor import BatchPredictor
-from streamer.predict.serving import Models
+from streamer.predict.models import Models
 from streamer.settings import Settings
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from streamer.kafka.lane_resources import LaneResources
 from streamer.kafka.lanes import DRAIN_S, Lanes
 from streamer.metrics import Metrics
 from streamer.predict.batch_predictor import BatchPredictor
-from streamer.predict.serving import Models
+from streamer.predict.models import Models
 from streamer.settings import Settings
 
 if TYPE_CHECKING:

@@ -1,15 +1,23 @@
 """Lets a partition change to other models at a named record."""
 
+import asyncio
+import contextlib
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
+from streamer.errors import CanaryError
 from streamer.flow.partition_state import PartitionState
 from streamer.metrics import Metrics
-from streamer.predict.serving import Models, Serving
+from streamer.predict.models import Models
+from streamer.predict.serving import Serving, find_withdrawn
 from streamer.stream.position import Position
 
 log = structlog.get_logger(__name__)
+
+LOOK_S: Final = 5.0
+"""How long taking a partition over waits for a look at the registry."""
 
 
 class PartitionModels:
@@ -33,11 +41,17 @@ class PartitionModels:
     async def look(self, position: Position) -> None:
         """Look for other models if those of the position are not the ones that serve here.
 
-        Called when the partition is taken over.
+        Called when the partition is taken over. A canary that another worker has rolled back in the
+        partition is rolled back here too.
         """
         if position.models in ("", self._models.serving.name):
             return
-        await self._models.look()
+        if withdrawn := find_withdrawn(position.models):
+            reason = f"another worker has rolled it back, as the position of {self._name} says"
+            self._models.withdraw_canary(withdrawn, reason)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await self._models.look()
         if position.models != (now := self._models.serving.name):
             log.warning(
                 "the previous owner of the partition had other models, which are not here; if this "
@@ -64,6 +78,10 @@ class PartitionModels:
             return serving
 
         return choose
+
+    def withdraw_canary(self, error: CanaryError) -> None:
+        """Roll back a canary that has failed."""
+        self._models.withdraw_canary(error.canary, error.reason)
 
     def _change(self, state: PartitionState, serving: Serving) -> None:
         before, offset = state.position.models, state.position.next

@@ -33,6 +33,7 @@ def _worker(settings: Settings) -> list[Permission]:
         # A recovery continues from the last events.
         Permission("topic", settings.events_topic, "Read"),
         *(Permission("topic", name, "Write") for name in settings.output_topics),
+        *(Permission("topic", name, "Write") for name in settings.shadow_topics),
         Permission(
             "transactional-id", f"{settings.group_id}-{settings.readings_topic}-", "Write", True
         ),
@@ -40,7 +41,12 @@ def _worker(settings: Settings) -> list[Permission]:
 
 
 def _create(settings: Settings) -> list[Permission]:
-    topics = [settings.readings_topic, *settings.output_topics, settings.labels_topic]
+    topics = [
+        settings.readings_topic,
+        *settings.output_topics,
+        *settings.shadow_topics,
+        settings.labels_topic,
+    ]
     return [
         *(Permission("topic", name, "Create") for name in topics),
         *(Permission("topic", name, "Describe") for name in topics),

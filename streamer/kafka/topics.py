@@ -65,7 +65,7 @@ async def ensure(settings: Settings, patience_s: float | None = None) -> list[st
             settings.current_topic: _CURRENT,
             settings.dlq_topic: _LETTERS,
         }
-        for name in settings.output_topics:
+        for name in (*settings.output_topics, *settings.shadow_topics):
             if name not in counts:
                 config = configs.get(name, _EVENTS)
                 created += await _create(admin, settings, name, counts[readings], config)

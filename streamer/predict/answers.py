@@ -1,7 +1,7 @@
 """The results of asking a model about windows, row by row."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -90,6 +90,22 @@ class Answers:
         scored = [part for each in self.scored if len((part := each.slice(start, stop)).rows)]
         return Answers(stop - start, scored, refused)
 
+    def of_rows(self, rows: Sequence[int]) -> "Answers":
+        """Return the results for some windows, given by their positions in ascending order."""
+        wanted, scored = np.asarray(rows), []
+        for each in self.scored:
+            there = np.isin(wanted, each.rows)
+            places = np.searchsorted(each.rows, wanted[there])
+            strangeness = each.prediction.strangeness
+            prediction = Prediction(
+                each.prediction.scores[places],
+                each.prediction.model,
+                None if strangeness is None else strangeness[places],
+            )
+            scored.append(replace(each, rows=np.flatnonzero(there), prediction=prediction))
+        refused = {i: self.refused[row] for i, row in enumerate(rows) if row in self.refused}
+        return Answers(len(rows), scored, refused)
+
     @classmethod
     def concatenate(cls, parts: Sequence["Answers"]) -> "Answers":
         """Join the results for consecutive parts of a question."""
@@ -100,6 +116,25 @@ class Answers:
             [each.shift(begin) for begin, part in places for each in part.scored],
             {begin + row: why for begin, part in places for row, why in part.refused.items()},
         )
+
+    @classmethod
+    def join(cls, count: int, parts: Sequence[tuple[Ints, "Answers"]]) -> "Answers":
+        """Join the results for parts of ``count`` windows; each part with the rows of its windows.
+
+        No row is in two parts.
+        """
+        scored = [
+            replace(each, rows=rows[each.rows])
+            for rows, answers in parts
+            for each in answers.scored
+            if len(each.rows)
+        ]
+        refused = {
+            int(rows[row]): words
+            for rows, answers in parts
+            for row, words in answers.refused.items()
+        }
+        return cls(count, scored, refused)
 
     @classmethod
     def from_prediction(cls, prediction: Prediction, predictor: str, origin: Origin) -> "Answers":

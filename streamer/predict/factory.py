@@ -4,15 +4,13 @@ A worker that predicts in its process imports neither the AWS SDK nor the code t
 they take a second to import.
 """
 
-import asyncio
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from streamer.arrays import Floats
@@ -28,30 +26,41 @@ from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.onnx_predictor import OnnxPredictor
 from streamer.predict.predictor import Predictor
 from streamer.predict.sensors import ask_by_sensors
-from streamer.predict.serving import FixedModels, Models, Serving, name_models
-from streamer.predict.watched_models import LoadedModels, ReportTrouble, WatchedModels
+from streamer.predict.serving import name_models
 from streamer.settings import Settings
+
+if TYPE_CHECKING:
+    from streamer.model.registry import Registry
+
+ReportTrouble = Callable[[str | None], None]
+"""Takes the reason why the endpoint does not answer, or None when it answers again."""
 
 IN_FILES: Final = ("local", "onnx")
 """Predictors whose model is a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPredictor:
+    """A predictor that can be asked.
+
+    Attributes:
+        name: identifies its models.
+        ask: asks it.
+        feature_set: the features that it takes.
+        without_gyroscope: the model that answers for windows without a gyroscope, if there is one.
+    """
+
+    name: str
+    ask: Ask
+    feature_set: FeatureSet
+    without_gyroscope: artifact.Model | None = None
 
 
 @asynccontextmanager
 async def open_predictor(
     settings: Settings, metrics: Metrics, on_trouble: ReportTrouble
 ) -> AsyncIterator[Ask]:
-    """Open the predictor for a program that ends soon; see `open_models`."""
-    async with open_models(settings, metrics, on_trouble, lambda _: None) as models:
-        yield models.serving.ask
-
-
-@asynccontextmanager
-async def open_models(
-    settings: Settings, metrics: Metrics, on_trouble: ReportTrouble, on_refusal: ReportTrouble
-) -> AsyncIterator[Models]:
     """Open the predictor; check everything that can be checked before the first window.
-
-    A model file is watched while the context is open: another model in it serves from then on.
 
     Drift detection compares the windows with the training data of the model file, or of the model
     `waist` if the predictor has no model file. It does not look at windows without a gyroscope.
@@ -60,7 +69,6 @@ async def open_models(
         settings: the settings of the worker.
         metrics: counts the calls.
         on_trouble: is told about trouble of the endpoint.
-        on_refusal: is told why another model in the file was refused.
 
     Raises:
         SettingsError: there is no such predictor, or a setting is missing.
@@ -68,35 +76,26 @@ async def open_models(
         EndpointError: there is no such endpoint, or access to it is denied.
     """
     if settings.predictor in IN_FILES:
-        load = partial(load_models, settings, metrics)
-        paths = _watched_paths(settings)
-        models = WatchedModels(load, paths, metrics, on_refusal)
-        if not paths:
-            yield models
-            return
-        watching = asyncio.create_task(models.watch(settings.model_check_s))
-        try:
-            yield models
-        finally:
-            watching.cancel()
-    else:
-        model = _load_model(settings)
-        async with _open(settings, metrics, on_trouble, model) as opened:
-            ask = watch_drift(opened, Drift(model.profile, model.signature), metrics)
-            name = quote(f"{settings.predictor}/{settings.endpoint or ''}", safe="/")
-            yield FixedModels(Serving(name, ask, is_first=True))
+        yield load_predictor(settings, metrics).ask
+        return
+    async with open_other_predictor(settings, metrics, on_trouble) as opened:
+        yield opened.ask
 
 
-def load_models(settings: Settings, metrics: Metrics) -> LoadedModels:
-    """Load the models of a predictor in `IN_FILES`, and let each compute once.
+def load_predictor(settings: Settings, metrics: Metrics) -> OpenedPredictor:
+    """Load a predictor that is one of `IN_FILES`, and let each of its models compute once.
 
     Raises:
-        SettingsError: the models do not go together.
+        SettingsError: its models do not go together.
         ModelError: a file cannot be used.
+        StorageError: the registry cannot be read.
     """
     model = _load_model(settings)
     without_gyroscope = load_model_without_gyroscope(settings, model)
-    predictor = _make_local_predictor(settings, model)
+    predictor: LocalPredictor | OnnxPredictor = LocalPredictor(model)
+    if settings.predictor == "onnx":
+        assert settings.model is not None
+        predictor = OnnxPredictor(settings.model, settings.activities)
     _warm_up(model)
     identities = [predictor.identity]
     if without_gyroscope is not None:
@@ -104,17 +103,52 @@ def load_models(settings: Settings, metrics: Metrics) -> LoadedModels:
         identities.append(without_gyroscope.signature)
     drift = Drift(model.profile, model.signature)
     ask = ask_by_sensors(watch_drift(make_ask(predictor), drift, metrics), without_gyroscope)
-    serving = Serving(name_models(identities), ask, is_first=True)
-    return LoadedModels(serving, _features_of(model, without_gyroscope))
+    features = _features_of(model, without_gyroscope)
+    return OpenedPredictor(name_models(identities), ask, features, without_gyroscope)
 
 
-def _make_local_predictor(
-    settings: Settings, model: artifact.Model
-) -> LocalPredictor | OnnxPredictor:
-    if settings.predictor == "local":
-        return LocalPredictor(model)
-    assert settings.model is not None
-    return OnnxPredictor(settings.model, settings.activities)
+def can_change(settings: Settings) -> bool:
+    """Return whether the models of a predictor may be replaced while a worker runs.
+
+    Those in the package are not.
+    """
+    paths = [path for path in (settings.model, settings.model_without_gyroscope) if path]
+    is_named = all(str(path) in artifact.NAMED for path in paths)
+    return settings.predictor in IN_FILES and (settings.model_registry is not None or not is_named)
+
+
+def stamp_of_models(settings: Settings) -> Hashable:
+    """Return something that changes when `load_predictor` would load other models.
+
+    Raises:
+        StorageError: the registry cannot be read.
+        ModelError: the registry is damaged.
+    """
+    paths = [path for path in (settings.model, settings.model_without_gyroscope) if path]
+    current = None
+    if settings.model_registry is not None:
+        current = _open_registry(settings.model_registry).current_id()
+    return (current, *map(_stamp_of_file, paths))
+
+
+def _stamp_of_file(path: Path) -> Hashable:
+    try:
+        found = path.stat()
+    except OSError as error:
+        return error.errno
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+@asynccontextmanager
+async def open_other_predictor(
+    settings: Settings, metrics: Metrics, on_trouble: ReportTrouble
+) -> AsyncIterator[OpenedPredictor]:
+    """Open a predictor that is none of `IN_FILES`; see `open_predictor`."""
+    model = _load_model(settings)
+    async with _open(settings, metrics, on_trouble, model) as opened:
+        ask = watch_drift(opened, Drift(model.profile, model.signature), metrics)
+        name = quote(f"{settings.predictor}/{settings.endpoint or ''}", safe="/")
+        yield OpenedPredictor(name, ask, model.feature_set)
 
 
 def _warm_up(model: artifact.Model) -> None:
@@ -123,12 +157,6 @@ def _warm_up(model: artifact.Model) -> None:
     model.probabilities(window)
     if model.familiarity is not None:
         model.familiarity.measure(window)
-
-
-def _watched_paths(settings: Settings) -> list[Path]:
-    """Return the paths of the model files, without the models in the package."""
-    paths = (settings.model, settings.model_without_gyroscope)
-    return [path for path in paths if path is not None and str(path) not in artifact.NAMED]
 
 
 def choose_feature_set(settings: Settings) -> FeatureSet:
@@ -165,7 +193,8 @@ def load_model_without_gyroscope(
     """
     path = settings.model_without_gyroscope
     if path is None:
-        if settings.predictor != "local" or not artifact.is_default(settings.model):
+        is_default = artifact.is_default(settings.model) and settings.model_registry is None
+        if settings.predictor != "local" or not is_default:
             return None
         path = artifact.ACC_MODEL
     found = artifact.load(path)
@@ -179,8 +208,17 @@ def load_model_without_gyroscope(
 
 
 def _load_model(settings: Settings) -> artifact.Model:
-    """Load the model that predicts here, or else the one for fallback and drift detection."""
+    """Load the model that predicts here, or else the one for fallback and drift detection.
+
+    Raises:
+        ModelError: it cannot be used.
+        SettingsError: it takes features that endpoints are not sent.
+        StorageError: the registry cannot be read.
+    """
     if settings.predictor == "local":
+        if settings.model_registry is not None:
+            registry = _open_registry(settings.model_registry)
+            return registry.load(registry.current())
         return artifact.load(settings.model or artifact.DEFAULT_MODEL)
     has_model_file = settings.predictor in {"amazon-ml", "sagemaker"}
     path = (has_model_file and settings.model) or artifact.WAIST_MODEL
@@ -191,6 +229,12 @@ def _load_model(settings: Settings) -> artifact.Model:
             f"those of {UCI_HAR.name}; use a model trained with --features published, or `waist`"
         )
     return model
+
+
+def _open_registry(location: str) -> "Registry":
+    from streamer.model.registry import Registry  # noqa: PLC0415 - few workers have one
+
+    return Registry.open(location)
 
 
 @asynccontextmanager

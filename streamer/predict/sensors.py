@@ -4,8 +4,6 @@ All windows have the features of the first model. In windows without a gyroscope
 rotation are NaN. The second model takes only the features of acceleration.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from streamer.arrays import Floats
@@ -39,19 +37,6 @@ def ask_by_sensors(ask: Ask, without_gyroscope: Model | None) -> Ask:
             (rest, await ask(features[rest])),
             (those, await ask_without(features[those][:, ACCELERATION])),
         )
-        return Answers(
-            len(features),
-            [
-                replace(scored, rows=rows[scored.rows])
-                for rows, answers in parts
-                for scored in answers.scored
-                if len(scored.rows)
-            ],
-            {
-                int(rows[row]): words
-                for rows, answers in parts
-                for row, words in answers.refused.items()
-            },
-        )
+        return Answers.join(len(features), parts)
 
     return asked

@@ -5,6 +5,8 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
 import structlog
 from aiokafka import TopicPartition
@@ -16,11 +18,8 @@ from streamer.health import Health
 from streamer.kafka import topics
 from streamer.kafka.member import GroupMember, run_until_stopped
 from streamer.metrics import Metrics
-from streamer.predict.factory import (
-    choose_feature_set,
-    open_batch_predictor,
-    open_models,
-)
+from streamer.predict.factory import open_batch_predictor
+from streamer.predict.open_models import open_models
 from streamer.process import log as logging
 from streamer.process.http import WorkerPages, metrics_url, serve_pages
 from streamer.process.memory import collect_garbage_rarely, keep_freed_memory
@@ -29,6 +28,9 @@ from streamer.process.warm_up import warm_up_in_thread
 from streamer.settings import Settings
 from streamer.settings.service_links import links_named_like
 from streamer.settings.sources import ENV_PREFIX
+
+if TYPE_CHECKING:
+    from streamer.predict.shadow import Publish
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +68,7 @@ async def run_worker(
     metrics.worker.labels(settings.group_id, settings.readings_topic).set(1)
     try:
         async with (
-            open_models(settings, metrics, health.endpoint, health.refuse_models) as models,
+            open_models(settings, metrics, health, _open_disagreements) as models,
             open_batch_predictor(settings, metrics, health.endpoint) as batches,
             serve_pages(settings, WorkerPages(metrics, health)) as port,
         ):
@@ -80,7 +82,7 @@ async def run_worker(
                 health,
                 models,
                 stopping,
-                feature_set=choose_feature_set(settings),
+                feature_set=models.feature_set,
                 until_end=until_end,
                 ends=ends,
                 batches=batches,
@@ -93,6 +95,12 @@ async def run_worker(
                 log.warning("the worker ended with an unsolved problem", trouble=trouble)
     log.info("done")
     return summary
+
+
+def _open_disagreements(settings: Settings) -> AbstractAsyncContextManager["Publish"]:
+    from streamer.kafka.disagreements import open_disagreements  # noqa: PLC0415 - for a shadow
+
+    return open_disagreements(settings)
 
 
 def announce(settings: Settings) -> None:

@@ -36,7 +36,8 @@ from streamer.settings.checked_texts import (
     OptionalTopic,
     Url,
 )
-from streamer.settings.connection import Connection, Name
+from streamer.settings.connection import Name
+from streamer.settings.second_predictors import SecondPredictors
 from streamer.settings.sources import (
     ENV_PREFIX,
     complaint,
@@ -56,7 +57,7 @@ TOPIC_SETTINGS: Final = (
 """The settings that name topics. Workers read the first one and write to the others."""
 
 
-class Settings(Connection):
+class Settings(SecondPredictors):
     """A flat model: a setting has the same name as flag, variable and key of the TOML file."""
 
     model_config = SettingsConfigDict(
@@ -194,11 +195,17 @@ class Settings(Connection):
         " gravity-acc`; it goes with `local` and a model trained with `--features gravity`."
         " Default: `har-acc` with the model in the package; otherwise their windows are skipped.",
     )
+    model_registry: Name | None = Field(
+        None,
+        description="Registry of model versions, a folder or `s3://bucket/prefix`; its current"
+        " version is the model of `local`, instead of `model`.",
+    )
     model_check_s: PositiveFloat = Field(
         5,
         allow_inf_nan=False,
-        description="How often workers look for another model in the files `model` and"
-        " `model_without_gyroscope`; they change to it without a restart.",
+        description="How often workers look for another model in the files `model`,"
+        " `model_without_gyroscope` and `canary_model`, and in `model_registry`; they change to it"
+        " without a restart.",
     )
     endpoint: EndpointName | None = Field(
         None, description="Id of the Amazon ML model, or name of the SageMaker endpoint."
@@ -376,6 +383,9 @@ class Settings(Connection):
         if self.predictor in {"amazon-ml", "sagemaker"} and self.endpoint is None:
             raise contradiction(f"{self.predictor} needs an endpoint", "predictor", "endpoint")
         if self.predictor == "amazon-ml-batch":
+            for name in ("canary_predictor", "shadow_predictor"):
+                if getattr(self, name) is not None:
+                    raise contradiction("amazon-ml-batch has no second one", "predictor", name)
             for name in ("endpoint", "batch_location"):
                 if getattr(self, name) is None:
                     raise contradiction(f"amazon-ml-batch needs {name}", "predictor", name)
@@ -405,21 +415,64 @@ class Settings(Connection):
         return self
 
     @model_validator(mode="after")
+    def _model_has_one_source(self) -> Self:
+        if self.model_registry is not None:
+            if self.model is not None:
+                raise contradiction("name one source of the model", "model", "model_registry")
+            if self.predictor != "local":
+                raise contradiction("a registry is for local", "predictor", "model_registry")
+        return self
+
+    @model_validator(mode="after")
     def _topics_differ(self) -> Self:
         """A worker that reads what it writes would never end."""
         by_topic: dict[str, list[str]] = {}
         for name in (*TOPIC_SETTINGS, "labels_topic"):
             if topic := getattr(self, name):
                 by_topic.setdefault(topic, []).append(name)
+        if self.shadow_predictor is not None:
+            by_topic.setdefault(self.disagreements_topic, []).append("disagreements_topic")
         for topic, names in by_topic.items():
             if len(names) > 1:
                 raise contradiction(f"should be different topics, not all {topic!r}", *names)
         return self
 
     @property
+    def canary(self) -> Self | None:
+        """Return the settings with which the canary is opened; None if there is none."""
+        if self.canary_predictor is None or self.canary_share == 0:
+            return None
+        return self._of_second(self.canary_predictor, self.canary_model, self.canary_endpoint)
+
+    @property
+    def shadow(self) -> Self | None:
+        """Return the settings with which the shadow is opened; None if there is none."""
+        if self.shadow_predictor is None or self.shadow_share == 0:
+            return None
+        return self._of_second(self.shadow_predictor, self.shadow_model, self.shadow_endpoint)
+
+    def _of_second(self, predictor: str, model: Path | None, endpoint: str | None) -> Self:
+        """Return these settings with another predictor, which gives up when it does not answer."""
+        return self.model_copy(
+            update={
+                "predictor": predictor,
+                "model": model,
+                "model_registry": None,
+                "model_without_gyroscope": None,
+                "endpoint": endpoint,
+                "when_down": "unavailable",
+            }
+        )
+
+    @property
     def output_topics(self) -> tuple[str, ...]:
         """Return the topics to which workers write, each in the partition of the readings."""
         return tuple(topic for name in TOPIC_SETTINGS[1:] if (topic := getattr(self, name)))
+
+    @property
+    def shadow_topics(self) -> tuple[str, ...]:
+        """Return the topics to which only a shadow writes; no partition depends on them."""
+        return () if self.shadow is None else (self.disagreements_topic,)
 
     @property
     def registry_login(self) -> str | None:

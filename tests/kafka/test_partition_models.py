@@ -15,13 +15,16 @@ from streamer.contracts.events import decode_event, encode_event
 from streamer.contracts.records import OneRecord, Records
 from streamer.contracts.segments import SEGMENT_HEADER, OpenSegment, PublishedEvent
 from streamer.devices.people import Person
+from streamer.features import UCI_HAR
 from streamer.flow.pipeline import flow
 from streamer.flow.recovery import recover
 from streamer.flow.stage_results import Output
+from streamer.health import Health
 from streamer.kafka.partition_models import PartitionModels
 from streamer.metrics import Metrics
 from streamer.model.identity import ModelIdentity
 from streamer.predict.answers import make_ask
+from streamer.predict.models import LoadedModels, Models
 from streamer.predict.predictor import Prediction
 from streamer.predict.serving import Serving
 from streamer.settings import Settings
@@ -60,8 +63,8 @@ SERVING = {
 
 
 def make_log() -> list[OneRecord]:
-    """Two people who walk for 14 s, interleaved."""
-    parts = [readings(f"person-{i}", Person(i).take(700)[0], batch=10) for i in range(2)]
+    """Two people who walk for 10 s, interleaved."""
+    parts = [readings(f"person-{i}", Person(i).take(500)[0], batch=10) for i in range(2)]
     records = [record for pair in zip(*parts, strict=True) for record in pair]
     return [
         OneRecord(each.key, each.value, each.headers, each.timestamp, offset)
@@ -106,7 +109,7 @@ class Disk:
 
 @dataclass
 class Worker:
-    """One worker after the other on a partition in memory; it is log, sink and models at once."""
+    """One worker after the other on a partition in memory; it is log and sink at once."""
 
     disk: Disk
     sizes: Sequence[int]
@@ -115,7 +118,8 @@ class Worker:
     """Models that are found before its fetches, again and again."""
     commits: int = 1_000_000
     """How many commits it survives."""
-    serving: Serving = SERVING["first"]
+    first: str = "first"
+    """Models with which it starts."""
     behind = False
     exhausted = False
     stopped = False
@@ -123,19 +127,20 @@ class Worker:
     next = 0
     _fetches = 0
 
+    def __post_init__(self) -> None:
+        loaded = LoadedModels(SERVING[self.first], UCI_HAR)
+        self.models = Models(lambda: loaded, Metrics(), Health(lambda: 0.0))
+
     async def run(self, cpu: Executor) -> None:
         """Take the partition over, and run it to the end of the log or to the crash."""
         last, metrics = self.disk.position, Metrics()
         position = Position.parse(last.low, last.metadata())
+        models = PartitionModels(self.models, metrics, "readings", 0)
         state = make_partition_state(SETTINGS, position)
         await recover(self, state, position, cpu, lambda _read, _left: None, self._read_events)
         self.next = position.next
-        models = PartitionModels(self, metrics, "readings", 0)
         await models.look(position)
         await flow(self, state, models.chooser(state), self, metrics, cpu)
-
-    async def look(self) -> None:
-        """Find nothing."""
 
     def seek(self, offset: int) -> None:
         self.next = offset
@@ -143,7 +148,7 @@ class Worker:
     async def fetch(self) -> Records | None:
         found = self.changes[self._fetches % len(self.changes)]
         if found is not None:
-            self.serving = SERVING[found]
+            self.models.serving = SERVING[found]
         records = await self.fetch_some()
         self._fetches += 1
         return records if len(records) else None
@@ -199,7 +204,7 @@ async def undisturbed(changes: Sequence[tuple[int, str]]) -> Disk:
 models_found = st.sampled_from([None, None, None, *SERVING])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.data())
 async def test_crashes_and_changes_give_the_bytes_of_the_same_changes_without_crashes(
     data: st.DataObject,
@@ -210,10 +215,10 @@ async def test_crashes_and_changes_give_the_bytes_of_the_same_changes_without_cr
     workers = [
         Worker(
             disk,
-            data.draw(st.lists(st.sampled_from([1, 3, 10, 40]), min_size=1, max_size=4)),
+            data.draw(st.lists(st.sampled_from([3, 10, 40]), min_size=1, max_size=4)),
             data.draw(st.lists(models_found, min_size=1, max_size=6)),
             data.draw(st.integers(0, 12)),
-            SERVING[data.draw(st.sampled_from([*SERVING]))],
+            data.draw(st.sampled_from([*SERVING])),
         )
         for _ in range(data.draw(st.integers(1, 3)))
     ]

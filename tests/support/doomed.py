@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from streamer.cli import main
 from streamer.flow.partition_state import PartitionState
 from streamer.kafka import start
+from streamer.kafka.partition_models import PartitionModels
 from streamer.kafka.sink import PartitionSink
 
 POINTS: dict[str, tuple[Any, str]] = {
@@ -29,6 +30,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "during recovery": (PartitionState, "replay"),
 }
 EXACTLY_ONCE = list(POINTS)
+POINTS["when models begin to decide"] = (PartitionModels, "_change")
 POINTS["at least once: after sending, before the position"] = (AIOKafkaConsumer, "commit")
 
 

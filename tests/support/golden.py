@@ -4,12 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
+import numpy as np
 from msgspec.structs import replace
 
+from streamer.arrays import Floats, Ints
 from streamer.contracts.dead_letters import ORIGIN_OFFSET, ORIGIN_PARTITION, REASON
-from streamer.contracts.events import decode_event, encode_event
+from streamer.contracts.events import ModelVersion, decode_event, encode_event, window_id
 from streamer.contracts.records import Records
 from streamer.contracts.segments import SEGMENT_HEADER, encode_current, encode_segment
 from streamer.flow.partition_state import PartitionState
@@ -20,7 +22,7 @@ from streamer.kafka.reader import open_reader, read_to_end
 from streamer.kafka.topic_records import TopicRecord
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.predict.answers import Ask, make_ask
+from streamer.predict.answers import Answers, Ask, make_ask
 from streamer.predict.factory import choose_feature_set, load_model_without_gyroscope
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.sensors import ask_by_sensors
@@ -106,6 +108,49 @@ async def golden(log: Log, settings: Settings, ask: Ask | None = None) -> Publis
         end = len(records)
         columns = Records.of(records, appended=False)  # as `feeding` publishes them
         for computed in (state.compute(columns, end), state.finish(end)):
+            published.add(partition, [state.label(await predict_windows(computed, ask, metrics))])
+    return published
+
+
+async def golden_as_decided(
+    log: Log, settings: Settings, found: Published, models: Sequence[artifact.Model]
+) -> Published:
+    """Compute everything, each window by the model that its published event names.
+
+    So the bytes must be those of these models, however often the models have changed.
+    """
+    asks = {
+        ModelVersion(model.card.id, model.version): make_ask(LocalPredictor(model))
+        for model in models
+    }
+    decided = {
+        event.window_id: event.model
+        for events in found.events.values()
+        for event in map(decode_event, events)
+    }
+    first = next(iter(asks.values()))
+    published, metrics = Published(), Metrics()
+    without = artifact.load(artifact.ACC_MODEL)
+    for partition, records in enumerate(log):
+        if not records:
+            continue
+        state, end = make_partition_state(settings), len(records)
+        columns = Records.of(records, appended=False)
+        for computed in (state.compute(columns, end), state.finish(end)):
+            names = [decided.get(window_id(w.device_id, w.start_ms)) for w in computed.windows]
+            # Windows without a gyroscope name the other model; `ask_by_sensors` finds them.
+            rows = {
+                name: np.array([i for i, each in enumerate(names) if each == name])
+                for name in dict.fromkeys(names)
+            }
+
+            async def ask(features: Floats, rows: dict[Any, Ints] = rows) -> Answers:
+                parts = [
+                    (those, await ask_by_sensors(asks.get(name, first), without)(features[those]))
+                    for name, those in rows.items()
+                ]
+                return Answers.join(len(features), parts)
+
             published.add(partition, [state.label(await predict_windows(computed, ask, metrics))])
     return published
 

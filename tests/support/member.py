@@ -21,7 +21,8 @@ from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask
 from streamer.predict.local_predictor import LocalPredictor
-from streamer.predict.serving import FixedModels, Serving
+from streamer.predict.models import LoadedModels, Models
+from streamer.predict.serving import Serving
 from streamer.settings import Settings
 from streamer.testing import START_MS, readings
 
@@ -46,7 +47,7 @@ class Member:
             self.settings,
             self.metrics,
             self.health,
-            FixedModels(Serving("", make_ask(self.predictor), is_first=True)),
+            make_models(self.predictor, self.metrics, self.health),
             self.stopping,
             feature_set=self.predictor.feature_set,
             until_end=self.until_end,
@@ -85,6 +86,12 @@ async def working(member: Member) -> AsyncIterator[Member]:
     finally:
         member.stopping.set()
         await task
+
+
+def make_models(predictor: LocalPredictor, metrics: Metrics, health: Health) -> Models:
+    """Models that never change."""
+    serving = Serving("", make_ask(predictor), is_first=True)
+    return Models(lambda: LoadedModels(serving, predictor.feature_set), metrics, health)
 
 
 def ten_seconds(device_id: str, start_s: float = 0.0, batch: int = 50) -> list[Record]:

@@ -1,16 +1,22 @@
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from msgspec import UNSET
 
-from streamer.contracts.events import FeatureSetVersion
+from streamer.contracts.disagreements import Disagreement
+from streamer.contracts.events import FeatureSetVersion, ModelVersion
 from streamer.datasets.class_names import PUBLIC_NAMES, activity_of_label
 from streamer.datasets.labelled_windows import LabelledWindows
 from streamer.features import NAMES, UCI_HAR
 from streamer.model.artifact import DECILES, Model, load, save
-from streamer.model.card import SHARES, Figures, ModelCard, Node, Training, Usual
+from streamer.model.card import SHARES, Adaptation, Figures, ModelCard, Node, Training, Usual
+from streamer.predict.shadow import Publish
+from streamer.settings import Settings
 from streamer.training.class_hierarchy import divide_classes
 from tests.support.recordings import windows_of, write_raw_dir
 
@@ -65,10 +71,26 @@ def windows(raw_dir: Path) -> LabelledWindows:
     return windows_of(raw_dir)
 
 
-def save_renamed(source: Path, target: Path, model_id: str) -> None:
-    """Write a model with another id, which makes it another version with the same scores."""
+def save_renamed(source: Path, target: Path, model_id: str, favour: float = 0) -> None:
+    """Write a model with another id, which makes it another version.
+
+    It has the scores of its source if `favour` is 0; otherwise it favours its first class.
+    """
     found = load(source)
-    renamed = replace(found, card=msgspec.structs.replace(found.card, id=model_id))
+    shifts = (favour, *[0.0] * (len(found.card.labels) - 1))
+    adapted = Adaptation(ModelVersion(found.card.id, found.version), ("1",), 1, shifts)
+    card = msgspec.structs.replace(found.card, id=model_id, adapted=adapted if favour else UNSET)
+    renamed = replace(found, card=card)
     unfinished = target.with_suffix(".unfinished")
     save(unfinished, renamed)
     unfinished.replace(target)
+
+
+@asynccontextmanager
+async def no_disagreements(_: Settings) -> AsyncIterator[Publish]:
+    """Publish disagreements nowhere."""
+
+    async def publish(_: Sequence[Disagreement]) -> None:
+        pass
+
+    yield publish

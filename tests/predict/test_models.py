@@ -16,10 +16,11 @@ from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.model.artifact import ACC_MODEL, DEFAULT_MODEL, WAIST_MODEL
 from streamer.model.identity import ModelIdentity
-from streamer.predict.factory import open_models
-from streamer.predict.serving import Models, Serving, name_models
+from streamer.predict.models import Models
+from streamer.predict.open_models import open_models
+from streamer.predict.serving import Serving, name_models
 from streamer.settings import Settings
-from tests.support.models import save_renamed
+from tests.support.models import no_disagreements, save_renamed
 from tests.support.processes import PATIENCE_S
 
 
@@ -58,10 +59,8 @@ class Worker:
 @pytest.fixture
 async def worker(tmp_path: Path) -> AsyncIterator[Worker]:
     made = Worker(tmp_path)
-    health = made.health
-    async with open_models(
-        made.settings, made.metrics, health.endpoint, health.refuse_models
-    ) as made.models:
+    opened = open_models(made.settings, made.metrics, made.health, no_disagreements)
+    async with opened as made.models:
         yield made
 
 
@@ -142,7 +141,7 @@ async def test_a_model_with_other_features_needs_a_restart(tmp_path: Path) -> No
     shutil.copy(WAIST_MODEL, path)
     health = Health(lambda: 0.0)
     settings = Settings.load({"model": path, "model_check_s": 3600})
-    async with open_models(settings, Metrics(), health.endpoint, health.refuse_models) as models:
+    async with open_models(settings, Metrics(), health, no_disagreements) as models:
         shutil.copy(DEFAULT_MODEL, path)
         await models.look()
         assert models.serving.name.startswith("waist@")
@@ -153,8 +152,8 @@ async def test_a_worker_notices_a_changed_file_by_itself(tmp_path: Path) -> None
     path = tmp_path / "mine.npz"
     shutil.copy(WAIST_MODEL, path)
     settings = Settings.load({"model": path, "model_check_s": 0.01})
-    metrics = Metrics()
-    async with open_models(settings, metrics, print, print) as models:
+    health = Health(lambda: 0.0)
+    async with open_models(settings, Metrics(), health, no_disagreements) as models:
         before = models.serving
         save_renamed(WAIST_MODEL, path, "next")
         await until_changed(models, before)
