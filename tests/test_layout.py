@@ -13,6 +13,7 @@ from streamer.metrics import Metrics
 from streamer.model_metrics import ModelMetrics
 from streamer.settings import GatewaySettings, Settings
 from streamer.settings.connection import SECRETS
+from streamer.settings.second_predictors import SecondPredictors
 
 PACKAGE = Path(streamer.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -168,7 +169,7 @@ def test_every_setting_is_read_somewhere() -> None:
     used = read_outside("settings/catalogue.py", "settings", "_settings")
     # `read_secret` takes the name of a secret.
     used |= {f"{name}{end}" for name in SECRETS for end in ("", "_file")}
-    for name, method in methods(Settings).items():
+    for name, method in (methods(Settings) | methods(SecondPredictors)).items():
         if name in used:  # a property that is made of settings
             used |= read_from(method, "self")
     for method in methods(GatewaySettings).values():  # what may be set together

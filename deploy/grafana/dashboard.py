@@ -259,6 +259,16 @@ ROWS: dict[str, list[Panel]] = {
             },
         ),
         Panel(
+            "Second models",
+            "Share of the windows about which the shadow disagrees, and rollbacks of the canary.",
+            {
+                "shadow disagrees": rate("streamer_shadow_agreement_total", agrees="no")
+                + " / "
+                + rate("streamer_shadow_agreement_total"),
+                "canary rolled back": "sum(increase(streamer_canary_rollbacks_total{$F}[1h]))",
+            },
+        ),
+        Panel(
             "Devices without a label",
             "By the reason of their last window.",
             {"{{reason}}": gauge("sum", "streamer_unlabelled_devices", "reason")},

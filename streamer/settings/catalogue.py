@@ -438,41 +438,9 @@ class Settings(SecondPredictors):
         return self
 
     @property
-    def canary(self) -> Self | None:
-        """Return the settings with which the canary is opened; None if there is none."""
-        if self.canary_predictor is None or self.canary_share == 0:
-            return None
-        return self._of_second(self.canary_predictor, self.canary_model, self.canary_endpoint)
-
-    @property
-    def shadow(self) -> Self | None:
-        """Return the settings with which the shadow is opened; None if there is none."""
-        if self.shadow_predictor is None or self.shadow_share == 0:
-            return None
-        return self._of_second(self.shadow_predictor, self.shadow_model, self.shadow_endpoint)
-
-    def _of_second(self, predictor: str, model: Path | None, endpoint: str | None) -> Self:
-        """Return these settings with another predictor, which gives up when it does not answer."""
-        return self.model_copy(
-            update={
-                "predictor": predictor,
-                "model": model,
-                "model_registry": None,
-                "model_without_gyroscope": None,
-                "endpoint": endpoint,
-                "when_down": "unavailable",
-            }
-        )
-
-    @property
     def output_topics(self) -> tuple[str, ...]:
         """Return the topics to which workers write, each in the partition of the readings."""
         return tuple(topic for name in TOPIC_SETTINGS[1:] if (topic := getattr(self, name)))
-
-    @property
-    def shadow_topics(self) -> tuple[str, ...]:
-        """Return the topics to which only a shadow writes; no partition depends on them."""
-        return () if self.shadow is None else (self.disagreements_topic,)
 
     @property
     def registry_login(self) -> str | None:

@@ -6,7 +6,7 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from streamer.settings.checked_texts import EndpointName, KafkaName
-from streamer.settings.connection import Connection, Name
+from streamer.settings.connection import Connection
 from streamer.settings.sources import contradiction
 
 PREDICTORS: Final = r"^(local|onnx|amazon-ml|sagemaker|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"
@@ -73,3 +73,35 @@ class SecondPredictors(Connection):
                 if kind in kinds and getattr(self, name := f"{which}_{needed}") is None:
                     raise contradiction(f"{kind} needs {name}", f"{which}_predictor", name)
         return self
+
+    @property
+    def canary(self) -> Self | None:
+        """Return the settings with which the canary is opened; None if there is none."""
+        if self.canary_predictor is None or self.canary_share == 0:
+            return None
+        return self._of_second(self.canary_predictor, self.canary_model, self.canary_endpoint)
+
+    @property
+    def shadow(self) -> Self | None:
+        """Return the settings with which the shadow is opened; None if there is none."""
+        if self.shadow_predictor is None or self.shadow_share == 0:
+            return None
+        return self._of_second(self.shadow_predictor, self.shadow_model, self.shadow_endpoint)
+
+    def _of_second(self, predictor: str, model: Path | None, endpoint: str | None) -> Self:
+        """Return these settings with another predictor, which gives up when it does not answer."""
+        return self.model_copy(
+            update={
+                "predictor": predictor,
+                "model": model,
+                "model_registry": None,
+                "model_without_gyroscope": None,
+                "endpoint": endpoint,
+                "when_down": "unavailable",
+            }
+        )
+
+    @property
+    def shadow_topics(self) -> tuple[str, ...]:
+        """Return the topics to which only a shadow writes; no partition depends on them."""
+        return () if self.shadow is None else (self.disagreements_topic,)
