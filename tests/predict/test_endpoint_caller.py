@@ -15,6 +15,7 @@ from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.model.identity import ModelIdentity
 from streamer.predict.answers import Answers, Origin
+from streamer.predict.circuit_breaker import CircuitBreaker
 from streamer.predict.endpoint_caller import CallOptions, EndpointCaller
 from streamer.predict.endpoint_protocol import RefusedError, RetryableError, ThrottledError
 from streamer.predict.local_predictor import LocalPredictor
@@ -127,6 +128,40 @@ async def test_a_window_that_was_refused_just_before_the_endpoint_was_mended_is_
     assert endpoint.calls == 3
 
 
+class Slow(Scripted):
+    """Answers one window after a while; one of its calls fails."""
+
+    most_windows = 1
+
+    def __init__(self, seconds: float, failing_call: int) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._failing_call = failing_call
+
+    async def score(self, features: Floats) -> Prediction:
+        await asyncio.sleep(self._seconds)
+        if self.calls + 1 == self._failing_call:
+            self.calls += 1
+            raise RetryableError("503")
+        return await super().score(features)
+
+
+# deadline   1.5 s
+# one slot   |-1-|-2-| ... |-8: fails-|-8-|      the eighth window has waited for 2.1 s
+# pace       1   2   3   4   5   6: fails   6    the sixth window has waited for 2 s
+@pytest.mark.parametrize(
+    ("endpoint", "most", "rate", "asked"), [(Slow(0.3, 8), 1, None, 8), (Slow(0, 6), 4, 2, 6)]
+)
+async def test_a_window_that_has_waited_for_its_turn_is_tried_again_after_a_failure(
+    endpoint: Slow, most: int, rate: float | None, asked: int
+) -> None:
+    options = replace(OPTIONS, max_concurrency=most, rate=rate, deadline_s=1.5, hold=False)
+    caller, _ = make_caller(endpoint, options)
+    answers = await caller.ask(windows(*[0.5] * asked))
+    assert endpoint.calls == asked + 1
+    assert answers.unavailable == []
+
+
 async def test_an_error_of_the_set_up_is_raised_at_once() -> None:
     endpoint = Scripted(ever=EndpointError("not allowed"))
     caller, _ = make_caller(endpoint)
@@ -158,6 +193,7 @@ async def test_while_the_endpoint_is_down_the_fallback_answers_without_further_c
     fallback = LocalPredictor(artifact.load(artifact.WAIST_MODEL))
     options = _change_options(deadline_s=60, hold=False, fallback=fallback)
     caller, _ = make_caller(endpoint, options)
+    caller._breaker = CircuitBreaker(lambda: 0.0)  # no probe becomes due
     first = await caller.ask(windows(0.5))
     calls = endpoint.calls
     second = await caller.ask(windows(0.5))

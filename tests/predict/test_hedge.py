@@ -58,6 +58,25 @@ async def test_a_hedged_call_fails_only_when_both_have_failed() -> None:
     assert len(tries) == 2
 
 
+async def test_the_second_call_answers_though_the_first_one_has_failed_before() -> None:
+    #   first    |------ fails
+    #   second        |--------- answers
+    hedge, first_has_failed = Hedge(do_nothing), asyncio.Event()
+    hedge._seconds.extend([0.0] * FEWEST)
+    numbers = iter([1, 2])
+
+    async def call() -> str:
+        if next(numbers) == 1:
+            await asyncio.sleep(0.05)
+            first_has_failed.set()
+            raise RetryableError("cut off")
+        await first_has_failed.wait()
+        await asyncio.sleep(0.01)
+        return "answer"
+
+    assert await hedge.call(call) == "answer"
+
+
 async def do_nothing() -> None:
     pass
 
