@@ -1,4 +1,4 @@
-"""Lets phones send for minutes while the gateway is killed and Kafka goes away, and judges the rest.
+"""Lets phones send while the gateway is killed and Kafka goes away, and judges what comes back.
 
     python benchmarks/phones.py [--phones 1000] [--minutes 5] [--batch 12] [--seed 0]
 
@@ -176,7 +176,8 @@ class WebSocket(Connection):
         transport.write(
             f"GET /ws/{self.phone.device_id} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
             f"Authorization: Bearer {self.phone.token}\r\nUpgrade: websocket\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+            "Sec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
         )
         self._acknowledged = 0
         self._is_upgraded = False
@@ -289,9 +290,7 @@ class Processes:
     """The gateway and the worker."""
 
     def __init__(self, settings: Settings, port: int, mqtt: int | None, folder: Path) -> None:
-        names = ("bootstrap_servers", "readings_topic", "events_topic", "segments_topic")
-        names += ("current_topic", "dlq_topic")
-        where = [f"--{n.replace('_', '-')}={getattr(settings, n)}" for n in names]
+        where = [f"--bootstrap-servers={settings.bootstrap_servers}"]
         self._folder = folder
         self.worker = self._start(
             "worker", "run", *where, "--commit-interval-ms=20", "--http-port=0"

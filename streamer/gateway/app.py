@@ -1,5 +1,6 @@
 """The web application of the gateway, made of the routes of its modules."""
 
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -47,6 +48,7 @@ def make_app(
     sockets: DeviceSockets,
     metrics: GatewayMetrics,
     live: Live | None = None,
+    mqtt_trouble: Callable[[], str | None] = lambda: None,
 ) -> web.Application:
     """Make the application.
 
@@ -58,12 +60,13 @@ def make_app(
         sockets: gets the open WebSockets; they are closed when the application shuts down.
         metrics: of the gateway.
         live: what is read from Kafka for those who follow it; without it nobody can.
+        mqtt_trouble: returns why no messages of an MQTT broker are taken, None if nothing is wrong.
     """
     app = web.Application(
         client_max_size=settings.gateway_max_body_bytes,
         middlewares=[_guard(Origins(settings.gateway_cors_origins))],
     )
-    health_pages.add_routes(app, access, writer, metrics)
+    health_pages.add_routes(app, access, writer, metrics, mqtt_trouble)
     http_readings.add_routes(app, settings, access, intake, metrics)
     http_labels.add_routes(app, settings, access, LabelsWriter(settings))
     websocket.add_routes(app, settings, access, intake, sockets, metrics)

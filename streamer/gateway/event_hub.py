@@ -114,6 +114,17 @@ class EventHub:
         share = max(1, KEPT_EVENTS // max(1, len(positions)))
         self._kept = {partition: deque(maxlen=share) for partition in positions}
 
+    def add_partitions(self, positions: Positions) -> None:
+        """Begin to read further partitions at these positions."""
+        self._kept_from |= positions
+        self._next |= positions
+        share = max(1, KEPT_EVENTS // len(self._next))
+        for partition in self._next:
+            before = self._kept.get(partition, ())
+            kept = self._kept[partition] = deque(before, maxlen=share)
+            if len(kept) < len(before):
+                self._kept_from[partition] = kept[0].offset
+
     def publish(self, event: LiveEvent) -> None:
         """Give an event to the subscribers and keep it."""
         kept = self._kept[event.partition]
@@ -147,6 +158,7 @@ class EventHub:
             of: the device whose events are wanted, or a function that returns whether the events of
                 a device are wanted.
             since: where the subscriber has stopped before; without it, it gets only new events.
+                A partition that is not in it has been added since then.
                 Events that are not kept any more are missed, and `missed` says so.
         """
         since = since or {}
@@ -154,9 +166,9 @@ class EventHub:
         waiting = [
             event
             for partition, kept in self._kept.items()
-            if since.get(partition, self._next[partition]) < self._next[partition]
+            if since and since.get(partition, 0) < self._next[partition]
             for event in kept
-            if event.offset >= since[partition] and wants(event.device_id)
+            if event.offset >= since.get(partition, 0) and wants(event.device_id)
         ]
         missed = [
             partition

@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError as AIOKafkaError
 
 from streamer.errors import StreamerError
+from streamer.kafka.aiokafka_internals import read_topics
 from streamer.kafka.client import ask
 from streamer.kafka.reader import open_reader
 from streamer.kafka.topics import admin_client
@@ -55,8 +56,12 @@ class FleetLag:
         reader.pause(*partitions)
         self.partitions = len(partitions)
         before: tuple[float, int] | None = None
+        topic = self._settings.readings_topic
+        states = await read_topics(admin, [topic])
         while True:
             async with asyncio.timeout(_EVERY_S * 5):
+                if await read_topics(admin, [topic]) != states:
+                    return  # and begin anew
                 ends = await reader.end_offsets(partitions)
                 self.lag = _count_behind(ends, await _positions(admin, self._settings.group_id))
             now = (time.monotonic(), sum(ends.values()))

@@ -1,5 +1,7 @@
 """`/healthz`, `/readyz` and `/metrics` of the gateway."""
 
+from collections.abc import Callable
+
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
@@ -10,16 +12,22 @@ from streamer.gateway_metrics import GatewayMetrics
 
 
 def add_routes(
-    app: web.Application, access: Access, writer: ReadingsWriter, metrics: GatewayMetrics
+    app: web.Application,
+    access: Access,
+    writer: ReadingsWriter,
+    metrics: GatewayMetrics,
+    mqtt_trouble: Callable[[], str | None],
 ) -> None:
     """Add the pages that a balancer and an operator look at.
+
+    A gateway without its MQTT broker is ready: other protocols work.
 
     Metrics need a token that is good for all devices, where tokens are used.
     """
 
     async def healthz(_: web.Request) -> web.Response:
         # It answers 200 whatever is wrong: a restart would not cure trouble with Kafka.
-        return web.json_response({"alive": True, "trouble": writer.trouble})
+        return web.json_response({"alive": True, "trouble": writer.trouble or mqtt_trouble()})
 
     async def readyz(_: web.Request) -> web.Response:
         reason = writer.trouble

@@ -16,16 +16,21 @@ from streamer.errors import DataError, StreamerError
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.event_hub import KEPT_EVENTS, EventHub, LiveEvent
 from streamer.gateway.fleet_view import EventGlance, FleetView
+from streamer.kafka.aiokafka_internals import read_topics
 from streamer.kafka.client import is_kafka_error
 from streamer.kafka.event_formats import DecodeEvent, make_event_decoder
 from streamer.kafka.reader import open_reader
 from streamer.kafka.topic_records import TopicRecord, fetch_parts, list_records
+from streamer.kafka.topics import admin_client
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 _POLL_MS: Final = 500
 _RETRY_S: Final = 2.0
+_LOOK_S = 5.0
+"""How often the topic is compared with what it was."""
+
 _RATE_SPAN_S: Final = 5.0
 
 
@@ -50,10 +55,17 @@ class LiveEvents:
         topic = self._settings.events_topic
         while True:
             try:
-                async with open_reader(self._settings, topic, "latest") as consumer:
+                async with (
+                    admin_client(self._settings, None) as admin,
+                    open_reader(self._settings, topic, "latest") as consumer,
+                ):
+                    before = await read_topics(admin, [topic])
                     await self._start(consumer)
-                    while True:
-                        await self._read(consumer)
+                    while await read_topics(admin, [topic]) == before:
+                        until_s = time.monotonic() + _LOOK_S
+                        while time.monotonic() < until_s:
+                            await self._read(consumer)
+                log.info("the topic of events has changed, reading it anew", topic=topic)
             except StreamerError as error:
                 log.warning("events cannot be followed, trying again", topic=topic, why=str(error))
             except Exception as error:
@@ -72,12 +84,16 @@ class LiveEvents:
         """Go on where the hub is; the first time, at the events that it can keep."""
         assigned = consumer.assignment()
         ends = await consumer.end_offsets(assigned)
-        if self.hub.positions.keys() != {each.partition for each in assigned}:
-            begins = await consumer.beginning_offsets(assigned)
+        begins = await consumer.beginning_offsets(assigned)
+        known, found = self.hub.positions, {each.partition for each in assigned}
+        was_recreated = any(known.get(each.partition, 0) > ends[each] for each in assigned)
+        if not known or was_recreated or not known.keys() <= found:
             share = max(1, KEPT_EVENTS // len(assigned))
             self.hub.start_at(
                 {each.partition: max(begins[each], ends[each] - share) for each in assigned}
             )
+        elif new := [each for each in assigned if each.partition not in known]:
+            self.hub.add_partitions({each.partition: begins[each] for each in new})
         for each in assigned:
             consumer.seek(each, self.hub.positions[each.partition])
         while any(self.hub.positions[each.partition] < ends[each] for each in assigned):

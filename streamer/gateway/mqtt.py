@@ -53,6 +53,9 @@ _SESSION_S: Final = 3600
 _LOG_EVERY_S: Final = 10.0
 """Time between two log lines about messages that cannot be used."""
 
+_MESSAGE_BYTES: Final = 1000
+"""Memory of a message besides its payload and topic, about."""
+
 _FORMATS: Final = {name.decode(): form for form, name in CONTENT_TYPES.items()}
 
 
@@ -88,6 +91,8 @@ class MqttReadings:
             settings.mqtt_client_id
             or f"streamer-gateway-{socket.gethostname()}-{settings.gateway_port}"
         )
+        self.trouble: str | None = "the MQTT broker has not answered yet"
+        """Why no messages are taken now; None if they are."""
         self._said_s = -_LOG_EVERY_S
         self._unsaid = 0
 
@@ -101,6 +106,7 @@ class MqttReadings:
             except aiomqtt.MqttError as error:
                 self._log_loss(error, time.monotonic() - begun_s)
             except _NoRoom as reason:
+                self.trouble = f"left the MQTT broker for a moment: {reason}"
                 log.warning(
                     "left the MQTT broker for a moment; it keeps what comes", why=str(reason)
                 )
@@ -112,6 +118,7 @@ class MqttReadings:
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
     def _log_loss(self, error: Exception, lasted_s: float) -> None:
+        self.trouble = f"no connection to the MQTT broker: {error.__cause__ or error}"
         log.warning(
             "no connection to the MQTT broker, trying again",
             broker=self._settings.mqtt_broker,
@@ -129,7 +136,7 @@ class MqttReadings:
             _NoRoom: Kafka does not take readings now.
         """
         await self._intake.wait_room()
-        queue = _Queue(self._settings.mqtt_in_flight)
+        queue = _Queue(self._settings.gateway_buffer_bytes)
         client = self._make_client(queue)
         # aiomqtt has no public way to let us acknowledge. It must be set before the connection is
         # made: what the broker sends again comes at once.
@@ -137,6 +144,7 @@ class MqttReadings:
         async with client:
             await self._subscribe(client)
             self._metrics.mqtt_connected.set(1)
+            self.trouble = None
             log.info("takes readings from the MQTT broker", client_id=self.client_id)
             await _Session(self, client, queue).run()
 
@@ -216,12 +224,15 @@ class MqttReadings:
 
 
 class _Queue:
-    """The queue between aiomqtt and us. It is bounded; an overflow is noticed."""
+    """The queue between aiomqtt and us. Its bytes are bounded; an overflow is noticed.
 
-    def __init__(self, most: int) -> None:
+    Brokers of MQTT 3.1.1 know no receive maximum, and others send more than it when a session goes
+    on. The protocol itself allows 65,535 messages that are not acknowledged.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
         self.has_overflowed = False
-        # Brokers of MQTT 3.1.1 know no receive maximum. They have limits of their own.
-        self._queue = _BoundedQueue(2 * most, self._note)
+        self._queue = _BoundedQueue(most_bytes, self._note)
 
     def _note(self) -> None:
         self.has_overflowed = True
@@ -232,14 +243,29 @@ class _Queue:
 
 
 class _BoundedQueue(asyncio.Queue["aiomqtt.Message"]):
-    def __init__(self, most: int, on_overflow: Callable[[], None]) -> None:
-        super().__init__(most)
+    def __init__(self, most_bytes: int, on_overflow: Callable[[], None]) -> None:
+        super().__init__()
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._on_overflow = on_overflow
 
     def put_nowait(self, item: aiomqtt.Message) -> None:
-        if self.full():
+        if self._bytes + _size(item) > self._most_bytes:
             self._on_overflow()
+            raise asyncio.QueueFull
+        self._bytes += _size(item)
         super().put_nowait(item)
+
+    def get_nowait(self) -> aiomqtt.Message:
+        item = super().get_nowait()
+        self._bytes -= _size(item)
+        return item
+
+
+def _size(message: aiomqtt.Message) -> int:
+    """Return the memory of a message, in bytes."""
+    assert isinstance(message.payload, bytes)
+    return len(message.payload) + len(message.topic.value) + _MESSAGE_BYTES
 
 
 class _Session:
@@ -271,7 +297,7 @@ class _Session:
     async def _take(self) -> None:
         async for message in self._client.messages:
             if self._queue.has_overflowed:
-                raise _NoRoom("the broker has sent more messages ahead than mqtt_in_flight allows")
+                raise _NoRoom("the broker has sent more ahead than gateway_buffer_bytes")
             if message.retain:
                 self._acknowledge(message)  # It is older than the subscription.
                 continue

@@ -273,7 +273,7 @@ class ReadingsWriter:
             self._finish(part, AIOKafkaError("the producer was replaced"))
 
     def _set_partitions(self, count: int) -> None:
-        """Take over the number of partitions; a topic only ever gets more of them."""
+        """Take over the number of partitions; a topic that is made again may have fewer."""
         self._connected.set()
         self._tell_relief()
         if count == len(self._partitions):
@@ -281,9 +281,12 @@ class ReadingsWriter:
         waiting = [each for part in self._partitions for each in part.waiting]
         for part in self._partitions:
             part.waiting.clear()
+        while len(self._partitions) > count and not self._partitions[-1].sent:
+            self._partitions.pop()
         self._partitions += [PartitionQueue() for _ in range(count - len(self._partitions))]
         for each in waiting:
-            self._partitions[partition_of(each.key, count)].waiting.append(each)
+            number = partition_of(each.key, len(self._partitions))
+            self._partitions[number].waiting.append(each)
 
     async def _give_up_old_ones(self) -> None:
         """Tell clients to try again when their readings have waited too long."""

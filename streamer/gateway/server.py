@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import ProcessCollector
@@ -25,6 +25,9 @@ from streamer.process.warm_up import warm_up_in_thread
 from streamer.process.worker import handle_signals
 from streamer.settings import GatewaySettings
 from streamer.tls import server_context
+
+if TYPE_CHECKING:
+    from streamer.gateway.mqtt import MqttReadings
 
 log = structlog.get_logger(__name__)
 
@@ -61,10 +64,20 @@ async def run_gateway(
     ):
         intake = make_intake(settings, writer, metrics)
         await run_until_stopped(stopping, warm_up_in_thread(settings.readings_format))
-        app = make_app(settings, writer, access, intake, sockets, metrics, live)
+        mqtt = _make_mqtt(settings, intake, metrics)
+        app = make_app(
+            settings,
+            writer,
+            access,
+            intake,
+            sockets,
+            metrics,
+            live,
+            lambda: mqtt.trouble if mqtt else None,
+        )
         async with (
             _in_background(access.follow()),
-            _in_background(_take_from_mqtt(settings, intake, metrics)),
+            _in_background(mqtt.run()) if mqtt else nullcontext(),
             listen(settings, app, metrics, tls) as port,
         ):
             on_port(port)
@@ -73,14 +86,15 @@ async def run_gateway(
     log.info("done")
 
 
-async def _take_from_mqtt(
+def _make_mqtt(
     settings: GatewaySettings, intake: Intake, metrics: GatewayMetrics
-) -> None:
-    """Take readings from the MQTT broker of the settings, if they name one."""
-    if settings.mqtt_broker is not None:
-        from streamer.gateway.mqtt import MqttReadings  # noqa: PLC0415 - an optional extra
+) -> "MqttReadings | None":
+    """Make what takes readings from the MQTT broker of the settings, if they name one."""
+    if settings.mqtt_broker is None:
+        return None
+    from streamer.gateway.mqtt import MqttReadings  # noqa: PLC0415 - an optional extra
 
-        await MqttReadings(settings, intake, metrics).run()
+    return MqttReadings(settings, intake, metrics)
 
 
 @asynccontextmanager

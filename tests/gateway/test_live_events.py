@@ -12,11 +12,13 @@ import aiohttp
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewPartitions
 
 from streamer.contracts.events import encode_event, window_id
-from streamer.gateway import event_hub, event_stream
+from streamer.gateway import event_hub, event_stream, live_events
 from streamer.gateway.event_hub import read_positions
 from streamer.gateway.token_file import Grant, make_token
+from streamer.kafka import topics
 from streamer.settings import GatewaySettings
 from tests.gateway.conftest import MakeGatewaySettings
 from tests.support.events import WALK
@@ -143,6 +145,33 @@ async def test_no_value_in_the_topic_of_events_stops_the_others_or_forges_an_eve
             await producer.send_and_wait(settings.events_topic, value, key=b"phone")
         await producer.commit_transaction()
         assert [await own.window(), await own.window()] == ["phone/2560", "phone/3840"]
+
+
+async def test_events_in_partitions_that_were_added_are_followed(
+    make_gateway_settings: MakeGatewaySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_events, "_LOOK_S", 0.2)
+    settings = make_gateway_settings()
+    async with (
+        running_gateway(settings, live=True) as gateway,
+        worker(settings) as producer,
+        follow(gateway, "/events/phone") as own,
+    ):
+        await own.until_id()
+        await publish(producer, settings, ("phone", 1))
+        assert await own.window() == "phone/1280"
+        async with topics.admin_client(settings, 60) as admin:
+            await admin.create_partitions({settings.events_topic: NewPartitions(4)})
+            async with asyncio.timeout(PATIENCE_S):
+                while (await topics.partition_counts(admin))[settings.events_topic] < 4:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        async with worker(settings) as later:
+            await later.begin_transaction()
+            await later.send_and_wait(
+                settings.events_topic, event("phone", 2), b"phone", partition=3
+            )
+            await later.commit_transaction()
+        assert await own.window() == "phone/2560"
 
 
 async def test_committed_events_are_followed_and_aborted_ones_are_not(

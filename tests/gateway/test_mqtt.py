@@ -177,8 +177,8 @@ async def test_a_gateway_that_reconnects_gets_the_messages_sent_meanwhile(
     device = new_device()
     async with mosquitto(tmp_path) as port, aiomqtt.Client("127.0.0.1", port) as client:
         chosen = {"mqtt_broker": f"127.0.0.1:{port}", "mqtt_client_id": "gateway-1"}
-        async with taking(gateway, **chosen):
-            pass
+        async with taking(gateway, **chosen) as readings:
+            assert readings.trouble is None
         await client.publish(f"devices/{device}/readings", reading(device), qos=1)
         async with taking(gateway, **chosen):
 
@@ -186,6 +186,57 @@ async def test_a_gateway_that_reconnects_gets_the_messages_sent_meanwhile(
                 return await count_of(gateway, device) == 1
 
             await wait_for(is_there)
+
+
+async def test_trouble_with_the_broker_is_shown_and_the_gateway_stays_ready(
+    make_gateway_settings: MakeGatewaySettings, tmp_path: Path
+) -> None:
+    async with mosquitto(tmp_path) as port:
+        broker = f"127.0.0.1:{port}"
+    shown: list[MqttReadings] = []
+    settings = make_gateway_settings()
+    async with running_gateway(settings, mqtt_trouble=lambda: shown[0].trouble) as gateway:
+        chosen = settings.model_copy(update={"mqtt_broker": broker})
+        shown.append(MqttReadings(chosen, gateway.intake, gateway.metrics))
+        task = asyncio.create_task(shown[0].run())
+
+        async def is_named() -> bool:
+            async with gateway.session.get("/healthz") as answer:
+                return str((await answer.json())["trouble"]).startswith("no connection to the MQTT")
+
+        try:
+            await wait_for(is_named)
+            async with gateway.session.get("/readyz") as answer:
+                assert answer.status == 200
+        finally:
+            task.cancel()
+
+
+# gateway   |-- taking --| away ............. | taking, 5 messages in flight
+# broker                 | keeps 100 messages | sends them
+async def test_many_messages_that_a_broker_has_kept_are_taken_in_one_connection(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    device, count = new_device(), 100
+    async with mosquitto(tmp_path) as port, aiomqtt.Client("127.0.0.1", port) as client:
+        chosen = {
+            "mqtt_broker": f"127.0.0.1:{port}",
+            "mqtt_client_id": "gateway-1",
+            "mqtt_in_flight": 5,
+        }
+        async with taking(gateway, **chosen):
+            pass
+        for _ in range(count):
+            await client.publish(f"devices/{device}/readings", reading(device, 1), qos=1)
+        with structlog.testing.capture_logs() as said:
+            async with taking(gateway, **chosen):
+
+                async def all_there() -> bool:
+                    return await count_of(gateway, device) >= count
+
+                await wait_for(all_there)
+    assert [each for each in said if each["log_level"] == "warning"] == []
+    assert await count_of(gateway, device) == count
 
 
 async def test_two_gateways_share_the_messages_of_a_broker(

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -70,7 +70,11 @@ class RunningGateway:
 
 @asynccontextmanager
 async def running_gateway(
-    settings: GatewaySettings, *, live: bool = False, wait: bool = True
+    settings: GatewaySettings,
+    *,
+    live: bool = False,
+    wait: bool = True,
+    mqtt_trouble: Callable[[], str | None] = lambda: None,
 ) -> AsyncIterator[RunningGateway]:
     """Run a gateway on any free port until the end of the context, with Kafka connected.
 
@@ -86,7 +90,7 @@ async def running_gateway(
         open_live(settings, sockets) if live else nullcontext() as followed,
     ):
         intake = make_intake(settings, writer, metrics)
-        app = make_app(settings, writer, access, intake, sockets, metrics, followed)
+        app = make_app(settings, writer, access, intake, sockets, metrics, followed, mqtt_trouble)
         async with (
             listen(settings, app, metrics, tls) as port,
             # A connection that is kept may be closed by the gateway just when it is used again.
