@@ -17,6 +17,7 @@ from streamer.gateway.live_pages import Live
 from streamer.gateway.origins import Origins, answer_preflight, show_to
 from streamer.gateway.readings_check import ReadingsCheck
 from streamer.gateway.readings_writer import ReadingsWriter
+from streamer.gateway.request_bodies import ARRIVING, ArrivingBodies
 from streamer.gateway_metrics import GatewayMetrics
 from streamer.settings import GatewaySettings
 
@@ -66,6 +67,7 @@ def make_app(
         client_max_size=settings.gateway_max_body_bytes,
         middlewares=[_guard(Origins(settings.gateway_cors_origins))],
     )
+    app[ARRIVING] = ArrivingBodies()
     health_pages.add_routes(app, access, writer, metrics, mqtt_trouble)
     http_readings.add_routes(app, settings, access, intake, metrics)
     http_labels.add_routes(app, settings, access, LabelsWriter(settings))

@@ -2,10 +2,12 @@
 
 import ssl
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Final
 
 from aiohttp import web
 
+from streamer.gateway.request_bodies import ARRIVING
 from streamer.gateway_metrics import GatewayMetrics
 from streamer.process import listener
 from streamer.settings import GatewaySettings
@@ -32,6 +34,7 @@ def listen(
         most_connections=settings.gateway_max_connections,
         on_refusal=metrics.refused_connections.inc,
         show_count=metrics.connections.set_function,
+        before_end=partial(app[ARRIVING].wait, settings.gateway_drain_s),
         advice="choose another with --gateway-port, 0 for any free one",
         # It also limits the time for the headers of a request.
         keepalive_timeout=settings.gateway_request_timeout_s,

@@ -1,6 +1,8 @@
 """Reads the body of a request, and finds the readings in it."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import msgspec
@@ -53,6 +55,39 @@ def check_device_id(device_id: str) -> str:
     return device_id
 
 
+class ArrivingBodies:
+    """The requests whose bodies are arriving now."""
+
+    def __init__(self) -> None:
+        self._requests: dict[asyncio.Event, web.Request] = {}
+
+    @contextmanager
+    def arriving(self, request: web.Request) -> Iterator[None]:
+        """Count a request while the context is open."""
+        arrived = asyncio.Event()
+        self._requests[arrived] = request
+        try:
+            yield
+        finally:
+            del self._requests[arrived]
+            arrived.set()
+
+    async def wait(self, patience_s: float) -> None:
+        """Wait for the bodies that are arriving now; cut off those that take longer."""
+        requests = dict(self._requests)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                for arrived in requests:
+                    await arrived.wait()
+        for arrived, request in requests.items():
+            if not arrived.is_set() and request.transport is not None:
+                request.transport.close()
+
+
+ARRIVING: Final = web.AppKey("arriving", ArrivingBodies)
+"""Where an application has those of its requests."""
+
+
 async def read_body(request: web.Request, timeout_s: float) -> bytes:
     """Return the body, unpacked if it is compressed; its size is limited by the application.
 
@@ -65,8 +100,9 @@ async def read_body(request: web.Request, timeout_s: float) -> bytes:
     if (request.content_length or 0) > request.client_max_size:
         raise too_large
     try:
-        async with asyncio.timeout(timeout_s):
-            return await request.read()
+        with request.app[ARRIVING].arriving(request):
+            async with asyncio.timeout(timeout_s):
+                return await request.read()
     except TimeoutError:
         raise BadRequest(f"the body has not arrived within {timeout_s:g} s", 408) from None
     except web.HTTPRequestEntityTooLarge:

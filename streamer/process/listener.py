@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ async def listen(
     longest_s: float | None = None,
     on_refusal: Callable[[], None] = lambda: None,
     show_count: Callable[[Callable[[], int]], None] = lambda _: None,
+    before_end: Callable[[], Awaitable[None]] | None = None,
     advice: str,
     **limits: Any,
 ) -> AsyncIterator[int]:
@@ -55,6 +56,8 @@ async def listen(
         longest_s: time after which a connection is cut off, whatever it does; None for no limit.
         on_refusal: is called for each connection that is refused.
         show_count: is called with a function that returns the number of open connections.
+        before_end: is awaited when no connection is accepted any more, and before no more is read
+            of those that are open.
         advice: what to do when the address cannot be used.
         limits: further limits, as `aiohttp.web.AppRunner` takes them.
 
@@ -99,6 +102,8 @@ async def listen(
             yield server.sockets[0].getsockname()[1]
         finally:
             server.close()
+            if before_end is not None:
+                await before_end()
     finally:
         await runner.cleanup()
 

@@ -152,8 +152,10 @@ def complaint(model: type[BaseSettings], problem: ErrorDetails, where: Mapping[s
     if problem["type"] == "extra_forbidden":
         close = difflib.get_close_matches(name, model.model_fields, n=1)
         return f"there is no setting {name}" + (f"; did you mean {close[0]}?" if close else "")
-    if problem["type"] == "string_pattern_mismatch":
-        message = f"should be {(model.model_fields[name].description or '').rstrip('.')}"
+    described = model.model_fields[name].description or ""
+    if problem["type"] == "string_pattern_mismatch" and described.startswith("`"):
+        # The description lists the values, and the pattern is for programs.
+        message = f"should be {described.rstrip('.')}"
     for kind in ("Value error, ", "Input ", "String "):
         message = message.removeprefix(kind)
     given = "" if "password" in name else f", not {problem['input']!r}"

@@ -28,6 +28,27 @@ async def post(session: aiohttp.ClientSession, body: bytes) -> int:
         return answer.status
 
 
+Half = tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]
+
+
+async def open_half(port: int, body: bytes) -> Half:
+    """Post a reading, but for the second half of its body, which is returned."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"POST /readings HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body[: len(body) // 2])
+    await writer.drain()
+    return reader, writer, body[len(body) // 2 :]
+
+
+async def finish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rest: bytes) -> bytes:
+    """Send the rest of a body; return the first line of the answer."""
+    await asyncio.sleep(1)  # the gateway has stopped to accept connections
+    writer.write(rest)
+    line = await asyncio.wait_for(reader.readline(), 60)
+    writer.close()
+    return line.strip()
+
+
 async def test_sigterm_answers_open_requests_and_closes_websockets(
     make_gateway_settings: MakeGatewaySettings, tmp_path: Path
 ) -> None:
@@ -53,12 +74,17 @@ async def test_sigterm_answers_open_requests_and_closes_websockets(
             async with session.ws_connect(f"/ws/{device}") as socket:
                 await socket.send_str(reading(device, 3).decode())
                 assert await socket.receive_json(timeout=60) == {"ack": 1}
+                whole = reading(device, 90)
+                half = await open_half(port, whole)
+                await socket.send_str(reading(device, 4).decode())
+                assert await socket.receive_json(timeout=60) == {"ack": 2}
                 bodies = [reading(device, number) for number in range(20, 40)]
                 posts = [asyncio.create_task(post(session, body)) for body in bodies]
-                for number in range(2, 12):
+                for number in range(3, 12):
                     await socket.send_str(reading(device, number).decode())
                 process.send_signal(signal.SIGTERM)
-                acknowledged = 1
+                acknowledged = 2
+                assert await finish(*half) == b"HTTP/1.1 200 OK"
                 while (message := await socket.receive(timeout=60)).type is WSMsgType.TEXT:
                     acknowledged = max(acknowledged, message.json()["ack"])
                 assert (message.type, message.data) == (WSMsgType.CLOSE, WSCloseCode.GOING_AWAY)
@@ -75,3 +101,4 @@ async def test_sigterm_answers_open_requests_and_closes_websockets(
     taken = {body for body, answer in zip(bodies, answers, strict=True) if answer == 200}
     assert taken <= set(written)
     assert len(written) >= len(taken) + acknowledged + 1
+    assert whole in written
