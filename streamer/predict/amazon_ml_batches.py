@@ -28,7 +28,7 @@ from streamer.metrics import Metrics
 from streamer.model.identity import ModelIdentity
 from streamer.predict import aws_client
 from streamer.predict.amazon_ml_client import find_model, identify_version
-from streamer.predict.amazon_ml_jobs import AmazonMLJobs, Troubles
+from streamer.predict.amazon_ml_jobs import CALL_S, AmazonMLJobs, Troubles
 from streamer.predict.answers import Answers, Origin, Scored
 from streamer.predict.batch_files import (
     FeatureFile,
@@ -308,19 +308,18 @@ async def open_amazon_ml_batches(
     if not bucket:
         raise SettingsError("batch_location: there is no bucket; write s3://bucket/prefix")
     prefix = f"{prefix.strip('/')}/".lstrip("/")
-    timeout_s = settings.attempt_timeout_s
     async with (
-        aws_client.open_client("machinelearning", CONNECTIONS, timeout_s) as service,
+        aws_client.open_client("machinelearning", CONNECTIONS, CALL_S) as service,
         aws_client.open_client("s3", CONNECTIONS, READ_S) as storage,
     ):
         schema = make_schema(settings.endpoint_variable)
         jobs = AmazonMLJobs(
-            service, storage, bucket, settings.endpoint, schema, timeout_s, Troubles(on_trouble)
+            service, storage, bucket, settings.endpoint, schema, Troubles(on_trouble)
         )
         version = ""
         # If Amazon ML or S3 is down now, the calls wait for it later.
         with suppress(CallError, TimeoutError):
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(CALL_S):
                 version = identify_version(await find_model(service, settings.endpoint))
         with suppress(CallError):
             await _check_bucket(jobs, f"{prefix}{settings.group_id}/", settings.batch_location)

@@ -34,6 +34,8 @@ Call = Callable[[], Awaitable[T]]
 FIRST_RETRY_S: Final = 0.2
 LONGEST_RETRY_S: Final = 30.0
 JITTER_S: Final = 0.2
+CALL_S: Final = 30.0
+"""Longest time for a call of Amazon ML, which is not in a hurry."""
 TRANSFER_S: Final = 600.0
 """Longest time for which an object of a batch is written or read."""
 FIRST_POLL_S: Final = 0.25
@@ -60,7 +62,7 @@ class Troubles:
 
     def note(self, batch: object, reason: str) -> None:
         """Note why a batch does not go on."""
-        if batch not in self._reasons:
+        if not self._reasons:
             log.warning("batch predictions do not go on; their windows wait", trouble=reason)
         self._reasons[batch] = reason
         self._report(next(iter(self._reasons.values())))
@@ -83,7 +85,6 @@ class AmazonMLJobs:
         bucket: name of the bucket.
         model_id: id of the model.
         schema: of the objects with features.
-        timeout_s: limit for a call of Amazon ML.
         troubles: is told why jobs do not go on.
     """
 
@@ -94,7 +95,6 @@ class AmazonMLJobs:
         bucket: str,
         model_id: str,
         schema: str,
-        timeout_s: float,
         troubles: Troubles,
     ) -> None:
         self._service = service
@@ -102,10 +102,9 @@ class AmazonMLJobs:
         self._bucket = bucket
         self._model_id = model_id
         self._schema = schema
-        self._timeout_s = timeout_s
         self.troubles = troubles
 
-    async def insist(self, call: Call[T], timeout_s: float | None = None) -> T:
+    async def insist(self, call: Call[T], timeout_s: float = CALL_S) -> T:
         """Make a call until it is answered.
 
         Raises:
@@ -128,7 +127,7 @@ class AmazonMLJobs:
                 wait_jitter=JITTER_S,
             ):
                 with attempt:
-                    return await self._call_once(call, timeout_s or self._timeout_s)
+                    return await self._call_once(call, timeout_s)
         except RefusedError as error:
             raise EndpointError(f"Amazon ML refuses a batch prediction: {error}") from error
         finally:

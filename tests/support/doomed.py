@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -31,12 +32,23 @@ POINTS: dict[str, tuple[Any, str]] = {
 }
 EXACTLY_ONCE = list(POINTS)
 POINTS["when models begin to decide"] = (PartitionModels, "_change")
+BATCHES = {
+    "before a batch is stored": ("streamer.predict.amazon_ml_jobs:AmazonMLJobs", "upload"),
+    "after a batch was stored": ("streamer.predict.amazon_ml_jobs:AmazonMLJobs", "complete"),
+    "after a job was created": ("streamer.predict.amazon_ml_jobs:AmazonMLJobs", "_follow"),
+    "before results are read": ("streamer.predict.amazon_ml_jobs:AmazonMLJobs", "find_results"),
+    "before a batch is removed": ("streamer.predict.amazon_ml_jobs:AmazonMLJobs", "delete_jobs"),
+}
+"""Points of a worker that predicts in batches, by names: the AWS SDK takes a while to import."""
 POINTS["at least once: after sending, before the position"] = (AIOKafkaConsumer, "commit")
 
 
 def doom(point: str, passage: int, blow: signal.Signals) -> None:
     """Send this process a signal at the n-th passage of a point."""
-    owner, name = POINTS[point]
+    owner, name = BATCHES[point] if point in BATCHES else POINTS[point]
+    if isinstance(owner, str):
+        module, _, owner = owner.partition(":")
+        owner = getattr(import_module(module), owner)
     doomed: Callable[..., Any] = getattr(owner, name)
     passages = 0
 
