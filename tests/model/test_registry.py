@@ -28,14 +28,19 @@ def add(registry: Registry, model: Model, parent: str | None = None) -> Version:
     )
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture
 def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
-    if request.param == "folder":
+    """In a folder, or where the test says so in a bucket."""
+    if getattr(request, "param", "folder") == "folder":
         return Registry.open(str(tmp_path / "registry"))
     request.getfixturevalue("s3")
     return Registry.open(f"s3://{BUCKET}/registry")
 
 
+in_both = pytest.mark.parametrize("registry", ["folder", "bucket"], indirect=True)
+
+
+@in_both
 def test_a_version_has_its_model_data_figures_and_parent(registry: Registry, model: Model) -> None:
     first = add(registry, model)
     second = add(registry, renamed(model, "other"), first.id)
@@ -57,6 +62,7 @@ def test_the_same_model_is_added_once_and_stays_as_it_is(registry: Registry, mod
     assert registry.history().versions == [first]
 
 
+@in_both
 def test_a_rollback_leads_to_the_version_before_and_then_further_back(
     registry: Registry, model: Model
 ) -> None:
@@ -129,6 +135,7 @@ def test_a_version_whose_file_is_cut_off_or_gone_does_not_become_current(
     assert registry.current_id() is None
 
 
+@in_both
 def test_of_two_updates_at_once_one_is_promoted_and_the_other_is_told(
     registry: Registry, model: Model
 ) -> None:
