@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 CORE   := .venv-core
+TOOLS  := .venv-tools
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help warm demo phone test test-core retest retest-core check format chaos soak faults bench bench-peers docs lock clean
+.PHONY: help warm demo phone test test-core retest retest-core check format chaos soak faults bench bench-peers docs lock wheel sbom audit fuzz clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -96,10 +97,33 @@ docs: $(STAMP) ## Rewrite the tables in docs/ that are made from the code, and b
 	rm docs/*.old
 	$(BIN)/python docs/build_site.py
 
-lock: $(STAMP) ## Refresh constraints.txt from pyproject.toml
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --universal --all-extras --python-version 3.11 --upgrade \
-	  --no-header --no-annotate --no-emit-index-url --quiet --output-file constraints.txt
+# Tools of releases, in an environment of their own.
+$(TOOLS)/.installed: deploy/release-tools.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+COMPILE := $(TOOLS)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 \
+	  --no-header --no-annotate --no-emit-index-url --quiet
+
+lock: $(TOOLS)/.installed ## Refresh constraints.txt from pyproject.toml, and deploy/requirements.txt with hashes
+	$(COMPILE) --all-extras --upgrade --output-file constraints.txt
+	$(COMPILE) --constraint constraints.txt --generate-hashes --output-file deploy/requirements.txt
+
+wheel: $(TOOLS)/.installed ## Build dist/*.whl; the same commit gives the same bytes
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(TOOLS)/bin/python -m build --wheel --no-isolation
+
+sbom: $(TOOLS)/.installed ## Write the bill of materials of a worker to dist/sbom.json (CycloneDX)
+	mkdir -p dist
+	$(TOOLS)/bin/cyclonedx-py requirements deploy/requirements.txt --pyproject pyproject.toml \
+	  --output-reproducible --output-file dist/sbom.json
+
+audit: $(TOOLS)/.installed ## Look for known vulnerabilities of what a worker needs; asks the Internet
+	$(TOOLS)/bin/pip-audit --disable-pip --require-hashes --requirement deploy/requirements.txt
+
+fuzz: warm ## Ten minutes of broken bytes for all decoders
+	-$(BIN)/python -m pip install --quiet atheris
+	$(BIN)/python benchmarks/fuzz.py --seconds 600
 
 clean: ## Remove the environment and all caches of this folder
-	rm -rf $(VENV) $(CORE) streamer/__pycache__/kernels .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CORE) $(TOOLS) dist streamer/__pycache__/kernels .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

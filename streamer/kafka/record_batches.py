@@ -131,6 +131,8 @@ class _Parts:
         Raises:
             MalformedError: there are more records or fewer than the header says.
         """
+        if self._left < 0:
+            raise MalformedError(f"its header says that it has {self._left} records")
         ended = self._fill()
         while self._left:
             rows, end, table = self._scan(min(self._filled, PART_BYTES))

@@ -228,3 +228,11 @@ def test_a_record_says_whether_the_broker_has_set_its_timestamp() -> None:
     [appended] = unpack([WholeBatch(bytes(batch))])
     assert (created.timestamp.tolist(), created.appended.tolist()) == ([7, 5], [False, False])
     assert (appended.timestamp.tolist(), appended.appended.tolist()) == ([7, 7], [True, True])
+
+
+def test_a_batch_whose_header_has_a_negative_number_of_records_is_damaged() -> None:
+    whole = bytearray(build_batch([(5, b"k", b"v", [])]))
+    whole[57:61] = (-3).to_bytes(4, "big", signed=True)
+    whole[17:21] = crc32c(bytes(whole[21:])).to_bytes(4, "big")
+    with pytest.raises(DamagedBatchError, match="its header says that it has -3 records"):
+        list(unpack([WholeBatch(bytes(whole))]))
