@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter as Counts
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Info
 from prometheus_client.context_managers import Timer
@@ -21,6 +21,9 @@ from streamer.metric_definitions import AGES, MetricDefinitions
 from streamer.model_metrics import ModelMetrics
 from streamer.printable import printable
 from streamer.stream.accounting import Skip, Tally
+
+if TYPE_CHECKING:
+    from streamer.fetch_traces import FetchTracer
 
 SLIGHT_DRIFT: Final = 0.1
 """Population stability index from which a distribution has changed slightly."""
@@ -44,6 +47,8 @@ class Metrics(ModelMetrics):
         self.registry = CollectorRegistry()
         self.lock = threading.RLock()
         """Held while related metrics are counted, and while all are shown."""
+        self.tracer: FetchTracer | None = None
+        """Records the spans of fetches; None where nobody asks for traces."""
 
         define = MetricDefinitions(self.registry)
         self.catalogue = define.catalogue

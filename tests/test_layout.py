@@ -31,6 +31,7 @@ ROOMS = (
     "contracts",
     "profiles",
     "settings",
+    "fetch_traces",
     "metric_definitions",
     "gateway_metrics",
     "model_metrics",

@@ -3,17 +3,20 @@
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from streamer.arrays import Floats
 from streamer.contracts.readings import Decoded
-from streamer.contracts.records import Records
+from streamer.contracts.records import HEADERS, HEADERS_END, Records
 from streamer.features.window_shape import WINDOW
 from streamer.metrics import Metrics
 from streamer.stream.windows import ClosedWindows
+
+if TYPE_CHECKING:
+    from streamer.fetch_traces import FetchTrace
 
 AHEAD_S: Final = 1.0
 """A sample that Kafka has this much before its own time has a clock that is ahead."""
@@ -44,6 +47,7 @@ class LabelDelays:
         received_s: when the worker had the records.
         computed_s: when their features were computed.
         answered_s: when their predictions were there.
+        trace: the records of the fetch; None if nobody records traces.
     """
 
     sensor_s: float = math.nan
@@ -53,6 +57,7 @@ class LabelDelays:
     received_s: float = math.nan
     computed_s: float = math.nan
     answered_s: float = math.nan
+    trace: "FetchTrace | None" = None
 
     def observe(self, metrics: Metrics, committed_s: float, labels: int) -> None:
         """Show the delays of labels that are committed now."""
@@ -151,3 +156,16 @@ class ArrivalMeter:
             if device_id in newest
         ]
         return {clock: np.array(each) for clock, each in ends.items() if each}, waits_s
+
+
+def read_trace(records: Records) -> "FetchTrace":
+    """Return what a trace says of a fetch of at least one record."""
+    from streamer.fetch_traces import (  # noqa: PLC0415 - only where traces are recorded
+        TRACE_HEADER,
+        FetchTrace,
+    )
+
+    headers = np.flatnonzero(records.table[:, HEADERS_END] - records.table[:, HEADERS] > 1)
+    values = [dict(records[i].headers).get(TRACE_HEADER) for i in headers.tolist()]
+    parents = tuple(dict.fromkeys(value for value in values if value))
+    return FetchTrace(int(records.offset[0]), int(records.offset[-1]), len(records), parents)

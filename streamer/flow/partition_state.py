@@ -16,7 +16,7 @@ from streamer.features import UCI_HAR, FeatureSet, compute_features
 from streamer.features.compute import blank_rotation
 from streamer.features.window_shape import WINDOW
 from streamer.flow.device_warnings import DeviceWarnings
-from streamer.flow.label_delays import ArrivalMeter, LabelDelays
+from streamer.flow.label_delays import ArrivalMeter, LabelDelays, read_trace
 from streamer.flow.plausibility import find_doubts
 from streamer.flow.rejects import RejectLimit
 from streamer.flow.stage_results import (
@@ -158,6 +158,8 @@ class PartitionState:
             self._processed(following, len(decoded.record))
         delays = self._arrivals.measure(records, decoded, outcome.windows)
         self._arrivals.forget(outcome.forgotten)
+        if self._metrics.tracer is not None:
+            delays.trace = read_trace(records)
         return self._featured(outcome, letters, oldest_ms, delays)
 
     def label(self, predicted: Predicted) -> Output:

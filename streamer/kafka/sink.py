@@ -194,6 +194,18 @@ class PartitionSink:
             if output.events:
                 self._metrics.event_latency.observe(max(0.0, now_s - output.oldest_ms / 1000))
                 output.delays.observe(self._metrics, now_s, len(output.events))
+            self._trace(output, now_s)
+
+    def _trace(self, output: Output, committed_s: float) -> None:
+        """Record the spans of a fetch, if somebody records traces."""
+        delays, tracer = output.delays, self._metrics.tracer
+        if tracer is None or delays.trace is None:
+            return
+        from streamer.fetch_traces import FetchTimes  # noqa: PLC0415 - only for traces
+
+        times = FetchTimes(delays.received_s, delays.computed_s, delays.answered_s, committed_s)
+        topic, partition = self._partition
+        tracer.record(topic, partition, delays.trace, times, len(output.events))
 
 
 @asynccontextmanager

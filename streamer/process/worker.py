@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING
 
 import structlog
@@ -68,10 +68,15 @@ async def run_worker(
     metrics.worker.labels(settings.group_id, settings.readings_topic).set(1)
     try:
         async with (
+            AsyncExitStack() as stack,
             open_models(settings, metrics, health, _open_disagreements) as models,
             open_batch_predictor(settings, metrics, health.endpoint) as batches,
             serve_pages(settings, WorkerPages(metrics, health)) as port,
         ):
+            if settings.otlp_endpoint is not None:
+                from streamer.process.telemetry import open_telemetry  # noqa: PLC0415 - an extra
+
+                stack.enter_context(open_telemetry(settings, metrics))
             on_port(port)
             await run_until_stopped(stopping, warm_up_in_thread(settings.readings_format))
             log.info("working", metrics=metrics_url(settings, port))

@@ -81,6 +81,11 @@ class Settings(SecondPredictors):
     schema_registry_login: SecretStr | None = Field(
         None, description="`user:password` of the schema registry, if it requires a login."
     )
+    otlp_endpoint: Url | None = Field(
+        None,
+        description="OpenTelemetry collector (OTLP over HTTP), such as `http://127.0.0.1:4318`, to"
+        " which traces and metrics are sent; needs `streamer[otel]`.",
+    )
     events_topic: KafkaName = Field(
         "activity-events", description="Topic to which activity events are published."
     )

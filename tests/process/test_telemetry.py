@@ -1,0 +1,112 @@
+"""Traces and metrics, as a collector of OpenTelemetry receives them."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from streamer.contracts.records import OneRecord
+from streamer.kafka import topics
+from streamer.metrics import Metrics
+from streamer.settings import Settings
+from tests.conftest import MakeSettings
+from tests.support.member import WINDOWS_OF_10_S, Member, publish, ten_seconds
+
+telemetry = pytest.importorskip("streamer.process.telemetry", exc_type=ImportError)
+
+PARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@contextmanager
+def collector() -> Iterator[tuple[str, dict[str, list[bytes]]]]:
+    """A server that keeps what is sent to it, by path."""
+    received: dict[str, list[bytes]] = {"/v1/traces": [], "/v1/metrics": []}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received[self.path].append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", received
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_a_collector_gets_a_span_for_each_fetch_and_all_metrics(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+        ExportMetricsServiceRequest,
+    )
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+        ExportTraceServiceRequest,
+    )
+
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
+    with collector() as (url, received):
+        settings = make_settings(partitions=1, otlp_endpoint=url)
+        await topics.ensure(settings)
+        traced = [
+            OneRecord(each.key, each.value, [*each.headers, ("traceparent", PARENT)], 0, 0)
+            for each in ten_seconds("phone")
+        ]
+        await publish(settings, traced)
+        member = Member(settings, until_end=True)
+        with telemetry.open_telemetry(settings, member.metrics):
+            await member.run()
+        assert member.metrics.tracer is None
+
+    spans = [
+        span
+        for body in received["/v1/traces"]
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+    roots = [span for span in spans if span.name == f"process {settings.readings_topic}"]
+    numbers = [{each.key: each.value.int_value for each in span.attributes} for span in roots]
+    assert sum(each["messaging.batch.message_count"] for each in numbers) == len(traced)
+    assert sum(each["streamer.events"] for each in numbers) in WINDOWS_OF_10_S
+    # Each root has links to the spans of producers, and its stages lie inside it.
+    for root in roots:
+        assert [link.span_id.hex() for link in root.links] == ["b7ad6b7169203331"]
+        for stage in spans:
+            if stage.parent_span_id == root.span_id:
+                assert stage.trace_id == root.trace_id
+                assert root.start_time_unix_nano <= stage.start_time_unix_nano
+                assert stage.end_time_unix_nano <= root.end_time_unix_nano
+    assert {span.name for span in spans} >= {"features", "predict", "commit"}
+
+    points = {
+        metric.name: metric
+        for body in received["/v1/metrics"]
+        for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    [records] = points["streamer_records_total"].sum.data_points
+    assert records.as_double == len(traced)
+
+
+async def test_headers_that_name_no_span_give_no_link() -> None:
+    headers = [b"", b"00-zz", b"\xff", PARENT, b"00-" + b"0" * 32 + b"-" + b"0" * 16 + b"-01"]
+    assert [f"{each.span_id:x}" for each in telemetry.read_contexts(headers)] == [
+        "b7ad6b7169203331"
+    ]
+
+
+def test_without_the_setting_nothing_is_traced() -> None:
+    assert Settings.load({}).otlp_endpoint is None
+    assert Metrics().tracer is None
