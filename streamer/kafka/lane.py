@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from aiokafka import TopicPartition
@@ -19,7 +19,6 @@ from streamer.errors import (
     StreamerError,
     TopicError,
 )
-from streamer.flow.batch_flow import BatchFlow
 from streamer.flow.partition_state import PartitionState
 from streamer.flow.pipeline import flow
 from streamer.flow.record_failure import RecordsError
@@ -42,6 +41,9 @@ from streamer.kafka.record_batches import DamagedBatchError
 from streamer.kafka.sink import PartitionSink, open_sink
 from streamer.kafka.source import PartitionSource
 from streamer.stream.position import Position
+
+if TYPE_CHECKING:
+    from streamer.flow.batch_flow import BatchFlow
 
 log = structlog.get_logger(__name__)
 
@@ -301,6 +303,8 @@ class Lane:
         topic, number = self._partition
         batches = resources.batches.open_partition(topic, state.position.topic_id, number)
         interval_s = resources.batches.interval_s
+        from streamer.flow.batch_flow import BatchFlow  # noqa: PLC0415 - few workers have one
+
         self._batch_flow = BatchFlow(
             source, state, batches, interval_s, sink, resources.metrics, resources.cpu
         )

@@ -15,11 +15,11 @@ from streamer.health import Health
 from streamer.kafka.aiokafka_internals import TopicState
 from streamer.kafka.event_formats import DecodeEvent, EncodeEvent
 from streamer.metrics import Metrics
-from streamer.predict.batch_predictor import BatchPredictor
 from streamer.predict.models import Models
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
+    from streamer.predict.batch_predictor import BatchPredictor
     from streamer.storage.object_store import ObjectStore
 
 
@@ -49,4 +49,4 @@ class LaneResources:
     split_devices: SplitDeviceReport
     unlabelled: UnlabelledDevices
     window_store: "ObjectStore | None"
-    batches: BatchPredictor | None = None
+    batches: "BatchPredictor | None" = None

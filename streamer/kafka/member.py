@@ -28,11 +28,11 @@ from streamer.kafka.fatal import explain_fatal
 from streamer.kafka.lane_resources import LaneResources
 from streamer.kafka.lanes import DRAIN_S, Lanes
 from streamer.metrics import Metrics
-from streamer.predict.batch_predictor import BatchPredictor
 from streamer.predict.models import Models
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
+    from streamer.predict.batch_predictor import BatchPredictor
     from streamer.storage.object_store import ObjectStore
 
 log = structlog.get_logger(__name__)
@@ -79,7 +79,7 @@ class GroupMember:
         feature_set: FeatureSet,
         until_end: bool = False,
         ends: Mapping[TopicPartition, int] | None = None,
-        batches: BatchPredictor | None = None,
+        batches: "BatchPredictor | None" = None,
     ) -> None:
         """Make a member that has not joined yet.
 

@@ -34,7 +34,6 @@ import numpy as np
 from streamer.arrays import Floats
 from streamer.errors import ModelError
 from streamer.features import FeatureSet
-from streamer.model.adapted_scores import shift_scores
 from streamer.model.array_members import encode_array, parse_array, read_members
 from streamer.model.boosted_trees import BoostedTrees
 from streamer.model.card import DriftReference, ModelCard, find_features, parse_card
@@ -127,9 +126,11 @@ class Model:
         values = None if self.trees is None else self.trees.values(features)
         scores = self._division.probabilities(logits, values)
         adapted = self.card.adapted
-        return (
-            scores if adapted is msgspec.UNSET else shift_scores(scores, np.array(adapted.shifts))
-        )
+        if adapted is msgspec.UNSET:
+            return scores
+        from streamer.model.adapted_scores import shift_scores  # noqa: PLC0415 - few are adapted
+
+        return shift_scores(scores, np.array(adapted.shifts))
 
     @cached_property
     def _columns(self) -> Floats:

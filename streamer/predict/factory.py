@@ -19,11 +19,9 @@ from streamer.features import GRAVITY_FRAME, GRAVITY_FRAME_ACC, UCI_HAR, Feature
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import Answers, Ask, make_ask
-from streamer.predict.batch_predictor import BatchPredictor
 from streamer.predict.drift import Drift, watch_drift
 from streamer.predict.endpoint_protocol import Endpoint
 from streamer.predict.local_predictor import LocalPredictor
-from streamer.predict.onnx_predictor import OnnxPredictor
 from streamer.predict.predictor import Predictor
 from streamer.predict.sensors import ask_by_sensors
 from streamer.predict.serving import name_models
@@ -31,6 +29,8 @@ from streamer.settings import Settings
 
 if TYPE_CHECKING:
     from streamer.model.registry import Registry
+    from streamer.predict.batch_predictor import BatchPredictor
+    from streamer.predict.onnx_predictor import OnnxPredictor
 
 ReportTrouble = Callable[[str | None], None]
 """Takes the reason why the endpoint does not answer, or None when it answers again."""
@@ -92,10 +92,7 @@ def load_predictor(settings: Settings, metrics: Metrics) -> OpenedPredictor:
     """
     model = _load_model(settings)
     without_gyroscope = load_model_without_gyroscope(settings, model)
-    predictor: LocalPredictor | OnnxPredictor = LocalPredictor(model)
-    if settings.predictor == "onnx":
-        assert settings.model is not None
-        predictor = OnnxPredictor(settings.model, settings.activities)
+    predictor = _make_predictor(settings, model)
     _warm_up(model)
     identities = [predictor.identity]
     if without_gyroscope is not None:
@@ -149,6 +146,15 @@ async def open_other_predictor(
         ask = watch_drift(opened, Drift(model.profile, model.signature), metrics)
         name = quote(f"{settings.predictor}/{settings.endpoint or ''}", safe="/")
         yield OpenedPredictor(name, ask, model.feature_set)
+
+
+def _make_predictor(settings: Settings, model: artifact.Model) -> "LocalPredictor | OnnxPredictor":
+    if settings.predictor == "local":
+        return LocalPredictor(model)
+    from streamer.predict.onnx_predictor import OnnxPredictor  # noqa: PLC0415 - an extra
+
+    assert settings.model is not None
+    return OnnxPredictor(settings.model, settings.activities)
 
 
 def _warm_up(model: artifact.Model) -> None:
@@ -260,7 +266,7 @@ async def _refuse_to_ask(_: Floats) -> Answers:
 @asynccontextmanager
 async def open_batch_predictor(
     settings: Settings, metrics: Metrics, on_trouble: ReportTrouble
-) -> AsyncIterator[BatchPredictor | None]:
+) -> AsyncIterator["BatchPredictor | None"]:
     """Open the predictor that the settings name if it predicts in batches; otherwise yield None.
 
     Raises:
