@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -50,6 +50,7 @@ WINDOW: Final = 128
 OUTAGE_S: Final = 30.0
 SETTLE_S: Final = 10.0
 PEOPLE: Final = 16
+PATIENCE_S: Final = 60.0
 RECONNECT_S: Final = (0.5, 1.5)
 TARGET_MS: Final = 500
 AWAY: Final = 0.3
@@ -383,13 +384,13 @@ async def run(
         for share, strike in sorted([(AWAY, "kafka"), *((each, "gateway") for each in KILLS)]):
             await asyncio.sleep(max(0, begin_s + share * seconds - time.time()))
             calm.append(time.time() - 1)
+            say(f"{strike} is taken away")
             await take_away(strike, kafka, running)
             calm.append(await until_calm(fleet))
+            say("calm in some seconds")
         await asyncio.gather(*sending)
         calm.append(time.time())
-        async with asyncio.timeout(120):
-            while any(phone.waiting for phone in fleet):  # noqa: ASYNC110 - of other processes
-                await asyncio.sleep(0.2)
+        await wait_for(lambda: not any(phone.waiting for phone in fleet), "acknowledgements")
         missing = await find_missing(settings, fleet)
         for task in tasks:
             task.cancel()
@@ -418,18 +419,32 @@ async def take_away(what: str, kafka: LocalKafka, running: Processes) -> None:
 
 
 async def all_open(fleet: list[Phone]) -> None:
-    async with asyncio.timeout(180):
-        while not all(phone.is_open for phone in fleet):  # noqa: ASYNC110 - of other processes
-            await asyncio.sleep(0.1)
+    await wait_for(lambda: all(phone.is_open for phone in fleet), "connections")
+
+
+async def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Wait until something is there; say so if it is not after `PATIENCE_S`."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > deadline_s:
+            say(f"some phones have no {what} after {PATIENCE_S:g} s")
+            return
+        await asyncio.sleep(0.1)
+
+
+def say(text: str) -> None:
+    click.echo(f"{time.strftime('%H:%M:%S')} {text}", err=True)
 
 
 async def until_calm(fleet: list[Phone]) -> float:
     """Wait until all phones are connected and have labels again; return when calm begins."""
     since = {phone.device_id: len(phone.labels) for phone in fleet}
     await all_open(fleet)
-    async with asyncio.timeout(180):
-        while not all(len(each.labels) > since[each.device_id] for each in fleet):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+    await wait_for(
+        lambda: all(len(each.labels) > since[each.device_id] for each in fleet), "labels"
+    )
+    if silent := [each.device_id for each in fleet if len(each.labels) == since[each.device_id]]:
+        say(f"{len(silent)} phones without labels: {silent[:10]}")
     return time.time() + SETTLE_S
 
 

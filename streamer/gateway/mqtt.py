@@ -50,6 +50,9 @@ _STABLE_S: Final = 60.0
 _SESSION_S: Final = 3600
 """Time for which a broker of MQTT 5 keeps the messages of a gateway that is away."""
 
+_ANSWER_S: Final = 60.0
+"""How long the broker may take to answer: it sends what it has kept before."""
+
 _LOG_EVERY_S: Final = 10.0
 """Time between two log lines about messages that cannot be used."""
 
@@ -170,6 +173,7 @@ class MqttReadings:
             clean_start=False if is_5 else MQTT_CLEAN_START_FIRST_ONLY,
             properties=properties,
             tls_context=self._tls,
+            timeout=_ANSWER_S,
             queue_type=cast("type[asyncio.Queue[aiomqtt.Message]]", queue.for_client),
         )
 
