@@ -60,7 +60,12 @@ def list_hours(settings: Settings) -> None:
 
 @features.command()
 @settings_options(
-    "bootstrap_servers", "labels_topic", "label_activities", "store_features", "model"
+    "bootstrap_servers",
+    "labels_topic",
+    "label_activities",
+    "store_features",
+    "model",
+    "model_registry",
 )
 @click.option("--json", "as_machine", is_flag=True, help="Print one JSON object.")
 def join(settings: Settings, as_machine: bool) -> None:
@@ -103,7 +108,7 @@ def report_unused_labels(joined: Joined) -> None:
 
 
 @features.command()
-@settings_options("store_features", "model")
+@settings_options("store_features", "model", "model_registry")
 def compact(settings: Settings) -> None:
     """Join the files of each hour that has ended into one file.
 

@@ -82,12 +82,18 @@ def update_model(
     parent = registry.current()
     model = registry.load(parent)
     old = _read_learned(registry, parent, model, sources, selection | {"report": report})
-    joined, new = _read_new(settings, model)
+    joined, new, incomplete = _read_new(settings, model)
+    without = (
+        [f"{incomplete} windows of devices without a gyroscope do not count: the model needs one"]
+        if incomplete
+        else []
+    )
     new = find_unlearned(new, old)
     learned = int((new.truths != UNLABELLED).sum())
     if not learned:
-        return Update(parent, joined, 0, [])
+        return Update(parent, joined, 0, without)
     new, notes = check_new_windows(model, new)
+    notes = without + notes
     verdict = judge_update(model, new, old, report)
     if dry_run:
         return Update(parent, joined, learned, notes, verdict)
@@ -148,8 +154,10 @@ def _read_learned(
     return LabelledWindows.joined(parts)
 
 
-def _read_new(settings: Settings, model: Model) -> tuple[Joined, LabelledWindows]:
+def _read_new(settings: Settings, model: Model) -> tuple[Joined, LabelledWindows, int]:
     """Return stored windows joined with ground truth, and the windows of the devices that have it.
+
+    The last part is the number of windows that lack features of a gyroscope, which are left out.
 
     Raises:
         DataError: there are no labels, or no window lies in one.
@@ -164,6 +172,9 @@ def _read_new(settings: Settings, model: Model) -> tuple[Joined, LabelledWindows
     store = FeatureStore.open(settings.store_features)
     device_ids = {label.device_id for label in labels}
     windows = store.read(model.feature_set, device_ids=device_ids)
+    complete = np.flatnonzero(~np.isnan(windows.features).any(axis=1))
+    incomplete = len(windows) - len(complete)
+    windows = windows.of(complete)
     now_ms = time.time_ns() // 1_000_000
     joined = join_labels(windows, labels, settings.known_activities, now_ms)
     if not len(joined.windows):
@@ -174,7 +185,8 @@ def _read_new(settings: Settings, model: Model) -> tuple[Joined, LabelledWindows
             + f". {len(windows)} windows of these devices have the features "
             f"{model.feature_set.name}, which the model takes"
         )
-    return joined, label_stored_windows(windows, joined, model.feature_set)
+    new = label_stored_windows(windows, joined, model.feature_set)
+    return joined, new, incomplete
 
 
 def count_by_activity(windows: LabelledWindows) -> dict[str, int]:

@@ -82,15 +82,19 @@ class World:
             self.model.feature_set,
         )
 
-    def store_windows(self, devices: int, drift: float) -> None:
+    def store_windows(self, devices: int, drift: float, *, without_gyroscope: bool = False) -> None:
+        """Store windows of devices, of which the last one may lack a gyroscope."""
         truths = self.truths(devices)
+        features = self.features(truths, drift, 2)
+        if without_gyroscope:
+            features[-WINDOWS:, 5:] = np.nan
         kind = f"{self.model.feature_set.name} {self.model.feature_set.version}"
         windows = StoredWindows(
             np.repeat([f"phone-{i}" for i in range(devices)], WINDOWS),
             np.tile(START_MS + 1280 * np.arange(WINDOWS), devices),
             np.ones(len(truths)),
             np.ones(len(truths), np.bool_),
-            self.features(truths, drift, 2),
+            features,
         )
         content = encode_windows(windows, kind, self.model.feature_set.names)
         self.store.write(f"{name_folder(kind, HOUR)}/00000.parquet", content)
@@ -145,8 +149,8 @@ def world(make_settings: MakeSettings, tmp_path: Path, model: Model) -> World:
 
 
 def test_a_model_that_learns_from_ground_truth_is_promoted_if_it_is_better(world: World) -> None:
-    world.store_windows(devices=8, drift=0.6)
-    world.label(devices=8)
+    world.store_windows(devices=9, drift=0.6, without_gyroscope=True)
+    world.label(devices=9)
     before = world.registry.current()
 
     tried = world.update("--dry-run")
@@ -156,6 +160,7 @@ def test_a_model_that_learns_from_ground_truth_is_promoted_if_it_is_better(world
 
     done = world.update()
     assert done.exit_code == 0, done.output
+    assert "60 windows of devices without a gyroscope do not count" in done.output
     after = world.registry.current()
     assert f"{after.id} is current now, in place of {before.id}" in done.output
     assert after.parent == before.id
