@@ -1,3 +1,3 @@
 """Activity labels from phone and wearable motion sensors, over Kafka, exactly once."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
