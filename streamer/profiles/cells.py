@@ -29,12 +29,15 @@ ROWS_AT_ONCE = 4 * LARGEST_BATCH
 _NUMBER, _TIME, _CHOICE, _DEVICE = (
     int(kind) for kind in (Kind.NUMBER, Kind.TIME, Kind.CHOICE, Kind.DEVICE)
 )
-_DEEPEST = 16
+DEEPEST = 16
+"""Lists and objects in each other that a compiled reader enters."""
+
 _SPACES = tuple(ord(sign) for sign in " \n\r\t")
 
 STACK_NODE, STACK_INDEX, STACK_SIZE, STACK_HINT, STACK_SEEN = range(5)
 """Columns of the stack of open objects and lists: the node, the index of the element or field, in
-MessagePack how many there are, the child that is expected next, and which children were there."""
+MessagePack and Avro how many are left or are there, the child that is expected next, and which
+children were there."""
 
 
 class Cells(NamedTuple):
@@ -51,7 +54,7 @@ class Cells(NamedTuple):
     def of(cls, slots: int) -> Self:
         """Make room for the rows of a part of a fetch."""
         values = np.empty((ROWS_AT_ONCE, slots))
-        return cls(values, np.zeros(2, np.int64), np.zeros((_DEEPEST, 5), np.int64))
+        return cls(values, np.zeros(2, np.int64), np.zeros((DEEPEST, 5), np.int64))
 
 
 @compiled_together
@@ -121,21 +124,57 @@ def has_empty_row(values: Floats, first: int, rows: int) -> bool:
     return False
 
 
+@compiled_together
+def strip_spaces(buffer: Bytes, begin: int, end: int) -> tuple[int, int]:
+    """Return where a text begins and ends without the spaces around it."""
+    while begin < end and buffer[begin] in _SPACES:
+        begin += 1
+    while begin < end and buffer[end - 1] in _SPACES:
+        end -= 1
+    return begin, end
+
+
+@compiled_inline
+def note_record(
+    cells: Cells, has_device: bool, record: int, row: int, count: int, integers: Ints, found: int
+) -> bool:
+    """Note a record that was read into rows from a row on, if it is whole; returns whether it is.
+
+    Args:
+        cells: where it was read to.
+        has_device: whether the profile has the device id in the value.
+        record: index of the record.
+        row: its first row.
+        count: its rows, or `NOT_FAST`.
+        integers: (4, records) record, rows, begin and end of the device id of each that is noted.
+        found: how many are noted.
+    """
+    if (
+        count <= 0
+        or (has_device and cells.device[1] == 0)
+        or has_empty_row(cells.values, row, count)
+    ):
+        return False
+    integers[0, found] = record
+    integers[1, found] = count
+    integers[2, found] = cells.device[0]
+    integers[3, found] = cells.device[1]
+    return True
+
+
 @compiled_inline
 def read_text(
     buffer: Bytes, begin: int, end: int, tree: Tree, node: int, cells: Cells, row: int
 ) -> bool:
     """Read a text into the cell of a node; returns False if only the general reader can."""
-    while begin < end and buffer[begin] in _SPACES:
-        begin += 1
-    while begin < end and buffer[end - 1] in _SPACES:
-        end -= 1
     kind = tree.nodes[node, KIND]
     if kind == _DEVICE:
         if cells.device[1] == 0:
             cells.device[0], cells.device[1] = begin, end
         return begin < end
     slot = tree.nodes[node, SLOT]
+    if kind != _CHOICE:
+        begin, end = strip_spaces(buffer, begin, end)
     if kind == _NUMBER:
         at, cells.values[row, slot] = read_number(buffer, begin, end, tree.powers)
         return at == end

@@ -4,7 +4,7 @@ from streamer.arrays import Bytes
 from streamer.compiled import compiled_inline
 from streamer.contracts.decimals import NOT_FAST
 from streamer.contracts.readings import LARGEST_BATCH
-from streamer.profiles.cells import Cells, clear_row, read_text
+from streamer.profiles.cells import Cells, clear_row, read_text, strip_spaces
 from streamer.profiles.tree import Tree
 
 _QUOTE, _LINE = (ord(sign) for sign in '"\n')
@@ -31,7 +31,9 @@ def read_csv_record(
             if is_last != (column == last) or (at < end and buffer[at] == _QUOTE):
                 return NOT_FAST
             node = tree.columns[column]
-            if node >= 0 and not read_text(buffer, begin, at, tree, node, cells, row):
-                return NOT_FAST
+            if node >= 0:
+                begin, after = strip_spaces(buffer, begin, at)
+                if not read_text(buffer, begin, after, tree, node, cells, row):
+                    return NOT_FAST
             at += 1
     return rows or NOT_FAST

@@ -9,7 +9,7 @@ from streamer.arrays import Bytes, Floats, Ints
 from streamer.compiled import compiled_together
 from streamer.contracts.readings import LARGEST_BATCH
 from streamer.contracts.records import VALUE, VALUE_END, Records
-from streamer.profiles.cells import Cells, has_empty_row
+from streamer.profiles.cells import Cells, note_record
 from streamer.profiles.csv_walk import read_csv_record
 from streamer.profiles.json_walk import read_json_record
 from streamer.profiles.msgpack_walk import read_packed_record
@@ -101,15 +101,7 @@ def _read_all(
             count = read_packed_record(buffer, begin, end, tree, cells, patterns, rows)
         else:
             count = read_csv_record(buffer, begin, end, form, tree, cells, rows)
-        if (
-            count > 0
-            and (cells.device[1] > 0 or not has_device)
-            and not has_empty_row(cells.values, rows, count)
-        ):
-            integers[0, found] = record
-            integers[1, found] = count
-            integers[2, found] = cells.device[0]
-            integers[3, found] = cells.device[1]
+        if note_record(cells, has_device, record, rows, count, integers, found):
             found += 1
             rows += count
     return len(table), found, rows

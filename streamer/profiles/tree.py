@@ -49,10 +49,16 @@ class _Node:
 def have_own_places(slots: list[Slot]) -> bool:
     """Return whether no slot is at the place of another one or inside it: a tree has room for all.
 
-    A field may be the device id and tell sensors apart.
+    A field may be the device id and tell sensors apart. A list of samples is not one of which
+    certain elements are wanted.
     """
     paths = sorted(slot.steps for slot in slots)
-    return all(after[: len(path)] != path for path, after in pairwise(paths))
+    lists = {path[: path.index(EACH)] for path in paths if EACH in path}
+    return all(after[: len(path)] != path for path, after in pairwise(paths)) and all(
+        path[: len(before)] != before or path[len(before)] == EACH
+        for path in paths
+        for before in lists
+    )
 
 
 class Tree(NamedTuple):

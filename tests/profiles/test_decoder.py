@@ -309,6 +309,28 @@ def test_a_field_may_have_two_meanings() -> None:
     assert set(decoded.sensors[decoded.device == 1].tolist()) == {GYRO}
 
 
+@pytest.mark.parametrize("encoding", ["json", "msgpack"])
+def test_spaces_around_a_name_belong_to_it(encoding: str) -> None:
+    pack = msgspec.json.encode if encoding == "json" else msgspec.msgpack.encode
+    vector = {"x": 0, "y": 0, "z": 1}
+    value = {"id": " w ", "list": [{"name": n, "t": NOW_MS, "v": vector} for n in ("a", " g")]}
+    decoder = profile(READINGS, encoding=encoding)
+    for each in (decoder, generally(decoder)):
+        decoded = decode_by(each, [ARecord(b"key", pack(value))])
+        assert decoded.device_ids == [" w "]
+        assert decoded.sensors.tolist() == [ACC]
+
+
+def test_one_element_of_a_list_of_samples_may_have_the_time() -> None:
+    layout = {"time": {"field": "list.0.t"}, "interval_ms": 20}
+    layout |= {"acc": {"fields": [f"list[].{axis}" for axis in "xyz"], "unit": "g"}}
+    acc = [{"x": 0, "y": 0, "z": 1}, {"x": 0, "y": 1, "z": 0}]
+    value = {"list": [{"t": NOW_MS + 7 * i} | vector for i, vector in enumerate(acc)]}
+    decoded = decode_by(profile(layout), [sent(value)])
+    assert (decoded.time_us - NOW_MS * 1000).tolist() == [0, 20_000]
+    assert decoded.values[:, 1].tolist() == [0, 1]
+
+
 def test_of_two_fields_with_one_name_the_last_one_counts() -> None:
     text = b'{"id": "w", "list": [{"name": "a", "t": 1, "v": {"x": 0, "y": 0, "z": 1}, "t": %d}]}'
     one = ARecord(b"w", text % NOW_MS)
