@@ -10,7 +10,6 @@ of as many samples. It is one long module, because both parts measure the same d
 """
 
 import asyncio
-import io
 import json
 import sys
 import time
@@ -21,7 +20,6 @@ from typing import Any
 import click
 import msgspec
 import numpy as np
-from fastavro import parse_schema, schemaless_writer
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -41,10 +39,10 @@ from streamer.predict.answers import make_ask
 from streamer.predict.factory import choose_feature_set
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.process.memory import keep_freed_memory
-from streamer.profiles.framed import make_avro_reader
+from streamer.profiles.avro_values import AvroReader, make_avro_writer
 from streamer.profiles.profile import load_record_layout
 from streamer.profiles.profile_decoder import ProfileDecoder
-from streamer.profiles.record_layout import RecordLayout
+from streamer.profiles.record_layout import FRAME, RecordLayout
 from streamer.settings import Settings
 from streamer.stream.partition import PartitionWindows
 from streamer.stream.position import Position
@@ -286,13 +284,6 @@ AVRO: dict[str, Any] = {
 }
 
 
-def write_avro(data: object) -> bytes:
-    """Write Avro without the registry's five bytes."""
-    out = io.BytesIO()
-    schemaless_writer(out, parse_schema(AVRO), data)
-    return out.getvalue()
-
-
 def formats() -> Iterator[tuple[str, int, ProfileDecoder, Write, Callable[[Any], bytes]]]:
     """Yield each format: samples a record, its decoder, and how a record is written."""
     for name, samples, write in (
@@ -307,8 +298,9 @@ def formats() -> Iterator[tuple[str, int, ProfileDecoder, Write, Callable[[Any],
     layout = RecordLayout.model_validate(NAMED_LAYOUT | {"encoding": "msgpack"})
     yield "named readings, msgpack", 50, ProfileDecoder(layout), named, msgspec.msgpack.encode
     layout = RecordLayout.model_validate(NAMED_LAYOUT | {"encoding": "avro"})
-    read = make_avro_reader({"schema.avsc": json.dumps(AVRO)})
-    yield "named readings, avro", 50, ProfileDecoder(layout, read), named, write_avro
+    read = AvroReader({"schema.avsc": json.dumps(AVRO)})
+    decoder = ProfileDecoder(layout, lambda value: read(value[FRAME:]), lambda _: read.schema)
+    yield "named readings, avro", 50, decoder, named, make_avro_writer(1, AVRO)
 
 
 def records_of(samples: int, write: Callable[[str, float, Floats], bytes]) -> Records:

@@ -32,13 +32,14 @@ def open_event_encoder(settings: Settings) -> EncodeEvent:
     if settings.events_format == "json":
         return encode_event
     from streamer.profiles import framed  # noqa: PLC0415 - an optional extra
+    from streamer.profiles.avro_values import make_avro_writer  # noqa: PLC0415
 
     assert settings.schema_registry is not None
     subject, schema = f"{settings.events_topic}-value", avro_schema()
     number = framed.register_avro(
         settings.schema_registry, settings.registry_login, subject, json.dumps(schema)
     )
-    write = framed.make_avro_writer(number, schema)
+    write = make_avro_writer(number, schema)
     return lambda event: write(to_avro(event))
 
 

@@ -34,4 +34,5 @@ def make_decoder(name: str, registry: str | None = None, login: str | None = Non
         return ProfileDecoder(layout).decode
     from streamer.profiles.framed import FramedDecoder  # noqa: PLC0415 - an optional extra
 
-    return ProfileDecoder(layout, FramedDecoder(layout.encoding, registry, login).decode).decode
+    framed = FramedDecoder(layout.encoding, registry, login)
+    return ProfileDecoder(layout, framed.decode, framed.find_avro_schema).decode

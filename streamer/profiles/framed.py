@@ -6,11 +6,9 @@ A schema never changes under its id, so each is asked for once, and the same byt
 same values.
 """
 
-import json
 import struct
 import tempfile
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +20,14 @@ from streamer.errors import InstallationError, RegistryError
 from streamer.profiles.record_layout import FRAME
 
 try:
-    import fastavro
     import grpc_tools
     from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
     from confluent_kafka.schema_registry.error import SchemaRegistryError
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
     from google.protobuf.message import DecodeError, Message
     from grpc_tools import protoc
+
+    from streamer.profiles.avro_values import AvroReader, AvroSchema
 except ImportError as error:
     raise InstallationError(
         f"records in Avro and Protobuf need the extra `streamer[registry]`: {error}; "
@@ -66,9 +65,7 @@ class FramedDecoder:
             RegistryError: the registry does not answer.
         """
         number = schema_id(value)
-        if number not in self._readers:
-            self._readers[number] = self._make_reader(number)
-        read = self._readers[number]
+        read = self._find_reader(number)
         if isinstance(read, str):
             raise Rejection(RejectReason.SCHEMA, read)
         try:
@@ -77,6 +74,21 @@ class FramedDecoder:
             raise Rejection(
                 RejectReason.MALFORMED, f"not {self._type} of schema {number}: {error!r:.200}"
             ) from None
+
+    def find_avro_schema(self, number: int) -> AvroSchema | None:
+        """Return the schema of an id, None if it is not there or of no use.
+
+        Raises:
+            RegistryError: the registry does not answer.
+        """
+        read = self._find_reader(number)
+        return read.schema if isinstance(read, AvroReader) else None
+
+    def _find_reader(self, number: int) -> Read | str:
+        """Return the reader of a schema, or why there is none; the registry is asked once."""
+        if number not in self._readers:
+            self._readers[number] = self._make_reader(number)
+        return self._readers[number]
 
     def _make_reader(self, number: int) -> Read | str:
         """Return the reader of a schema, or why there is none."""
@@ -87,7 +99,7 @@ class FramedDecoder:
             return f"schema {number} is {schema.schema_type}, not {self._type}"
         texts = self._with_references(schema)
         try:
-            return make_avro_reader(texts) if self._type == "AVRO" else make_protobuf_reader(texts)
+            return AvroReader(texts) if self._type == "AVRO" else make_protobuf_reader(texts)
         except Exception as error:  # noqa: BLE001 - whatever is in the registry
             return f"schema {number} cannot be used: {error!r:.200}"
 
@@ -157,20 +169,6 @@ def register_avro(url: str, login: str | None, subject: str, schema: str) -> int
     return number
 
 
-def make_avro_writer(number: int, schema: dict[str, Any]) -> Callable[[object], bytes]:
-    """Return what writes objects as framed values of this schema, whose id is `number`."""
-    parsed = fastavro.parse_schema(schema)
-    frame = b"\0" + struct.pack(">I", number)
-
-    def write(data: object) -> bytes:
-        file = BytesIO()
-        file.write(frame)
-        fastavro.schemaless_writer(file, parsed, data)
-        return file.getvalue()
-
-    return write
-
-
 def schema_id(value: bytes) -> int:
     """Return the id of a framed value's schema.
 
@@ -185,35 +183,6 @@ def schema_id(value: bytes) -> int:
         )
     number: int = struct.unpack_from(">I", value, 1)[0]
     return number
-
-
-def make_avro_reader(texts: dict[str, str]) -> Read:
-    """Return the reader of the last of these schemas; the others are those that it names."""
-    named: dict[str, Any] = {}
-    for text in texts.values():
-        parsed = fastavro.parse_schema(_without_logical_types(json.loads(text)), named)
-
-    def read(data: bytes) -> object:
-        file = BytesIO(data)
-        value = fastavro.schemaless_reader(file, parsed, None)
-        if rest := len(data) - file.tell():
-            raise ValueError(f"{rest} bytes follow the data")
-        return value
-
-    return read
-
-
-def _without_logical_types(schema: Any) -> Any:
-    """Return a schema whose times are numbers, in the unit that the profile gives them."""
-    if isinstance(schema, dict):
-        return {
-            name: _without_logical_types(part)
-            for name, part in schema.items()
-            if name != "logicalType"
-        }
-    if isinstance(schema, list):
-        return [_without_logical_types(part) for part in schema]
-    return schema
 
 
 def make_protobuf_reader(texts: dict[str, str]) -> Read:

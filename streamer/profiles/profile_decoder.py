@@ -1,21 +1,27 @@
 """Decodes the records of a fetch by one profile, to the columns of the contract's readings."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from streamer.arrays import Ints
 from streamer.contracts.readings import Decoded, Reject, Rejection
-from streamer.contracts.records import KEY, KEY_END, VALUE, VALUE_END, Records
+from streamer.contracts.records import KEY, KEY_END, VALUE, Records
 from streamer.profiles.checks import check
 from streamer.profiles.columns import Rows, to_samples
 from streamer.profiles.fast_records import FastReader, ReadCells
+from streamer.profiles.frames import find_framed
 from streamer.profiles.general_reader import DecodeFramed, GeneralReader, find_header
+from streamer.profiles.paths import Slot
 from streamer.profiles.program import NO_SLOT, Program
 from streamer.profiles.read_records import DeviceNumbers, ReadRecords, keep, merge
 from streamer.profiles.record_layout import FRAME, NEED_REGISTRY, RecordLayout
 from streamer.profiles.same_bytes import find_first_alike
 from streamer.profiles.tree import have_own_places
+
+if TYPE_CHECKING:
+    from streamer.profiles.fast_avro import FastAvroReader, FindSchema
 
 
 class ProfileDecoder:
@@ -24,15 +30,20 @@ class ProfileDecoder:
     Args:
         layout: where a record has what.
         decode_framed: decodes a value of Avro or Protobuf to objects, lists, texts and numbers.
+        find_schema: returns the schema in Avro of an id. Without it every record in Avro is read by
+            ``decode_framed``.
     """
 
-    def __init__(self, layout: RecordLayout, decode_framed: DecodeFramed | None = None) -> None:
+    def __init__(
+        self,
+        layout: RecordLayout,
+        decode_framed: DecodeFramed | None = None,
+        find_schema: "FindSchema | None" = None,
+    ) -> None:
         self._layout = layout
         self._program = Program(layout)
         self._general = GeneralReader(self._program, decode_framed)
-        slots = self._program.slots
-        is_fast = layout.encoding not in NEED_REGISTRY and have_own_places(slots)
-        self._fast = FastReader(slots, layout) if is_fast else None
+        self._fast = _make_fast_reader(layout, self._program.slots, find_schema)
 
     def decode(self, records: Records, max_future_skew_us: int) -> Decoded:
         """Decode and check the records of a fetch; see `streamer.contracts.decode.decode`."""
@@ -105,6 +116,20 @@ class ProfileDecoder:
         )
 
 
+def _make_fast_reader(
+    layout: RecordLayout, slots: list[Slot], find_schema: "FindSchema | None"
+) -> "FastReader | FastAvroReader | None":
+    """Return the compiled reader of a layout, None if it has none."""
+    if not have_own_places(slots):
+        return None
+    if layout.encoding == "avro" and find_schema is not None:
+        # It has compiled functions of its own, which other profiles need not load.
+        from streamer.profiles.fast_avro import FastAvroReader  # noqa: PLC0415
+
+        return FastAvroReader(slots, find_schema)
+    return FastReader(slots, layout) if layout.encoding not in NEED_REGISTRY else None
+
+
 def _without_frames(records: Records) -> Records:
     """Return the records without the zero byte and the schema's id before their JSON.
 
@@ -112,8 +137,5 @@ def _without_frames(records: Records) -> Records:
     was written without a registry.
     """
     table = records.table.copy()
-    buffer = np.frombuffer(records.buffer, np.uint8)
-    long = np.flatnonzero(table[:, VALUE_END] - table[:, VALUE] >= FRAME)
-    framed = long[buffer[table[long, VALUE]] == 0]
-    table[framed, VALUE] += FRAME
+    table[find_framed(records), VALUE] += FRAME
     return Records(records.buffer, table)

@@ -23,10 +23,11 @@ pytest.importorskip("fastavro")
 pytest.importorskip("grpc_tools")
 pytest.importorskip("confluent_kafka.schema_registry")
 
-from streamer.profiles.framed import make_avro_reader, make_avro_writer, register_avro
+from streamer.profiles.avro_values import AvroReader, make_avro_writer
+from streamer.profiles.framed import register_avro
 
 WRITE = make_avro_writer(258, avro_schema())
-READ = make_avro_reader({"event": json.dumps(avro_schema())})
+READ = AvroReader({"event": json.dumps(avro_schema())})
 NOBODY = "http://127.0.0.1:9"
 
 

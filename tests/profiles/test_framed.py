@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,10 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from fastavro import parse_schema, schemaless_writer
 from google.protobuf import descriptor_pool, message_factory
 
+from streamer.profiles.avro_values import AvroReader
 from streamer.profiles.framed import (
     FramedDecoder,
     _compile,
-    make_avro_reader,
     make_protobuf_reader,
 )
 
@@ -136,8 +137,8 @@ def test_a_profile_of_avro_without_a_registry_is_an_error(tmp_path: Path) -> Non
         Settings.load({"readings_format": toml(tmp_path, "avro")}, None)
 
 
-READERS = {
-    "avro": make_avro_reader({"schema.proto": json.dumps(AVRO)}),
+READERS: dict[str, Callable[[bytes], object]] = {
+    "avro": AvroReader({"schema.proto": json.dumps(AVRO)}),
     "protobuf": make_protobuf_reader({"schema.proto": PROTO}),
 }
 
