@@ -1,13 +1,15 @@
 """Kills workers and brokers at random, and compares the output with the expected output.
 
-    python benchmarks/chaos.py [--kills 200] [--minutes 18] [--seed 0] [--store-features]
+    python benchmarks/chaos.py [--kills 200] [--minutes 18] [--seed 0]
+        [--store-features] [--models]
 
 Up to three workers of a group read one log while it is written. If STREAMER_HAR_DIR is set, the log
 contains recordings. Workers are killed with SIGKILL at random moments and at chosen points of a
 transaction, stopped with SIGTERM, frozen and resumed; the broker is restarted from time to time. At
 the end every event and every dead letter must be there once, with the bytes that a single worker
-without failures publishes. With --store-features the workers store windows, too; each must be there
-once, with the same features.
+without failures publishes. With --models the model changes meanwhile and a canary decides for some
+devices; each event must then have the bytes of the model that it names. With --store-features the
+workers store windows, too; each must be there once, with the same features.
 """
 
 import asyncio
@@ -27,24 +29,53 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from streamer.datasets.feature_store import FeatureStore
 from streamer.localkafka.broker import LocalKafka, free_ports
+from streamer.model import artifact
+from streamer.model.artifact import DEFAULT_MODEL
 from streamer.predict.factory import choose_feature_set
 from streamer.settings import Settings
 from streamer.storage.window_files import StoredWindows
 from tests.support.doomed import EXACTLY_ONCE
 from tests.support.feeding import append, feeding
 from tests.support.fleet import Fleet, fleet
-from tests.support.golden import Published, compare, golden, read_published
+from tests.support.golden import Published, compare, golden, golden_as_decided, read_published
 from tests.support.log import Log, make_log
+from tests.support.models import save_renamed
 
 NAMES = ("first", "second", "third")
 FROZEN_S = 9.0
 """Longer than the session timeout: the group gives a frozen worker's partitions to others."""
 
 
+class Models:
+    """A model file that changes, and a canary; every version is kept for the comparison."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path, canary = folder / "mine.npz", folder / "canary.npz"
+        save_renamed(DEFAULT_MODEL, canary, "canary", favour=1)
+        self.versions = [artifact.load(canary)]
+        self.change()
+        self.flags = [
+            *("--model", str(self._path), "--model-without-gyroscope", "har-acc"),
+            *("--model-check-s", "0.5", "--canary-predictor", "local"),
+            *("--canary-model", str(canary), "--canary-share", "0.3"),
+            # Only failures roll it back: the models differ on purpose.
+            *("--canary-min-agreement", "0", "--canary-unknown-margin", "1"),
+        ]
+
+    def change(self) -> None:
+        """Replace the model file."""
+        number = len(self.versions)
+        save_renamed(DEFAULT_MODEL, self._path, f"model-{number}", favour=number / 10)
+        self.versions.append(artifact.load(self._path))
+
+
 class Chaos:
     """Does something to workers or broker, chosen at random, and counts."""
 
-    def __init__(self, rng: random.Random, workers: Fleet, kafka: LocalKafka) -> None:
+    def __init__(
+        self, rng: random.Random, workers: Fleet, kafka: LocalKafka, models: "Models | None" = None
+    ) -> None:
+        self._models = models
         self._rng = rng
         self._workers = workers
         self._kafka = kafka
@@ -54,9 +85,12 @@ class Chaos:
         """One thing that may happen."""
         rng, workers = self._rng, self._workers
         name = rng.choice(NAMES)
+        if self._models is not None and rng.random() < 0.3:
+            self._models.change()
         if name not in workers.running:
             doom = (rng.choice(EXACTLY_ONCE), rng.randint(1, 5)) if rng.random() < 0.5 else None
             flags = ["--instance-id", name] if rng.random() < 0.7 else []
+            flags += self.flags
             workers.start(name, *flags, doom=doom)
             await asyncio.sleep(rng.uniform(0, 3))
         elif workers.running[name].poll() is not None:
@@ -69,6 +103,11 @@ class Chaos:
             await self._freeze(name)
         else:
             await self._restart_broker()
+
+    @property
+    def flags(self) -> list[str]:
+        """The flags of every worker."""
+        return self._models.flags if self._models else []
 
     async def _freeze(self, name: str) -> None:
         """A worker that comes back when its partitions are another's must not publish."""
@@ -99,7 +138,7 @@ async def unleash(
         await append(producer, settings.readings_topic, log, (done, 1))
     for name in list(workers.running):
         workers.kill(name)
-    await asyncio.to_thread(workers.run_to_end)
+    await asyncio.to_thread(workers.run_to_end, *chaos.flags)
 
 
 def compare_stored(expected: Published, settings: Settings) -> list[str]:
@@ -133,7 +172,8 @@ def compare_stored(expected: Published, settings: Settings) -> list[str]:
 @click.option("--minutes", default=18.0, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--store-features", "stores", is_flag=True, help="Store windows, too.")
-def main(kills: int, minutes: float, seed: int, stores: bool) -> None:
+@click.option("--models", is_flag=True, help="Change the model meanwhile, and have a canary.")
+def main(kills: int, minutes: float, seed: int, stores: bool, models: bool) -> None:
     """Exit code 1 if anything is lost, duplicated or different."""
     (port,) = free_ports(1)
     har = os.environ.get("STREAMER_HAR_DIR")
@@ -150,11 +190,16 @@ def main(kills: int, minutes: float, seed: int, stores: bool) -> None:
             given |= {"store_features": f"{scratch}/features", "store_interval_s": 3}
         settings = Settings.load(given)
         with fleet(settings, Path(scratch)) as workers:
-            chaos = Chaos(random.Random(seed), workers, kafka)
+            changing = Models(Path(scratch)) if models else None
+            chaos = Chaos(random.Random(seed), workers, kafka, changing)
             end_s = time.monotonic() + 60 * minutes
             asyncio.run(unleash(settings, log, workers, chaos, kills, end_s))
-            expected = asyncio.run(golden(log, settings))
-            verdict = compare(expected, asyncio.run(read_published(settings)))
+            found = asyncio.run(read_published(settings))
+            if changing is None:
+                expected = asyncio.run(golden(log, settings))
+            else:
+                expected = asyncio.run(golden_as_decided(log, settings, found, changing.versions))
+            verdict = compare(expected, found)
             trouble = compare_stored(expected, settings) if stores else []
             click.echo(
                 f"{workers.kills} kills, {workers.count(' assigned ')} rebalances, "
