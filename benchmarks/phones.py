@@ -203,7 +203,7 @@ class WebSocket(Connection):
             self.buffer, self._is_upgraded, self.phone.is_open = rest, True, True
             for _, block in self.phone.waiting:
                 self.send(block)
-        while len(self.buffer) >= 2:
+        while self._is_upgraded and len(self.buffer) >= 2:
             size, begin = self.buffer[1], 2
             if size == 126:
                 size, begin = int.from_bytes(self.buffer[2:4], "big"), 4
@@ -223,8 +223,10 @@ class WebSocket(Connection):
             self._acknowledged += 1
             self.phone.acknowledge_first()
         if told.message and self.transport is not None:
-            # It is to be sent again, and what comes after it too, to keep the order.
+            # It is to be sent again, and what comes after it too, to keep the order. A later
+            # acknowledgement would not be one of this message.
             self.phone.refused += 1
+            self.close()
             self.transport.abort()
 
     def close(self) -> None:
