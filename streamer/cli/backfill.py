@@ -9,12 +9,15 @@ from streamer.process.backfill import run_backfill
 from streamer.process.event_loop import run_to_completion
 from streamer.settings import TOPIC_SETTINGS, Settings
 
+_LIVE = {*TOPIC_SETTINGS, "disagreements_topic", "instance_id"} - {"readings_topic"}
+
 _GIVEN = [
     name
     for name in flag_names(Settings)
-    if name == "readings_topic" or name not in {*TOPIC_SETTINGS, "instance_id"}
+    if name not in _LIVE and not name.startswith(("shadow_", "canary_", "store_"))
 ]
-"""Settings with flags. The output topics are derived from the new topic of events."""
+"""Settings with flags. The output topics are derived from the new topic of events, and what only
+the live workers have cannot be given."""
 
 
 @click.command(short_help="Process old readings again, into new topics.")
@@ -32,8 +35,9 @@ def backfill(
 
     Give it the settings of the live workers, and what is to be different, such as --model. It has a
     consumer group of its own and writes to NEW, NEW-segments, NEW-current and NEW-dlq; the live
-    workers and topics are not touched. If it is interrupted, the same command goes on. Several
-    processes of the same command share the work.
+    workers and topics are not touched. It has no shadow and no canary, and stores no features. If
+    it is interrupted, the same command goes on. Several processes of the same command share the
+    work.
     """
     new = derive_settings(settings, new_topic)
     summary = run_to_completion(run_backfill(new, round(from_ms), round(to_ms)))

@@ -49,6 +49,10 @@ class Range:
 def derive_settings(settings: Settings, events_topic: str) -> Settings:
     """Return the settings of the workers of a backfill: another group, and other output topics.
 
+    A backfill has the first predictor alone. A shadow would write to the topic of the live one and
+    ask its endpoint at full speed; a canary that was rolled back would decide again. It stores no
+    features: those windows are stored already, and each group needs a store of its own.
+
     Args:
         settings: those of the live workers, with what the backfill is to do in another way, such as
             the model.
@@ -74,6 +78,9 @@ def derive_settings(settings: Settings, events_topic: str) -> Settings:
             "dlq_topic": f"{events_topic}-dlq",
             "group_id": f"{settings.group_id}-backfill-{events_topic}",
             "instance_id": None,
+            "shadow_predictor": None,
+            "canary_predictor": None,
+            "store_features": None,
         }
     )
 

@@ -67,3 +67,19 @@ def test_a_backfill_never_writes_to_the_topics_of_the_live_workers() -> None:
     with pytest.raises(SettingsError, match="max_rate"):
         derive_settings(asked, "new")
     assert derive_settings(asked.model_copy(update={"max_rate": 5.0}), "new").max_rate == 5.0
+
+
+def test_a_backfill_has_no_shadow_no_canary_and_no_store_of_the_live_workers() -> None:
+    live = Settings.load(
+        {
+            "shadow_predictor": "sagemaker",
+            "shadow_endpoint": "next",
+            "canary_predictor": "local",
+            "canary_model": "next.npz",
+            "store_features": "s3://bucket/features",
+        }
+    )
+    assert live.shadow is not None
+    new = derive_settings(live, "new")
+    assert (new.shadow, new.canary, new.store_features) == (None, None, None)
+    assert new.shadow_topics == ()
