@@ -37,7 +37,8 @@ class HttpTokens:
         self._renew()
         if authorization is None or not authorization.startswith(_SCHEME):
             return False
-        given = authorization.removeprefix(_SCHEME).encode()
+        # Bytes of a header that are not UTF-8 come as surrogates.
+        given = authorization.removeprefix(_SCHEME).encode("utf-8", "surrogatepass")
         return any(hmac.compare_digest(given, token) for token in self._tokens)
 
     def header(self) -> dict[str, str]:

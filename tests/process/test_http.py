@@ -174,6 +174,8 @@ async def test_with_tokens_only_their_holders_see_metrics_and_details(tmp_path: 
             status, text = await get("/metrics", wrong)
             assert status == 401
             assert "http_token_file" in text
+        no_text = b"GET /metrics HTTP/1.0\r\nAuthorization: Bearer \xff\r\n\r\n"
+        assert (await answer_to(ops, no_text)).startswith(b"HTTP/1.0 401 ")
         # Probes look at the status, and learn nothing else.
         assert await get("/healthz") == (200, '{"alive": true}')
         assert await get("/readyz") == (503, '{"ready": false}')
