@@ -51,7 +51,8 @@ class PartitionModels:
             self._models.withdraw_canary(withdrawn, reason)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):
-                await self._models.look()
+                # A look that takes longer goes on: the next fetch sees what it has found.
+                await asyncio.shield(self._models.look())
         if position.models != (now := self._models.serving.name):
             log.warning(
                 "the previous owner of the partition had other models, which are not here; if this "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from streamer.contracts.events import ActivityEvent
-from streamer.errors import ModelError, StreamerError
+from streamer.errors import ModelError, StorageError, StreamerError
 from streamer.features import FeatureSet
 from streamer.health import Health
 from streamer.metrics import Metrics
@@ -64,7 +64,7 @@ class Models:
         self._looking = asyncio.Lock()
         self._withdrawn: set[str] = set()
         # Before loading: what is written meanwhile is looked at again.
-        self._seen = stamp()
+        self._seen: Hashable = stamp()
         first = load()
         self.feature_set = first.feature_set
         self.serving = first.serving
@@ -81,10 +81,13 @@ class Models:
             found = await asyncio.to_thread(self._stamp_or_trouble)
             if found == self._seen:
                 return
-            self._seen = found
             try:
                 loaded = await asyncio.to_thread(self._load)
                 self._require_same_features(loaded)
+            except StorageError as error:
+                # The next look tries again: a folder or a bucket may fail for a moment.
+                self._refuse(str(error))
+                found = object()
             except StreamerError as error:
                 self._refuse(str(error))
             except Exception as error:
@@ -93,6 +96,8 @@ class Models:
                 self._refuse(repr(error))
             else:
                 self._take(loaded.serving)
+            # Only now: a look that is cancelled while it loads has not seen these models.
+            self._seen = found
 
     def record_events(self, events: Sequence[ActivityEvent]) -> None:
         """Let the rule of the canary judge events that were labelled."""
@@ -137,9 +142,13 @@ class Models:
             self._health.canary_trouble = None
 
     def _refuse(self, reason: str) -> None:
+        """Report that models cannot be used, once as long as the reason stays the same."""
         name = self.serving.name
+        trouble = f"other models are refused, and {name} goes on: {reason}"
+        if trouble == self._health.model_trouble:
+            return
         log.error(
             "other models are refused, and those from before go on", models=name, reason=reason
         )
         self._metrics.model_changes.labels(REFUSED).inc()
-        self._health.model_trouble = f"other models are refused, and {name} goes on: {reason}"
+        self._health.model_trouble = trouble

@@ -1,11 +1,13 @@
 """A change of the models is part of the position: a crash changes no byte of any event."""
 
+import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -20,6 +22,7 @@ from streamer.flow.pipeline import flow
 from streamer.flow.recovery import recover
 from streamer.flow.stage_results import Output
 from streamer.health import Health
+from streamer.kafka import partition_models
 from streamer.kafka.partition_models import PartitionModels
 from streamer.metrics import Metrics
 from streamer.model.identity import ModelIdentity
@@ -31,6 +34,7 @@ from streamer.settings import Settings
 from streamer.stream.position import Position
 from streamer.testing import readings
 from tests.support.golden import make_partition_state
+from tests.support.processes import PATIENCE_S
 
 ACTIVITIES = ("walking", "sitting", "standing")
 
@@ -245,3 +249,22 @@ async def test_a_partition_whose_models_never_change_does_not_name_them() -> Non
     assert disk.position.next == len(LOG)
     assert disk.changes == []
     assert disk.position.metadata().startswith("v2;")
+
+
+async def test_a_look_that_takes_longer_than_a_takeover_waits_still_changes_the_models(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(partition_models, "LOOK_S", 0.0)
+    names = ["first"]
+    models = Models(
+        lambda: LoadedModels(SERVING[names[-1]], UCI_HAR),
+        Metrics(),
+        Health(lambda: 0.0),
+        lambda: names[-1],
+    )
+    names.append("second")
+    position = Position(0, 0, models="second")
+    await PartitionModels(models, Metrics(), "readings", 0).look(position)
+    async with asyncio.timeout(PATIENCE_S):
+        while models.serving.name != "second":  # noqa: ASYNC110 - by a task that tells nobody
+            await asyncio.sleep(0.01)

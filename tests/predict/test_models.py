@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,13 +11,17 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from streamer.arrays import Floats
+from streamer.features import UCI_HAR
 from streamer.features.feature_set import ROTATION
 from streamer.health import Health
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.model.artifact import ACC_MODEL, DEFAULT_MODEL, WAIST_MODEL
 from streamer.model.identity import ModelIdentity
-from streamer.predict.models import Models
+from streamer.model.registry import Registry
+from streamer.predict.answers import Answers
+from streamer.predict.models import LoadedModels, Models
 from streamer.predict.open_models import open_models
 from streamer.predict.serving import Serving, name_models
 from streamer.settings import Settings
@@ -134,6 +139,69 @@ async def test_a_file_that_cannot_be_used_is_refused_and_the_model_goes_on(
     await worker.models.look()
     assert worker.health.trouble() is None
     assert worker.serving is before
+
+
+async def test_a_version_that_the_registry_cannot_give_now_is_told_once_and_taken_later(
+    tmp_path: Path,
+) -> None:
+    #  registry   first   second promoted, not readable   readable
+    #  look       -       first goes on, first goes on    second
+    location = tmp_path / "registry"
+    registry = Registry.open(str(location))
+    first, second = (
+        add_renamed(registry, tmp_path / f"{name}.npz") for name in ("first", "second")
+    )
+    registry.promote(first)
+    settings = Settings.load({"model_registry": str(location), "model_check_s": 3600})
+    metrics, health = Metrics(), Health(lambda: 0.0)
+    async with open_models(settings, metrics, health, no_disagreements) as models:
+        registry.promote(second)
+        content = location / "versions" / second / "model.npz"
+        content.rename(tmp_path / "kept")
+        content.mkdir()  # It cannot be read as a file.
+        with capture_logs() as lines:
+            await models.look()
+            await models.look()
+        assert [line["log_level"] for line in lines] == ["error"]
+        assert models.serving.name.startswith("first@")
+
+        content.rmdir()
+        (tmp_path / "kept").rename(content)
+        await models.look()
+        assert models.serving.name.startswith("second@")
+        assert health.trouble() is None
+
+
+def add_renamed(registry: Registry, path: Path) -> str:
+    save_renamed(WAIST_MODEL, path, path.stem)
+    model = artifact.load(path)
+    return registry.add(model, data={}, figures={}, parent=None, note="").id
+
+
+async def test_a_look_that_is_cancelled_while_it_loads_leaves_the_models_to_the_next_look() -> None:
+    loading, may_load = threading.Event(), threading.Event()
+    names = ["first"]
+
+    def load() -> LoadedModels:
+        if len(names) > 1:
+            loading.set()
+            may_load.wait(PATIENCE_S)
+        return LoadedModels(Serving(names[-1], ask_nobody), UCI_HAR)
+
+    models = Models(load, Metrics(), Health(lambda: 0.0), lambda: names[-1])
+    names.append("second")
+    look = asyncio.create_task(models.look())
+    await asyncio.to_thread(loading.wait, PATIENCE_S)
+    look.cancel()
+    may_load.set()
+    with pytest.raises(asyncio.CancelledError):
+        await look
+    await models.look()
+    assert models.serving.name == "second"
+
+
+async def ask_nobody(_: Floats) -> Answers:
+    raise NotImplementedError
 
 
 async def test_a_model_with_other_features_needs_a_restart(tmp_path: Path) -> None:
