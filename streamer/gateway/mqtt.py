@@ -8,9 +8,9 @@ import asyncio
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 import structlog
 
@@ -34,6 +34,8 @@ try:
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
     from paho.mqtt.subscribeoptions import SubscribeOptions
+
+    from streamer.gateway.mqtt_backlog import MqttBacklog
 except ImportError as error:
     raise InstallationError(
         f"readings from an MQTT broker need the extra `streamer[mqtt]`: {error}; "
@@ -56,14 +58,14 @@ _ANSWER_S: Final = 60.0
 _LOG_EVERY_S: Final = 10.0
 """Time between two log lines about messages that cannot be used."""
 
-_MESSAGE_BYTES: Final = 1000
-"""Memory of a message besides its payload and topic, about."""
+_TOPIC_BYTES: Final = 70_000
+"""Room for the longest topic and the properties of a message."""
 
 _FORMATS: Final = {name.decode(): form for form, name in CONTENT_TYPES.items()}
 
 
 class _NoRoom(Exception):  # noqa: N818 - it is no error
-    """Kafka does not take a reading, or the broker sends more than it may."""
+    """Kafka does not take a reading."""
 
 
 @dataclass(slots=True)
@@ -109,6 +111,8 @@ class MqttReadings:
             except aiomqtt.MqttError as error:
                 self._log_loss(error, time.monotonic() - begun_s)
             except _NoRoom as reason:
+                # `_take_until_lost` waits until Kafka takes readings again.
+                wait_s = _FIRST_WAIT_S
                 self.trouble = f"left the MQTT broker for a moment: {reason}"
                 log.warning(
                     "left the MQTT broker for a moment; it keeps what comes", why=str(reason)
@@ -139,19 +143,23 @@ class MqttReadings:
             _NoRoom: Kafka does not take readings now.
         """
         await self._intake.wait_room()
-        queue = _Queue(self._settings.gateway_buffer_bytes)
-        client = self._make_client(queue)
+        session = _Session(self)
+        client = self._make_client(session.backlog)
         # aiomqtt has no public way to let us acknowledge. It must be set before the connection is
         # made: what the broker sends again comes at once.
         client._client.manual_ack_set(True)  # noqa: SLF001
+        session.backlog.hold_back(client)
         async with client:
-            await self._subscribe(client)
-            self._metrics.mqtt_connected.set(1)
-            self.trouble = None
-            log.info("takes readings from the MQTT broker", client_id=self.client_id)
-            await _Session(self, client, queue).run()
+            # The broker sends what it has kept before it answers the subscription.
+            await session.run(client, self._begin(client))
 
-    def _make_client(self, queue: "_Queue") -> aiomqtt.Client:
+    async def _begin(self, client: aiomqtt.Client) -> None:
+        await self._subscribe(client)
+        self._metrics.mqtt_connected.set(1)
+        self.trouble = None
+        log.info("takes readings from the MQTT broker", client_id=self.client_id)
+
+    def _make_client(self, backlog: MqttBacklog) -> aiomqtt.Client:
         settings = self._settings
         assert settings.mqtt_broker is not None
         host, _, port = settings.mqtt_broker.rpartition(":")
@@ -161,6 +169,7 @@ class MqttReadings:
         if is_5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.ReceiveMaximum = settings.mqtt_in_flight
+            properties.MaximumPacketSize = settings.gateway_max_body_bytes + _TOPIC_BYTES
             properties.SessionExpiryInterval = _SESSION_S
         return aiomqtt.Client(
             host,
@@ -174,7 +183,7 @@ class MqttReadings:
             properties=properties,
             tls_context=self._tls,
             timeout=_ANSWER_S,
-            queue_type=cast("type[asyncio.Queue[aiomqtt.Message]]", queue.for_client),
+            queue_type=backlog.queue_type,
         )
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
@@ -227,81 +236,49 @@ class MqttReadings:
         self._said_s, self._unsaid = time.monotonic(), 0
 
 
-class _Queue:
-    """The queue between aiomqtt and us. Its bytes are bounded; an overflow is noticed.
-
-    Brokers of MQTT 3.1.1 know no receive maximum, and others send more than it when a session goes
-    on. The protocol itself allows 65,535 messages that are not acknowledged.
-    """
-
-    def __init__(self, most_bytes: int) -> None:
-        self.has_overflowed = False
-        self._queue = _BoundedQueue(most_bytes, self._note)
-
-    def _note(self) -> None:
-        self.has_overflowed = True
-
-    def for_client(self, maxsize: int) -> "asyncio.Queue[aiomqtt.Message]":  # noqa: ARG002
-        """Return the queue, in place of the constructor that aiomqtt calls."""
-        return self._queue
-
-
-class _BoundedQueue(asyncio.Queue["aiomqtt.Message"]):
-    def __init__(self, most_bytes: int, on_overflow: Callable[[], None]) -> None:
-        super().__init__()
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._on_overflow = on_overflow
-
-    def put_nowait(self, item: aiomqtt.Message) -> None:
-        if self._bytes + _size(item) > self._most_bytes:
-            self._on_overflow()
-            raise asyncio.QueueFull
-        self._bytes += _size(item)
-        super().put_nowait(item)
-
-    def get_nowait(self) -> aiomqtt.Message:
-        item = super().get_nowait()
-        self._bytes -= _size(item)
-        return item
-
-
-def _size(message: aiomqtt.Message) -> int:
-    """Return the memory of a message, in bytes."""
-    assert isinstance(message.payload, bytes)
-    return len(message.payload) + len(message.topic.value) + _MESSAGE_BYTES
-
-
 class _Session:
     """Takes the messages of one connection in their order, and acknowledges them in their order."""
 
-    def __init__(self, owner: MqttReadings, client: aiomqtt.Client, queue: _Queue) -> None:
+    def __init__(self, owner: MqttReadings) -> None:
         self._owner = owner
-        self._client = client
-        self._queue = queue
+        self.backlog = MqttBacklog(lambda: self._fail(aiomqtt.MqttError("the connection broke")))
         self._deliveries: deque[_Delivery] = deque()
+        self._error: Exception | None = None
         self._failed = asyncio.Event()
         self._is_over = False
 
-    async def run(self) -> None:
-        """Take messages until the connection is lost, or Kafka does not take one."""
-        take = asyncio.create_task(self._take())
+    async def run(self, client: aiomqtt.Client, begin: Coroutine[None, None, None]) -> None:
+        """Take messages until the connection is lost, or Kafka does not take one.
+
+        Args:
+            client: is connected.
+            begin: subscribes, while messages are taken.
+        """
+        self._client = client
+        beginning = asyncio.create_task(begin)
+        taking = asyncio.create_task(self._take())
         failed = asyncio.create_task(self._failed.wait())
+        tasks = {beginning, taking, failed}
         try:
-            await asyncio.wait({take, failed}, return_when=asyncio.FIRST_COMPLETED)
-            if self._failed.is_set():
-                raise _NoRoom("Kafka does not take readings now")
-            await take
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if beginning.done():
+                beginning.result()
+                await asyncio.wait({taking, failed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._is_over = True
-            for task in (take, failed):
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait({take, failed})
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if self._error is not None:
+            raise self._error
+        taking.result()
+
+    def _fail(self, error: Exception) -> None:
+        self._error = error
+        self._failed.set()
 
     async def _take(self) -> None:
         async for message in self._client.messages:
-            if self._queue.has_overflowed:
-                raise _NoRoom("the broker has sent more ahead than gateway_buffer_bytes")
             if message.retain:
                 self._acknowledge(message)  # It is older than the subscription.
                 continue
@@ -323,7 +300,7 @@ class _Session:
             error = delivery.done.exception()
             if isinstance(error, Busy):
                 self._is_over = True
-                self._failed.set()
+                self._fail(_NoRoom("Kafka does not take readings now"))
                 return
             if error is not None:
                 self._owner.refuse(delivery.message.topic.value, error)

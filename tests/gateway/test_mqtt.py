@@ -22,7 +22,9 @@ aiomqtt = pytest.importorskip("aiomqtt", reason="the extra streamer[mqtt] is not
 from paho.mqtt.packettypes import PacketTypes  # noqa: E402
 from paho.mqtt.properties import Properties  # noqa: E402
 
+from streamer.gateway import mqtt_backlog  # noqa: E402
 from streamer.gateway.mqtt import MqttReadings  # noqa: E402
+from streamer.gateway.mqtt_backlog import MqttBacklog  # noqa: E402
 
 
 @asynccontextmanager
@@ -237,6 +239,47 @@ async def test_many_messages_that_a_broker_has_kept_are_taken_in_one_connection(
                 await wait_for(all_there)
     assert [each for each in said if each["log_level"] == "warning"] == []
     assert await count_of(gateway, device) == count
+
+
+# broker    | keeps 100 messages | sends them ...... | sends the others
+# gateway   | away               | takes none        | takes
+# backlog                        | full: is not read | never more than full
+async def test_a_broker_that_has_kept_much_is_held_back_and_nothing_is_lost(
+    gateway: RunningGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, count = new_device(), 100
+    monkeypatch.setattr(mqtt_backlog, "MOST_BYTES", 20_000)
+    largest, is_full = 0, asyncio.Event()
+    put, submit = MqttBacklog.put_nowait, MqttReadings.submit
+
+    def watch(backlog: MqttBacklog, message: aiomqtt.Message) -> None:
+        nonlocal largest
+        put(backlog, message)
+        largest = max(largest, backlog.bytes)
+        if backlog.bytes > 20_000:
+            is_full.set()
+
+    async def submit_when_full(readings: MqttReadings, message: aiomqtt.Message) -> Any:
+        await is_full.wait()
+        return await submit(readings, message)
+
+    async with mosquitto(tmp_path) as port, aiomqtt.Client("127.0.0.1", port) as client:
+        chosen = {"mqtt_broker": f"127.0.0.1:{port}", "mqtt_client_id": "gateway-1"}
+        async with taking(gateway, **chosen):
+            pass
+        bodies = [reading(device, 1 + number) for number in range(count)]
+        for body in bodies:
+            await client.publish(f"devices/{device}/readings", body, qos=1)
+        monkeypatch.setattr(MqttBacklog, "put_nowait", watch)
+        monkeypatch.setattr(MqttReadings, "submit", submit_when_full)
+        async with taking(gateway, **chosen):
+
+            async def all_there() -> bool:
+                return await count_of(gateway, device) >= count
+
+            await wait_for(all_there)
+    assert 20_000 < largest < 20_000 + 2_000
+    assert [record.value for record in await gateway.records_of(device)] == bodies
 
 
 async def test_two_gateways_share_the_messages_of_a_broker(
