@@ -296,7 +296,13 @@ class Registry:
         at_ms = time.time_ns() // 1_000_000
         added = Promotion(version=version_id, at_ms=at_ms, reason=reason, rollback=rollback)
         content = _encode(_Promotions([*promotions, added][-_REMEMBERED:]))
-        self._store.replace(_CURRENT, content, tag)
+        try:
+            self._store.replace(_CURRENT, content, tag)
+        except ConflictError:
+            # The AWS SDK repeats a request whose answer is lost; then the first one is the other
+            # program.
+            if self._read_promotions()[0][-1:] != [added]:
+                raise
         if tag is None:
             self._check_conditional(content)
 

@@ -135,6 +135,18 @@ def test_a_version_whose_file_is_cut_off_or_gone_does_not_become_current(
     assert registry.current_id() is None
 
 
+def test_a_promotion_whose_answer_is_lost_has_succeeded_once(s3: S3Server, model: Model) -> None:
+    #  request   stored, the answer is lost | the SDK repeats it: the object has changed
+    registry = Registry.open(f"s3://{BUCKET}/registry")
+    a, b, c = (add(registry, renamed(model, name)).id for name in "abc")
+    for version in (a, b, c):
+        s3.lost_answers = 1
+        registry.promote(version)
+    s3.lost_answers = 1
+    assert registry.rollback() == b
+    assert [each.version for each in registry.history().promotions] == [a, b, c, b]
+
+
 @in_both
 def test_of_two_updates_at_once_one_is_promoted_and_the_other_is_told(
     registry: Registry, model: Model

@@ -21,6 +21,9 @@ class S3Server:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self.on_upload: Callable[[str], bool] = lambda _: True
         """Is asked for each key whether its upload may go on."""
+        self.lost_answers = 0
+        """How many of the next uploads are stored and answered with an error, as if a proxy had
+        lost the answer."""
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -30,6 +33,11 @@ class S3Server:
         if upload and not self.on_upload(key):
             start_response("403 Forbidden", [("Content-Type", "application/xml")])
             return [b"<Error><Code>AccessDenied</Code><Message>not yours</Message></Error>"]
+        if upload and self.lost_answers:
+            self.lost_answers -= 1
+            list(self._moto(environ, lambda *_: None))
+            start_response("502 Bad Gateway", [])
+            return []
         answer: Iterable[bytes] = self._moto(environ, start_response)
         return answer
 
@@ -58,6 +66,7 @@ class S3Server:
     def empty(self) -> None:
         """Start over, with an empty bucket."""
         self.on_upload = lambda _: True
+        self.lost_answers = 0
         client = self.client()
         if BUCKET in (each["Name"] for each in client.list_buckets()["Buckets"]):
             for key in self.objects():
