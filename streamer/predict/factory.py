@@ -90,7 +90,7 @@ def load_predictor(settings: Settings, metrics: Metrics) -> OpenedPredictor:
         ModelError: a file cannot be used.
         StorageError: the registry cannot be read.
     """
-    model = _load_model(settings)
+    model = load_model(settings)
     without_gyroscope = load_model_without_gyroscope(settings, model)
     predictor = _make_predictor(settings, model)
     _warm_up(model)
@@ -141,7 +141,7 @@ async def open_other_predictor(
     settings: Settings, metrics: Metrics, on_trouble: ReportTrouble
 ) -> AsyncIterator[OpenedPredictor]:
     """Open a predictor that is none of `IN_FILES`; see `open_predictor`."""
-    model = _load_model(settings)
+    model = load_model(settings)
     async with _open(settings, metrics, on_trouble, model) as opened:
         ask = watch_drift(opened, Drift(model.profile, model.signature), metrics)
         name = quote(f"{settings.predictor}/{settings.endpoint or ''}", safe="/")
@@ -174,7 +174,7 @@ def choose_feature_set(settings: Settings) -> FeatureSet:
         ModelError: the model file cannot be used.
         SettingsError: the model for devices without a gyroscope takes other features.
     """
-    model = _load_model(settings)
+    model = load_model(settings)
     return _features_of(model, load_model_without_gyroscope(settings, model))
 
 
@@ -213,7 +213,7 @@ def load_model_without_gyroscope(
     return found
 
 
-def _load_model(settings: Settings) -> artifact.Model:
+def load_model(settings: Settings) -> artifact.Model:
     """Load the model that predicts here, or else the one for fallback and drift detection.
 
     Raises:

@@ -31,6 +31,7 @@ from streamer.model import artifact
 from streamer.predict.answers import Ask
 from streamer.predict.factory import (
     choose_feature_set,
+    load_model,
     load_model_without_gyroscope,
     open_predictor,
 )
@@ -144,10 +145,9 @@ async def _measure(
 ) -> FeatureEffects | None:
     """Measure the effects of features against the medians in the training data of the model.
 
-    A predictor without a model file is compared with the training data of the model `waist`.
+    A predictor that is not `local` is compared with the training data of the model `waist`.
     """
-    path = settings.model if settings.predictor == "local" else artifact.WAIST_MODEL
-    model = artifact.load(path or artifact.DEFAULT_MODEL)
+    model = load_model(settings)
     usual = np.array(model.deciles[:, artifact.DECILES // 2])
     without_gyroscope = load_model_without_gyroscope(settings, model)
     if without_gyroscope is not None and np.isnan(features).any():

@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 from streamer.cli import main
 from streamer.errors import DataError
 from streamer.kafka import topics
+from streamer.model import artifact
+from streamer.model.registry import Registry
 from streamer.reports.absence import Absence, check_grid
 from streamer.settings import Settings
 from streamer.testing import START_MS
@@ -49,6 +51,12 @@ async def test_a_published_window_is_recomputed_to_the_byte_and_an_absent_one_is
     assert result.exit_code == 4
     assert "the event is of the model har" in " ".join(result.stdout.split())
     assert "What speaks for" in result.stdout
+    # So it does from a registry.
+    registry = Registry.open(str(tmp_path / "registry"))
+    waist = artifact.load(artifact.WAIST_MODEL)
+    registry.promote(registry.add(waist, data={}, figures={}, parent=None, note="").id)
+    again = await explain(settings, events[3].window_id, "--model-registry", registry.location)
+    assert again.stdout == result.stdout
 
     later = f"phone-1/{events[-1].window_start + 2 * HOP_MS}"
     assert (await explain_window(settings, later)).absence is Absence.STILL_OPEN
