@@ -14,8 +14,6 @@ from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.metrics_core import Metric
-from prometheus_client.samples import Sample
 
 from streamer import __version__
 from streamer.errors import InstallationError
@@ -44,6 +42,14 @@ except ImportError as error:
 
 METRICS_S: Final = 15.0
 """How often metrics are sent."""
+
+_SUFFIXES: Final = {
+    "counter": ("_total",),
+    "gauge": ("",),
+    "histogram": ("_bucket", "_count", "_sum"),
+    "info": ("_info",),
+}
+"""What the names of samples have after the name of their metric, by its type."""
 
 _TIMEOUT_S: Final = 5
 _FRESH_S: Final = 1.0
@@ -130,11 +136,13 @@ def show_metrics(meter: Meter, registry: CollectorRegistry) -> None:
     """Show each metric of a registry in OpenTelemetry, with its name and labels.
 
     Counters and gauges are what they are. The numbers of a histogram are counters: `..._bucket`,
-    `..._count` and `..._sum`.
+    `..._count` and `..._sum`. The names come from the type: a metric with labels has no samples yet
+    when the worker starts.
     """
     snapshot = _Snapshot(registry)
     for family in registry.collect():
-        for name in sorted({sample.name for sample in _numbers(family)}):
+        for suffix in _SUFFIXES[family.type]:
+            name = family.name + suffix
             callback = partial(snapshot.observe, name)
             if family.type in {"counter", "histogram"}:
                 meter.create_observable_counter(name, [callback], description=family.documentation)
@@ -158,16 +166,11 @@ class _Snapshot:
         if self._clock() - self._taken_s > _FRESH_S:
             samples: dict[str, list[Observation]] = {}
             for family in self._registry.collect():
-                for sample in _numbers(family):
+                for sample in family.samples:
                     point = Observation(sample.value, sample.labels)
                     samples.setdefault(sample.name, []).append(point)
             self._samples, self._taken_s = samples, self._clock()
         return self._samples.get(name, [])
-
-
-def _numbers(family: Metric) -> list[Sample]:
-    """Return the samples of a family but the times at which they were made."""
-    return [sample for sample in family.samples if not sample.name.endswith("_created")]
 
 
 def _nanoseconds(time_s: float) -> int:

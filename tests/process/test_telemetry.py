@@ -100,6 +100,36 @@ async def test_a_collector_gets_a_span_for_each_fetch_and_all_metrics(
     assert records.as_double == len(traced)
 
 
+def test_metrics_that_get_their_first_labels_after_the_start_are_sent() -> None:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
+
+    metrics, reader = Metrics(), InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    telemetry.show_metrics(meters.get_meter("test"), metrics.registry)
+    metrics.lag_seconds.labels("0").set(2.5)
+    metrics.stage_seconds.labels("commit").observe(0.5)
+    metrics.build.info({"version": "x"})
+    data = reader.get_metrics_data()
+    meters.shutdown()
+
+    assert data is not None
+    points: dict[str, list[tuple[float, dict[str, object]]]] = {}
+    for resource in data.resource_metrics:
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                points[metric.name] = [
+                    (point.value, dict(point.attributes or {}))
+                    for point in metric.data.data_points
+                    if isinstance(point, NumberDataPoint)
+                ]
+    assert points["streamer_lag_seconds"] == [(2.5, {"partition": "0"})]
+    assert points["streamer_stage_seconds_sum"] == [(0.5, {"stage": "commit"})]
+    assert {"streamer_stage_seconds_bucket", "streamer_stage_seconds_count"} <= points.keys()
+    assert "streamer_build_info" in points
+    assert not any(name.endswith("_created") for name in points)
+
+
 async def test_headers_that_name_no_span_give_no_link() -> None:
     headers = [b"", b"00-zz", b"\xff", PARENT, b"00-" + b"0" * 32 + b"-" + b"0" * 16 + b"-01"]
     assert [f"{each.span_id:x}" for each in telemetry.read_contexts(headers)] == [
