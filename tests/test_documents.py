@@ -10,7 +10,7 @@ import click
 import pytest
 import yaml
 
-from streamer.cli import main
+from streamer.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / name for name in ("README.md", "DESIGN.md", "CONTRIBUTING.md")]
@@ -95,6 +95,28 @@ def test_commands_in_a_document_have_the_options_that_they_are_given(document: P
         options = {flag for each in command.params for flag in (*each.opts, *each.secondary_opts)}
         given = {word.partition("=")[0] for word in rest if word.startswith("--")}
         assert given <= options | {"--help", "--version"}, words
+
+
+def test_the_table_of_commands_in_the_readme_has_every_command() -> None:
+    context = click.Context(main)
+    expected: set[tuple[str, ...]] = set()
+    for name in COMMANDS:
+        command = main.get_command(context, name)
+        parts = command.commands if isinstance(command, click.Group) else {}
+        # `serve` is what `endpoint` does without a command.
+        expected |= {(name, part) for part in parts if name != "endpoint"} or {(name,)}
+
+    found = set()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for row in re.findall(r"^\| (`streamer .*?) \|", text, re.MULTILINE):
+        command_name = ""
+        for cell in re.findall(r"`([^`]+)`", row):
+            words = cell.removeprefix("streamer ").split()
+            if (command_name, *words) in expected:
+                words = [command_name, *words]
+            command_name = words[0]
+            found.add(tuple(words))
+    assert found == expected
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
