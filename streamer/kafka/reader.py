@@ -115,7 +115,7 @@ async def read_to_end(
         KafkaError: no broker has answered for that time.
     """
     ends: dict[int, int] = {}
-    begins = {each.partition: await consumer.position(each) for each in consumer.assignment()}
+    begins: dict[int, int] = {}
     answered_s = fetched_s = time.monotonic()
     waits = False
     while not await _at(consumer, ends):
@@ -151,8 +151,11 @@ def _note_ends(consumer: AIOKafkaConsumer, ends: dict[int, int]) -> None:
 async def _report(consumer: AIOKafkaConsumer, begins: dict[int, int], ends: dict[int, int]) -> None:
     """Tell how far the partitions are read."""
     report, assigned = reading_progress.get(), consumer.assignment()
+    # A position is asked for when it is known: aiokafka waits for it without end.
     if report is not None and len(ends) == len(assigned):
-        done = sum([await consumer.position(each) - begins[each.partition] for each in assigned])
+        positions = {each.partition: await consumer.position(each) for each in assigned}
+        begins.update(positions | begins)
+        done = sum(positions.values()) - sum(begins.values())
         total = sum(ends.values()) - sum(begins.values())
         topic = next(each.topic for each in assigned)
         report(f"reading {topic}", min(done, total), total)

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import IllegalOperation
 from aiokafka.structs import RecordMetadata
 
 from streamer.contracts.dead_letters import make_dead_letter_headers
@@ -17,7 +16,7 @@ from streamer.kafka.client import client_options, connect, transactional_id
 from streamer.kafka.event_formats import EncodeEvent
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.positions import offset_to_commit
-from streamer.kafka.transaction import transaction
+from streamer.kafka.transaction import name_refusals, transaction
 from streamer.metrics import Metrics
 from streamer.settings import Settings
 from streamer.stream.position import Position
@@ -154,18 +153,13 @@ class PartitionSink:
             for letter in output.dead_letters
         )
         sent: list[asyncio.Future[RecordMetadata]] = []
-        try:
+        async with name_refusals(sent):
             await self._enqueue(settings.events_topic, events, sent)
             if settings.segments_topic:
                 await self._enqueue(settings.segments_topic, closed, sent)
             if settings.current_topic:
                 await self._enqueue(settings.current_topic, current, sent)
             await self._enqueue(settings.dlq_topic, letters, sent)
-        except IllegalOperation:
-            # aiokafka sends no more once a broker has refused a record of the transaction. The
-            # future of that record says why.
-            await asyncio.gather(*sent)
-            raise
         await asyncio.gather(*sent)
 
     async def _enqueue(

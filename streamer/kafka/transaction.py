@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import IllegalOperation
+from aiokafka.structs import RecordMetadata
 
 ABORT_S: Final = 2.0
 """How long to wait until a broker has aborted a transaction. Without an answer it stays open until
@@ -33,3 +35,23 @@ async def transaction(producer: AIOKafkaProducer) -> AsyncIterator[None]:
                 await context.__aexit__(type(error), error, error.__traceback__)
         raise
     await producer.commit_transaction()
+
+
+@asynccontextmanager
+async def name_refusals(sent: "Sequence[asyncio.Future[RecordMetadata]]") -> AsyncIterator[None]:
+    """Raise why a broker has refused a record, for code that sends records in a transaction.
+
+    aiokafka sends no more once a record of the transaction was refused, and says only that. The
+    future of the refused record says why.
+
+    Args:
+        sent: the futures of what was sent; the code appends to it.
+
+    Raises:
+        KafkaError: of aiokafka, the reason.
+    """
+    try:
+        yield
+    except IllegalOperation:
+        await asyncio.gather(*sent)
+        raise

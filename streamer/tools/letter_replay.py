@@ -1,18 +1,20 @@
 """Puts dead letters back into their original partition, each once, with receipts."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
 from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
 
 from streamer.contracts import dead_letters as names
 from streamer.errors import TopicError
 from streamer.kafka.client import client_options, connect
 from streamer.kafka.topic_records import LARGEST_LETTER
 from streamer.kafka.topics import admin_client, partition_counts
-from streamer.kafka.transaction import transaction
+from streamer.kafka.transaction import name_refusals, transaction
 from streamer.settings import Settings
 from streamer.tools.dead_letters import (
     PATIENCE_S,
@@ -171,19 +173,22 @@ def _check_partition(letter: Letter, partitions: Mapping[str, int]) -> None:
 
 
 async def _send(settings: Settings, producer: AIOKafkaProducer, letters: list[Letter]) -> None:
-    async with transaction(producer):
+    sent: list[asyncio.Future[RecordMetadata]] = []
+    async with transaction(producer), name_refusals(sent):
         for letter in letters:
             place = f"{settings.dlq_topic}:{letter.id}".encode()
-            await producer.send(
+            back = await producer.send(
                 letter.topic,
                 letter.value,
                 letter.key,
                 partition=letter.origin.partition,
                 headers=[*letter.headers, (REPLAYED_FROM, place)],
             )
-            await producer.send(
+            sent.append(back)
+            receipt = await producer.send(
                 settings.dlq_topic,
                 key=letter.key or b"",
                 partition=letter.id.partition,
                 headers=[(RECEIPT, str(letter.id.offset).encode())],
             )
+            sent.append(receipt)

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
 
 from streamer.contracts import dead_letters as contract
 from streamer.contracts.dead_letters import WindowLetter, decode_window_letter
@@ -24,7 +25,7 @@ from streamer.errors import DataError, TopicError
 from streamer.kafka.client import client_options, connect
 from streamer.kafka.event_formats import EncodeEvent, open_event_encoder
 from streamer.kafka.topics import admin_client, partition_counts
-from streamer.kafka.transaction import transaction
+from streamer.kafka.transaction import name_refusals, transaction
 from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
 from streamer.predict.answers import Answers, Ask
@@ -171,17 +172,20 @@ async def _publish(
     ]
     # The labels of windows without scores are not published.
     events = {event.window_id: event for event in labeller.label(windows, answers)}
-    async with transaction(producer):
+    sent: list[asyncio.Future[RecordMetadata]] = []
+    async with transaction(producer), name_refusals(sent):
         for letter, window in (letters[row] for row in rows):
-            await producer.send(
+            event = await producer.send(
                 settings.events_topic,
                 encode(events[window.window_id]),
                 letter.key,
                 partition=letter.origin.partition,
             )
-            await producer.send(
+            sent.append(event)
+            receipt = await producer.send(
                 settings.dlq_topic,
                 key=letter.key or b"",
                 partition=letter.id.partition,
                 headers=[(RECEIPT, str(letter.id.offset).encode())],
             )
+            sent.append(receipt)
