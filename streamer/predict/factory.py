@@ -114,18 +114,23 @@ def can_change(settings: Settings) -> bool:
     return settings.predictor in IN_FILES and (settings.model_registry is not None or not is_named)
 
 
-def stamp_of_models(settings: Settings) -> Hashable:
-    """Return something that changes when `load_predictor` would load other models.
+def make_stamp(settings: Settings) -> Callable[[], Hashable]:
+    """Return a function whose answer changes when `load_predictor` would load other models.
+
+    It keeps its connection to the registry. It raises StorageError if the registry cannot be read,
+    and ModelError if it is damaged.
 
     Raises:
-        StorageError: the registry cannot be read.
-        ModelError: the registry is damaged.
+        StorageError: `model_registry` names no bucket.
     """
     paths = [path for path in (settings.model, settings.model_without_gyroscope) if path]
-    current = None
-    if settings.model_registry is not None:
-        current = _open_registry(settings.model_registry).current_id()
-    return (current, *map(_stamp_of_file, paths))
+    registry = _open_registry(settings.model_registry) if settings.model_registry else None
+
+    def stamp() -> Hashable:
+        current = registry.current_id() if registry else None
+        return (current, *map(_stamp_of_file, paths))
+
+    return stamp
 
 
 def _stamp_of_file(path: Path) -> Hashable:

@@ -19,8 +19,8 @@ from streamer.predict.factory import (
     OpenedPredictor,
     can_change,
     load_predictor,
+    make_stamp,
     open_other_predictor,
-    stamp_of_models,
 )
 from streamer.predict.models import LoadedModels, Models
 from streamer.predict.sensors import ask_by_sensors
@@ -73,9 +73,10 @@ async def open_models(
             return _load(settings, metrics, first, canary, shadow)
 
         def stamp() -> Hashable:
-            return tuple(stamp_of_models(each) for each in watched)
+            return tuple(each() for each in stamps)
 
         watched = [each for each in (settings, settings.canary) if each and can_change(each)]
+        stamps = [make_stamp(each) for each in watched]
         models = Models(load, metrics, health, stamp)
         if watched:
             watching = asyncio.create_task(models.watch(settings.model_check_s))

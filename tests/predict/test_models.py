@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import botocore.session
 import numpy as np
 import pytest
 from structlog.testing import capture_logs
@@ -27,6 +28,7 @@ from streamer.predict.serving import Serving, name_models
 from streamer.settings import Settings
 from tests.support.models import no_disagreements, save_renamed
 from tests.support.processes import PATIENCE_S
+from tests.support.s3_server import BUCKET, S3Server
 
 
 class Worker:
@@ -176,6 +178,29 @@ def add_renamed(registry: Registry, path: Path) -> str:
     save_renamed(WAIST_MODEL, path, path.stem)
     model = artifact.load(path)
     return registry.add(model, data={}, figures={}, parent=None, note="").id
+
+
+async def test_looks_at_a_registry_in_a_bucket_use_one_client_of_the_sdk(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = f"s3://{BUCKET}/registry"
+    registry = Registry.open(location)
+    registry.promote(add_renamed(registry, tmp_path / "first.npz"))
+    sessions = []
+
+    def open_session() -> botocore.session.Session:
+        sessions.append(botocore.session.Session())
+        return sessions[-1]
+
+    settings = Settings.load({"model_registry": location, "model_check_s": 3600})
+    async with open_models(settings, Metrics(), Health(lambda: 0.0), no_disagreements) as models:
+        monkeypatch.setattr(botocore.session, "get_session", open_session)
+        for _ in range(3):
+            await models.look()
+        assert not sessions
+        registry.promote(add_renamed(registry, tmp_path / "second.npz"))
+        await models.look()
+        assert models.serving.name.startswith("second@")
 
 
 async def test_a_look_that_is_cancelled_while_it_loads_leaves_the_models_to_the_next_look() -> None:
