@@ -17,6 +17,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from hashlib import blake2b
+from io import BytesIO
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -259,27 +261,31 @@ class AmazonMLBatch:
             InvalidAnswerError: results are missing.
         """
         model, count = self._batches.model, len(window_ids)
-        scores: dict[str, list[float]] = {}
-        for content in files:
-            scores.update(read_results(content, model.labels))
+        # In threads: a batch may have 200,000 windows.
+        scores = await asyncio.to_thread(_read_scores, files, model.labels)
         tags = await asyncio.to_thread(tag_windows, window_ids)
         invalid = int(str(job.get("InvalidRecordCount") or 0))
         if len(scores) + invalid != count or not scores:
             raise InvalidAnswerError(
                 f"there are results of {len(scores)} of {count} windows, and {invalid} are invalid"
             )
-        rows, values = order_scores(tags, scores)
+        rows, values = await asyncio.to_thread(order_scores, tags, scores)
         prediction = check_prediction(values, model, len(rows))
         missing = {tags[row]: row for row in sorted(set(range(count)) - set(rows))}
         features = {}
         if missing:
             stored = await self._batches.jobs.read_object(self._key)
-            features = find_features(iter((stored or b"").splitlines()), missing)
+            features = await asyncio.to_thread(find_features, BytesIO(stored or b""), missing)
         if len(features) < len(missing):
             raise InvalidAnswerError(f"{self._key} is missing or cut off")
         scored = Scored(np.array(rows, np.int64), prediction, NAME, Origin.ENDPOINT)
         words = f"Amazon ML counts the record as invalid, in {job['BatchPredictionId']}"
         return BatchAnswers(Answers(count, [scored], dict.fromkeys(features, words)), features)
+
+
+def _read_scores(files: Sequence[bytes], labels: Sequence[str]) -> dict[str, list[float]]:
+    """Return the scores of each window by its tag; see `read_results`."""
+    return dict(chain.from_iterable(read_results(content, labels) for content in files))
 
 
 def _parse_key(key: str) -> _Plan | None:

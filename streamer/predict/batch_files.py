@@ -11,7 +11,7 @@ import io
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -159,7 +159,7 @@ def order_scores(tags: Sequence[str], found: Mapping[str, list[float]]) -> tuple
     return rows, np.array([found[tags[row]] for row in rows], np.float64)
 
 
-def find_features(lines: Iterator[bytes], tags: Mapping[str, int]) -> dict[int, Floats]:
+def find_features(lines: Iterable[bytes], tags: Mapping[str, int]) -> dict[int, Floats]:
     """Return the features of some windows by their number.
 
     Args:

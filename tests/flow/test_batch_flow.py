@@ -3,6 +3,7 @@ for once."""
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -348,6 +349,7 @@ async def test_a_record_that_the_service_calls_invalid_becomes_a_dead_letter(
         lines = content.splitlines()
         lines[3] = lines[3].rsplit(b",", 1)[0] + b",nan"
         amazon_ml.put(key, b"\n".join(lines))
+    threads = [watch_thread(monkeypatch, name) for name in ("read_results", "find_features")]
     async with amazon_ml.running(), opened() as batches:
         await partition.work(batches, Log(partition.records, 90))
         wanted = await expected(partition.records)
@@ -364,6 +366,21 @@ async def test_a_record_that_the_service_calls_invalid_becomes_a_dead_letter(
     ]
     assert letters[0].record.value
     assert b'"features":[' in letters[0].record.value
+    # Large files do not stop the event loop.
+    assert all(found and threading.current_thread() not in found for found in threads)
+
+
+def watch_thread(monkeypatch: pytest.MonkeyPatch, name: str) -> set[threading.Thread]:
+    """Return the threads, as they come, in which the module of batches calls a function."""
+    function = getattr(amazon_ml_batches, name)
+    threads = set()
+
+    def call(*arguments: Any) -> Any:
+        threads.add(threading.current_thread())
+        return function(*arguments)
+
+    monkeypatch.setattr(amazon_ml_batches, name, call)
+    return threads
 
 
 @pytest.mark.parametrize(

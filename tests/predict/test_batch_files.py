@@ -52,7 +52,7 @@ def test_features_are_found_again_as_they_were() -> None:
     features = features_of(3)
     _, content = write([(["a/1", "a/2", "a/3"], features)])
     tags = tag_windows(["a/1", "a/2", "a/3"])
-    found = find_features(iter(content.splitlines()), {tags[0]: 0, tags[2]: 2})
+    found = find_features(content.splitlines(), {tags[0]: 0, tags[2]: 2})
     assert {row: values.tobytes() for row, values in found.items()} == {
         row: features[row].tobytes() for row in (0, 2)
     }
