@@ -20,7 +20,7 @@ class FetchTrace:
     Attributes:
         first, last: their offsets.
         records: their number.
-        parents: values of their trace headers, each once.
+        parents: values of their trace headers, each once: the first `MOST_LINKS`.
     """
 
     first: int

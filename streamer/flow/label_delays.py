@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from streamer.arrays import Floats
 from streamer.contracts.readings import Decoded
-from streamer.contracts.records import HEADERS, HEADERS_END, Records
+from streamer.contracts.records import HEADERS, HEADERS_END, Records, read_headers
 from streamer.features.window_shape import WINDOW
 from streamer.metrics import Metrics
 from streamer.stream.windows import ClosedWindows
@@ -161,11 +161,17 @@ class ArrivalMeter:
 def read_trace(records: Records) -> "FetchTrace":
     """Return what a trace says of a fetch of at least one record."""
     from streamer.fetch_traces import (  # noqa: PLC0415 - only where traces are recorded
+        MOST_LINKS,
         TRACE_HEADER,
         FetchTrace,
     )
 
-    headers = np.flatnonzero(records.table[:, HEADERS_END] - records.table[:, HEADERS] > 1)
-    values = [dict(records[i].headers).get(TRACE_HEADER) for i in headers.tolist()]
-    parents = tuple(dict.fromkeys(value for value in values if value))
-    return FetchTrace(int(records.offset[0]), int(records.offset[-1]), len(records), parents)
+    parents: dict[bytes, None] = {}
+    spans = records.table[:, [HEADERS, HEADERS_END]]
+    for begin, end in spans[spans[:, 1] - spans[:, 0] > 1].tolist():
+        if parent := dict(read_headers(records.buffer[begin:end])[0]).get(TRACE_HEADER):
+            parents[parent] = None
+        if len(parents) == MOST_LINKS:
+            break
+    first, last = int(records.offset[0]), int(records.offset[-1])
+    return FetchTrace(first, last, len(records), tuple(parents))

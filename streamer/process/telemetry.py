@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from streamer import __version__
 from streamer.errors import InstallationError
-from streamer.fetch_traces import MOST_LINKS, FetchTimes, FetchTrace
+from streamer.fetch_traces import FetchTimes, FetchTrace
 from streamer.metrics import Metrics
 from streamer.settings import Settings
 
@@ -97,7 +97,7 @@ class SpanRecorder:
 def read_contexts(parents: Iterable[bytes]) -> Iterator[SpanContext]:
     """Yield the spans that trace headers name; headers that name none are left out."""
     propagator = TraceContextTextMapPropagator()
-    for parent in list(parents)[:MOST_LINKS]:
+    for parent in parents:
         carrier = {"traceparent": parent.decode(errors="replace")}
         found = api.get_current_span(propagator.extract(carrier)).get_span_context()
         if found.is_valid:

@@ -6,7 +6,8 @@ import pytest
 from streamer.contracts.readings import BOTH_SENSORS, Decoded
 from streamer.contracts.records import OneRecord, Records
 from streamer.features.window_shape import WINDOW
-from streamer.flow.label_delays import ArrivalMeter, Clock, LabelDelays
+from streamer.fetch_traces import MOST_LINKS
+from streamer.flow.label_delays import ArrivalMeter, Clock, LabelDelays, read_trace
 from streamer.metrics import Metrics
 from streamer.stream.windows import ClosedWindows
 from tests.test_metrics import value
@@ -130,3 +131,12 @@ def test_a_histogram_observes_an_array_as_it_observes_single_values() -> None:
     assert [x for x in shown[0] if "created" not in x[0]] == [
         x for x in shown[1] if "created" not in x[0]
     ]
+
+
+def test_a_trace_has_the_first_trace_headers_of_a_fetch_and_no_more_than_links_are_made() -> None:
+    headers = [[], [("other", b"x")]]
+    headers += [[("traceparent", b"%d" % (i // 2))] for i in range(4 * MOST_LINKS)]
+    records = Records.of(OneRecord(b"a", b"", each, 0, 7 + i) for i, each in enumerate(headers))
+    trace = read_trace(records)
+    assert (trace.first, trace.last, trace.records) == (7, 6 + len(headers), len(headers))
+    assert trace.parents == tuple(b"%d" % i for i in range(MOST_LINKS))
