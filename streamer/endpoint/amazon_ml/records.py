@@ -9,10 +9,13 @@ import csv
 import gzip
 import tempfile
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from io import BufferedIOBase
 from pathlib import Path
+from typing import NamedTuple
 
 from streamer.endpoint.amazon_ml.objects import ObjectStorage, S3Object, explain_disk
 from streamer.endpoint.amazon_ml.schema import DataSchema, InvalidDataError, Splitting
@@ -81,18 +84,18 @@ class Records:
     def _read_file(self, file: DataFile, place: "_Place") -> Iterator[Chunk]:
         rows: list[list[str]] = []
         invalid: list[str] = []
-        for number, line in _read_lines(file):
+        for number, line in enumerate(_read_lines(file), start=1):
             if number == 1 and self.schema.has_header:
-                self._check_header(file, line)
-            elif line.strip():
+                self._check_header(file, line.text)
+            elif line.is_record:
                 if self.splitting.uses(place.index, self.total, place.offset):
-                    fields = _split_line(line)
-                    if fault := find_fault(self.schema, fields, len(line)):
+                    fields = _split_line(line.text)
+                    if fault := find_fault(self.schema, fields, line.size):
                         invalid.append(f"{file.object.url}, line {number}: {fault}")
                     else:
                         rows.append(fields)
                 place.index += 1
-            place.offset += len(line)
+            place.offset += line.size
             if len(rows) + len(invalid) >= CHUNK:
                 yield Chunk(rows, invalid)
                 rows, invalid = [], []
@@ -109,6 +112,23 @@ class Records:
                 else f"{len(names)} columns where the schema has {len(self.schema.names)}"
             )
             raise InvalidDataError(f"the header of {file.object.url} differs: {detail}")
+
+
+class _Line(NamedTuple):
+    """A line of a file.
+
+    Attributes:
+        text: the line; the first bytes of one that is too long for a record.
+        size: size of the whole line in bytes.
+    """
+
+    text: bytes
+    size: int
+
+    @property
+    def is_record(self) -> bool:
+        """Whether the line is not blank."""
+        return self.size > AMAZON_ML_RECORD_BYTES or bool(self.text.strip())
 
 
 @dataclass(slots=True)
@@ -152,10 +172,10 @@ def find_fault(schema: DataSchema, fields: list[str], size: int) -> str:
 
     A value that is missing is valid; a number that is none is not.
     """
-    if len(fields) != len(schema.names):
-        return f"{len(fields)} fields, the schema has {len(schema.names)}"
     if size > AMAZON_ML_RECORD_BYTES:
         return f"{size} bytes, a record may have {AMAZON_ML_RECORD_BYTES}"
+    if len(fields) != len(schema.names):
+        return f"{len(fields)} fields, the schema has {len(schema.names)}"
     for name, kind, field in zip(schema.names, schema.types, fields, strict=True):
         if kind == "NUMERIC" and name not in schema.excluded and not _is_number(field):
             return f"{name} is not a number: {field[:40]!r}"
@@ -193,13 +213,13 @@ def _count(files: list[DataFile], schema: DataSchema) -> int:
     return sum(
         1
         for file in files
-        for number, line in _read_lines(file)
-        if line.strip() and not (number == 1 and schema.has_header)
+        for number, line in enumerate(_read_lines(file), start=1)
+        if line.is_record and not (number == 1 and schema.has_header)
     )
 
 
-def _read_lines(file: DataFile) -> Iterator[tuple[int, bytes]]:
-    """Yield numbers, from 1, and lines of a file.
+def _read_lines(file: DataFile) -> Iterator[_Line]:
+    """Yield the lines of a file; a small compressed file may have one that fills the memory.
 
     Raises:
         InvalidDataError: the file is compressed, and damaged.
@@ -207,8 +227,14 @@ def _read_lines(file: DataFile) -> Iterator[tuple[int, bytes]]:
     compressed = file.object.key.endswith(".gz")
     try:
         with file.path.open("rb") as raw:
-            lines: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if compressed else raw
-            yield from enumerate(lines, start=1)
+            stream: BufferedIOBase = gzip.GzipFile(fileobj=raw) if compressed else raw
+            read = partial(stream.readline, AMAZON_ML_RECORD_BYTES + 1)
+            for text in iter(read, b""):
+                size, rest = len(text), text
+                while len(rest) > AMAZON_ML_RECORD_BYTES and not rest.endswith(b"\n"):
+                    rest = read()
+                    size += len(rest)
+                yield _Line(text, size)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InvalidDataError(
             f"{file.object.url} is damaged or cut off: {error}; write it again"
