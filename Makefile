@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 CORE   := .venv-core
 TOOLS  := .venv-tools
 STAMP  := $(VENV)/.installed
+# Tests wait for brokers half of their time: one process more than there are processors.
+TESTERS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 
 .DEFAULT_GOAL := help
 .PHONY: help warm demo phone test test-core retest retest-core check format chaos soak faults bench bench-peers docs lock wheel sbom audit fuzz clean
@@ -32,7 +34,7 @@ phone: warm ## The same for your own phone: a gateway in the local network, and 
 	$(BIN)/streamer demo --phone
 
 test: check warm ## Lint, types and every test, on a real Kafka of its own
-	$(BIN)/python -m pytest -n logical --dist loadfile --durations 30
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --durations 30
 
 # The pure rooms import no optional package (tests/test_layout.py), so their tests pass alike in both.
 SKIPPED_IN_CORE := --ignore tests/test_cost.py --ignore tests/features --ignore tests/stream

@@ -38,12 +38,17 @@ class MakeSettings(Protocol):
     def __call__(self, **overrides: Any) -> Settings: ...
 
 
+LONG = ("test_cost.py", "end_to_end")
+"""Files and folders of tests that take minutes. They begin first: none is left at the end."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a broker, so that a run can leave them out."""
+    """Mark the tests that need a broker, so that a run can leave them out; long ones go first."""
     for item in items:
         module = vars(getattr(item, "module", None) or object)
         if "kafka" in getattr(item, "fixturenames", ()) or "LocalKafka" in module:
             item.add_marker("kafka")
+    items.sort(key=lambda item: not any(part in LONG for part in item.path.parts))
 
 
 @pytest.fixture(autouse=True)
