@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, assert_never
 from urllib.parse import quote
 
 from streamer.arrays import Floats
@@ -26,6 +26,7 @@ from streamer.predict.predictor import Predictor
 from streamer.predict.sensors import ask_by_sensors
 from streamer.predict.serving import name_models
 from streamer.settings import Settings
+from streamer.settings.predictor_names import BATCHES, ENDPOINTS, IN_FILES, EndpointKind
 
 if TYPE_CHECKING:
     from streamer.model.registry import Registry
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
 ReportTrouble = Callable[[str | None], None]
 """Takes the reason why the endpoint does not answer, or None when it answers again."""
-
-IN_FILES: Final = ("local", "onnx")
-"""Predictors whose model is a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +229,7 @@ def load_model(settings: Settings) -> artifact.Model:
             registry = _open_registry(settings.model_registry)
             return registry.load(registry.current())
         return artifact.load(settings.model or artifact.DEFAULT_MODEL)
-    has_model_file = settings.predictor in {"amazon-ml", "sagemaker"}
+    has_model_file = settings.predictor in ENDPOINTS
     path = (has_model_file and settings.model) or artifact.WAIST_MODEL
     model = artifact.load(path)
     if model.feature_set is not UCI_HAR:
@@ -252,14 +250,13 @@ def _open_registry(location: str) -> "Registry":
 async def _open(
     settings: Settings, metrics: Metrics, on_trouble: ReportTrouble, model: artifact.Model
 ) -> AsyncIterator[Ask]:
-    match settings.predictor:
-        case "amazon-ml" | "sagemaker":
-            async with _open_endpoint(settings, metrics, on_trouble, model) as ask:
-                yield ask
-        case "amazon-ml-batch":
-            yield _refuse_to_ask
-        case path:
-            yield make_ask(import_predictor(path, settings))
+    if settings.predictor in ENDPOINTS:
+        async with _open_endpoint(settings, metrics, on_trouble, model) as ask:
+            yield ask
+    elif settings.predictor == BATCHES:
+        yield _refuse_to_ask
+    else:
+        yield make_ask(import_predictor(settings.predictor, settings))
 
 
 async def _refuse_to_ask(_: Floats) -> Answers:
@@ -278,7 +275,7 @@ async def open_batch_predictor(
         EndpointError: there is no such model or bucket, or access to it is denied.
         SettingsError: the SDK lacks a setting.
     """
-    if settings.predictor != "amazon-ml-batch":
+    if settings.predictor != BATCHES:
         yield None
         return
     from streamer.predict.amazon_ml_batches import (  # noqa: PLC0415 - slow to import
@@ -306,24 +303,27 @@ async def _open_endpoint(
     # With hedging a call may take a second connection.
     connections = settings.max_concurrency * (1 + settings.hedge)
     rate = settings.max_rate
-    if settings.predictor == "amazon-ml":
-        rate = rate or AMAZON_ML_CALLS_PER_S
-        opened = open_amazon_ml(
-            settings.endpoint,
-            settings.endpoint_variable,
-            settings.activities,
-            connections,
-            settings.attempt_timeout_s,
-        )
-    else:
-        opened = open_sagemaker(
-            settings.endpoint,
-            settings.endpoint_format,
-            settings.activities,
-            settings.batch_windows,
-            connections,
-            settings.attempt_timeout_s,
-        )
+    match EndpointKind(settings.predictor):
+        case EndpointKind.AMAZON_ML:
+            rate = rate or AMAZON_ML_CALLS_PER_S
+            opened = open_amazon_ml(
+                settings.endpoint,
+                settings.endpoint_variable,
+                settings.activities,
+                connections,
+                settings.attempt_timeout_s,
+            )
+        case EndpointKind.SAGEMAKER:
+            opened = open_sagemaker(
+                settings.endpoint,
+                settings.endpoint_format,
+                settings.activities,
+                settings.batch_windows,
+                connections,
+                settings.attempt_timeout_s,
+            )
+        case other:
+            assert_never(other)
     options = CallOptions(
         batch_wait_s=settings.batch_wait_ms / 1000,
         max_concurrency=settings.max_concurrency,

@@ -15,7 +15,6 @@ from streamer.health import Health
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers, Ask
 from streamer.predict.factory import (
-    IN_FILES,
     OpenedPredictor,
     can_change,
     load_predictor,
@@ -26,6 +25,7 @@ from streamer.predict.models import LoadedModels, Models
 from streamer.predict.sensors import ask_by_sensors
 from streamer.predict.serving import Serving
 from streamer.settings import Settings
+from streamer.settings.predictor_names import IN_FILES
 
 if TYPE_CHECKING:
     from streamer.predict.shadow import Publish, Shadow

@@ -37,6 +37,7 @@ from streamer.settings.checked_texts import (
     Url,
 )
 from streamer.settings.connection import Name
+from streamer.settings.predictor_names import BATCHES, ENDPOINTS, make_pattern
 from streamer.settings.second_predictors import SecondPredictors
 from streamer.settings.sources import (
     ENV_PREFIX,
@@ -185,7 +186,7 @@ class Settings(SecondPredictors):
     # Prediction: by which model
     predictor: str = Field(
         "local",
-        pattern=r"^(local|onnx|amazon-ml|amazon-ml-batch|sagemaker|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        pattern=make_pattern(BATCHES),
         description="`local`, `onnx`, `amazon-ml`, `amazon-ml-batch`, `sagemaker`, or a class of"
         " your own, `package.module:Class`.",
     )
@@ -385,9 +386,9 @@ class Settings(SecondPredictors):
 
     @model_validator(mode="after")
     def _predictor_is_complete(self) -> Self:
-        if self.predictor in {"amazon-ml", "sagemaker"} and self.endpoint is None:
+        if self.predictor in ENDPOINTS and self.endpoint is None:
             raise contradiction(f"{self.predictor} needs an endpoint", "predictor", "endpoint")
-        if self.predictor == "amazon-ml-batch":
+        if self.predictor == BATCHES:
             for name in ("canary_predictor", "shadow_predictor"):
                 if getattr(self, name) is not None:
                     raise contradiction("amazon-ml-batch has no second one", "predictor", name)

@@ -7,13 +7,11 @@ from pydantic import Field, model_validator
 
 from streamer.settings.checked_texts import EndpointName, KafkaName
 from streamer.settings.connection import Connection
+from streamer.settings.predictor_names import ENDPOINTS, IN_FILES, make_pattern
 from streamer.settings.sources import contradiction
 
-PREDICTORS: Final = r"^(local|onnx|amazon-ml|sagemaker|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"
+PREDICTORS: Final = make_pattern()
 """Kinds of second predictors."""
-
-ENDPOINTS: Final = ("amazon-ml", "sagemaker")
-"""Those behind a network."""
 
 
 class SecondPredictors(Connection):
@@ -69,7 +67,7 @@ class SecondPredictors(Connection):
     def _second_predictors_are_complete(self) -> Self:
         for which in ("canary", "shadow"):
             kind = getattr(self, f"{which}_predictor")
-            for kinds, needed in ((("local", "onnx"), "model"), (ENDPOINTS, "endpoint")):
+            for kinds, needed in ((IN_FILES, "model"), (ENDPOINTS, "endpoint")):
                 if kind in kinds and getattr(self, name := f"{which}_{needed}") is None:
                     raise contradiction(f"{kind} needs {name}", f"{which}_predictor", name)
         return self

@@ -39,6 +39,7 @@ from streamer.predict.feature_effects import FeatureEffects, measure_effects
 from streamer.reports.absence import Absence, Verdict, check_grid, explain_absence
 from streamer.reports.explanation import Explanation, PublishedRecord, Stage
 from streamer.settings import Settings
+from streamer.settings.predictor_names import ENDPOINTS, IN_FILES
 from streamer.tools.window_search import (
     FoundEvents,
     Traced,
@@ -48,9 +49,6 @@ from streamer.tools.window_search import (
     is_same,
     trace_window,
 )
-
-ENDPOINTS: Final = ("amazon-ml", "sagemaker")
-"""Predictors that are asked about the window itself, and not 600 times more for its features."""
 
 ANSWER_S: Final = 30.0
 """How long an endpoint may take to answer."""
@@ -119,7 +117,8 @@ async def _recompute(
     before: ActivityEvent | None,
 ) -> _Recomputed:
     """Ask the predictor about a window and label it, as a worker does after the window before."""
-    in_process = settings.predictor in {"local", "onnx"} or ":" in settings.predictor
+    # An endpoint is asked about the window itself, and not 600 times more for its features.
+    in_process = settings.predictor in IN_FILES or ":" in settings.predictor
     if not in_process and settings.predictor not in ENDPOINTS:
         return _Recomputed()
     labeller = Labeller(LabelPolicy.of(settings))

@@ -12,6 +12,7 @@ from streamer.cli import main
 from streamer.errors import SettingsError
 from streamer.settings import Settings, as_toml, origins
 from streamer.settings import views as module
+from streamer.settings.predictor_names import ENDPOINTS
 
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -158,6 +159,14 @@ def test_an_empty_name_is_refused(name: str) -> None:
     [line] = complaints({name: ""})
     assert line.startswith(f"{name} (flag --{name.replace('_', '-')}): should ")
     assert " 1 " in line
+
+
+@pytest.mark.parametrize("which", ["", "canary_", "shadow_"])
+@pytest.mark.parametrize("kind", ENDPOINTS)
+def test_a_predictor_behind_a_network_needs_an_endpoint(which: str, kind: str) -> None:
+    [line] = complaints({f"{which}predictor": kind})
+    assert f"{kind} needs" in line
+    assert f"{which}endpoint" in line
 
 
 def test_a_predictor_that_does_not_exist_is_refused_with_those_that_do() -> None:
