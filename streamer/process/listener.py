@@ -12,6 +12,8 @@ from streamer.errors import SettingsError
 
 _HANDSHAKE_S: Final = 10.0
 _BACKLOG: Final = 1024
+_TO_REFUSE: Final = 100
+"""Connections beyond the limit that may wait to be refused."""
 
 _REFUSAL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
@@ -20,13 +22,34 @@ _REFUSAL: Final = (
 )
 
 
-class _Refusal(asyncio.Protocol):
-    """Tells a client that there are too many connections, and closes its own."""
+class _Arrival(asyncio.Protocol):
+    """A connection until it is open; then a handler of requests takes it over, or it is refused.
+
+    The number of open connections is looked at only then: asyncio accepts many connections before
+    the first of them is open, and with TLS a handshake takes time.
+
+    Args:
+        admit: returns a handler; None if there are too many connections.
+    """
+
+    def __init__(self, admit: Callable[[], web.RequestHandler | None]) -> None:
+        self._admit = admit
+        self._handler: web.RequestHandler | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        transport.write(_REFUSAL)
-        transport.close()
+        self._handler = self._admit()
+        if self._handler is None:
+            transport.write(_REFUSAL)
+            transport.close()
+        else:
+            transport.set_protocol(self._handler)
+            self._handler.connection_made(transport)
+
+    def cut_off(self) -> None:
+        """End a connection; closed in order it would wait for a client that does not read."""
+        if self._handler is not None and isinstance(self._handler.transport, asyncio.Transport):
+            self._handler.transport.abort()
 
 
 @asynccontextmanager
@@ -73,14 +96,17 @@ async def listen(
     def count() -> int:
         return len(accept.connections)
 
-    def protocol() -> asyncio.Protocol:
+    def admit() -> web.RequestHandler | None:
         if count() >= most_connections:
             on_refusal()
-            return _Refusal()
-        handler = accept()
+            return None
+        return accept()
+
+    def protocol() -> asyncio.Protocol:
+        arrival = _Arrival(admit)
         if longest_s is not None:
-            loop.call_later(longest_s, _cut_off, handler)
-        return handler
+            loop.call_later(longest_s, arrival.cut_off)
+        return arrival
 
     show_count(count)
     host, port = address
@@ -92,7 +118,7 @@ async def listen(
                 port,
                 ssl=tls,
                 ssl_handshake_timeout=_HANDSHAKE_S if tls else None,
-                backlog=_BACKLOG,
+                backlog=min(_BACKLOG, most_connections + _TO_REFUSE),
             )
         except OSError as error:
             raise SettingsError(
@@ -106,9 +132,3 @@ async def listen(
                 await before_end()
     finally:
         await runner.cleanup()
-
-
-def _cut_off(handler: web.RequestHandler) -> None:
-    """End a connection; one that is closed in order would wait for a client that does not read."""
-    if isinstance(handler.transport, asyncio.Transport):
-        handler.transport.abort()

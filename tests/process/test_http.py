@@ -268,3 +268,43 @@ async def test_connections_that_are_too_many_are_refused(monkeypatch: pytest.Mon
             writer.close()
             await writer.wait_closed()
         await until_answered(ops, b"200")
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+async def test_connections_that_come_at_the_same_time_are_not_more_than_may_be_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tls: bool
+) -> None:
+    monkeypatch.setattr(http, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(http, "LONGEST_S", 10 * PATIENCE_S)
+    settings: dict[str, object] = {}
+    options: dict[str, object] = {}
+    if tls:
+        chain, key = make_certificate(tmp_path, "server", days=2)
+        settings = {"http_certificate": chain, "http_private_key": key}
+        options = {"ssl": trusting(chain), "server_hostname": "127.0.0.1"}
+    async with running(**settings) as ops:
+        # The server accepts all of them at once: until they are there, the loop does not run.
+        address = ("127.0.0.1", int(ops.url.rpartition(":")[2]))
+        sockets = [socket.create_connection(address) for _ in range(12)]
+
+        async def read_all(connected: socket.socket) -> bytes:
+            reader, writer = await asyncio.open_connection(sock=connected, **options)  # type: ignore[arg-type]
+            try:
+                return await reader.read()
+            finally:
+                writer.transport.abort()
+
+        reading = [asyncio.create_task(read_all(each)) for each in sockets]
+        try:
+            refused = 0
+            async with asyncio.timeout(PATIENCE_S):
+                for answer in asyncio.as_completed(reading):
+                    assert (await answer).startswith(b"HTTP/1.1 503 ")
+                    refused += 1
+                    if refused == 10:
+                        break
+            assert sum(not task.done() for task in reading) == 2
+        finally:
+            for task in reading:
+                task.cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
