@@ -129,8 +129,10 @@ class WindowWriter:
     async def run(self) -> None:
         """Write files, without end."""
         while True:
+            # `asyncio.wait_for` of Python 3.11 may swallow a cancellation.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self._interval_s)
+                async with asyncio.timeout(self._interval_s):
+                    await self._changed.wait()
             self._changed.clear()
             if self._parts:
                 await self._write()
@@ -190,11 +192,15 @@ class WindowWriter:
 
 @asynccontextmanager
 async def open_window_writer(writer: WindowWriter) -> AsyncIterator[WindowWriter]:
-    """Run a writer while the context is open. At its end nothing more is written."""
-    task = asyncio.create_task(writer.run(), name="store windows")
+    """Run a writer while the context is open. At its end nothing more is written.
+
+    Raises:
+        ExceptionGroup: the writer has failed, so the context was cancelled; or the context has.
+    """
     try:
-        yield writer
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(writer.run(), name="store windows")
+            yield writer
+            task.cancel()
     finally:
-        task.cancel()
-        await asyncio.wait({task})
         writer.forget()

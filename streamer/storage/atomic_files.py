@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from streamer.errors import DataError
+from streamer.errors import DataError, StorageError
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for writing. It replaces the file at `path` when all of it is written.
 
     Raises:
-        DataError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     unfinished = None
     try:
@@ -31,7 +31,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         unfinished.replace(path)
         unfinished = None
     except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}") from None
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from None
     finally:
         if unfinished:
             unfinished.unlink(missing_ok=True)
@@ -42,7 +42,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield a folder to write in. It is moved to `folder` when all of it is written.
 
     Raises:
-        DataError: the folder exists and is not empty, or it cannot be written.
+        DataError: the folder exists and is not empty.
+        StorageError: it cannot be written.
     """
     unfinished = None
     try:
@@ -54,7 +55,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         unfinished.replace(folder)
         unfinished = None
     except OSError as error:
-        raise DataError(f"{folder} cannot be written: {error.strerror}") from None
+        raise StorageError(f"{folder} cannot be written: {error.strerror}") from None
     finally:
         if unfinished:
             shutil.rmtree(unfinished, ignore_errors=True)

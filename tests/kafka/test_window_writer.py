@@ -1,6 +1,8 @@
 """Stored windows: each window of the log once, whatever happens to workers and to the store."""
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from streamer.errors import StorageError
 from streamer.features import GRAVITY_FRAME
 from streamer.flow.stage_results import Output
 from streamer.kafka import member, topics, window_writer
+from streamer.kafka.client import flatten_causes
 from streamer.kafka.window_writer import WindowWriter, open_window_writer
 from streamer.labels.segments import SegmentChanges
 from streamer.metrics import Metrics
@@ -129,6 +132,55 @@ async def test_a_partition_that_ends_during_an_outage_leaves_its_windows_to_the_
         assert writer.committable(Position(115, 120)).stored == 100
         await writer.finish()
         assert writer.committable(Position(115, 120)) == Position(115, 120)
+    assert stored(tmp_path) == [1280]
+
+
+@pytest.mark.parametrize("wait", ["room", "finish"])
+async def test_a_writer_that_fails_ends_what_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait: str
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise RuntimeError("windows cannot be encoded")
+
+    monkeypatch.setattr(window_writer, "MOST", 2)
+    monkeypatch.setattr(window_writer, "LARGE", 2)
+    monkeypatch.setattr(window_writer, "FINISH_S", 3600)
+    monkeypatch.setattr(window_writer, "encode_windows", fail)
+    writer = make_writer(Store(tmp_path), Position(95, 100), [])
+
+    async def store_windows() -> None:
+        async with asyncio.timeout(60), open_window_writer(writer):
+            writer.add([output(120, 1280, 2560)])
+            await (writer.wait_for_room() if wait == "room" else writer.finish())
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await store_windows()
+    assert [repr(each) for each in flatten_causes(raised.value)] == [
+        "RuntimeError('windows cannot be encoded')"
+    ]
+
+
+async def test_a_full_disk_is_an_outage_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried, fsync, is_full = asyncio.Event(), os.fsync, True
+    loop = asyncio.get_running_loop()
+
+    def sync(file: int) -> None:
+        if is_full:
+            loop.call_soon_threadsafe(tried.set)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(window_writer, "_RETRY_S", 0.01)
+    monkeypatch.setattr(window_writer, "FINISH_S", 60)
+    writer = make_writer(Store(tmp_path), Position(95, 100), [], interval_s=0.01)
+    async with open_window_writer(writer):
+        writer.add([output(120, 1280)])
+        await asyncio.wait_for(tried.wait(), 60)
+        is_full = False
+        await writer.finish()
     assert stored(tmp_path) == [1280]
 
 

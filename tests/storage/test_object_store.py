@@ -1,5 +1,7 @@
 """Objects in a folder and in a bucket: the same promises of both."""
 
+import errno
+import os
 import threading
 from pathlib import Path
 
@@ -95,7 +97,22 @@ def test_a_bucket_that_is_not_there_or_not_ours_is_a_clear_error(s3: S3Server) -
         open_store("s3://")
 
 
-def test_a_full_disk_is_a_clear_error_and_leaves_the_old_content() -> None:
-    # /dev/full refuses every write; a folder there cannot be made either.
+def test_a_folder_that_cannot_be_made_is_a_clear_error() -> None:
     with pytest.raises(StorageError, match="cannot be made"):
         open_store("/dev/full/folder").write("a", b"")
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_the_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(str(tmp_path))
+    store.write("a", b"old")
+
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StorageError, match="a cannot be written: No space left on device"):
+        store.write("a", b"new")
+    assert store.read("a").content == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
