@@ -37,8 +37,9 @@ LARGE: Final = 5_000
 """Windows with which a file is written before its time."""
 MOST: Final = 20_000
 """Windows that wait at most; then the partition waits for the store."""
-FINISH_S: Final = 10.0
-"""How long the end of a partition waits for its last file."""
+FINISH_S: Final = 2.5
+"""How long the end of a partition waits for its last file. The final commit must still fit into
+`lanes.DRAIN_S`."""
 _RETRY_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 30.0
 
@@ -84,17 +85,17 @@ class WindowWriter:
     def add(self, outputs: Sequence[Output]) -> None:
         """Take over the windows of outputs, in the order of the log."""
         parts = [each.closed for each in outputs if each.closed is not None and len(each.closed)]
-        self._reached = outputs[-1].position
-        if not self._parts and not parts:
+        if not self._parts:
             self._stored = self._reached
+        self._reached = outputs[-1].position
         self._parts += parts
         self._count(sum(map(len, parts)))
 
     def committable(self, position: Position) -> Position:
         """Return the position to commit: a recovery from it computes the waiting windows again."""
+        if not self._parts:
+            return replace(position, stored=None)
         stored = self._stored
-        if stored.next >= position.next:
-            return position
         return replace(
             position,
             low=stored.low,

@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import os
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from streamer.features import GRAVITY_FRAME
 from streamer.flow.stage_results import Output
 from streamer.kafka import member, topics, window_writer
 from streamer.kafka.client import flatten_causes
+from streamer.kafka.lanes import DRAIN_S
 from streamer.kafka.window_writer import WindowWriter, open_window_writer
 from streamer.labels.segments import SegmentChanges
 from streamer.metrics import Metrics
@@ -30,6 +33,12 @@ from tests.support.member import (
 )
 
 pytest.importorskip("pyarrow")
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a partition wait for its last file as long as a busy machine needs."""
+    monkeypatch.setattr(window_writer, "FINISH_S", 60)
 
 
 class Store(FolderStore):
@@ -71,6 +80,7 @@ def stored(folder: Path) -> list[int]:
     return [int(start) for start in windows.start_ms]
 
 
+@pytest.mark.usefixtures("patient")
 async def test_the_position_names_the_record_up_to_which_windows_are_stored(
     tmp_path: Path,
 ) -> None:
@@ -92,6 +102,7 @@ async def test_the_position_names_the_record_up_to_which_windows_are_stored(
         assert writer.committable(Position(155, 160)) == Position(155, 160)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_an_outage_of_the_store_holds_only_when_too_many_windows_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +137,7 @@ async def test_a_partition_that_ends_during_an_outage_leaves_its_windows_to_the_
         left = writer.committable(Position(115, 120))
     assert left == Position(95, 120, stored=100)
     store.is_down = False
+    monkeypatch.setattr(window_writer, "FINISH_S", 60)
     # The next worker has computed the window again from record 100 on.
     writer = make_writer(store, left, [windows_of(1280)])
     async with open_window_writer(writer):
@@ -160,6 +172,7 @@ async def test_a_writer_that_fails_ends_what_waits_for_it(
     ]
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_full_disk_is_an_outage_of_the_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +187,6 @@ async def test_a_full_disk_is_an_outage_of_the_store(
 
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(window_writer, "_RETRY_S", 0.01)
-    monkeypatch.setattr(window_writer, "FINISH_S", 60)
     writer = make_writer(Store(tmp_path), Position(95, 100), [], interval_s=0.01)
     async with open_window_writer(writer):
         writer.add([output(120, 1280)])
@@ -182,6 +194,72 @@ async def test_a_full_disk_is_an_outage_of_the_store(
         is_full = False
         await writer.finish()
     assert stored(tmp_path) == [1280]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_the_windows_of_the_last_flush_wait_to_be_stored_although_no_record_follows(
+    tmp_path: Path,
+) -> None:
+    #   records   ... 100 ....... 120 | flush, whose next record is 120, too
+    #   windows           1280          2560
+    #   stored                    120   120, until the file is written
+    store = Store(tmp_path)
+    writer = make_writer(store, Position(95, 100), [])
+    last = replace(output(120, 2560), position=Position(118, 120, flushed=(120,)))
+    async with open_window_writer(writer):
+        writer.add([output(120, 1280)])
+        await writer.finish()
+        writer.add([last])
+        left = writer.committable(last.position)
+        assert left == Position(115, 120, flushed=(120,), stored=120)
+        await writer.finish()
+        assert writer.committable(last.position) == last.position
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_recovery_computes_the_windows_of_a_flush_that_are_not_stored(
+    tmp_path: Path,
+) -> None:
+    # The worker that takes the position over has closed the window again, at the flush.
+    left = Position(115, 120, flushed=(120,), stored=120)
+    writer = make_writer(Store(tmp_path), left, [windows_of(2560)])
+    async with open_window_writer(writer):
+        assert writer.committable(left) == left
+        await writer.finish()
+        assert writer.committable(left) == Position(115, 120, flushed=(120,))
+    assert stored(tmp_path) == [2560]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_nothing_waits_after_a_file_during_which_only_silent_outputs_came(
+    tmp_path: Path,
+) -> None:
+    #   records   ... 100 ....... 120 ....... 140 ....... 160
+    #   windows           1280          -           2560
+    #   file                      |--- written ---|
+    loop, begun, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    class SlowStore(Store):
+        def write(self, name: str, content: bytes) -> None:
+            loop.call_soon_threadsafe(begun.set)
+            assert go_on.wait(60)
+            super().write(name, content)
+
+    writer = make_writer(SlowStore(tmp_path), Position(95, 100), [])
+    async with open_window_writer(writer):
+        writer.add([output(120, 1280)])
+        finished = asyncio.create_task(writer.finish())
+        await asyncio.wait_for(begun.wait(), 60)
+        writer.add([output(140)])
+        go_on.set()
+        await finished
+        assert writer.committable(Position(135, 140)) == Position(135, 140)
+        writer.add([output(160, 2560)])
+        assert writer.committable(Position(155, 160)) == Position(135, 160, stored=140)
+
+
+def test_the_last_commit_of_a_partition_has_time_after_the_wait_for_the_store() -> None:
+    assert 2 * window_writer.FINISH_S <= DRAIN_S
 
 
 def test_what_is_written_twice_is_read_once_and_joined_into_one_file(tmp_path: Path) -> None:
@@ -221,6 +299,7 @@ async def test_windows_that_no_file_has_are_computed_and_stored_by_the_next_work
     assert len(await read_events(settings)) in WINDOWS_OF_10_S
     assert FeatureStore.open(str(tmp_path / "features")).list_hours() == []
 
+    monkeypatch.setattr(window_writer, "FINISH_S", 60)
     await publish(settings, ten_seconds("other"))
     await run_to_end(settings)
 
