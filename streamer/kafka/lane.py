@@ -229,7 +229,8 @@ class Lane:
             position = await start.find_start(resources, self._partition)
             self.lag.start_at(position.next, position.low)
             self.source.skipped = position.skipped
-            if kept is not None and kept.position == position:
+            # A kept state has no windows that wait to be stored.
+            if kept is not None and kept.position == position and position.stored is None:
                 state = kept
             else:
                 state = PartitionState(

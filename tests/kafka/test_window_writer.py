@@ -26,10 +26,13 @@ from streamer.stream.position import Position
 from tests.conftest import MakeSettings
 from tests.support.member import (
     WINDOWS_OF_10_S,
+    Member,
+    make_models,
     publish,
     read_events,
     run_to_end,
     ten_seconds,
+    until,
 )
 
 pytest.importorskip("pyarrow")
@@ -323,3 +326,46 @@ async def test_windows_that_no_file_has_are_computed_and_stored_by_the_next_work
     assert windows.features.tobytes() == expected.features.tobytes()
     assert windows.coverage.tolist() == expected.coverage.tolist()
     assert windows.settled.tolist() == expected.settled.tolist()
+
+
+async def test_a_lane_without_records_leaves_its_waiting_windows_to_the_next_lane_of_its_worker(
+    make_settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings(
+        partitions=1, store_features=str(tmp_path / "features"), store_interval_s=3600
+    )
+    await topics.ensure(settings)
+    await publish(settings, ten_seconds("phone"))
+    monkeypatch.setattr(member, "open_window_store", lambda _: Store(tmp_path / "features"))
+    monkeypatch.setattr(window_writer, "FINISH_S", 0.1)
+    monkeypatch.setattr(Store, "is_down", True)
+    await run_to_end(settings)
+    shown = Member(settings)
+    worker = member.GroupMember(
+        settings,
+        shown.metrics,
+        shown.health,
+        make_models(shown.predictor, shown.metrics, shown.health),
+        shown.stopping,
+        feature_set=GRAVITY_FRAME,
+    )
+
+    async def is_ready() -> bool:
+        return shown.health.connected and not shown.health.recovering
+
+    async def run_until_ready() -> None:
+        shown.health.connected = False
+        shown.stopping.clear()
+        task = asyncio.create_task(worker.run())
+        await until(is_ready)
+        shown.stopping.set()
+        await task
+
+    # The first lane takes over windows that wait, and ends; the second one can store them.
+    await run_until_ready()
+    monkeypatch.setattr(window_writer, "FINISH_S", 60)
+    monkeypatch.setattr(Store, "is_down", False)
+    await run_until_ready()
+
+    windows = FeatureStore.open(str(tmp_path / "features")).read(GRAVITY_FRAME)
+    assert len(windows.start_ms) == len(await read_events(settings))
