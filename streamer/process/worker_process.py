@@ -75,6 +75,8 @@ class WorkerProcess:
         self._session = session
         self._until_end = until_end
         self._port: int | None = None
+        self._answered_s: float | None = None
+        """When the process has answered last; None before its first answer."""
         self._refusal: RefusedError | None = None
         self.summary = Summary()
         """Sum of the summaries of its processes; a process that was killed has none."""
@@ -89,9 +91,11 @@ class WorkerProcess:
                 timeout=ClientTimeout(patience_s),
                 headers=self._tokens.header(),
             ) as answer:
-                return await answer.text()
+                page = await answer.text()
         except (ClientError, TimeoutError, OSError):
             return ""
+        self._answered_s = time.monotonic()
+        return page
 
     async def keep_running(self, stopping: asyncio.Event) -> None:
         """Start the process, and start it again when it fails.
@@ -129,6 +133,7 @@ class WorkerProcess:
         process = _spawn.Process(
             target=_main_of_child, args=(self.number, self._settings, self._until_end, theirs)
         )
+        self._answered_s = None
         process.start()
         theirs.close()
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
@@ -175,7 +180,7 @@ class WorkerProcess:
         """Wait until the process has ended or shall stop. Kill it if it hangs."""
         stop = asyncio.create_task(stopping.wait())
         end = asyncio.create_task(ended.wait())
-        answered_s, has_served = time.monotonic(), False
+        began_s = time.monotonic()
         try:
             while True:
                 done, _ = await asyncio.wait(
@@ -183,10 +188,10 @@ class WorkerProcess:
                 )
                 if done:
                     return
-                if await self.page("healthz", ANSWER_S):
-                    answered_s, has_served = time.monotonic(), True
-                silent_s = time.monotonic() - answered_s
-                if silent_s > (HANG_S if has_served else START_S) and not end.done():
+                await self.page("healthz", ANSWER_S)
+                silent_s = time.monotonic() - (self._answered_s or began_s)
+                longest_s = START_S if self._answered_s is None else HANG_S
+                if silent_s > longest_s and not end.done():
                     log.error(
                         "a worker does not answer: it is killed and replaced",
                         worker=self.number,

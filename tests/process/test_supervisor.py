@@ -148,6 +148,8 @@ def two_workers_without_a_broker(tmp_path: Path) -> Iterator[Process]:
     supervisor = Process(tmp_path / "log", "run", "--workers", "2", *NOWHERE, before=IMPATIENT)
     try:
         until(lambda: supervisor.said.count(" working ") == 2)
+        # A worker that has never answered may be compiling, and has minutes to answer.
+        until(lambda: "does not answer" not in supervisor.get("/healthz")[1])
         yield supervisor
     finally:
         workers = workers_of(supervisor) if supervisor.process.poll() is None else []
