@@ -187,9 +187,3 @@ def _read_new(settings: Settings, model: Model) -> tuple[Joined, LabelledWindows
         )
     new = label_stored_windows(windows, joined, model.feature_set)
     return joined, new, incomplete
-
-
-def count_by_activity(windows: LabelledWindows) -> dict[str, int]:
-    """Return the number of windows of each activity."""
-    names, counts = np.unique(windows.truths[windows.truths != UNLABELLED], return_counts=True)
-    return dict(zip(names.tolist(), counts.tolist(), strict=True))
