@@ -22,6 +22,13 @@ StreamerError
 Every message says what is wrong, where, and what to do about it.
 """
 
+from typing import Final
+
+import msgspec
+
+UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes of others: not what was expected, not UTF-8, nested too deeply."""
+
 
 class StreamerError(Exception):
     """Base of all errors raised on purpose; the command line prints it without a traceback."""

@@ -8,7 +8,7 @@ import msgspec
 
 from streamer.contracts.readings import CONTENT_TYPE, Record
 from streamer.contracts.records import OneRecord
-from streamer.errors import DataError
+from streamer.errors import UNDECODABLE, DataError
 from streamer.features import NAMES
 
 ORIGIN_TOPIC = "streamer-origin-topic"
@@ -68,7 +68,7 @@ def decode_window_letter(value: bytes | None) -> WindowLetter:
     """
     try:
         letter = _window_decoder.decode(value or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise DataError(f"not a refused window: {error}") from None
     if len(letter.features) != len(NAMES):
         raise DataError(f"a window with {len(letter.features)} features, not {len(NAMES)}")

@@ -6,7 +6,7 @@
 import msgspec
 
 from streamer.contracts.events import ModelVersion
-from streamer.errors import DataError
+from streamer.errors import UNDECODABLE, DataError
 
 
 class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,5 +42,5 @@ def decode_disagreement(value: bytes) -> Disagreement:
     """
     try:
         return _decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise DataError(f"not a disagreement: {error}") from None

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from streamer.errors import DataError
+from streamer.errors import UNDECODABLE, DataError
 
 
 class Reason(StrEnum):
@@ -127,5 +127,5 @@ def decode_event(value: bytes) -> ActivityEvent:
     """
     try:
         return _decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise DataError(f"not an activity event: {error}") from None

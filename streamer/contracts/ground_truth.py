@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from streamer.contracts.readings import LONGEST_DEVICE_ID
-from streamer.errors import DataError
+from streamer.errors import UNDECODABLE, DataError
 
 LONGEST_MS: Final = 24 * 3600 * 1000
 """Longest stretch of a label. A longer one is mostly a mistake in the unit of a time."""
@@ -52,7 +52,7 @@ def decode_label(value: bytes) -> ActivityLabel:
     """
     try:
         return _decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise DataError(f"not an activity label: {error}") from None
 
 

@@ -18,6 +18,7 @@ from streamer.contracts.readings import (
     SampleBatch,
 )
 from streamer.contracts.records import Headers
+from streamer.errors import UNDECODABLE
 
 Reading = Sample | SampleBatch | f32.Block
 
@@ -52,7 +53,7 @@ def parse(
             parsed.append(index)
         except Rejection as no:
             rejects.append(Reject(index, no.reason, no.detail, no.samples))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             rejects.append(Reject(index, RejectReason.MALFORMED, str(error), 1))
     return parsed, readings, rejects
 

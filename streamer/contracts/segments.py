@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from streamer.contracts.events import ActivityEvent, Reason, window_id
-from streamer.errors import DataError
+from streamer.errors import UNDECODABLE, DataError
 from streamer.features.window_shape import WINDOW
 
 SEGMENT_HEADER: Final = "streamer-segment"
@@ -134,7 +134,7 @@ def decode_segment(value: bytes) -> ActivitySegment:
     """
     try:
         return _segment_decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise DataError(f"not an activity segment: {error}") from None
 
 
@@ -146,5 +146,5 @@ def decode_current(value: bytes) -> CurrentActivity:
     """
     try:
         return _current_decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise DataError(f"not a current activity: {error}") from None

@@ -20,6 +20,7 @@ from streamer.endpoint.endpoint_faults import (
     QuotaExceededError,
 )
 from streamer.endpoint.served_model import BadInputError, ServedModel
+from streamer.errors import UNDECODABLE
 from streamer.predict.predictor import Prediction
 from streamer.predict.sagemaker_formats import CSV, JSON, JSON_LINES, NPY, Scores
 
@@ -114,7 +115,7 @@ def _read_csv(body: bytes) -> Floats:
     try:
         # Most CSV is JSON without brackets, and the JSON decoder is ten times as fast.
         rows = _decoder.decode(b"[[" + b"],[".join(lines) + b"]]")
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         rows = [line.decode().split(",") for line in lines]
     return np.array(rows, np.float64)
 

@@ -16,7 +16,7 @@ from streamer.endpoint.amazon_ml.server import LOG_PATH, AmazonMLServer, open_am
 from streamer.endpoint.endpoint_faults import EndpointFault, EndpointFaults
 from streamer.endpoint.sagemaker_server import SageMakerServer
 from streamer.endpoint.served_model import ServedModel
-from streamer.errors import SettingsError
+from streamer.errors import UNDECODABLE, SettingsError
 from streamer.predict.quotas import SAGEMAKER_REQUEST_BYTES
 
 log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ def make_app(
         try:
             wanted = msgspec.json.decode(await request.read(), type=list[str])
             faults.set([EndpointFault.parse(text) for text in wanted])
-        except (msgspec.DecodeError, SettingsError) as error:
+        except (*UNDECODABLE, SettingsError) as error:
             return web.json_response({"error": str(error)}, status=400)
         log.info("faults replaced", faults=[fault.text for fault in faults.faults])
         return await show_faults(request)

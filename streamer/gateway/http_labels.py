@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from streamer.contracts.ground_truth import ActivityLabel, check_label
-from streamer.errors import DataError
+from streamer.errors import UNDECODABLE, DataError
 from streamer.gateway.access import Access
 from streamer.gateway.answers import authorise
 from streamer.gateway.labels_writer import LabelsWriter
@@ -62,7 +62,7 @@ def _read_label(device_id: str, body: bytes, settings: GatewaySettings) -> Activ
             by=given.by,
         )
         return check_label(label, settings.known_activities, time.time_ns() // 1_000_000)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise BadRequest(
             f"the body is not a label, such as "
             f'{{"start": 1763906400000, "end": 1763906460000, "activity": "walking"}}: {error}'

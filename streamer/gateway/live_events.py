@@ -12,7 +12,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from streamer.contracts.events import encode_event
-from streamer.errors import DataError, StreamerError
+from streamer.errors import UNDECODABLE, DataError, StreamerError
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.event_hub import KEPT_EVENTS, EventHub, LiveEvent
 from streamer.gateway.fleet_view import EventGlance, FleetView
@@ -115,7 +115,7 @@ class LiveEvents:
             value = _as_json(record.value or b"", self._decode)
             glance = self._glance.decode(value)
             value.decode()
-        except (DataError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (DataError, *UNDECODABLE) as error:
             log.warning(
                 "a record in the topic of events is no activity event, and nobody gets it",
                 partition=f"{self._settings.events_topic}[{record.partition}]",

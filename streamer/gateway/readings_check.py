@@ -15,6 +15,7 @@ import numpy as np
 
 from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Decoded, Format
 from streamer.contracts.records import OneRecord, Records
+from streamer.errors import UNDECODABLE
 from streamer.profiles.decoder import Decoder, make_decoder
 from streamer.profiles.profile import CONTRACT, load_record_layout
 from streamer.profiles.record_layout import NEED_REGISTRY
@@ -166,7 +167,7 @@ class ReadingsCheck:
             if candidate.form is Format.MSGPACK:
                 return _decode_msgpack_id(candidate.value).device_id
             return _decode_json_id(candidate.value).device_id
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             return None  # The decoder says what is wrong.
 
     def _key_bytes(self, key: str | None) -> bytes | None:

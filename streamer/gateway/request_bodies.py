@@ -10,6 +10,7 @@ from aiohttp import web
 
 from streamer.contracts import f32
 from streamer.contracts.readings import CONTENT_TYPES, LONGEST_DEVICE_ID, Format
+from streamer.errors import UNDECODABLE
 
 _LINES: Final = ("application/x-ndjson", "application/jsonl")
 _UNNAMED: Final = (
@@ -153,7 +154,7 @@ def split(body: bytes, form: Format) -> list[bytes]:
             return [bytes(each) for each in _split_json(body)]
         if form is Format.MSGPACK and body[:1] and body[0] in _ARRAYS:
             return [bytes(each) for each in _split_msgpack(body)]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise BadRequest(f"the array of readings is not well-formed: {error}") from None
     return _split_blocks(body) if form is Format.F32 else [body]
 

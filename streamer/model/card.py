@@ -8,7 +8,7 @@ import msgspec
 from streamer.arrays import Floats
 from streamer.contracts.activities import check_activity_names
 from streamer.contracts.events import FeatureSetVersion, ModelVersion
-from streamer.errors import ModelError
+from streamer.errors import UNDECODABLE, ModelError
 from streamer.features import FeatureSet, find_feature_set
 
 SHARES = 10
@@ -165,7 +165,7 @@ def parse_card(content: bytes) -> ModelCard:
     """
     try:
         card = msgspec.json.decode(content, type=ModelCard)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise ModelError(f"card.json: {error}") from None
     classes = len(card.labels)
     features = len(find_features(card).names)

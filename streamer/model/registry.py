@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from streamer.errors import ConflictError, MissingObjectError, ModelError, StorageError
+from streamer.errors import UNDECODABLE, ConflictError, MissingObjectError, ModelError, StorageError
 from streamer.model import artifact
 from streamer.model.artifact import Model
 from streamer.storage.object_store import ObjectStore, Tagged, open_store
@@ -136,7 +136,7 @@ class Registry:
             raise ModelError(
                 f"{self.location} has no version {version_id}; `streamer model history` lists them"
             ) from None
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise ModelError(f"{self.location}/{name} is not a version: {error}") from None
 
     def read(self, version: Version, file: str = MODEL_FILE) -> bytes:
@@ -277,7 +277,7 @@ class Registry:
             return [], None
         try:
             promotions = msgspec.json.decode(found.content, type=_Promotions).promotions
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise ModelError(
                 f"{self.location}/{_CURRENT} cannot be read: {error}; remove it, and promote a "
                 "version again"

@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from streamer.arrays import Floats
+from streamer.errors import UNDECODABLE
 from streamer.features import NAMES
 from streamer.predict.endpoint_protocol import InvalidAnswerError
 
@@ -108,8 +109,21 @@ def read_manifest(content: bytes) -> list[str]:
     """
     try:
         return list(msgspec.json.decode(content, type=dict[str, str]).values())
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise InvalidAnswerError(f"the manifest is not complete: {error}") from None
+
+
+def read_lines(content: bytes) -> Iterator[list[str]]:
+    """Return the lines of a compressed file of results; the first one names the columns.
+
+    Raises:
+        InvalidAnswerError: the file is cut off or damaged.
+    """
+    try:
+        text = gzip.decompress(content).decode()
+    except (EOFError, OSError, zlib.error, UnicodeDecodeError) as error:
+        raise InvalidAnswerError(f"a file of results is cut off or damaged: {error}") from None
+    return csv.reader(io.StringIO(text))
 
 
 def read_results(content: bytes, labels: Sequence[str]) -> Iterator[tuple[str, list[float]]]:
@@ -122,11 +136,7 @@ def read_results(content: bytes, labels: Sequence[str]) -> Iterator[tuple[str, l
     Raises:
         InvalidAnswerError: the file is cut off, or does not have these columns.
     """
-    try:
-        text = gzip.decompress(content).decode()
-    except (EOFError, OSError, zlib.error, UnicodeDecodeError) as error:
-        raise InvalidAnswerError(f"a file of results is cut off or damaged: {error}") from None
-    lines = csv.reader(io.StringIO(text))
+    lines = read_lines(content)
     header = next(lines, [])
     if sorted(header) != sorted(["tag", *labels]):
         raise InvalidAnswerError(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from streamer.contracts.readings import Record, Rejection, RejectReason
-from streamer.errors import SettingsError
+from streamer.errors import UNDECODABLE, SettingsError
 from streamer.profiles.objects import read_object
 from streamer.profiles.program import NO_SLOT, Program
 from streamer.profiles.read_records import DeviceNumbers
@@ -59,7 +59,7 @@ class GeneralReader:
                     if self._decode_framed is None:
                         raise SettingsError("readings in Avro and Protobuf need a schema registry")
                     return self._decode_framed(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        except (*UNDECODABLE, ValueError) as error:
             raise Rejection(RejectReason.MALFORMED, f"{error!s:.300}") from None
 
     def _parse_csv(self, text: str) -> list[dict[str, str | None]]:

@@ -1,16 +1,12 @@
 """Reads the results of Amazon ML's batch predictions, and checks that they are complete."""
 
-import csv
-import gzip
-import io
-import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from streamer.errors import DataError
+from streamer.predict.batch_files import read_lines, read_manifest
+from streamer.predict.endpoint_protocol import InvalidAnswerError
 from streamer.storage.bucket import BucketStore
 from streamer.storage.object_store import BUCKET_SCHEME
 
@@ -48,8 +44,8 @@ def read_results(batch: dict[str, Any]) -> BatchResults:
     bucket, _, _ = output.removeprefix(BUCKET_SCHEME).partition("/")
     store = BucketStore.parse(f"{BUCKET_SCHEME}{bucket}")
     try:
-        files = list(msgspec.json.decode(_read(store, manifest_url), type=dict[str, str]).values())
-    except msgspec.DecodeError as error:
+        files = read_manifest(_read(store, manifest_url))
+    except InvalidAnswerError as error:
         raise DataError(f"{manifest_url} is not a manifest: {error}") from None
     results = BatchResults(files, 0, int(batch.get("InvalidRecordCount", 0)))
     for file in files:
@@ -65,10 +61,9 @@ def read_results(batch: dict[str, Any]) -> BatchResults:
 
 def _add_file(results: BatchResults, url: str, content: bytes) -> None:
     try:
-        text = gzip.decompress(content).decode()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        lines = read_lines(content)
+    except InvalidAnswerError as error:
         raise DataError(f"{url} is damaged or cut off: {error}; predict the batch again") from None
-    lines = csv.reader(io.StringIO(text))
     header = next(lines, [])
     labels = [name for name in header if name not in {"tag", "trueLabel", "bestAnswer", "score"}]
     results.labels = labels or (["0", "1"] if "bestAnswer" in header else [])

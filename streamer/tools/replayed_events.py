@@ -7,7 +7,7 @@ import msgspec
 
 from streamer.datasets.recording import Segment
 from streamer.devices.recorded_device import REPLAY_HEADER
-from streamer.errors import DataError
+from streamer.errors import UNDECODABLE, DataError
 from streamer.kafka.event_formats import make_event_decoder
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.settings import Settings
@@ -62,5 +62,5 @@ async def _replays(settings: Settings) -> dict[str, list[ReplayedSpan]]:
 def _replay(header: bytes | None) -> ReplayedSpan:
     try:
         return msgspec.json.decode(header or b"", type=ReplayedSpan)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise DataError(f"a record's header {REPLAY_HEADER} is not ours: {error}") from None

@@ -119,6 +119,13 @@ def test_a_current_that_points_nowhere_is_a_clear_error(tmp_path: Path, model: M
         registry.current()
 
 
+@pytest.mark.parametrize("content", [b'{"promotions": [{"reason": "\xff"}]}', b"[" * 100_000])
+def test_a_current_of_any_bytes_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "current.json").write_bytes(content)
+    with pytest.raises(ModelError, match=r"current\.json cannot be read"):
+        Registry.open(str(tmp_path)).current()
+
+
 @pytest.mark.parametrize("damage", [b"", b"PK", None])
 def test_a_version_whose_file_is_cut_off_or_gone_does_not_become_current(
     tmp_path: Path, model: Model, damage: bytes | None

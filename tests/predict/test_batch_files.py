@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from streamer.arrays import Floats
 from streamer.features import NAMES
-from streamer.predict.batch_files import FeatureFile, find_features, read_results, tag_windows
+from streamer.predict.batch_files import (
+    FeatureFile,
+    find_features,
+    read_manifest,
+    read_results,
+    tag_windows,
+)
 from streamer.predict.endpoint_protocol import InvalidAnswerError
 
 LABELS = ["1", "2"]
@@ -72,3 +78,9 @@ def test_results_that_are_cut_off_anywhere_are_refused(length: int) -> None:
 def test_results_with_the_labels_of_another_model_are_refused() -> None:
     with pytest.raises(InvalidAnswerError, match="endpoint_labels"):
         list(read_results(RESULTS, ["walking", "sitting"]))
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1}', b'{"a": "\xff"}', b'{"a":' * 100_000])
+def test_a_manifest_of_any_bytes_is_an_invalid_answer(content: bytes) -> None:
+    with pytest.raises(InvalidAnswerError, match="the manifest is not complete"):
+        read_manifest(content)

@@ -14,6 +14,8 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 from botocore.validate import ParamValidator
 
+from streamer.errors import UNDECODABLE
+
 CONTENT_TYPE: Final = "application/x-amz-json-1.1"
 TARGET: Final = "AmazonML_20141212."
 
@@ -62,7 +64,7 @@ def decode_question(body: bytes) -> dict[str, Any]:
     """
     try:
         question = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise AmazonMLError("SerializationException", str(error)) from None
     if not isinstance(question, dict):
         raise AmazonMLError("SerializationException", "a JSON object is expected")

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from streamer.errors import UNDECODABLE
+
 TYPES = (
     "BINARY",
     "CATEGORICAL",
@@ -165,7 +167,7 @@ def _read_percent(splitting: dict[str, Any], name: str, default: float) -> float
 def _read_object(text: str | bytes, what: str) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise InvalidDataError(f"{what} is not JSON: {error}") from None
     if not isinstance(found, dict):
         raise InvalidDataError(f"{what} is not a JSON object")

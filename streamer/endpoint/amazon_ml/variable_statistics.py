@@ -9,6 +9,7 @@ import numpy as np
 from streamer.arrays import Floats
 from streamer.endpoint.amazon_ml.records import is_missing
 from streamer.endpoint.amazon_ml.schema import DataSchema
+from streamer.errors import UNDECODABLE
 
 SAMPLE: Final = 4000
 """Records that quantiles are computed from; up to so many, quantiles are exact."""
@@ -124,7 +125,7 @@ def read_numbers(rows: list[list[str]], places: list[int]) -> Floats:
         # Most CSV is JSON without brackets, and the JSON decoder is ten times as fast.
         lines = "],[".join([",".join([row[i] for i in places]) for row in rows])
         values = msgspec.json.decode(f"[[{lines}]]", type=list[list[float]])
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         values = [[_read_number(row[i]) for i in places] for row in rows]
     return np.array(values, np.float64).reshape(len(rows), len(places))
 
