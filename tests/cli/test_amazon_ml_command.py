@@ -47,6 +47,27 @@ async def call(*arguments: str) -> Result:
     return await asyncio.to_thread(lambda: runner.invoke(main, ["amazon-ml", *arguments]))
 
 
+# records   |------ first 70%: 1 to 5 ------|-- last 30%: 6 too --|
+async def test_a_class_without_records_to_learn_from_is_named(
+    amazon_ml: AmazonML, tmp_path: Path
+) -> None:
+    table = make_table(10, "12345")
+    late = make_table(10, "123456")
+    cut = 7 * len(table.labels) // 10
+    labels = [*table.labels[:cut], *late.labels[cut:]]
+    features = np.concatenate([table.features[:cut], late.features[cut:]])
+    convert(FeatureTable(features, labels, table.subjects), tmp_path)
+    for file in ("data.csv", "data.csv.schema"):
+        amazon_ml.put(file, (tmp_path / file).read_bytes())
+    async with amazon_ml.running():
+        result = await call("create", "walk", "--data", f"s3://{BUCKET}/data.csv")
+        assert result.exit_code == 0, result.output
+        result = await call("evaluate", "walk")
+        assert "the training data have no record of 6, so the model never answers it" in (
+            result.output
+        )
+
+
 async def test_a_life_from_recordings_to_predictions(
     amazon_ml: AmazonML, source: Path, tmp_path: Path
 ) -> None:
