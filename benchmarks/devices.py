@@ -34,13 +34,13 @@ from streamer.datasets.labelled_windows import cut_recordings
 from streamer.datasets.raw_recording import RawRecording, SensorSeries
 from streamer.datasets.recording import Recording, Segment
 from streamer.datasets.recording_sources import as_measured
-from streamer.devices.publisher import Timeline, publish
-from streamer.devices.recorded_device import RecordedDevice
-from streamer.devices.sending import Sending
 from streamer.features import GRAVITY_FRAME
 from streamer.kafka import topics
 from streamer.localkafka.broker import LocalKafka
 from streamer.model import artifact
+from streamer.publishing.publisher import Timeline, publish
+from streamer.publishing.recorded_device import RecordedDevice
+from streamer.publishing.sending import Sending
 from streamer.settings import Settings
 from streamer.tools.replayed_events import align_replayed
 from streamer.training.classification_scores import ConfusionMatrix

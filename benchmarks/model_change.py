@@ -22,7 +22,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from streamer.contracts.encode import encode
 from streamer.contracts.events import decode_event
-from streamer.devices.people import Person
 from streamer.health import Health
 from streamer.kafka import topics
 from streamer.kafka.member import GroupMember
@@ -30,6 +29,7 @@ from streamer.localkafka.broker import LocalKafka
 from streamer.metrics import Metrics
 from streamer.model.artifact import WAIST_MODEL
 from streamer.predict.open_models import open_models
+from streamer.publishing.people import Person
 from streamer.settings import Settings
 from tests.support.member import read_topic
 from tests.support.models import no_disagreements, save_renamed

@@ -37,11 +37,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.figures import report
-from streamer.devices.people import Person
 from streamer.gateway.token_file import Grant, make_token
 from streamer.kafka import topics
 from streamer.kafka.reader import open_reader, read_to_end
 from streamer.localkafka.broker import LocalKafka
+from streamer.publishing.people import Person
 from streamer.settings import Settings
 from tests.support.mqtt import find_mosquitto, free_port, mosquitto
 

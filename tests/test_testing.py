@@ -15,10 +15,10 @@ from streamer.arrays import Floats
 from streamer.contracts.events import encode_event
 from streamer.contracts.readings import Record
 from streamer.contracts.records import OneRecord
-from streamer.devices.people import Person
 from streamer.model import artifact
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.predictor import Prediction
+from streamer.publishing.people import Person
 from streamer.testing import CRASH, PAUSE, START_MS, Published, readings, run_script
 from tests.support.scripts import draw_marked
 from tests.support.segments import by_device, expected

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from streamer.cli.options import settings_options
-from streamer.endpoint.endpoint_faults import EXAMPLES, EndpointFault
-from streamer.endpoint.served_model import load_served_model
-from streamer.endpoint.server import serve
+from streamer.prediction_server.endpoint_faults import EXAMPLES, EndpointFault
+from streamer.prediction_server.served_model import load_served_model
+from streamer.prediction_server.server import serve
 from streamer.process import log
 from streamer.settings import Settings
 

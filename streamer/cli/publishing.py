@@ -9,7 +9,7 @@ import click
 
 from streamer.cli.times import Moment
 from streamer.contracts.readings import LARGEST_BATCH, Format
-from streamer.devices.sending import Sending
+from streamer.publishing.sending import Sending
 
 Command = Callable[..., Any]
 

@@ -8,10 +8,10 @@ import click
 from streamer.cli.options import TOPICS, settings_options
 from streamer.cli.profile_option import profile_option
 from streamer.cli.publishing import sending_options
-from streamer.devices.replay import replay as publish_recordings
-from streamer.devices.sending import Sending
 from streamer.process import log
 from streamer.profiles.profile import FileLayout
+from streamer.publishing.replay import replay as publish_recordings
+from streamer.publishing.sending import Sending
 from streamer.settings import Settings
 from streamer.terminal import echo, terminal
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from streamer.cli.options import settings_options
-from streamer.endpoint.served_model import find_mounted_model, load_served_model
-from streamer.endpoint.server import serve as serve_model
+from streamer.prediction_server.served_model import find_mounted_model, load_served_model
+from streamer.prediction_server.server import serve as serve_model
 from streamer.process import log
 from streamer.settings import Settings
 

@@ -7,10 +7,10 @@ import click
 
 from streamer.cli.options import TOPICS, settings_options
 from streamer.cli.publishing import sending_options
-from streamer.devices.faults import SensorFaults
-from streamer.devices.sending import Sending
-from streamer.devices.simulate import simulate as publish_people
 from streamer.process import log
+from streamer.publishing.faults import SensorFaults
+from streamer.publishing.sending import Sending
+from streamer.publishing.simulate import simulate as publish_people
 from streamer.settings import Settings
 from streamer.terminal import echo, terminal
 

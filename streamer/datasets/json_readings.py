@@ -9,7 +9,7 @@ from streamer.contracts.readings import ACC, GYRO, Decoded
 from streamer.contracts.records import OneRecord, Records
 from streamer.datasets.raw_recording import RawRecording, SensorSeries
 from streamer.errors import DataError
-from streamer.profiles.decoder import Decoder
+from streamer.profiles.choose_decoder import Decoder
 
 JSON_FILES = frozenset({".json", ".jsonl", ".ndjson"})
 """Suffixes of the names of such files."""

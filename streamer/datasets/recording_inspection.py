@@ -10,7 +10,7 @@ from streamer.datasets.json_readings import JSON_FILES, read_json_records
 from streamer.datasets.profile_proposal import Proposal, propose_profile
 from streamer.datasets.profiled_recordings import read_profiled_recordings
 from streamer.errors import DataError
-from streamer.profiles.decoder import make_decoder
+from streamer.profiles.choose_decoder import make_decoder
 from streamer.profiles.profile import CONTRACT, SHIPPED_PROFILES, FileLayout, Profile, load_profile
 
 

@@ -34,7 +34,7 @@ from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
 from streamer.labels.segments import Segments
 from streamer.metrics import Metrics
-from streamer.profiles.decoder import make_decoder
+from streamer.profiles.choose_decoder import make_decoder
 from streamer.settings import Settings
 from streamer.stream.partition import PartitionWindows, PushResult
 from streamer.stream.position import Position, ReplayStart

@@ -22,7 +22,7 @@ from streamer.flow.rejects import RejectLimit
 from streamer.flow.stage_results import Computed
 from streamer.flow.unlabelled_devices import LATE
 from streamer.metrics import Metrics
-from streamer.profiles.decoder import make_decoder
+from streamer.profiles.choose_decoder import make_decoder
 from streamer.settings import Settings
 from streamer.stream.position import Position
 from streamer.stream.windows import Window

@@ -17,7 +17,7 @@ from streamer.contracts.records import Records
 from streamer.errors import StreamerError
 from streamer.kafka.reader import open_reader
 from streamer.kafka.topic_records import TopicRecord, fetch_parts, list_records
-from streamer.profiles.decoder import make_decoder
+from streamer.profiles.choose_decoder import make_decoder
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,7 @@ import numpy as np
 from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Decoded, Format
 from streamer.contracts.records import OneRecord, Records
 from streamer.errors import UNDECODABLE
-from streamer.profiles.decoder import Decoder, make_decoder
+from streamer.profiles.choose_decoder import Decoder, make_decoder
 from streamer.profiles.profile import CONTRACT, load_record_layout
 from streamer.profiles.record_layout import NEED_REGISTRY
 from streamer.settings import GatewaySettings

@@ -25,7 +25,7 @@ from streamer.kafka.record_batches import unpack
 from streamer.labels.smoothing import ForwardFilter
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.profiles.decoder import make_decoder
+from streamer.profiles.choose_decoder import make_decoder
 from streamer.profiles.profile import CONTRACT
 from streamer.settings import Settings
 from streamer.stream.position import Position

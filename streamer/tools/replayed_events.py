@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from streamer.datasets.recording import Segment
-from streamer.devices.recorded_device import REPLAY_HEADER
 from streamer.errors import UNDECODABLE, DataError
 from streamer.kafka.event_formats import make_event_decoder
 from streamer.kafka.reader import open_reader, read_to_end
+from streamer.publishing.recorded_device import REPLAY_HEADER
 from streamer.settings import Settings
 from streamer.training.event_alignment import Alignment, PublishedLabel, ReplayedSpan, align_events
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from streamer.cli import main
 from streamer.datasets.conversion import convert
 from streamer.datasets.feature_table import FeatureTable
-from streamer.endpoint.amazon_ml.protocol import check_question
+from streamer.prediction_server.amazon_ml.protocol import check_question
 from tests.support.amazon_ml import AmazonML, client
 from tests.support.s3_server import BUCKET
 

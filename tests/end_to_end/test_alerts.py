@@ -20,9 +20,9 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from streamer.arrays import Floats
 from streamer.contracts.encode import encode
-from streamer.devices.people import Person
 from streamer.kafka.client import transactional_id
 from streamer.localkafka.broker import free_ports
+from streamer.publishing.people import Person
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.support.certificates import make_certificate

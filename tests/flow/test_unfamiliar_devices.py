@@ -9,10 +9,10 @@ from streamer.arrays import Floats
 from streamer.contracts.activities import UNKNOWN
 from streamer.contracts.events import Reason, Reliability
 from streamer.contracts.readings import Record
-from streamer.devices.people import Person
 from streamer.labels.familiarity import is_unfamiliar
 from streamer.model.identity import ModelIdentity
 from streamer.predict.predictor import Prediction
+from streamer.publishing.people import Person
 from streamer.settings import Settings
 from streamer.testing import CRASH, PAUSE, Published, readings, run_script
 from tests.support.scripts import run_in_any_way

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from streamer.contracts.event_schema import avro_schema, from_avro, to_avro
 from streamer.contracts.events import ActivityEvent, encode_event
-from streamer.devices.people import Person
 from streamer.errors import DataError, RegistryError, SettingsError
 from streamer.kafka import topics
 from streamer.kafka.event_formats import make_event_decoder, open_event_encoder
+from streamer.publishing.people import Person
 from streamer.settings import Settings
 from streamer.testing import readings, run_script
 from tests.conftest import MakeSettings

@@ -16,7 +16,6 @@ from streamer.arrays import Floats
 from streamer.contracts.events import decode_event, encode_event
 from streamer.contracts.records import OneRecord, Records
 from streamer.contracts.segments import SEGMENT_HEADER, OpenSegment, PublishedEvent
-from streamer.devices.people import Person
 from streamer.features import UCI_HAR
 from streamer.flow.pipeline import flow
 from streamer.flow.recovery import recover
@@ -30,6 +29,7 @@ from streamer.predict.answers import make_ask
 from streamer.predict.models import LoadedModels, Models
 from streamer.predict.predictor import Prediction
 from streamer.predict.serving import Serving
+from streamer.publishing.people import Person
 from streamer.settings import Settings
 from streamer.stream.position import Position
 from streamer.testing import readings

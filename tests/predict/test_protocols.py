@@ -16,7 +16,6 @@ from botocore.exceptions import ClientError
 
 from streamer.arrays import Floats
 from streamer.datasets.feature_table import VARIABLES
-from streamer.endpoint.served_model import find_mounted_model, keep_activities
 from streamer.errors import EndpointError, ModelError, SettingsError
 from streamer.metrics import Metrics
 from streamer.model import artifact
@@ -31,6 +30,7 @@ from streamer.predict.endpoint_protocol import (
 from streamer.predict.factory import open_predictor
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.sagemaker_client import open_sagemaker
+from streamer.prediction_server.served_model import find_mounted_model, keep_activities
 from streamer.settings import Settings
 from tests.support.endpoint import Serve, set_faults
 

@@ -12,13 +12,13 @@ from hypothesis.extra import numpy as hnp
 from numpy.lib import format as npy_format
 
 from streamer.arrays import Floats
-from streamer.endpoint.sagemaker_server import read_windows
 from streamer.model.identity import ModelIdentity
 from streamer.predict import sagemaker_formats
 from streamer.predict.endpoint_protocol import (
     CallError,
     InvalidAnswerError,
 )
+from streamer.prediction_server.sagemaker_server import read_windows
 from streamer.settings import Settings
 
 LABELS = Settings().activities

@@ -12,7 +12,6 @@ from streamer.arrays import Floats
 from streamer.contracts.events import FeatureSetVersion
 from streamer.contracts.readings import Record
 from streamer.contracts.records import OneRecord
-from streamer.devices.people import Person
 from streamer.errors import SettingsError
 from streamer.features.feature_set import ACCELERATION, GRAVITY_FRAME, GRAVITY_FRAME_ACC, ROTATION
 from streamer.features.gravity import extract_in_gravity_frame
@@ -22,6 +21,7 @@ from streamer.predict.answers import make_ask
 from streamer.predict.factory import choose_feature_set, open_predictor
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.sensors import ask_by_sensors
+from streamer.publishing.people import Person
 from streamer.settings import Settings
 from streamer.testing import Published, readings, run_script
 from tests.support.scripts import run_in_any_way

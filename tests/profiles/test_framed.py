@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from streamer.contracts.readings import RejectReason
 from streamer.contracts.records import Records
 from streamer.errors import RegistryError, SettingsError
-from streamer.profiles.decoder import make_decoder
+from streamer.profiles.choose_decoder import make_decoder
 from streamer.profiles.profile_decoder import ProfileDecoder
 from streamer.profiles.record_layout import RecordLayout
 from streamer.settings import Settings

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from streamer.contracts.records import OneRecord
-from streamer.devices.people import Person
 from streamer.errors import SettingsError
+from streamer.publishing.people import Person
 from streamer.settings import Settings
 from streamer.testing import CRASH, START_MS, readings, run_script
 

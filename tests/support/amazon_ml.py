@@ -15,8 +15,8 @@ import msgspec
 import pytest
 import structlog
 
-from streamer.endpoint.served_model import load_served_model
-from streamer.endpoint.server import open_server
+from streamer.prediction_server.served_model import load_served_model
+from streamer.prediction_server.server import open_server
 from streamer.settings import Settings
 from tests.support.s3_server import BUCKET, S3Server
 

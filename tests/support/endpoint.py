@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from streamer.arrays import Floats
-from streamer.endpoint.endpoint_faults import EndpointFault
-from streamer.endpoint.served_model import load_served_model
-from streamer.endpoint.server import open_server
+from streamer.prediction_server.endpoint_faults import EndpointFault
+from streamer.prediction_server.served_model import load_served_model
+from streamer.prediction_server.server import open_server
 from streamer.settings import Settings
 
 Serve = Callable[..., AbstractAsyncContextManager[str]]

@@ -15,11 +15,11 @@ from streamer.contracts.readings import Format
 from streamer.contracts.records import OneRecord
 from streamer.datasets.public_recordings import read_recordings
 from streamer.datasets.recording_sources import as_measured
-from streamer.devices.faults import SensorFaults, disturb
-from streamer.devices.publisher import DeviceRecord, DeviceSource
-from streamer.devices.recorded_device import RecordedDevice, records_of
-from streamer.devices.sending import Sending
-from streamer.devices.simulate import SimulatedDevice
+from streamer.publishing.faults import SensorFaults, disturb
+from streamer.publishing.publisher import DeviceRecord, DeviceSource
+from streamer.publishing.recorded_device import RecordedDevice, records_of
+from streamer.publishing.sending import Sending
+from streamer.publishing.simulate import SimulatedDevice
 from tests.support.other_devices import OTHER_DEVICES, DisturbedDevice, MakeDevice
 
 START_MS = 1_763_906_400_000

@@ -6,9 +6,9 @@ import numpy as np
 
 from streamer.arrays import Floats
 from streamer.datasets.raw_recording import RawRecording, SensorSeries
-from streamer.devices.due_records import Due, DueRecords, Fate
-from streamer.devices.people import RATE_HZ, Person
-from streamer.devices.publisher import DeviceRecord
+from streamer.publishing.due_records import Due, DueRecords, Fate
+from streamer.publishing.people import RATE_HZ, Person
+from streamer.publishing.publisher import DeviceRecord
 
 MakeDevice = Callable[[str, float, np.random.Generator], RawRecording]
 """Make the recording of a device: its name, how many seconds, and what chooses the person."""

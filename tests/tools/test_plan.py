@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streamer.contracts.events import encode_event
 from streamer.contracts.readings import Format
-from streamer.devices.people import RATE_HZ, Person
+from streamer.publishing.people import RATE_HZ, Person
 from streamer.testing import readings, run_script
 from streamer.tools.plan import EVENT_BYTES, LOAD, MOST_DEVICES, US_PER_SAMPLE, make_plan
 

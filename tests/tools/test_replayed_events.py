@@ -15,11 +15,11 @@ from rich.console import Console
 
 from streamer.contracts.events import ActivityEvent, encode_event, window_id
 from streamer.datasets.public_recordings import read_labels
-from streamer.devices.replay import replay
-from streamer.devices.sending import Sending
 from streamer.errors import DataError, TopicError
 from streamer.kafka import topics
 from streamer.model import artifact
+from streamer.publishing.replay import replay
+from streamer.publishing.sending import Sending
 from streamer.settings import Settings
 from streamer.tools.replayed_events import align_replayed
 from streamer.training.event_alignment import Alignment
