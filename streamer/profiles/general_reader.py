@@ -59,7 +59,7 @@ class GeneralReader:
                     if self._decode_framed is None:
                         raise SettingsError("readings in Avro and Protobuf need a schema registry")
                     return self._decode_framed(value)
-        except (*UNDECODABLE, ValueError) as error:
+        except (*UNDECODABLE, csv.Error, ValueError) as error:
             raise Rejection(RejectReason.MALFORMED, f"{error!s:.300}") from None
 
     def _parse_csv(self, text: str) -> list[dict[str, str | None]]:

@@ -135,6 +135,21 @@ def test_csv_lines_are_samples() -> None:
         np.testing.assert_allclose(decoded.values[0], [1, 0, 0, np.pi, 0, 0])
 
 
+@pytest.mark.parametrize(
+    "value", [b"1763906400000,0\r0,0,1", b"1763906400000,0,0," + b"1" * 140_000]
+)
+def test_csv_that_cannot_be_split_into_cells_is_rejected(value: bytes) -> None:
+    layout = {
+        "encoding": "csv",
+        "columns": ["t", "x", "y", "z"],
+        "time": {"field": "t"},
+        "acc": {"fields": ["x", "y", "z"], "unit": "g"},
+    }
+    for decoder in (profile(layout), generally(profile(layout))):
+        decoded = decode_by(decoder, [ARecord(b"d", value)])
+        assert [each.reason for each in decoded.rejects] == [RejectReason.MALFORMED], decoded
+
+
 def test_named_readings_are_joined_in_time_and_gravity_is_added_between_its_times() -> None:
     #  ms        0         10         20        30
     #  a         x=1                  x=1                  without gravity
