@@ -247,6 +247,7 @@ def run_atheris(seconds: float, seed: int, folder: Path) -> None:
 
     for i, data in enumerate(seeds()):
         (folder / f"seed-{i}").write_bytes(data)
+        check(data)  # loads the kernels, which libFuzzer would report as a slow input
     for function in python_functions():
         atheris.instrument_func(function)
     limits = [f"-max_total_time={round(seconds)}", f"-seed={seed + 1}", "-max_len=8192"]

@@ -10,6 +10,8 @@ from rich.text import Text
 from streamer.cli.options import TOPICS, settings_options
 from streamer.cli.progress import show_progress
 from streamer.kafka import topics as kafka_topics
+from streamer.kafka.backfill import name_topics
+from streamer.kafka.grants import grant
 from streamer.kafka.permissions import ROLES, needed
 from streamer.kafka.topic_rules import Finding
 from streamer.printable import printable
@@ -22,20 +24,30 @@ _PATIENCE_S = 10.0
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
+_BACKFILL = click.option(
+    "--backfill",
+    metavar="NEW",
+    help="For the topics and the group of `streamer backfill --events-topic NEW`.",
+)
+
+
 @click.group()
 def topics() -> None:
     """Create the topics, or check existing ones."""
 
 
 @topics.command()
+@_BACKFILL
 @settings_options(
     *TOPICS,
     "labels_topic",
     "replication_factor",
 )
-def create(settings: Settings) -> None:
+def create(settings: Settings, backfill: str | None) -> None:
     """Create the topics that are missing."""
     log.configure(settings)
+    if backfill:
+        settings = name_topics(settings, backfill)
     created = asyncio.run(_create(settings))
     for name in created:
         echo(f"created {name}")
@@ -73,7 +85,7 @@ def check(ctx: click.Context, settings: Settings, as_machine: bool) -> None:
     ctx.exit(int(any(found.severity == "error" for found in findings)))
 
 
-@topics.command()
+@topics.command(short_help="Print or grant the permissions that a program needs.")
 @click.option(
     "--role",
     type=click.Choice(list(ROLES)),
@@ -82,15 +94,43 @@ def check(ctx: click.Context, settings: Settings, as_machine: bool) -> None:
     help="The program that needs the permissions.",
 )
 @click.option("--principal", default="User:streamer", show_default=True, help="Kafka's user.")
-@settings_options(*TOPIC_SETTINGS, "labels_topic", "group_id")
-def permissions(settings: Settings, role: str, principal: str) -> None:
+@click.option(
+    "--grant",
+    "is_granted",
+    is_flag=True,
+    help="Add the ACLs instead of printing commands. It needs a user who may change the cluster.",
+)
+@click.option(
+    "--admin-config",
+    metavar="FILE",
+    help="File for --command-config of the printed commands: the login of Kafka's own tools.",
+)
+@_BACKFILL
+@settings_options("bootstrap_servers", *TOPIC_SETTINGS, "labels_topic", "group_id", "log_format")
+def permissions(
+    settings: Settings,
+    role: str,
+    principal: str,
+    is_granted: bool,
+    admin_config: str | None,
+    backfill: str | None,
+) -> None:
     """Print the ACLs that a program needs, as commands of Kafka's own tool.
 
-    A cluster that denies by default needs these and no others.
+    A cluster that denies by default needs these and no others. With --grant they are added.
     """
-    for permission in needed(role, settings):
-        words = shlex.join(permission.as_arguments(principal))
-        echo(f"kafka-acls.sh --bootstrap-server {settings.bootstrap_servers} {words}")
+    if backfill:
+        settings = name_topics(settings, backfill)
+    wanted = needed(role, settings)
+    if is_granted:
+        log.configure(settings)
+        asyncio.run(grant(settings, wanted, principal, _PATIENCE_S))
+        echo(f"{principal} may do what the role {role} needs: {len(wanted)} ACLs")
+        return
+    tool = ["kafka-acls.sh", "--bootstrap-server", settings.bootstrap_servers]
+    tool += ["--command-config", admin_config] if admin_config else []
+    for permission in wanted:
+        echo(shlex.join([*tool, *permission.as_arguments(principal)]))
 
 
 async def _create(settings: Settings) -> list[str]:

@@ -61,14 +61,23 @@ def derive_settings(settings: Settings, events_topic: str) -> Settings:
     Raises:
         SettingsError: the topic is that of the live workers, or an endpoint has no rate limit.
     """
-    if events_topic in (settings.readings_topic, *settings.output_topics):
-        raise SettingsError(
-            f"{events_topic} is a topic of the live workers: a backfill writes to new topics"
-        )
     if settings.endpoint is not None and settings.max_rate is None:
         raise SettingsError(
             "max_rate: a backfill asks the endpoint as fast as it may; give it a part of the quota "
             "with --max-rate, so that the live workers keep theirs"
+        )
+    return name_topics(settings, events_topic)
+
+
+def name_topics(settings: Settings, events_topic: str) -> Settings:
+    """Return settings with the output topics and the group of a backfill, without a rate check.
+
+    Raises:
+        SettingsError: the topic is that of the live workers.
+    """
+    if events_topic in (settings.readings_topic, *settings.output_topics):
+        raise SettingsError(
+            f"{events_topic} is a topic of the live workers: a backfill writes to new topics"
         )
     return settings.model_copy(
         update={

@@ -9,10 +9,18 @@ from streamer.cli import main
 from streamer.errors import DataError, SettingsError
 from streamer.kafka import topics
 from streamer.kafka.backfill import derive_settings, prepare
+from streamer.process.backfill import run_backfill
 from streamer.settings import Settings
 from streamer.tools.event_comparison import compare_events
 from tests.conftest import MakeSettings
-from tests.support.member import Member, publish, read_topic, run_to_end, ten_seconds
+from tests.support.member import (
+    Member,
+    publish,
+    read_events,
+    read_topic,
+    run_to_end,
+    ten_seconds,
+)
 from tests.support.worker_process import where
 
 SETTINGS = Settings(readings_topic="readings", events_topic="events", group_id="live")
@@ -55,6 +63,38 @@ async def test_a_backfill_that_was_interrupted_gives_the_events_of_the_live_work
         await prepare(new, begin_ms, end_ms - 1)
     with pytest.raises(DataError, match="has no readings from"):
         await prepare(derive_settings(live, f"{live.events_topic}-x"), 0, 1000)
+
+
+async def test_workers_that_go_on_with_a_backfill_publish_each_window_once_across_the_cut_over(
+    make_settings: MakeSettings,
+) -> None:
+    #  readings       |-- phone-1 from 0 s, phone-2 from 0 s --|-- phone-1, phone-2 go on --|
+    #  live workers   |--------------------------------------------------------------------|
+    #  backfill       |--------- ends at the cut-over ---------|
+    #  new workers                                             |-- its group and topics ---|
+    live = make_settings(partitions=2)
+    await topics.ensure(live)
+    sent = {partition: ten_seconds(f"phone-{partition}") for partition in range(2)}
+    later = {partition: ten_seconds(f"phone-{partition}", 10.0) for partition in range(2)}
+    for partition, records in sent.items():
+        await publish(live, records, partition)
+    readings = await read_topic(live, live.readings_topic)
+    begin_ms = min(record.timestamp for record in readings)
+    cut_over_ms = max(record.timestamp for record in readings) + 1
+    await asyncio.sleep(0.01)  # so that no later record has a time of the range
+    for partition, records in later.items():
+        await publish(live, records, partition)
+    await run_to_end(live)
+
+    new = derive_settings(live, f"{live.events_topic}-new")
+    await run_backfill(new, begin_ms, cut_over_ms)
+    at_cut_over = await read_events(new)
+    await run_to_end(new)
+
+    identities = [event.window_id for event in await read_events(new)]
+    assert len(set(identities)) == len(identities) > len(at_cut_over) > 0
+    found = await compare_events(live, new.events_topic)
+    assert found.is_equal, found
 
 
 def test_a_backfill_never_writes_to_the_topics_of_the_live_workers() -> None:

@@ -21,6 +21,7 @@ from streamer.gateway.readings_topic import prepare_topic
 from streamer.gateway.readings_writer import ReadingsWriter
 from streamer.kafka import topics
 from streamer.kafka.client import client_options, connect
+from streamer.kafka.grants import grant
 from streamer.kafka.ground_truth import publish_label, read_labels
 from streamer.kafka.permissions import needed
 from streamer.localkafka.security import ADMIN, make_certificates
@@ -248,6 +249,17 @@ async def test_each_tool_works_with_the_permissions_of_its_role(
     with secured.grant("tool", needed("topics", tool)):
         assert await topics.ensure(tool, 60) == []
         assert all(found.severity != "error" for found in await topics.check(tool, 60))
+
+
+async def test_streamer_grants_what_a_worker_needs_if_its_user_may(
+    secured: SecuredKafka, names: dict[str, Any]
+) -> None:
+    admin, worker = secured.settings(**names), secured.settings("worker", **names)
+    with pytest.raises(KafkaError, match="needs Alter on the cluster"):
+        await grant(worker, needed("worker", worker), "User:worker", 60)
+    await grant(admin, needed("worker", admin), "User:worker", 60)
+    await run_to_end(worker.model_copy(update={"create_topics": False}))
+    assert len(await read_events(worker)) in WINDOWS_OF_20_S
 
 
 async def test_a_gateway_works_with_the_permissions_of_its_role(

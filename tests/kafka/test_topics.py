@@ -7,6 +7,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streamer.errors import KafkaError, TopicError
 from streamer.kafka.client import client_options, connect
+from streamer.kafka.grants import grant
+from streamer.kafka.permissions import needed
 from streamer.kafka.topic_rules import Cluster, Finding, Topic, findings, recovery_s
 from streamer.kafka.topics import check, ensure, partition_counts
 from streamer.localkafka.broker import free_ports
@@ -237,3 +239,11 @@ def good_cluster(partitions: int = 8) -> Cluster:
 
 def problems_of(cluster: Cluster, **overrides: Any) -> list[Finding]:
     return findings(Settings.load(overrides), cluster)
+
+
+async def test_permissions_cannot_be_granted_where_nothing_is_denied(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings()
+    with pytest.raises(KafkaError, match=f"{settings.bootstrap_servers} has no ACLs"):
+        await grant(settings, needed("device", settings), "User:anybody", 60)
