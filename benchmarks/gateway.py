@@ -44,10 +44,11 @@ def main(seconds: float, connections: int, websockets: int) -> None:
 
 
 @contextlib.contextmanager
-def gateway(brokers: str) -> Iterator[tuple[int, psutil.Process]]:
+def gateway(brokers: str, *options: str) -> Iterator[tuple[int, psutil.Process]]:
     """Run a gateway of one device per connection, without limits that the benchmark would reach."""
     command = [sys.executable, "-m", "streamer", "gateway", "--gateway-port", "0"]
     command += ["--bootstrap-servers", brokers, "--gateway-max-samples-per-s", "1e9"]
+    command += options
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         for line in running.stderr:

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 from streamer.gateway import health_pages, http_labels, http_readings, live_pages, pages, websocket
 from streamer.gateway.access import Access
 from streamer.gateway.answers import ERRORS, as_response
-from streamer.gateway.device_rates import DeviceRates
+from streamer.gateway.device_rates import BURST_S, DeviceRates
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.intake import Intake
 from streamer.gateway.labels_writer import LabelsWriter
@@ -29,15 +29,28 @@ _KEPT: Final = ("Allow", "Retry-After", "Location")
 
 
 def make_intake(
-    settings: GatewaySettings, writer: ReadingsWriter, metrics: GatewayMetrics
+    settings: GatewaySettings,
+    writer: ReadingsWriter,
+    metrics: GatewayMetrics,
+    burst_s: float = BURST_S,
 ) -> Intake:
-    """Make the intake that all protocols share.
+    """Make an intake.
+
+    Args:
+        settings: limits, and the format of the readings.
+        writer: writes readings to Kafka.
+        metrics: of the gateway.
+        burst_s: seconds' worth of samples that a device may send at once.
 
     Raises:
         SettingsError: there is no such format of readings.
         InstallationError: the format needs an extra package.
     """
-    rates = DeviceRates(settings.gateway_max_samples_per_s, settings.gateway_max_devices_per_token)
+    rates = DeviceRates(
+        settings.gateway_max_samples_per_s,
+        settings.gateway_max_devices_per_token,
+        burst_s=burst_s,
+    )
     return Intake(writer, ReadingsCheck(settings), rates, metrics)
 
 

@@ -4,14 +4,13 @@ The limits are those of one gateway: gateways share nothing.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from streamer.contracts.readings import LARGEST_BATCH
 
 BURST_S: Final = 60.0
-"""Seconds' worth of samples that a device may send at once, such as after an outage."""
+"""Seconds' worth of samples that a device may send at once after an outage, unless said."""
 
 REMEMBERED_S: Final = 600.0
 """Silence after which a device is no longer counted as one of its token's."""
@@ -32,12 +31,13 @@ class TooMany(Exception):  # noqa: N818 - it is an answer
 class DeviceRates:
     """The devices of each token, and the time at which each has paid for its samples.
 
-    A sample costs ``1 / samples_per_s`` seconds. A device may be ahead of the clock by `BURST_S`.
+    A sample costs ``1 / samples_per_s`` seconds. A device may be ahead of the clock by ``burst_s``.
 
     Args:
         samples_per_s: of a device, sustained.
         devices_per_token: within `REMEMBERED_S`.
         clock: seconds that never go backwards.
+        burst_s: seconds' worth of samples that a device may send at once.
     """
 
     def __init__(
@@ -45,10 +45,11 @@ class DeviceRates:
         samples_per_s: float,
         devices_per_token: int,
         clock: Callable[[], float] = time.monotonic,
+        burst_s: float = BURST_S,
     ) -> None:
         self._cost_s = 1 / samples_per_s
         # A record of the largest size is always possible.
-        self._burst_s = max(BURST_S, LARGEST_BATCH * self._cost_s)
+        self._burst_s = max(burst_s, LARGEST_BATCH * self._cost_s)
         self._most = devices_per_token
         self._clock = clock
         self._tokens: dict[str, dict[str, tuple[float, float]]] = {}
@@ -63,9 +64,9 @@ class DeviceRates:
         now_s = self._clock()
         devices = self._tokens.setdefault(token, {})
         self._forget_silent(devices, now_s)
-        samples = Counter[str]()
+        samples: dict[str, int] = {}
         for device_id, count in readings:
-            samples[device_id] += count
+            samples[device_id] = samples.get(device_id, 0) + count
         paid = {}
         for device_id, count in samples.items():
             before_s, _ = devices.get(device_id, (now_s, now_s))

@@ -6,8 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 
 from streamer.gateway.access import Forbidden
-from streamer.gateway.device_rates import DeviceRates
-from streamer.gateway.readings_check import Candidate, Readable, ReadingsCheck, Unreadable
+from streamer.gateway.device_rates import DeviceRates, TooMany
+from streamer.gateway.reading_queue import Busy, RecordTooLarge
+from streamer.gateway.readings_check import (
+    Candidate,
+    Checked,
+    Readable,
+    ReadingsCheck,
+    Unreadable,
+)
 from streamer.gateway.readings_writer import ReadingsWriter
 from streamer.gateway.token_file import Grant
 from streamer.gateway_metrics import GatewayMetrics
@@ -60,19 +67,42 @@ class Intake:
             RecordTooLarge: Kafka does not take one of them.
         """
         arrived_s = time.perf_counter()
-        readings = await self._read(grant, candidates)
+        readings = self._require_readable(grant, await self._check.check(candidates))
         self._rates.admit(grant.who, [(each.device_id, each.samples) for each in readings])
         future = self._write(readings)
         samples = sum(each.samples for each in readings)
         future.add_done_callback(partial(self._count, protocol, len(readings), samples, arrived_s))
         return future
 
+    async def submit_each(
+        self, protocol: str, grant: Grant, candidates: Sequence[Candidate]
+    ) -> "list[asyncio.Future[None]]":
+        """Check readings together and queue each for itself; return a future for each, in order.
+
+        The futures raise as `submit` and its future do. Readings after the first one for which
+        there is no room (`Busy`) are not taken, so that their order is kept: they get no future.
+        """
+        arrived_s = time.perf_counter()
+        futures = list[asyncio.Future[None]]()
+        for checked in await self._check.check(candidates):
+            try:
+                [reading] = self._require_readable(grant, [checked])
+                self._rates.admit(grant.who, [(reading.device_id, reading.samples)])
+                future = self._write([reading])
+            except (BadReadings, Forbidden, TooMany, Busy, RecordTooLarge) as error:
+                futures.append(_failed(error))
+                if isinstance(error, Busy):
+                    break
+                continue
+            future.add_done_callback(partial(self._count, protocol, 1, reading.samples, arrived_s))
+            futures.append(future)
+        return futures
+
     async def wait_room(self) -> None:
         """Wait until readings can be taken, for as long as a reading may wait for Kafka."""
         await self._writer.wait_room()
 
-    async def _read(self, grant: Grant, candidates: Sequence[Candidate]) -> list[Readable]:
-        checked = await self._check.check(candidates)
+    def _require_readable(self, grant: Grant, checked: Sequence[Checked]) -> list[Readable]:
         faults = {i: each for i, each in enumerate(checked) if isinstance(each, Unreadable)}
         if faults:
             for fault in faults.values():
@@ -104,6 +134,14 @@ class Intake:
         if not done.cancelled() and done.exception() is None:
             seconds = time.perf_counter() - arrived_s
             self._metrics.count_accepted(protocol, readings, samples, seconds)
+
+
+def _failed(error: Exception) -> "asyncio.Future[None]":
+    """Return a future that raises an error, and that nobody has to look at."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    future.exception()
+    return future
 
 
 async def _all(futures: "list[asyncio.Future[None]]") -> None:

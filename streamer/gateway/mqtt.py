@@ -8,18 +8,17 @@ import asyncio
 import socket
 import time
 from collections import deque
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
 from streamer.contracts.readings import CONTENT_TYPES, LONGEST_DEVICE_ID, Format
-from streamer.errors import InstallationError
 from streamer.gateway.access import EVERYONE
-from streamer.gateway.answers import ERRORS, describe
-from streamer.gateway.device_rates import TooMany
+from streamer.gateway.answers import describe
 from streamer.gateway.intake import Intake
+from streamer.gateway.mqtt_connection import KEEP_ALIVE_S, MqttConnection, open_mqtt
+from streamer.gateway.mqtt_packets import Message, MqttError, write_connect
 from streamer.gateway.reading_queue import Busy
 from streamer.gateway.readings_check import Candidate
 from streamer.gateway_metrics import GatewayMetrics
@@ -28,20 +27,6 @@ from streamer.settings import GatewaySettings
 from streamer.settings.gateway import DEVICE_LEVEL
 from streamer.tls import client_context
 
-try:
-    import aiomqtt
-    from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
-    from paho.mqtt.packettypes import PacketTypes
-    from paho.mqtt.properties import Properties
-    from paho.mqtt.subscribeoptions import SubscribeOptions
-
-    from streamer.gateway.mqtt_backlog import MqttBacklog
-except ImportError as error:
-    raise InstallationError(
-        f"readings from an MQTT broker need the extra `streamer[mqtt]`: {error}; "
-        "install it with `pip install 'streamer[mqtt]'`"
-    ) from error
-
 log = structlog.get_logger(__name__)
 
 _FIRST_WAIT_S: Final = 1.0
@@ -49,7 +34,7 @@ _LONGEST_WAIT_S: Final = 30.0
 _STABLE_S: Final = 60.0
 """A connection that lasts so long is a good one: after it the next wait is short again."""
 
-_SESSION_S: Final = 3600
+SESSION_S: Final = 3600
 """Time for which a broker of MQTT 5 keeps the messages of a gateway that is away."""
 
 _ANSWER_S: Final = 60.0
@@ -61,19 +46,15 @@ _LOG_EVERY_S: Final = 10.0
 _TOPIC_BYTES: Final = 70_000
 """Room for the longest topic and the properties of a message."""
 
+_AT_ONCE: Final = 100
+"""Messages that are checked together at most. A turn of the event loop then takes milliseconds, so
+what a broker has kept does not delay other clients."""
+
 _FORMATS: Final = {name.decode(): form for form, name in CONTENT_TYPES.items()}
 
 
 class _NoRoom(Exception):  # noqa: N818 - it is no error
     """Kafka does not take a reading."""
-
-
-@dataclass(slots=True)
-class _Delivery:
-    """A message that is not acknowledged yet."""
-
-    message: aiomqtt.Message
-    done: "asyncio.Future[None]"
 
 
 class MqttReadings:
@@ -88,6 +69,7 @@ class MqttReadings:
         self._settings = settings
         self._intake = intake
         self._metrics = metrics
+        self._format = Format(settings.mqtt_format)
         self._level = settings.mqtt_topic.split("/").index(DEVICE_LEVEL)
         self._tls = (
             client_context(settings.mqtt_cafile, "mqtt_cafile") if settings.mqtt_tls else None
@@ -108,7 +90,7 @@ class MqttReadings:
             begun_s = time.monotonic()
             try:
                 await self._take_until_lost()
-            except aiomqtt.MqttError as error:
+            except MqttError as error:
                 self._log_loss(error, time.monotonic() - begun_s)
             except _NoRoom as reason:
                 # `_take_until_lost` waits until Kafka takes readings again.
@@ -125,11 +107,11 @@ class MqttReadings:
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
     def _log_loss(self, error: Exception, lasted_s: float) -> None:
-        self.trouble = f"no connection to the MQTT broker: {error.__cause__ or error}"
+        self.trouble = f"no connection to the MQTT broker: {error}"
         log.warning(
             "no connection to the MQTT broker, trying again",
             broker=self._settings.mqtt_broker,
-            error=str(error.__cause__ or error),
+            error=str(error),
             lasted_s=round(lasted_s, 1),
             hint="is it running, and is the login right? if connections are made and lost, does"
             f" another gateway use the client id {self.client_id}? set mqtt_client_id",
@@ -143,85 +125,66 @@ class MqttReadings:
             _NoRoom: Kafka does not take readings now.
         """
         await self._intake.wait_room()
-        session = _Session(self)
-        client = self._make_client(session.backlog)
-        # aiomqtt has no public way to let us acknowledge. It must be set before the connection is
-        # made: what the broker sends again comes at once.
-        client._client.manual_ack_set(True)  # noqa: SLF001
-        session.backlog.hold_back(client)
-        async with client:
-            # The broker sends what it has kept before it answers the subscription.
-            await session.run(client, self._begin(client))
+        settings = self._settings
+        assert settings.mqtt_broker is not None
+        host, _, port = settings.mqtt_broker.rpartition(":")
+        longest = settings.gateway_max_body_bytes + _TOPIC_BYTES
+        password = settings.mqtt_password
+        connect_packet = write_connect(
+            settings.mqtt_version,
+            self.client_id,
+            username=settings.mqtt_username,
+            password=password.get_secret_value() if password else None,
+            keep_alive_s=KEEP_ALIVE_S,
+            session_expiry_s=SESSION_S,
+            receive_maximum=settings.mqtt_in_flight,
+            maximum_packet_bytes=longest,
+        )
+        async with open_mqtt(
+            host, int(port), self._tls, _ANSWER_S, longest, settings.mqtt_version, connect_packet
+        ) as connection:
+            connection.subscribe(self._pattern, self._begin)
+            await _Session(self, connection, settings.mqtt_in_flight).run()
 
-    async def _begin(self, client: aiomqtt.Client) -> None:
-        await self._subscribe(client)
+    def _begin(self) -> None:
         self._metrics.mqtt_connected.set(1)
         self.trouble = None
         log.info("takes readings from the MQTT broker", client_id=self.client_id)
 
-    def _make_client(self, backlog: MqttBacklog) -> aiomqtt.Client:
-        settings = self._settings
-        assert settings.mqtt_broker is not None
-        host, _, port = settings.mqtt_broker.rpartition(":")
-        password = settings.mqtt_password
-        is_5 = settings.mqtt_version == "5"
-        properties = None
-        if is_5:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.ReceiveMaximum = settings.mqtt_in_flight
-            properties.MaximumPacketSize = settings.gateway_max_body_bytes + _TOPIC_BYTES
-            properties.SessionExpiryInterval = _SESSION_S
-        return aiomqtt.Client(
-            host,
-            int(port),
-            identifier=self.client_id,
-            username=settings.mqtt_username,
-            password=password.get_secret_value() if password else None,
-            protocol=aiomqtt.ProtocolVersion.V5 if is_5 else aiomqtt.ProtocolVersion.V311,
-            clean_session=None if is_5 else False,
-            clean_start=False if is_5 else MQTT_CLEAN_START_FIRST_ONLY,
-            properties=properties,
-            tls_context=self._tls,
-            timeout=_ANSWER_S,
-            queue_type=backlog.queue_type,
-        )
-
-    async def _subscribe(self, client: aiomqtt.Client) -> None:
+    @property
+    def _pattern(self) -> str:
+        """Return what is subscribed to; not all brokers of MQTT 3.1.1 can share subscriptions."""
         settings = self._settings
         pattern = settings.mqtt_topic.replace(DEVICE_LEVEL, "+")
-        if settings.mqtt_version == "5":
-            if settings.mqtt_share:
-                pattern = f"$share/{settings.mqtt_share}/{pattern}"
-            # Retained messages are old: the broker must not send them with each subscription.
-            codes = await client.subscribe(
-                pattern, options=SubscribeOptions(qos=1, retainHandling=2)
-            )
-        else:
-            codes = await client.subscribe(pattern, qos=1)
-        for code in codes:
-            if (code if isinstance(code, int) else code.value) >= 0x80:
-                raise aiomqtt.MqttError(f"the broker refuses the subscription to {pattern}: {code}")
+        if settings.mqtt_version == "5" and settings.mqtt_share:
+            return f"$share/{settings.mqtt_share}/{pattern}"
+        return pattern
 
     def find_device(self, topic: str) -> str | None:
         """Return the device of a topic; None if its level is empty or too long for a device id."""
         device_id = topic.split("/")[self._level]
         return device_id if 1 <= len(device_id.encode()) <= LONGEST_DEVICE_ID else None
 
-    async def submit(self, message: aiomqtt.Message) -> "asyncio.Future[None]":
-        """Submit the reading of a message; raises as `Intake.submit`."""
-        device_id = self.find_device(message.topic.value)
-        assert isinstance(message.payload, bytes)
-        candidate = Candidate(device_id, message.payload, self._format_of(message))
+    async def submit(self, messages: Sequence[Message]) -> "list[asyncio.Future[None]]":
+        """Submit the readings of messages; see `Intake.submit_each`."""
         await self._intake.wait_room()
-        return await self._intake.submit("mqtt", EVERYONE, [candidate])
+        return await self._intake.submit_each(
+            "mqtt",
+            EVERYONE,
+            [
+                Candidate(self.find_device(each.topic), each.payload, self._format_of(each))
+                for each in messages
+            ],
+        )
 
-    def _format_of(self, message: aiomqtt.Message) -> Format:
-        named = getattr(message.properties, "ContentType", "")
-        media_type = named.partition(";")[0].strip().lower()
-        return _FORMATS.get(media_type, Format(self._settings.mqtt_format))
+    def _format_of(self, message: Message) -> Format:
+        if not message.content_type:
+            return self._format
+        media_type = message.content_type.partition(";")[0].strip().lower()
+        return _FORMATS.get(media_type, self._format)
 
     def refuse(self, topic: str, error: BaseException) -> None:
-        """Count and log a message that cannot be used; MQTT has no way to tell its device."""
+        """Count and log a message that is dropped; MQTT has no way to tell its device."""
         _, outcome, answer = describe(error)
         self._metrics.readings.labels("mqtt", outcome).inc()
         self._unsaid += 1
@@ -239,72 +202,43 @@ class MqttReadings:
 class _Session:
     """Takes the messages of one connection in their order, and acknowledges them in their order."""
 
-    def __init__(self, owner: MqttReadings) -> None:
+    def __init__(self, owner: MqttReadings, connection: MqttConnection, in_flight: int) -> None:
         self._owner = owner
-        self.backlog = MqttBacklog(lambda: self._fail(aiomqtt.MqttError("the connection broke")))
-        self._deliveries: deque[_Delivery] = deque()
-        self._error: Exception | None = None
-        self._failed = asyncio.Event()
-        self._is_over = False
+        self._connection = connection
+        self._in_flight = in_flight
+        self._unacknowledged: deque[tuple[Message, asyncio.Future[None]]] = deque()
+        self._settled = asyncio.Event()
+        """Is set for a moment whenever a message is done."""
 
-    async def run(self, client: aiomqtt.Client, begin: Coroutine[None, None, None]) -> None:
+    async def run(self) -> None:
         """Take messages until the connection is lost, or Kafka does not take one.
 
-        Args:
-            client: is connected.
-            begin: subscribes, while messages are taken.
+        Raises:
+            MqttError: the connection is lost.
+            _NoRoom: Kafka does not take readings now.
         """
-        self._client = client
-        beginning = asyncio.create_task(begin)
-        taking = asyncio.create_task(self._take())
-        failed = asyncio.create_task(self._failed.wait())
-        tasks = {beginning, taking, failed}
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if beginning.done():
-                beginning.result()
-                await asyncio.wait({taking, failed}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._is_over = True
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        if self._error is not None:
-            raise self._error
-        taking.result()
-
-    def _fail(self, error: Exception) -> None:
-        self._error = error
-        self._failed.set()
-
-    async def _take(self) -> None:
-        async for message in self._client.messages:
-            if message.retain:
-                self._acknowledge(message)  # It is older than the subscription.
-                continue
-            try:
-                done = await self._owner.submit(message)
-            except (Busy, TooMany) as error:
-                raise _NoRoom(str(error)) from None
-            except ERRORS as error:
-                done = asyncio.get_running_loop().create_future()
-                done.set_exception(error)
-                done.exception()
-            self._deliveries.append(_Delivery(message, done))
-            done.add_done_callback(self._settle)
+        while True:
+            # Brokers may send more than the receive maximum. It must not wait in the queue for
+            # Kafka, where the readings of other clients would wait behind it.
+            while (room := self._in_flight - len(self._unacknowledged)) <= 0:
+                await self._settled.wait()
+            messages = await self._connection.take(min(room, _AT_ONCE))
+            futures = await self._owner.submit(messages)
+            for message, done in zip(messages, futures, strict=False):
+                self._unacknowledged.append((message, done))
+                done.add_done_callback(self._settle)
 
     def _settle(self, _: "asyncio.Future[None]") -> None:
         """Acknowledge the messages that are done, up to the first that is not."""
-        while not self._is_over and self._deliveries and self._deliveries[0].done.done():
-            delivery = self._deliveries.popleft()
-            error = delivery.done.exception()
+        self._settled.set()
+        self._settled.clear()
+        while self._unacknowledged and self._unacknowledged[0][1].done():
+            message, done = self._unacknowledged.popleft()
+            error = done.exception()
             if isinstance(error, Busy):
-                self._is_over = True
-                self._fail(_NoRoom("Kafka does not take readings now"))
+                self._unacknowledged.clear()
+                self._connection.fail(_NoRoom(str(error)))
                 return
             if error is not None:
-                self._owner.refuse(delivery.message.topic.value, error)
-            self._acknowledge(delivery.message)
-
-    def _acknowledge(self, message: aiomqtt.Message) -> None:
-        self._client._client.ack(message.mid, message.qos)  # noqa: SLF001
+                self._owner.refuse(message.topic, error)
+            self._connection.acknowledge(message)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from prometheus_client import ProcessCollector
@@ -13,9 +13,9 @@ from streamer import __version__
 from streamer.gateway.access import Access
 from streamer.gateway.app import make_app, make_intake
 from streamer.gateway.device_sockets import DeviceSockets
-from streamer.gateway.intake import Intake
 from streamer.gateway.listener import listen
 from streamer.gateway.live_pages import open_live
+from streamer.gateway.mqtt import SESSION_S, MqttReadings
 from streamer.gateway.readings_topic import prepare_topic
 from streamer.gateway.readings_writer import ReadingsWriter
 from streamer.gateway_metrics import GatewayMetrics
@@ -25,9 +25,6 @@ from streamer.process.warm_up import warm_up_in_thread
 from streamer.process.worker import handle_signals
 from streamer.settings import GatewaySettings
 from streamer.tls import server_context
-
-if TYPE_CHECKING:
-    from streamer.gateway.mqtt import MqttReadings
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +61,7 @@ async def run_gateway(
     ):
         intake = make_intake(settings, writer, metrics)
         await run_until_stopped(stopping, warm_up_in_thread(settings.readings_format))
-        mqtt = _make_mqtt(settings, intake, metrics)
+        mqtt = _make_mqtt(settings, writer, metrics)
         app = make_app(
             settings,
             writer,
@@ -87,13 +84,13 @@ async def run_gateway(
 
 
 def _make_mqtt(
-    settings: GatewaySettings, intake: Intake, metrics: GatewayMetrics
-) -> "MqttReadings | None":
+    settings: GatewaySettings, writer: ReadingsWriter, metrics: GatewayMetrics
+) -> MqttReadings | None:
     """Make what takes readings from the MQTT broker of the settings, if they name one."""
     if settings.mqtt_broker is None:
         return None
-    from streamer.gateway.mqtt import MqttReadings  # noqa: PLC0415 - an optional extra
-
+    # A device may send at once what the broker has kept of it.
+    intake = make_intake(settings, writer, metrics, burst_s=SESSION_S)
     return MqttReadings(settings, intake, metrics)
 
 

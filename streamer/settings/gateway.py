@@ -115,8 +115,8 @@ class GatewaySettings(Settings):
     # MQTT
     mqtt_broker: Address | None = Field(
         None,
-        description="MQTT broker from which readings are taken too: `host:port`. It needs"
-        " `streamer[mqtt]`. The broker decides which device may publish on which topic.",
+        description="MQTT broker from which readings are taken too: `host:port`. The"
+        " broker decides which device may publish on which topic.",
     )
     mqtt_topic: TopicPattern = Field(
         "devices/{device}/readings",
@@ -140,7 +140,7 @@ class GatewaySettings(Settings):
         " Default: made of the host name and the port.",
     )
     mqtt_in_flight: int = Field(
-        200, ge=1, le=65535, description="Messages that the broker may send ahead of Kafka."
+        1000, ge=1, le=65535, description="Messages that the broker may send ahead of Kafka."
     )
     mqtt_username: Name | None = Field(None, description="User name at the MQTT broker.")
     mqtt_password: SecretStr | None = Field(None, description="Password at the MQTT broker.")

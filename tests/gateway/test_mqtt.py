@@ -11,20 +11,20 @@ import structlog
 
 from streamer.contracts.readings import Format
 from streamer.errors import SettingsError
+from streamer.gateway import mqtt_connection
+from streamer.gateway.app import make_intake
+from streamer.gateway.mqtt import MqttReadings
+from streamer.gateway.mqtt_connection import MqttConnection
 from streamer.gateway.reading_queue import Busy
 from streamer.settings import GatewaySettings
 from tests.gateway.conftest import MakeGatewaySettings
 from tests.support.gateway import RunningGateway, new_device, reading, running_gateway
 from tests.support.mqtt import amqtt, mosquitto
 
-aiomqtt = pytest.importorskip("aiomqtt", reason="the extra streamer[mqtt] is not installed")
+aiomqtt = pytest.importorskip("aiomqtt", reason="aiomqtt is not installed")
 
 from paho.mqtt.packettypes import PacketTypes  # noqa: E402
 from paho.mqtt.properties import Properties  # noqa: E402
-
-from streamer.gateway import mqtt_backlog  # noqa: E402
-from streamer.gateway.mqtt import MqttReadings  # noqa: E402
-from streamer.gateway.mqtt_backlog import MqttBacklog  # noqa: E402
 
 
 @asynccontextmanager
@@ -241,27 +241,27 @@ async def test_many_messages_that_a_broker_has_kept_are_taken_in_one_connection(
     assert await count_of(gateway, device) == count
 
 
-# broker    | keeps 100 messages | sends them ...... | sends the others
+# broker    | keeps 250 messages | sends them ...... | sends the others
 # gateway   | away               | takes none        | takes
-# backlog                        | full: is not read | never more than full
+# its queue                      | full: is not read | never more than that and one read
 async def test_a_broker_that_has_kept_much_is_held_back_and_nothing_is_lost(
     gateway: RunningGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device, count = new_device(), 100
-    monkeypatch.setattr(mqtt_backlog, "MOST_BYTES", 20_000)
+    device, count, one_read = new_device(), 250, 500_000
+    monkeypatch.setattr(mqtt_connection, "MOST_BYTES", 20_000)
     largest, is_full = 0, asyncio.Event()
-    put, submit = MqttBacklog.put_nowait, MqttReadings.submit
+    receive, submit = MqttConnection.data_received, MqttReadings.submit
 
-    def watch(backlog: MqttBacklog, message: Any) -> None:
+    def watch(connection: MqttConnection, data: bytes) -> None:
         nonlocal largest
-        put(backlog, message)
-        largest = max(largest, backlog.bytes)
-        if backlog.bytes > 20_000:
+        receive(connection, data)
+        largest = max(largest, connection.waiting_bytes)
+        if connection.waiting_bytes > 20_000:
             is_full.set()
 
-    async def submit_when_full(readings: MqttReadings, message: Any) -> Any:
+    async def submit_when_full(readings: MqttReadings, messages: Any) -> Any:
         await is_full.wait()
-        return await submit(readings, message)
+        return await submit(readings, messages)
 
     async with mosquitto(tmp_path) as port, aiomqtt.Client("127.0.0.1", port) as client:
         chosen = {"mqtt_broker": f"127.0.0.1:{port}", "mqtt_client_id": "gateway-1"}
@@ -270,7 +270,7 @@ async def test_a_broker_that_has_kept_much_is_held_back_and_nothing_is_lost(
         bodies = [reading(device, 1 + number) for number in range(count)]
         for body in bodies:
             await client.publish(f"devices/{device}/readings", body, qos=1)
-        monkeypatch.setattr(MqttBacklog, "put_nowait", watch)
+        monkeypatch.setattr(MqttConnection, "data_received", watch)
         monkeypatch.setattr(MqttReadings, "submit", submit_when_full)
         async with taking(gateway, **chosen):
 
@@ -278,9 +278,45 @@ async def test_a_broker_that_has_kept_much_is_held_back_and_nothing_is_lost(
                 return await count_of(gateway, device) >= count
 
             await wait_for(all_there)
-    # The message that fills the backlog has up to 7 kB; all of them have some 300 kB.
-    assert 20_000 < largest < 30_000
+    assert sum(map(len, bodies)) > 2 * one_read
+    assert 20_000 < largest < one_read
     assert [record.value for record in await gateway.records_of(device)] == bodies
+
+
+# limit     100 samples a second, and a burst of 10,000 samples (the largest reading)
+# greedy    |9,000|9,000 refused|
+# other     .......................|2 taken
+async def test_a_device_that_sends_too_much_loses_its_own_messages_and_no_others(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    greedy, other = new_device(), new_device()
+    limited = 'streamer_gateway_readings_total{outcome="limited",protocol="mqtt"}'
+    limits = gateway.settings.model_copy(update={"gateway_max_samples_per_s": 100})
+    intake = make_intake(limits, gateway.writer, gateway.metrics)
+    before = (await gateway.metrics_shown()).get(limited, 0)
+    async with mosquitto(tmp_path) as port:
+        chosen = limits.model_copy(
+            update={"mqtt_broker": f"127.0.0.1:{port}", "mqtt_format": "f32"}
+        )
+        readings = MqttReadings(chosen, intake, gateway.metrics)
+        task = asyncio.create_task(readings.run())
+        try:
+            await wait_for(lambda: is_connected(gateway))
+            async with aiomqtt.Client("127.0.0.1", port) as client:
+                block = reading(greedy, 9000, Format.F32)
+                for _ in range(2):
+                    await client.publish(f"devices/{greedy}/readings", block, qos=1)
+                block = reading(other, 2, Format.F32)
+                await client.publish(f"devices/{other}/readings", block, qos=1)
+
+                async def is_there() -> bool:
+                    return await count_of(gateway, other) == 1
+
+                await wait_for(is_there)
+        finally:
+            task.cancel()
+    assert await count_of(gateway, greedy) == 1
+    assert (await gateway.metrics_shown())[limited] == before + 1
 
 
 async def test_two_gateways_share_the_messages_of_a_broker(

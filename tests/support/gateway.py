@@ -59,13 +59,24 @@ class RunningGateway:
     async def metrics_shown(self) -> dict[str, float]:
         """Return the metrics by name and labels."""
         async with self.session.get("/metrics") as answer:
-            lines = (await answer.text()).splitlines()
-        pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
-        return {name: float(value) for name, _, value in pairs}
+            return read_metrics(await answer.text())
 
     async def records(self) -> list["ConsumerRecord[bytes, bytes]"]:
         """Return what is in the topic of readings."""
         return [each for part in (await read_partitions(self.settings)).values() for each in part]
+
+
+def read_metrics(text: str) -> dict[str, float]:
+    """Return the values of metrics by name and labels."""
+    pairs = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in pairs}
+
+
+async def metrics_at(port: int) -> dict[str, float]:
+    """Return the metrics of a gateway without tokens on this machine."""
+    url = f"http://127.0.0.1:{port}/metrics"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return read_metrics(await answer.text())
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -60,6 +61,45 @@ async def amqtt() -> AsyncIterator[int]:
         yield port
     finally:
         await broker.shutdown()
+
+
+class MqttDevices:
+    """A connection in MQTT 3.1.1 that publishes with QoS 1 and little effort, for benchmarks."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._sent = 0
+        self._acknowledged = 0
+
+    async def __aenter__(self) -> Self:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writer.write(b"\x10\x13\0\4MQTT\4\2\0\0\0\7devices")
+        assert await self._reader.readexactly(4) == b"\x20\2\0\0"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._wait_acknowledged(self._sent)
+        self._writer.close()
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Publish; wait while many messages are not acknowledged."""
+        self._sent += 1
+        self._writer.write(publish_packet(topic.encode(), self._sent % 65535 + 1, payload))
+        if self._sent - self._acknowledged >= 500:
+            await self._wait_acknowledged(self._sent - 250)
+
+    async def _wait_acknowledged(self, count: int) -> None:
+        while self._acknowledged < count:
+            assert (await self._reader.readexactly(4))[0] == 0x40
+            self._acknowledged += 1
+
+
+def publish_packet(topic: bytes, packet_id: int, payload: bytes) -> bytes:
+    """Return PUBLISH of MQTT 3.1.1 with QoS 1."""
+    body = len(topic).to_bytes(2, "big") + topic + packet_id.to_bytes(2, "big") + payload
+    size = len(body)
+    assert 128 <= size < 128 * 128
+    return b"\x32" + bytes([size & 127 | 128, size >> 7]) + body
 
 
 async def wait_listening(port: int) -> None:
