@@ -16,14 +16,23 @@ read.
 import hashlib
 import time
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from streamer.errors import UNDECODABLE, ConflictError, MissingObjectError, ModelError, StorageError
 from streamer.model import artifact
 from streamer.model.artifact import Model
-from streamer.storage.object_store import ObjectStore, Tagged, open_store
+from streamer.model.versions import (
+    History,
+    Promotion,
+    Promotions,
+    StoredFile,
+    Version,
+    find_earlier,
+)
+from streamer.storage.object_store import ObjectStore, Tagged
+from streamer.storage.open_store import open_store
 
 MODEL_FILE: Final = "model.npz"
 _CARD_FILE: Final = "card.json"
@@ -31,52 +40,6 @@ _CURRENT: Final = "current.json"
 _VERSIONS: Final = "versions/"
 _REMEMBERED: Final = 1000
 """Promotions that are remembered."""
-
-
-class StoredFile(msgspec.Struct, frozen=True):
-    """What a file of a version must be."""
-
-    size: int
-    sha256: str
-
-
-class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a model, as it was added. Figures and reason are those of its judgement."""
-
-    id: str
-    """Equal to the `model.version` of its events."""
-    model: str
-    """The id in the model's card: equal to the `model.id` of its events."""
-    created_ms: int
-    """When it was added, milliseconds since the epoch."""
-    parent: str | None
-    """The id of the version that it was made from; None for the first ones."""
-    files: dict[str, StoredFile]
-    figures: dict[str, float]
-    note: str
-    """What it has learned from, or why it was made."""
-
-
-class Promotion(msgspec.Struct, frozen=True, kw_only=True):
-    """When a version became current, and why. A rollback leads back to the version before."""
-
-    version: str
-    at_ms: int
-    reason: str
-    rollback: bool = False
-
-
-class _Promotions(msgspec.Struct, frozen=True):
-    """The content of `current.json`."""
-
-    promotions: list[Promotion]
-
-
-class History(NamedTuple):
-    """All versions, oldest first, and the promotions, oldest first."""
-
-    versions: list[Version]
-    promotions: list[Promotion]
 
 
 class Registry:
@@ -276,7 +239,7 @@ class Registry:
         except MissingObjectError:
             return [], None
         try:
-            promotions = msgspec.json.decode(found.content, type=_Promotions).promotions
+            promotions = msgspec.json.decode(found.content, type=Promotions).promotions
         except UNDECODABLE as error:
             raise ModelError(
                 f"{self.location}/{_CURRENT} cannot be read: {error}; remove it, and promote a "
@@ -295,7 +258,7 @@ class Registry:
     ) -> None:
         at_ms = time.time_ns() // 1_000_000
         added = Promotion(version=version_id, at_ms=at_ms, reason=reason, rollback=rollback)
-        content = _encode(_Promotions([*promotions, added][-_REMEMBERED:]))
+        content = _encode(Promotions([*promotions, added][-_REMEMBERED:]))
         try:
             self._store.replace(_CURRENT, content, tag)
         except ConflictError:
@@ -318,20 +281,9 @@ class Registry:
         )
 
 
-def find_earlier(promotions: list[Promotion]) -> str | None:
-    """Return the version that a rollback makes current; None if there is none."""
-    stack: list[str] = []
-    for promotion in promotions:
-        if promotion.rollback and len(stack) > 1:
-            stack.pop()
-        else:
-            stack.append(promotion.version)
-    return stack[-2] if len(stack) > 1 else None
-
-
 def _describe(content: bytes) -> StoredFile:
     return StoredFile(len(content), hashlib.sha256(content).hexdigest())
 
 
-def _encode(value: Version | _Promotions) -> bytes:
+def _encode(value: Version | Promotions) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value)) + b"\n"

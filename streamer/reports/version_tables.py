@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from rich.table import Table
 from rich.text import Text
 
-from streamer.model.registry import History
+from streamer.model.versions import History
 
 
 def history_as_tables(history: History) -> list[Table]:

@@ -15,7 +15,8 @@ from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.errors import DataError
 from streamer.kafka.ground_truth import read_labels
 from streamer.model.artifact import Model
-from streamer.model.registry import Registry, Version
+from streamer.model.registry import Registry
+from streamer.model.versions import Version
 from streamer.settings import Settings
 from streamer.training.fine_tuning import fine_tune
 from streamer.training.learned_windows import (

@@ -12,7 +12,8 @@ from streamer.cli import main
 from streamer.errors import ConflictError, DataError, ModelError, StorageError
 from streamer.model import artifact
 from streamer.model.artifact import Model
-from streamer.model.registry import Promotion, Registry, Version, find_earlier
+from streamer.model.registry import Registry
+from streamer.model.versions import Promotion, Version, find_earlier
 from streamer.storage.folder import FolderStore
 from tests.support.s3_server import BUCKET, S3Server
 
