@@ -26,8 +26,9 @@ from streamer.reports import html_page
 from streamer.reports.alignment_tables import alignment_as_tables
 from streamer.terminal import echo, terminal
 from streamer.tools.board import Board
-from streamer.tools.dead_letters import Letter, LetterId, Survey
+from streamer.tools.dead_letters import Letter, LetterId
 from streamer.tools.letter_formats import letter_text, survey_table
+from streamer.tools.letter_survey import Survey
 from streamer.tools.watch import line, table
 from streamer.training.event_alignment import Alignment
 from tests.support.events import WALK

@@ -24,6 +24,7 @@ from streamer.tools.letter_formats import (
     survey_table,
 )
 from streamer.tools.letter_replay import find_waiting, put_back
+from streamer.tools.letter_survey import survey_letters
 from streamer.tools.window_replay import ReplayCounts, find_refused, predict_refused
 
 _PREDICTION = (
@@ -59,7 +60,7 @@ def list_letters(settings: Settings, reasons: tuple[str, ...], as_machine: bool)
     """Count dead letters by reason, and how many of them were put back."""
     log.configure(settings)
     with show_progress():
-        found = asyncio.run(dead_letters.survey(settings, Selection(reasons)))
+        found = asyncio.run(survey_letters(settings, Selection(reasons)))
     if as_machine:
         echo(msgspec.json.encode([msgspec.to_builtins(group) for group in found.groups()]))
     else:

@@ -12,8 +12,9 @@ from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Format
 from streamer.errors import DataError
 from streamer.printable import printable, utc_time
 from streamer.storage.atomic_files import atomic_file
-from streamer.tools.dead_letters import MOST_KEYS, Headers, Letter, LetterId, Survey
+from streamer.tools.dead_letters import Headers, Letter, LetterId
 from streamer.tools.letter_replay import Correction
+from streamer.tools.letter_survey import MOST_KEYS, Survey
 
 _SHOWN_BYTES = 2000
 

@@ -20,7 +20,8 @@ from streamer.kafka.reader import open_reader, read_to_end
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
 from streamer.tools import letter_replay
-from streamer.tools.dead_letters import RECEIPT, REPLAYED_FROM, Letter, LetterId, Selection, Survey
+from streamer.tools.dead_letters import RECEIPT, REPLAYED_FROM, Letter, LetterId, Selection
+from streamer.tools.letter_survey import Survey
 from tests.conftest import MakeSettings
 from tests.support.damaged_log import damage
 
