@@ -9,7 +9,8 @@ import numpy as np
 from streamer.arrays import Floats
 from streamer.errors import DataError, MissingObjectError
 from streamer.features.feature_set import FeatureSet
-from streamer.storage.object_store import ObjectStore, open_store
+from streamer.storage.object_store import ObjectStore
+from streamer.storage.open_store import open_store
 from streamer.storage.window_files import (
     HOUR_MS,
     StoredWindows,

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from streamer.datasets.s3 import SCHEME, S3Folder
+from streamer.datasets.s3 import S3Folder
 from streamer.storage.atomic_files import atomic_folder
+from streamer.storage.s3_address import is_in_s3
 
 
 @contextmanager
@@ -39,7 +40,7 @@ def output_folder(target: str, uploaded: Callable[[int], None] = lambda _: None)
     Raises:
         DataError: the target is not empty, or cannot be written.
     """
-    if not target.startswith(SCHEME):
+    if not is_in_s3(target):
         with atomic_folder(Path(target)) as folder:
             yield folder
         return

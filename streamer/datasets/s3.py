@@ -14,8 +14,7 @@ import aioboto3
 from botocore import exceptions
 
 from streamer.errors import DataError
-
-SCHEME = "s3://"
+from streamer.storage.s3_address import SCHEME, split_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +32,9 @@ class S3Folder:
         """Parse `s3://bucket/some/folder`.
 
         Raises:
-            DataError: the address has no bucket.
+            StorageError: the address names no bucket.
         """
-        bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
-        if not bucket:
-            raise DataError(f"{url} names no bucket; write {SCHEME}bucket/folder")
-        prefix = prefix.strip("/")
-        return cls(bucket, f"{prefix}/" if prefix else "")
+        return cls(*split_folder(url))
 
     def check_is_empty(self) -> None:
         """Check that the folder has no objects.

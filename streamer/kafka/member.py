@@ -233,7 +233,7 @@ def open_window_store(settings: Settings) -> "ObjectStore | None":
     """
     if settings.store_features is None:
         return None
-    from streamer.storage.object_store import open_store  # noqa: PLC0415 - seldom used
+    from streamer.storage.open_store import open_store  # noqa: PLC0415 - seldom used
     from streamer.storage.window_files import require_parquet  # noqa: PLC0415 - seldom used
 
     require_parquet()

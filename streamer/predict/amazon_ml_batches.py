@@ -14,8 +14,7 @@ their jobs.
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from io import BytesIO
 from itertools import chain
@@ -25,32 +24,27 @@ import numpy as np
 import structlog
 
 from streamer.arrays import Floats
-from streamer.errors import EndpointError, SettingsError
+from streamer.errors import EndpointError
 from streamer.metrics import Metrics
 from streamer.model.identity import ModelIdentity
-from streamer.predict import aws_client
-from streamer.predict.amazon_ml_client import find_model, identify_version
-from streamer.predict.amazon_ml_jobs import CALL_S, AmazonMLJobs, Troubles
+from streamer.predict.amazon_ml_jobs import AmazonMLJobs
 from streamer.predict.answers import Answers, Origin, Scored
 from streamer.predict.batch_files import (
     FeatureFile,
     find_features,
-    make_schema,
     order_scores,
     read_results,
     tag_windows,
 )
+from streamer.predict.batch_objects import BatchObjects
 from streamer.predict.batch_predictor import BatchAnswers
 from streamer.predict.endpoint_protocol import CallError, InvalidAnswerError, check_prediction
-from streamer.settings import Settings
+from streamer.predict.retried_calls import Troubles
 
 log = structlog.get_logger(__name__)
 
 NAME: Final = "amazon-ml-batch"
 """The kind of predictor, as events name it."""
-CONNECTIONS: Final = 10
-READ_S: Final = 60.0
-"""Longest time for which a part of an answer of S3 may take."""
 READINGS: Final = 5
 """How often results that are not complete are read, before an operator is asked to look."""
 FIRST_READING_S: Final = 1.0
@@ -71,7 +65,9 @@ class AmazonMLBatches:
     """A model of Amazon ML that predicts in batches.
 
     Args:
-        jobs: makes the calls.
+        jobs: runs the jobs.
+        objects: of the batches.
+        troubles: is told why batches do not go on.
         model: identity of the model.
         prefix: of all keys, empty or with a slash at its end.
         interval_s: how long a batch collects windows.
@@ -83,6 +79,8 @@ class AmazonMLBatches:
     def __init__(
         self,
         jobs: AmazonMLJobs,
+        objects: BatchObjects,
+        troubles: Troubles,
         model: ModelIdentity,
         prefix: str,
         interval_s: float,
@@ -91,6 +89,8 @@ class AmazonMLBatches:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.jobs = jobs
+        self.objects = objects
+        self.troubles = troubles
         self.model = model
         self.interval_s = interval_s
         self.cleans_up = clean_up
@@ -126,7 +126,7 @@ class AmazonMLPartition:
 
     async def find(self, next_offset: int) -> None:
         """List the batches that were stored before, and remove those before a position."""
-        keys = await self.batches.jobs.list_objects(self.folder)
+        keys = await self.batches.objects.list(self.folder)
         found = [(_parse_key(key.removeprefix(self.folder)), key) for key in keys]
         self.plans = {
             plan
@@ -149,10 +149,10 @@ class AmazonMLPartition:
 
     async def remove(self, plan: _Plan, keys: Sequence[str]) -> None:
         """Remove the jobs of a batch, and its objects at last: they lead to the jobs."""
-        jobs = self.batches.jobs
-        await jobs.delete_jobs(_job_name(plan))
-        await jobs.delete_objects([key for key in keys if not key.endswith(".csv")])
-        await jobs.delete_objects([key for key in keys if key.endswith(".csv")])
+        objects = self.batches.objects
+        await self.batches.jobs.delete(_job_name(plan))
+        await objects.delete([key for key in keys if not key.endswith(".csv")])
+        await objects.delete([key for key in keys if key.endswith(".csv")])
 
 
 class AmazonMLBatch:
@@ -189,7 +189,7 @@ class AmazonMLBatch:
         if self._plan in self._partition.plans:
             log.info("a batch that was stored before goes on", key=self._key)
         else:
-            await self._batches.jobs.upload(self._file.path, self._key)
+            await self._batches.objects.upload(self._file.path, self._key)
         self._file.remove()
 
     async def predict(self, list_windows: Callable[[], Sequence[str]]) -> BatchAnswers:
@@ -212,12 +212,12 @@ class AmazonMLBatch:
                         f"the results of the batch prediction {job['BatchPredictionId']} in "
                         f"{job['OutputUri']} cannot be used: {error}"
                     )
-                    jobs.troubles.note(self, problem)
+                    self._batches.troubles.note(self, problem)
                 if reading < READINGS:
                     await asyncio.sleep(pause_s)
                     pause_s *= 2
         finally:
-            jobs.troubles.clear(self)
+            self._batches.troubles.clear(self)
         raise EndpointError(
             f"{problem}. Restore the objects, or delete the batch prediction "
             "(aws machinelearning delete-batch-prediction --batch-prediction-id "
@@ -231,7 +231,7 @@ class AmazonMLBatch:
         if self._plan is None or not self._batches.cleans_up:
             return
         try:
-            keys = await self._batches.jobs.list_objects(self._stem)
+            keys = await self._batches.objects.list(self._stem)
             await self._partition.remove(self._plan, keys)
         except (CallError, EndpointError) as error:
             log.warning("objects of a batch were not removed", key=self._key, error=str(error))
@@ -274,7 +274,8 @@ class AmazonMLBatch:
         missing = {tags[row]: row for row in sorted(set(range(count)) - set(rows))}
         features = {}
         if missing:
-            stored = await self._batches.jobs.read_object(self._key)
+            objects = self._batches.objects
+            stored = await objects.read(objects.address(self._key))
             features = await asyncio.to_thread(find_features, BytesIO(stored or b""), missing)
         if len(features) < len(missing):
             raise InvalidAnswerError(f"{self._key} is missing or cut off")
@@ -296,65 +297,3 @@ def _parse_key(key: str) -> _Plan | None:
 
 def _job_name(plan: _Plan) -> str:
     return f"streamer-{plan.digest}"
-
-
-@asynccontextmanager
-async def open_amazon_ml_batches(
-    settings: Settings, metrics: Metrics, on_trouble: Callable[[str | None], None]
-) -> AsyncIterator[AmazonMLBatches]:
-    """Open a model of Amazon ML, and the bucket for its batches.
-
-    Raises:
-        EndpointError: the model or the bucket does not exist, or access to it is denied.
-        SettingsError: the SDK lacks a setting.
-    """
-    assert settings.endpoint is not None
-    assert settings.batch_location is not None
-    bucket, _, prefix = settings.batch_location.removeprefix("s3://").partition("/")
-    if not bucket:
-        raise SettingsError("batch_location: there is no bucket; write s3://bucket/prefix")
-    prefix = f"{prefix.strip('/')}/".lstrip("/")
-    async with (
-        aws_client.open_client("machinelearning", CONNECTIONS, CALL_S) as service,
-        aws_client.open_client("s3", CONNECTIONS, READ_S) as storage,
-    ):
-        schema = make_schema(settings.endpoint_variable)
-        jobs = AmazonMLJobs(
-            service, storage, bucket, settings.endpoint, schema, Troubles(on_trouble)
-        )
-        version = ""
-        # If Amazon ML or S3 is down now, the calls wait for it later.
-        with suppress(CallError, TimeoutError):
-            async with asyncio.timeout(CALL_S):
-                version = identify_version(await find_model(service, settings.endpoint))
-        with suppress(CallError):
-            await _check_bucket(jobs, f"{prefix}{settings.group_id}/", settings.batch_location)
-        activities = settings.activities
-        model = ModelIdentity(
-            settings.endpoint, version, tuple(activities), tuple(activities.values())
-        )
-        yield AmazonMLBatches(
-            jobs,
-            model,
-            f"{prefix}{settings.group_id}/",
-            settings.batch_interval_s,
-            settings.batch_clean_up,
-            metrics,
-        )
-
-
-async def _check_bucket(jobs: AmazonMLJobs, prefix: str, location: str) -> None:
-    """Check that the bucket may be listed.
-
-    Raises:
-        CallError: S3 does not answer now.
-        EndpointError: the bucket does not exist, or access to it is denied.
-    """
-    try:
-        await jobs.list_once(prefix)
-    except EndpointError as error:
-        raise EndpointError(
-            f"batch_location: {location} cannot be used: {error}; the worker needs s3:ListBucket, "
-            "s3:GetObject, s3:PutObject and s3:DeleteObject there, and Amazon ML needs the first "
-            "three"
-        ) from error

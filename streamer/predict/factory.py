@@ -278,7 +278,7 @@ async def open_batch_predictor(
     if settings.predictor != BATCHES:
         yield None
         return
-    from streamer.predict.amazon_ml_batches import (  # noqa: PLC0415 - slow to import
+    from streamer.predict.open_amazon_ml_batches import (  # noqa: PLC0415 - slow to import
         open_amazon_ml_batches,
     )
 

@@ -11,7 +11,8 @@ from typing import Any, Final, Self
 from botocore import exceptions
 
 from streamer.errors import ConflictError, StorageError
-from streamer.storage.object_store import BUCKET_SCHEME, Tagged, missing
+from streamer.storage.object_store import Tagged, missing
+from streamer.storage.s3_address import SCHEME, split_folder
 
 CONNECT_S: Final = 5
 READ_S: Final = 30
@@ -36,16 +37,12 @@ class BucketStore:
         Raises:
             StorageError: the address names no bucket.
         """
-        bucket, _, prefix = url.removeprefix(BUCKET_SCHEME).partition("/")
-        if not bucket:
-            raise StorageError(f"{url} names no bucket; write {BUCKET_SCHEME}bucket/prefix")
-        prefix = prefix.strip("/")
-        return cls(bucket, f"{prefix}/" if prefix else "")
+        return cls(*split_folder(url))
 
     @property
     def location(self) -> str:
         """The address, `s3://bucket/prefix`."""
-        return f"{BUCKET_SCHEME}{self._bucket}/{self._prefix}".rstrip("/")
+        return f"{SCHEME}{self._bucket}/{self._prefix}".rstrip("/")
 
     def read(self, name: str) -> Tagged:
         """Return the content of an object; the tag is its entity tag."""

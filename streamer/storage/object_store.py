@@ -1,11 +1,8 @@
 """Named objects in a folder or a bucket: what registries and stores are made of."""
 
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from streamer.errors import MissingObjectError
-
-BUCKET_SCHEME = "s3://"
 
 
 class Tagged(NamedTuple):
@@ -48,22 +45,6 @@ class ObjectStore(Protocol):
 
     def delete(self, name: str) -> None:
         """Remove an object, if there is one of this name."""
-
-
-def open_store(location: str) -> ObjectStore:
-    """Open a folder, which need not exist yet, or `s3://bucket/prefix`.
-
-    Raises:
-        StorageError: the address names no bucket.
-    """
-    # Each of the two is imported where it is needed only: a plain worker needs neither.
-    if location.startswith(BUCKET_SCHEME):
-        from streamer.storage.bucket import BucketStore  # noqa: PLC0415
-
-        return BucketStore.parse(location)
-    from streamer.storage.folder import FolderStore  # noqa: PLC0415
-
-    return FolderStore(Path(location))
 
 
 def missing(store: ObjectStore, name: str) -> MissingObjectError:

@@ -8,7 +8,7 @@ from streamer.errors import DataError
 from streamer.predict.batch_files import read_lines, read_manifest
 from streamer.predict.endpoint_protocol import InvalidAnswerError
 from streamer.storage.bucket import BucketStore
-from streamer.storage.object_store import BUCKET_SCHEME
+from streamer.storage.s3_address import split_address
 
 
 @dataclass(slots=True)
@@ -41,8 +41,8 @@ def read_results(batch: dict[str, Any]) -> BatchResults:
     output = batch["OutputUri"].rstrip("/")
     manifest_url = f"{output}/batch-prediction/{batch['BatchPredictionId']}.manifest"
     # All results are in one bucket; the keys of its objects are their names in this store.
-    bucket, _, _ = output.removeprefix(BUCKET_SCHEME).partition("/")
-    store = BucketStore.parse(f"{BUCKET_SCHEME}{bucket}")
+    bucket, _ = split_address(output)
+    store = BucketStore(bucket, prefix="")
     try:
         files = read_manifest(_read(store, manifest_url))
     except InvalidAnswerError as error:

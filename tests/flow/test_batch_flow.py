@@ -21,8 +21,9 @@ from streamer.flow.recovery import recover
 from streamer.flow.stage_results import Output
 from streamer.metrics import Metrics
 from streamer.predict import amazon_ml_batches, amazon_ml_jobs
-from streamer.predict.amazon_ml_batches import AmazonMLBatches, open_amazon_ml_batches
+from streamer.predict.amazon_ml_batches import AmazonMLBatches
 from streamer.predict.factory import open_predictor
+from streamer.predict.open_amazon_ml_batches import open_amazon_ml_batches
 from streamer.settings import Settings
 from streamer.stream.position import Position
 from tests.support.amazon_ml import AmazonML, client

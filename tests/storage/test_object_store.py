@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from streamer.errors import ConflictError, MissingObjectError, StorageError
-from streamer.storage.object_store import ObjectStore, open_store
+from streamer.storage.object_store import ObjectStore
+from streamer.storage.open_store import open_store
 from tests.support.s3_server import BUCKET, S3Server
 
 

@@ -33,11 +33,11 @@ POINTS: dict[str, tuple[Any, str]] = {
 EXACTLY_ONCE = list(POINTS)
 POINTS["when models begin to decide"] = (PartitionModels, "_change")
 BATCHES = {
-    "before a batch is stored": ("streamer.predict.amazon_ml_jobs:AmazonMLJobs", "upload"),
+    "before a batch is stored": ("streamer.predict.batch_objects:BatchObjects", "upload"),
     "after a batch was stored": ("streamer.predict.amazon_ml_jobs:AmazonMLJobs", "complete"),
     "after a job was created": ("streamer.predict.amazon_ml_jobs:AmazonMLJobs", "_follow"),
     "before results are read": ("streamer.predict.amazon_ml_jobs:AmazonMLJobs", "find_results"),
-    "before a batch is removed": ("streamer.predict.amazon_ml_jobs:AmazonMLJobs", "delete_jobs"),
+    "before a batch is removed": ("streamer.predict.amazon_ml_jobs:AmazonMLJobs", "delete"),
 }
 """Points of a worker that predicts in batches, by names: the AWS SDK takes a while to import."""
 POINTS["at least once: after sending, before the position"] = (AIOKafkaConsumer, "commit")

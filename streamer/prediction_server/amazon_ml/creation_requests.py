@@ -7,6 +7,7 @@ from streamer.prediction_server.amazon_ml.schema import DataSchema, InvalidDataE
 from streamer.prediction_server.amazon_ml.scorers import THRESHOLD
 from streamer.prediction_server.amazon_ml.store import Entity, Kind
 from streamer.prediction_server.amazon_ml.training import TrainingParameters
+from streamer.storage.s3_address import split_address
 
 NO_ENDPOINT: Final = {"EndpointStatus": "NONE", "PeakRequestsPerSecond": 0}
 _FORBIDDEN = (":", "//", "/./", "/../")
@@ -76,6 +77,6 @@ def _check_model(request: dict[str, Any], source: Entity) -> dict[str, Any]:
 
 
 def _check_output(url: str) -> None:
-    key = url.removeprefix("s3://").partition("/")[2]
+    _, key = split_address(url)
     if key.startswith("/") or any(part in key for part in _FORBIDDEN):
         raise InvalidDataError(f"the key of the OutputUri may not contain : // /./ /../: {url}")

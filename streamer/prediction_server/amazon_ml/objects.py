@@ -15,8 +15,8 @@ import aioboto3
 from aiobotocore.config import AioConfig
 from botocore import exceptions
 
-from streamer.datasets.s3 import SCHEME
 from streamer.prediction_server.amazon_ml.schema import InvalidDataError
+from streamer.storage.s3_address import SCHEME, split_address
 
 ATTEMPTS = 6
 """Attempts of each call: an outage of S3 of half a minute fails no job."""
@@ -47,7 +47,7 @@ class ObjectStorage:
 
         A folder is an address that ends with `/`. Schema files are left out.
         """
-        bucket, key = split_url(url)
+        bucket, key = split_address(url)
         with _explained(url):
             if key and not key.endswith("/"):
                 found = await self._client.head_object(Bucket=bucket, Key=key)
@@ -65,7 +65,7 @@ class ObjectStorage:
 
     async def read(self, url: str) -> bytes:
         """Return the content of an object."""
-        bucket, key = split_url(url)
+        bucket, key = split_address(url)
         with _explained(url):
             answer = await self._client.get_object(Bucket=bucket, Key=key)
             async with answer["Body"] as body:
@@ -79,13 +79,13 @@ class ObjectStorage:
 
     async def upload(self, path: Path, url: str) -> None:
         """Copy a file to an object."""
-        bucket, key = split_url(url)
+        bucket, key = split_address(url)
         with _explained(url):
             await self._client.upload_file(os.fspath(path), bucket, key)
 
     async def write(self, content: bytes, url: str) -> None:
         """Write an object."""
-        bucket, key = split_url(url)
+        bucket, key = split_address(url)
         with _explained(url):
             await self._client.put_object(Bucket=bucket, Key=key, Body=content)
 
@@ -105,12 +105,6 @@ async def open_object_storage() -> AsyncIterator[ObjectStorage]:
         raise InvalidDataError(f"the server cannot use S3: {error}") from error
 
 
-def split_url(url: str) -> tuple[str, str]:
-    """Return bucket and key of `s3://bucket/key`."""
-    bucket, _, key = url.removeprefix(SCHEME).partition("/")
-    return bucket, key
-
-
 @contextmanager
 def _explained(url: str) -> Iterator[None]:
     """Translate the errors of S3 and of the disk."""
@@ -126,7 +120,7 @@ def _explained(url: str) -> Iterator[None]:
 
 def _explain(url: str, error: exceptions.ClientError) -> str:
     code = str(error.response.get("Error", {}).get("Code"))
-    bucket, key = split_url(url)
+    bucket, key = split_address(url)
     if code == "NoSuchBucket":
         return f"the bucket {bucket} does not exist"
     if code in {"NoSuchKey", "404"}:
