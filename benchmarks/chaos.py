@@ -31,7 +31,7 @@ from streamer.datasets.feature_store import FeatureStore
 from streamer.localkafka.broker import LocalKafka, free_ports
 from streamer.model import artifact
 from streamer.model.artifact import DEFAULT_MODEL
-from streamer.predict.factory import choose_feature_set
+from streamer.predict.chosen_models import choose_feature_set
 from streamer.settings import Settings
 from streamer.storage.window_files import StoredWindows
 from tests.support.doomed import EXACTLY_ONCE

@@ -36,7 +36,7 @@ from streamer.flow.rejects import RejectLimit
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask
-from streamer.predict.factory import choose_feature_set
+from streamer.predict.chosen_models import choose_feature_set
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.process.memory import keep_freed_memory
 from streamer.profiles.avro_values import AvroReader, make_avro_writer

@@ -40,7 +40,7 @@ from streamer.flow.stage_results import DeadLetter, Output
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask
-from streamer.predict.factory import choose_feature_set, load_model_without_gyroscope
+from streamer.predict.chosen_models import choose_feature_set, load_model_without_gyroscope
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.predictor import Predictor
 from streamer.predict.sensors import ask_by_sensors

@@ -49,7 +49,7 @@ def show(ctx: click.Context, settings: Settings, toml: bool, as_machine: bool) -
 def check(settings: Settings) -> None:
     """Check the settings, certificates, secrets and model files without running anything."""
     from streamer.kafka.security import security_options  # noqa: PLC0415 - slow to import
-    from streamer.predict.factory import choose_feature_set  # noqa: PLC0415 - slow to import
+    from streamer.predict.chosen_models import choose_feature_set  # noqa: PLC0415 - slow to import
 
     security_options(settings)
     choose_feature_set(settings)

@@ -14,7 +14,7 @@ from streamer.datasets.feature_store import FeatureStore
 from streamer.datasets.ground_truth import Joined, join_labels
 from streamer.errors import SettingsError
 from streamer.kafka.ground_truth import read_labels
-from streamer.predict.factory import choose_feature_set
+from streamer.predict.chosen_models import choose_feature_set
 from streamer.process import log
 from streamer.settings import Settings
 from streamer.terminal import echo, terminal

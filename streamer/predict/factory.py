@@ -5,20 +5,25 @@ they take a second to import.
 """
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 from urllib.parse import quote
 
 from streamer.arrays import Floats
 from streamer.errors import SettingsError
-from streamer.features import GRAVITY_FRAME, GRAVITY_FRAME_ACC, UCI_HAR, FeatureSet
+from streamer.features import FeatureSet
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import Answers, Ask, make_ask
+from streamer.predict.chosen_models import (
+    features_of,
+    load_model,
+    load_model_without_gyroscope,
+    median_window,
+)
 from streamer.predict.drift import Drift, watch_drift
 from streamer.predict.endpoint_protocol import Endpoint
 from streamer.predict.local_predictor import LocalPredictor
@@ -29,7 +34,6 @@ from streamer.settings import Settings
 from streamer.settings.predictor_names import BATCHES, ENDPOINTS, IN_FILES, EndpointKind
 
 if TYPE_CHECKING:
-    from streamer.model.registry import Registry
     from streamer.predict.batch_predictor import BatchPredictor
     from streamer.predict.onnx_predictor import OnnxPredictor
 
@@ -98,45 +102,8 @@ def load_predictor(settings: Settings, metrics: Metrics) -> OpenedPredictor:
         identities.append(without_gyroscope.signature)
     drift = Drift(model.profile, model.signature)
     ask = ask_by_sensors(watch_drift(make_ask(predictor), drift, metrics), without_gyroscope)
-    features = _features_of(model, without_gyroscope)
+    features = features_of(model, without_gyroscope)
     return OpenedPredictor(name_models(identities), ask, features, without_gyroscope)
-
-
-def can_change(settings: Settings) -> bool:
-    """Return whether the models of a predictor may be replaced while a worker runs.
-
-    Those in the package are not.
-    """
-    paths = [path for path in (settings.model, settings.model_without_gyroscope) if path]
-    is_named = all(str(path) in artifact.NAMED for path in paths)
-    return settings.predictor in IN_FILES and (settings.model_registry is not None or not is_named)
-
-
-def make_stamp(settings: Settings) -> Callable[[], Hashable]:
-    """Return a function whose answer changes when `load_predictor` would load other models.
-
-    It keeps its connection to the registry. It raises StorageError if the registry cannot be read,
-    and ModelError if it is damaged.
-
-    Raises:
-        StorageError: `model_registry` names no bucket.
-    """
-    paths = [path for path in (settings.model, settings.model_without_gyroscope) if path]
-    registry = _open_registry(settings.model_registry) if settings.model_registry else None
-
-    def stamp() -> Hashable:
-        current = registry.current_id() if registry else None
-        return (current, *map(_stamp_of_file, paths))
-
-    return stamp
-
-
-def _stamp_of_file(path: Path) -> Hashable:
-    try:
-        found = path.stat()
-    except OSError as error:
-        return error.errno
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 @asynccontextmanager
@@ -162,88 +129,10 @@ def _make_predictor(settings: Settings, model: artifact.Model) -> "LocalPredicto
 
 def _warm_up(model: artifact.Model) -> None:
     """Let a model compute once what it computes once."""
-    window = _median_window(model)
+    window = median_window(model)
     model.probabilities(window)
     if model.familiarity is not None:
         model.familiarity.measure(window)
-
-
-def choose_feature_set(settings: Settings) -> FeatureSet:
-    """Return the features that the predictor takes: those of the model file in this process.
-
-    Every other predictor takes the published ones.
-
-    Raises:
-        ModelError: the model file cannot be used.
-        SettingsError: the model for devices without a gyroscope takes other features.
-    """
-    model = load_model(settings)
-    return _features_of(model, load_model_without_gyroscope(settings, model))
-
-
-def _features_of(model: artifact.Model, without_gyroscope: artifact.Model | None) -> FeatureSet:
-    if without_gyroscope is None:
-        return model.feature_set
-    return replace(model.feature_set, needs_gyroscope=False)
-
-
-def load_model_without_gyroscope(
-    settings: Settings, model: artifact.Model
-) -> artifact.Model | None:
-    """Load the model for windows without a gyroscope, None where there is none.
-
-    Args:
-        settings: those of the worker.
-        model: the one for the other windows.
-
-    Raises:
-        ModelError: the model file cannot be used.
-        SettingsError: one of the models takes features that do not go with the other.
-    """
-    path = settings.model_without_gyroscope
-    if path is None:
-        is_default = artifact.is_default(settings.model) and settings.model_registry is None
-        if settings.predictor != "local" or not is_default:
-            return None
-        path = artifact.ACC_MODEL
-    found = artifact.load(path)
-    if (model.feature_set, found.feature_set) != (GRAVITY_FRAME, GRAVITY_FRAME_ACC):
-        raise SettingsError(
-            f"model_without_gyroscope: {path} takes the features {found.feature_set.name}, and "
-            f"the other model {model.feature_set.name}; they should be {GRAVITY_FRAME_ACC.name} "
-            f"and {GRAVITY_FRAME.name}: train with --features gravity-acc and --features gravity"
-        )
-    return found
-
-
-def load_model(settings: Settings) -> artifact.Model:
-    """Load the model that predicts here, or else the one for fallback and drift detection.
-
-    Raises:
-        ModelError: it cannot be used.
-        SettingsError: it takes features that endpoints are not sent.
-        StorageError: the registry cannot be read.
-    """
-    if settings.predictor == "local":
-        if settings.model_registry is not None:
-            registry = _open_registry(settings.model_registry)
-            return registry.load(registry.current())
-        return artifact.load(settings.model or artifact.DEFAULT_MODEL)
-    has_model_file = settings.predictor in ENDPOINTS
-    path = (has_model_file and settings.model) or artifact.WAIST_MODEL
-    model = artifact.load(path)
-    if model.feature_set is not UCI_HAR:
-        raise SettingsError(
-            f"model: {path} takes the features {model.feature_set.name}, but endpoints are sent "
-            f"those of {UCI_HAR.name}; use a model trained with --features published, or `waist`"
-        )
-    return model
-
-
-def _open_registry(location: str) -> "Registry":
-    from streamer.model.registry import Registry  # noqa: PLC0415 - few workers have one
-
-    return Registry.open(location)
 
 
 @asynccontextmanager
@@ -335,14 +224,8 @@ async def _open_endpoint(
         fallback=LocalPredictor(model) if settings.when_down == "fallback" else None,
     )
     async with opened as endpoint:
-        reference = _median_window(model)
+        reference = median_window(model)
         yield EndpointCaller(endpoint, options, reference, metrics, on_trouble).ask
-
-
-def _median_window(model: artifact.Model) -> Floats:
-    """Return the medians (1, features) of the features of the training windows."""
-    deciles = model.profile.deciles
-    return deciles[:, deciles.shape[1] // 2][None]
 
 
 def import_predictor(path: str, settings: Settings) -> Predictor:

@@ -14,13 +14,8 @@ from streamer.features import FeatureSet
 from streamer.health import Health
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers, Ask
-from streamer.predict.factory import (
-    OpenedPredictor,
-    can_change,
-    load_predictor,
-    make_stamp,
-    open_other_predictor,
-)
+from streamer.predict.chosen_models import can_change, make_stamp
+from streamer.predict.factory import OpenedPredictor, load_predictor, open_other_predictor
 from streamer.predict.models import LoadedModels, Models
 from streamer.predict.sensors import ask_by_sensors
 from streamer.predict.serving import Serving

@@ -29,12 +29,12 @@ from streamer.labels.labelling import Labeller
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import Ask
-from streamer.predict.factory import (
+from streamer.predict.chosen_models import (
     choose_feature_set,
     load_model,
     load_model_without_gyroscope,
-    open_predictor,
 )
+from streamer.predict.factory import open_predictor
 from streamer.predict.feature_effects import FeatureEffects, measure_effects
 from streamer.reports.absence import Absence, Verdict, check_grid, explain_absence
 from streamer.reports.explanation import Explanation, PublishedRecord, Stage

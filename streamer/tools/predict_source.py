@@ -25,7 +25,8 @@ from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
 from streamer.metrics import Metrics
 from streamer.predict.answers import Answers
-from streamer.predict.factory import choose_feature_set, open_predictor
+from streamer.predict.chosen_models import choose_feature_set
+from streamer.predict.factory import open_predictor
 from streamer.profiles.profile import FileLayout
 from streamer.settings import Settings
 

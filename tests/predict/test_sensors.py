@@ -18,7 +18,8 @@ from streamer.features.gravity import extract_in_gravity_frame
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import make_ask
-from streamer.predict.factory import choose_feature_set, open_predictor
+from streamer.predict.chosen_models import choose_feature_set
+from streamer.predict.factory import open_predictor
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.sensors import ask_by_sensors
 from streamer.publishing.people import Person

@@ -23,7 +23,7 @@ from streamer.kafka.topic_records import TopicRecord
 from streamer.metrics import Metrics
 from streamer.model import artifact
 from streamer.predict.answers import Answers, Ask, make_ask
-from streamer.predict.factory import choose_feature_set, load_model_without_gyroscope
+from streamer.predict.chosen_models import choose_feature_set, load_model_without_gyroscope
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.sensors import ask_by_sensors
 from streamer.settings import Settings
