@@ -123,13 +123,13 @@ class FleetView:
         """
         return median(self._delays_ms) if self._delays_ms else None
 
-    def history(self, device_id: str) -> list[dict[str, object]]:
+    def history(self, device_id: str) -> list[Stretch]:
         """Return the stretches of a device in the hour before its latest window, oldest first."""
         device = self._devices.get(device_id)
         if device is None:
             return []
         begin_ms = device.latest.window_end - HISTORY_MS
-        return [each.as_json() for each in device.stretches if each.end_ms > begin_ms]
+        return [each for each in device.stretches if each.end_ms > begin_ms]
 
     def summarize(
         self, allows: Callable[[str], bool], now_ms: int, query: str, most: int

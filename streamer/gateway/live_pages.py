@@ -13,6 +13,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from streamer.gateway.access import Access
 from streamer.gateway.answers import authorise, find_token
+from streamer.gateway.device_history import DeviceHistory
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.event_stream import StillAllowed, send_events, send_readings
 from streamer.gateway.fleet_lag import FleetLag
@@ -36,12 +37,18 @@ class Live:
     events: LiveEvents
     lag: FleetLag
     readings: LiveReadings
+    history: DeviceHistory
 
 
 @asynccontextmanager
 async def open_live(settings: Settings, sockets: DeviceSockets) -> AsyncIterator[Live]:
     """Follow events and lag while the context is open, also while Kafka is away."""
-    live = Live(LiveEvents(settings, sockets), FleetLag(settings), LiveReadings(settings))
+    live = Live(
+        LiveEvents(settings, sockets),
+        FleetLag(settings),
+        LiveReadings(settings),
+        DeviceHistory(settings),
+    )
     tasks = [
         asyncio.create_task(live.events.follow(), name="follow events"),
         asyncio.create_task(live.lag.follow(), name="follow the lag"),
@@ -106,7 +113,12 @@ def add_routes(app: web.Application, settings: Settings, access: Access, live: L
     async def history(request: web.Request) -> web.Response:
         device_id = request.match_info["device"]
         authorise(request, access, device_id)
-        return _fresh({"stretches": live.events.fleet.history(device_id)})
+        seen = live.events.fleet.history(device_id)
+        if not live.lag.partitions:
+            raise _unavailable(live.lag.trouble)
+        partition = _partition_of(device_id, live)
+        stretches = await live.history.complete(device_id, partition, seen)
+        return _fresh({"stretches": [each.as_json() for each in stretches]})
 
     async def end_streams(_: web.Application) -> None:
         live.events.hub.close()

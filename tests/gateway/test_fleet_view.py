@@ -28,13 +28,13 @@ def test_touching_windows_of_an_activity_are_one_stretch() -> None:
     for hop in (4, 8):
         view.see(glance(hop), 0, 0)
     stretches = view.history("phone")
-    assert [(each["activity"], each["start"], each["end"]) for each in stretches] == [
+    assert [(each.activity, each.start_ms, each.end_ms) for each in stretches] == [
         ("walking", 0, 4 * HOP_MS),
         ("sitting", 3 * HOP_MS, 5 * HOP_MS),
         ("walking", 4 * HOP_MS, 6 * HOP_MS),
         ("walking", 8 * HOP_MS, 10 * HOP_MS),
     ]
-    assert stretches[0]["confidence"] == 0.9
+    assert stretches[0].as_json()["confidence"] == 0.9
 
 
 def test_the_history_is_that_of_an_hour() -> None:
