@@ -74,7 +74,7 @@ class DeviceSocket:
             yield json.dumps(self._errors.popleft())
         if self._acknowledged > self._told:
             self._told = self._acknowledged
-            yield json.dumps({"ack": self._told})
+            yield f'{{"ack": {self._told}}}'
         while self._events:
             yield self._events.popleft()
 

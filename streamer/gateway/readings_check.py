@@ -1,14 +1,14 @@
 """Checks readings with the decoder of the worker before they are written.
 
-The decoder costs as much for one record as for a hundred. So those that arrive in the same turn of
-the event loop are decoded together.
+The decoder costs as much for one record as for ten. So those that arrive together are decoded
+together. One that comes alone does not wait.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,6 +20,9 @@ from streamer.profiles.choose_decoder import Decoder, make_decoder
 from streamer.profiles.profile import CONTRACT, load_record_layout
 from streamer.profiles.record_layout import NEED_REGISTRY
 from streamer.settings import GatewaySettings
+
+_PAUSE_S: Final = 0.005
+"""Time between two calls of the decoder, in which readings are collected."""
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -87,6 +90,8 @@ class ReadingsCheck:
         self._asks_registry = layout is not None and layout.encoding in NEED_REGISTRY
         self._max_skew_us = round(settings.max_future_skew_s * 1e6)
         self._turn: _Turn | None = None
+        self._next_s = 0.0
+        """When the decoder may be called again, by the clock of the event loop."""
 
     async def check(self, candidates: Sequence[Candidate]) -> list[Checked]:
         """Return for each reading how it is written, or why it cannot be read.
@@ -98,7 +103,7 @@ class ReadingsCheck:
         if self._turn is None:
             loop = asyncio.get_running_loop()
             self._turn = _Turn([], loop.create_future())
-            loop.call_soon(self._check_turn, self._turn)
+            loop.call_at(self._next_s, self._check_turn, self._turn)
         turn = self._turn
         begin = len(turn.candidates)
         turn.candidates += candidates
@@ -111,6 +116,7 @@ class ReadingsCheck:
             turn.done.set_result(self._check(turn.candidates))
         except Exception as error:  # noqa: BLE001 - those who wait raise it
             turn.done.set_exception(error)
+        self._next_s = turn.done.get_loop().time() + _PAUSE_S
 
     def _check(self, candidates: list[Candidate]) -> list[Checked]:
         now_ms = int(time.time() * 1000)

@@ -1,8 +1,14 @@
 """Readings in the format of a profile are checked as the worker reads them."""
 
+import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
+from streamer.contracts.readings import Decoded
+from streamer.contracts.records import Records
+from streamer.gateway import readings_check
 from streamer.gateway.readings_check import Candidate, Readable, ReadingsCheck, Unreadable
 from streamer.settings import GatewaySettings
 
@@ -58,6 +64,31 @@ async def test_without_a_device_in_the_value_the_request_must_name_it(tmp_path: 
     assert named == Readable("w9", value(), (), 2)
     assert isinstance(unnamed, Unreadable)
     assert unnamed.reason == "key"
+
+
+# decoder   |first      |second and third
+# readings  1     2  3
+async def test_readings_that_arrive_soon_after_others_are_decoded_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readings_check, "_PAUSE_S", 1.0)
+    check = check_with(tmp_path, 'device_field = "watch.id"')
+    decode, decoded = check._decode, list[int]()
+
+    def count(records: Records, skew_us: int) -> Decoded:
+        decoded.append(len(records))
+        return decode(records, skew_us)
+
+    monkeypatch.setattr(check, "_decode", count)
+    await check.check([Candidate("w1", value())])
+    second = asyncio.create_task(check.check([Candidate("w1", value())]))
+    for _ in range(5):  # turns of the event loop
+        await asyncio.sleep(0)
+    third = asyncio.create_task(check.check([Candidate("w2", value())]))
+    [readable], [unreadable] = await second, await third
+    assert decoded == [1, 2]
+    assert isinstance(readable, Readable)
+    assert isinstance(unreadable, Unreadable)
 
 
 async def test_a_profile_with_a_header_of_the_device_gets_it_from_the_gateway(

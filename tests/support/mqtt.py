@@ -29,7 +29,9 @@ async def mosquitto(folder: Path) -> AsyncIterator[int]:
         pytest.skip("mosquitto is not installed: apt-get install mosquitto")
     port = free_port()
     config = folder / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
+    config.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nsys_interval 1\n"
+    )
     process = await asyncio.create_subprocess_exec(
         program, "-c", str(config), stderr=asyncio.subprocess.DEVNULL
     )
