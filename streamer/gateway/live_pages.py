@@ -83,9 +83,7 @@ def add_routes(app: web.Application, settings: Settings, access: Access, live: L
     async def readings_of_device(request: web.Request) -> web.StreamResponse:
         device_id = request.match_info["device"]
         grant = authorise(request, access, device_id)
-        if not live.lag.partitions:
-            raise _unavailable(live.lag.trouble)
-        partition = _partition_of(device_id, live)
+        partition = _require_partition(device_id, live)
         try:
             async with live.readings.look(device_id, partition) as arrived:
                 return await send_readings(
@@ -114,9 +112,7 @@ def add_routes(app: web.Application, settings: Settings, access: Access, live: L
         device_id = request.match_info["device"]
         authorise(request, access, device_id)
         seen = live.events.fleet.history(device_id)
-        if not live.lag.partitions:
-            raise _unavailable(live.lag.trouble)
-        partition = _partition_of(device_id, live)
+        partition = _require_partition(device_id, live)
         stretches = await live.history.complete(device_id, partition, seen)
         return _fresh({"stretches": [each.as_json() for each in stretches]})
 
@@ -142,8 +138,14 @@ def _report_fault(task: asyncio.Task[None]) -> None:
         )
 
 
-def _partition_of(device_id: str, live: Live) -> int:
-    """Return the partition of a device: where its events are, or else where its key belongs."""
+def _require_partition(device_id: str, live: Live) -> int:
+    """Return the partition of a device: where its events are, or else where its key belongs.
+
+    Raises:
+        HTTPServiceUnavailable: Kafka has not answered yet.
+    """
+    if not live.lag.partitions:
+        raise _unavailable(live.lag.trouble)
     if (seen := live.events.fleet.partition(device_id)) is not None:
         return seen
     numbers = list(range(live.lag.partitions))
