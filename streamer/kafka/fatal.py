@@ -1,12 +1,19 @@
 """Errors of Kafka that starting again does not cure, and what to do about each."""
 
+import asyncio
 from typing import Final
 
 from aiokafka import errors
+from aiokafka.admin import AIOKafkaAdminClient
 
 from streamer.errors import RefusedError
 from streamer.kafka.client import flatten_causes
 from streamer.settings import Settings
+
+ANSWER_S: Final = 5.0
+"""How long the group may take to tell its members."""
+
+UUID_LENGTH: Final = 36
 
 
 class InstanceTakenError(errors.KafkaError):  # type: ignore[misc]
@@ -39,6 +46,31 @@ ADVICE: Final = {
     "UnsupportedSaslMechanismError": "does not know sasl_mechanism = {sasl_mechanism}",
 }
 """What Kafka says with an error, and what to do, by the error's name in aiokafka."""
+
+
+async def is_instance_taken(admin: AIOKafkaAdminClient, settings: Settings, member_id: str) -> bool:
+    """Return whether another worker has become the group's member with our `instance_id`.
+
+    Args:
+        admin: asks the group. If it does not answer, the answer is False.
+        settings: those of the worker.
+        member_id: what the group called this worker; empty before it has joined.
+    """
+    if settings.instance_id is None or not member_id:
+        return False
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            [answer] = await admin.describe_consumer_groups([settings.group_id])
+    except (errors.KafkaError, TimeoutError):
+        return False
+    [group] = answer.to_object()["groups"]
+    # The brokers make the id of a static member of its `instance_id` and a UUID.
+    holders = [
+        each["member_id"]
+        for each in group["members"]
+        if each["member_id"][:-UUID_LENGTH] == f"{settings.instance_id}-"
+    ]
+    return bool(holders) and member_id not in holders
 
 
 def explain_fatal(error: Exception, settings: Settings) -> RefusedError | None:

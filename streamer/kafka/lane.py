@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +11,6 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError
 
-from streamer.contracts.segments import PublishedEvent
 from streamer.errors import (
     CanaryError,
     ProcessingError,
@@ -22,19 +21,18 @@ from streamer.errors import (
 from streamer.flow.partition_state import PartitionState
 from streamer.flow.pipeline import flow
 from streamer.flow.record_failure import RecordsError
-from streamer.flow.recovery import recover
 from streamer.flow.rejects import RejectLimit
 from streamer.kafka import start, topics
 from streamer.kafka.attempts import (
     Attempts,
     advise_on_damage,
     advise_on_failure,
+    advise_on_size,
     describe_failure,
 )
 from streamer.kafka.client import flatten_causes, is_kafka_error
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.lane_resources import LaneResources
-from streamer.kafka.last_events import read_last_events
 from streamer.kafka.partition_models import PartitionModels
 from streamer.kafka.positions import read_position
 from streamer.kafka.record_batches import DamagedBatchError
@@ -49,9 +47,6 @@ log = structlog.get_logger(__name__)
 
 RETRY_S = 1.0
 """Pause before the second attempt; later ones are longer."""
-
-REPORT_S: Final = 5.0
-"""How often a recovery logs its progress."""
 
 LOOK_AGAIN_S: Final = 2.0
 """How often a held partition is looked at for a position that an operator has set."""
@@ -143,9 +138,10 @@ class Lane:
             if isinstance(cause, StreamerError):
                 raise cause from None
         if any(isinstance(cause, MessageSizeTooLargeError) for cause in causes):
+            advice = advise_on_size(self._name, self._settings)
             if self._until_end:
-                raise TopicError(self._advise_on_size())
-            await self._hold(self._advise_on_size(), self._read_limits)
+                raise TopicError(advice)
+            await self._hold(advice, self._read_limits)
             return
         if is_kafka_error(error):
             raise error
@@ -211,12 +207,12 @@ class Lane:
     async def _run(self) -> None:
         """Take the partition over, and run it."""
         self.source.begin_anew()
-        if problem := self._missing_partitions():
+        resources = self._resources
+        if problem := start.name_missing_outputs(resources, self._partition):
             if self._until_end:
                 raise TopicError(problem)
             await self._hold(problem)
             return
-        resources = self._resources
         kept, self._kept = self._kept, None
         async with open_sink(
             self._settings,
@@ -245,40 +241,22 @@ class Lane:
                     record_outcomes=resources.unlabelled.record,
                     record_events=resources.models.record_events,
                 )
-                await self._recover(state, position)
+                await start.recover_state(resources, self._partition, self.source, state, position)
             await self._models.look(position)
             if not self.source.stopped:
                 self.source.seek(position.next)
-                async with self._storing(state, sink, position):
-                    await self._flow(state, sink)
+                await self._flow_and_store(state, sink, position)
 
-    @contextlib.asynccontextmanager
-    async def _storing(
+    async def _flow_and_store(
         self, state: PartitionState, sink: PartitionSink, position: Position
-    ) -> AsyncIterator[None]:
-        """Store the windows of the partition while the context is open, if the settings say so."""
-        resources = self._resources
-        if resources.window_store is None:
-            yield
+    ) -> None:
+        if self._resources.window_store is None:
+            await self._flow(state, sink)
             return
-        from streamer.kafka.window_writer import (  # noqa: PLC0415 - seldom used
-            WindowWriter,
-            open_window_writer,
-        )
+        from streamer.kafka.window_writer import store_windows  # noqa: PLC0415 - seldom used
 
-        unstored, state.unstored = state.unstored, []
-        writer = WindowWriter(
-            resources.window_store,
-            resources.metrics,
-            resources.feature_set,
-            self._partition.partition,
-            position,
-            unstored,
-            self._settings.store_interval_s,
-        )
-        async with open_window_writer(writer):
-            sink.store_windows(writer, position)
-            yield
+        async with store_windows(self._resources, self._partition.partition, state, sink, position):
+            await self._flow(state, sink)
 
     async def _flow(self, state: PartitionState, sink: PartitionSink) -> None:
         resources = self._resources
@@ -311,70 +289,8 @@ class Lane:
         )
         await self._batch_flow.run()
 
-    def _missing_partitions(self) -> str | None:
-        """Return why the partition's output has nowhere to go; None if it has."""
-        number = self._partition.partition
-        for name in self._settings.output_topics:
-            if number >= (count := self._resources.topics[name].partitions):
-                return (
-                    f"{name} has {count} partitions, so the output of {self._name} has nowhere to "
-                    f"go: kafka-topics.sh --bootstrap-server {self._settings.bootstrap_servers} "
-                    f"--alter --topic {name} --partitions "
-                    f"{self._resources.topics[self._partition.topic].partitions}"
-                )
-        return None
-
-    def _advise_on_size(self) -> str:
-        settings = self._settings
-        return (
-            f"the output of {self._name} is larger than {settings.events_topic} or "
-            f"{settings.dlq_topic} accepts, so nothing more of it can be published: "
-            "`streamer topics check` says which max.message.bytes to raise; the worker then "
-            "continues within seconds, and without the permission DescribeConfigs when it is "
-            "started again"
-        )
-
     async def _read_limits(self) -> object:
         return await topics.largest_outputs(self._resources.admin, self._settings)
 
     async def _read_position(self) -> Position | None:
         return await read_position(self._resources.admin, self._settings.group_id, self._partition)
-
-    async def _recover(self, state: PartitionState, position: Position) -> None:
-        """Rebuild the state at a position, and log the progress."""
-        if position.low == position.next:
-            return
-        metrics = self._resources.metrics
-        metrics.recoveries.inc()
-        remaining = metrics.recovery_remaining.labels(str(self._partition.partition))
-        started_s = said_s = time.monotonic()
-
-        def report(read: int, left: int) -> None:
-            nonlocal said_s
-            metrics.recovery_records.inc(read)
-            remaining.set(left)
-            if time.monotonic() - said_s > REPORT_S:
-                said_s = time.monotonic()
-                log.info("recovering", partition=self._name, records_left=left)
-
-        records = position.next - position.low
-        remaining.set(records)
-        missing = await recover(
-            self.source, state, position, self._resources.cpu, report, self._read_events
-        )
-        if missing:
-            log.info(
-                "the last event of some devices is not there; their labels start without a memory",
-                partition=self._name,
-                devices=missing,
-            )
-        seconds = round(time.monotonic() - started_s, 3)
-        log.info("recovered", partition=self._name, records=records, seconds=seconds)
-
-    async def _read_events(
-        self, start_ms: Mapping[str, int], most_events: int
-    ) -> Sequence[PublishedEvent]:
-        number = self._partition.partition
-        return await read_last_events(
-            self._settings, number, start_ms, most_events, self._resources.decode_event
-        )

@@ -17,7 +17,7 @@ from streamer.kafka.aiokafka_internals import (
     read_topics,
 )
 from streamer.kafka.client import is_kafka_error
-from streamer.kafka.fatal import InstanceTakenError
+from streamer.kafka.fatal import InstanceTakenError, is_instance_taken
 from streamer.kafka.lane import Lane
 from streamer.kafka.lane_resources import LaneResources
 from streamer.kafka.open_transactions import OpenTransactions
@@ -35,8 +35,6 @@ LOOK_S: Final = 2.0
 
 ANSWER_S: Final = 5.0
 """How long Kafka may take to tell where the partitions end."""
-
-UUID_LENGTH: Final = 36
 
 
 class StarvedError(KafkaError):  # type: ignore[misc]
@@ -173,23 +171,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             stop.cancel()
 
     async def _is_instance_taken(self) -> bool:
-        """Return whether another worker has become the group's member with our `instance_id`."""
-        settings = self._resources.settings
-        if settings.instance_id is None or not self._member_id:
-            return False
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                [answer] = await self._resources.admin.describe_consumer_groups([settings.group_id])
-        except (KafkaError, TimeoutError):
-            return False
-        [group] = answer.to_object()["groups"]
-        # The brokers make the id of a static member of its `instance_id` and a UUID.
-        holders = [
-            each["member_id"]
-            for each in group["members"]
-            if each["member_id"][:-UUID_LENGTH] == f"{settings.instance_id}-"
-        ]
-        return bool(holders) and self._member_id not in holders
+        resources = self._resources
+        return await is_instance_taken(resources.admin, resources.settings, self._member_id)
 
     async def _wait_for_the_group(self, stop: asyncio.Task[bool]) -> None:
         assigned = asyncio.create_task(self._assigned.wait())

@@ -18,18 +18,23 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import structlog
 
 from streamer.errors import StorageError
 from streamer.features.feature_set import FeatureSet
+from streamer.flow.partition_state import PartitionState
 from streamer.flow.stage_results import Output
 from streamer.metrics import Metrics
 from streamer.storage.object_store import ObjectStore
 from streamer.storage.window_files import HOUR_MS, StoredWindows, encode_windows, name_folder
 from streamer.stream.position import Position
+
+if TYPE_CHECKING:
+    from streamer.kafka.lane_resources import LaneResources
+    from streamer.kafka.sink import PartitionSink
 
 log = structlog.get_logger(__name__)
 
@@ -189,6 +194,39 @@ class WindowWriter:
         for hour in np.unique(hours).tolist():
             content = encode_windows(windows.of(hours == hour), kind, names)
             self._store.write(f"{name_folder(kind, hour)}/{file}", content)
+
+
+@asynccontextmanager
+async def store_windows(
+    resources: "LaneResources",
+    partition: int,
+    state: PartitionState,
+    sink: "PartitionSink",
+    position: Position,
+) -> AsyncIterator[None]:
+    """Store the windows of a partition while the context is open.
+
+    Args:
+        resources: of the lane, with a window store.
+        partition: number of the partition.
+        state: of the partition; its windows that are not stored are stored first.
+        sink: of the partition; it tells the writer what it has committed.
+        position: at which the partition is taken up.
+    """
+    assert resources.window_store is not None
+    unstored, state.unstored = state.unstored, []
+    writer = WindowWriter(
+        resources.window_store,
+        resources.metrics,
+        resources.feature_set,
+        partition,
+        position,
+        unstored,
+        resources.settings.store_interval_s,
+    )
+    async with open_window_writer(writer):
+        sink.store_windows(writer, position)
+        yield
 
 
 @asynccontextmanager
