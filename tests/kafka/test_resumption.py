@@ -12,7 +12,7 @@ from aiokafka.structs import OffsetAndMetadata
 from streamer.arrays import Floats
 from streamer.errors import LostRecordsError
 from streamer.flow.recovery import recover
-from streamer.kafka import lane, lanes, topics
+from streamer.kafka import lanes, start, topics
 from streamer.kafka import member as member_module
 from streamer.kafka.positions import offset_to_commit, read_position
 from streamer.kafka.resumption import Bounds, Reset, Resumption, resume
@@ -303,11 +303,11 @@ async def test_retention_that_overtakes_a_recovery_is_reported_and_work_continue
     assert before.low < before.next
 
     async def recover_late(*arguments: Any) -> int:
-        monkeypatch.setattr(lane, "recover", recover)
+        monkeypatch.setattr(start, "recover", recover)
         await delete_before(settings, before.next)
         return await recover(*arguments)
 
-    monkeypatch.setattr(lane, "recover", recover_late)
+    monkeypatch.setattr(start, "recover", recover_late)
     member = await run_to_end(settings)
     assert member.resets == {"context": 1}
     assert member.value("restarts_total") == 0
