@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { echo "streamer needs Python 3.11 or newer; try: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable '.[docs,local,onnx,otel,parquet,phone,registry,train,dev]'
+	  --editable '.[docs,local,mqtt,onnx,otel,parquet,phone,registry,train,dev]'
 	$(BIN)/streamer broker --fetch-only
 	@touch $@
 

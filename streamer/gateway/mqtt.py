@@ -17,8 +17,8 @@ from streamer.contracts.readings import CONTENT_TYPES, LONGEST_DEVICE_ID, Format
 from streamer.gateway.access import EVERYONE
 from streamer.gateway.answers import describe
 from streamer.gateway.intake import Intake
-from streamer.gateway.mqtt_connection import KEEP_ALIVE_S, MqttConnection, open_mqtt
-from streamer.gateway.mqtt_packets import Message, MqttError, write_connect
+from streamer.gateway.mqtt_client import Message, MqttClient, MqttError
+from streamer.gateway.mqtt_connection import MqttConnection, open_mqtt
 from streamer.gateway.reading_queue import Busy
 from streamer.gateway.readings_check import Candidate
 from streamer.gateway_metrics import GatewayMetrics
@@ -128,21 +128,17 @@ class MqttReadings:
         settings = self._settings
         assert settings.mqtt_broker is not None
         host, _, port = settings.mqtt_broker.rpartition(":")
-        longest = settings.gateway_max_body_bytes + _TOPIC_BYTES
         password = settings.mqtt_password
-        connect_packet = write_connect(
-            settings.mqtt_version,
+        client = MqttClient(
             self.client_id,
-            username=settings.mqtt_username,
-            password=password.get_secret_value() if password else None,
-            keep_alive_s=KEEP_ALIVE_S,
+            settings.mqtt_version,
+            settings.mqtt_username,
+            password.get_secret_value() if password else None,
             session_expiry_s=SESSION_S,
             receive_maximum=settings.mqtt_in_flight,
-            maximum_packet_bytes=longest,
+            largest_packet=settings.gateway_max_body_bytes + _TOPIC_BYTES,
         )
-        async with open_mqtt(
-            host, int(port), self._tls, _ANSWER_S, longest, settings.mqtt_version, connect_packet
-        ) as connection:
+        async with open_mqtt(host, int(port), client, self._tls, _ANSWER_S) as connection:
             connection.subscribe(self._pattern, self._begin)
             await _Session(self, connection, settings.mqtt_in_flight).run()
 

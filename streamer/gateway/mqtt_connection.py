@@ -1,10 +1,9 @@
 """A connection to an MQTT broker that takes the messages of one subscription with QoS 1.
 
-It is our own because of three things that no client library has together. Messages are taken many
-at a time and acknowledged long after that, in order. The socket is not read while many messages
-wait: a broker of MQTT 3.1.1 knows no receive maximum, and mosquitto sends more than it allows when
-a session goes on; TCP then keeps the messages in the broker. And a message costs 5 us: gmqtt took
-27 us, and aiomqtt (paho) 150 us.
+paho speaks the protocol, and the event loop reads and writes its socket. Messages are taken many at
+a time, and acknowledged later. The socket is not read while many messages wait: a broker of MQTT
+3.1.1 knows no receive maximum, and mosquitto sends more than it allows when a session goes on. TCP
+then keeps the messages in the broker.
 """
 
 import asyncio
@@ -12,58 +11,86 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
-from streamer.gateway import mqtt_packets as packets
-from streamer.gateway.mqtt_packets import Message, MqttError, Packet, Version
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from streamer.gateway.mqtt_client import Message, MqttClient, MqttError, describe_client
 
 MOST_BYTES: Final = 4_000_000
 """Size of the messages that wait. At half of it the socket is read again."""
 
-KEEP_ALIVE_S: Final = 60
+KEEP_ALIVE_S: Final = 30
 """The longest silence before the broker takes the client for lost."""
+
+_CONNECT_S: Final = 5.0
+"""How long the broker may take to accept a connection."""
+
+_CHECK_S: Final = 1.0
+"""How often paho looks whether the broker is still there."""
 
 _MESSAGE_BYTES: Final = 400
 """Memory of a message besides its payload and topic, about."""
 
-_CLOSE_S: Final = 2.0
-"""How long the broker may take to end a connection."""
+_AT_ONCE: Final = 100
+"""Messages that are read before the event loop does something else."""
+
+_NEVER_RETAINED: Final = 2
+"""Retained messages are old: the broker must not send them with each subscription."""
 
 
-class MqttConnection(asyncio.Protocol):
+class MqttConnection:
     """A connection; `open_mqtt` makes one.
 
     Args:
-        version: of MQTT.
-        longest_packet: bytes of the longest packet that is taken.
+        client: what the broker is told.
+        tls: with which the connection is encrypted; None if it is not.
     """
 
-    def __init__(self, version: Version, longest_packet: int) -> None:
-        self._version: Version = version
-        self._longest_packet = longest_packet
-        self._received = b""
+    def __init__(self, client: MqttClient, tls: ssl.SSLContext | None) -> None:
+        self._description = client
+        self._loop = asyncio.get_running_loop()
         self._waiting: deque[Message] = deque()
         self.waiting_bytes = 0
         """Size of the messages that wait."""
         self._news = asyncio.Event()
         self._error: Exception | None = None
-        self._acknowledged: list[bytes] = []
         self._is_paused = False
-        self._heard = True
-        self._ping: asyncio.TimerHandle | None = None
-        self._transport: asyncio.Transport | None = None
-        self._connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._closed = asyncio.Event()
+        self._connected: asyncio.Future[None] = self._loop.create_future()
         self._pattern = ""
         self._on_subscribed: Callable[[], None] = lambda: None
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client.client_id,
+            clean_session=None if client.version == "5" else False,
+            protocol=paho.MQTTv5 if client.version == "5" else paho.MQTTv311,
+            manual_ack=True,
+        )
+        self._client.connect_timeout = _CONNECT_S
+        if client.username is not None:
+            self._client.username_pw_set(client.username, client.password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.on_disconnect = self._on_disconnect
 
-    async def connect(self, connect_packet: bytes) -> None:
-        """Ask the broker to accept the client.
+    async def connect(self, host: str, port: int) -> None:
+        """Connect, and ask the broker to accept the client.
 
         Raises:
             MqttError: it refuses.
+            OSError: nothing accepts the connection.
         """
-        self._write(connect_packet)
+        await asyncio.to_thread(self._connect_in_thread, host, port)
+        self._client.on_socket_close = self._on_socket_close
+        self._client.on_socket_register_write = self._on_socket_register_write
+        self._client.on_socket_unregister_write = self._on_socket_unregister_write
+        self._begin_reading()
         await self._connected
 
     def subscribe(self, pattern: str, on_subscribed: Callable[[], None]) -> None:
@@ -72,7 +99,11 @@ class MqttConnection(asyncio.Protocol):
         The broker sends what it has kept before it answers. If it refuses, `take` raises.
         """
         self._pattern, self._on_subscribed = pattern, on_subscribed
-        self._write(packets.write_subscribe(self._version, pattern))
+        if self._description.version == "5":
+            options = SubscribeOptions(qos=1, retainHandling=_NEVER_RETAINED)
+            self._client.subscribe(pattern, options=options)
+        else:
+            self._client.subscribe(pattern, qos=1)
 
     async def take(self, most: int) -> list[Message]:
         """Return the next messages, at least one, as soon as there are any.
@@ -87,145 +118,158 @@ class MqttConnection(asyncio.Protocol):
         self.waiting_bytes -= sum(map(_size, taken))
         if not self._waiting:
             self._news.clear()
-        if (
-            self._is_paused
-            and self._transport is not None
-            and self.waiting_bytes <= MOST_BYTES // 2
-        ):
-            self._is_paused, self._heard = False, True
-            self._transport.resume_reading()
+        if self._is_paused and self.waiting_bytes <= MOST_BYTES // 2:
+            self._is_paused = False
+            self._begin_reading()
         return taken
 
     def acknowledge(self, message: Message) -> None:
         """Acknowledge a message; messages are acknowledged in their order."""
-        if message.packet_id == 0 or self._error is not None:
-            return
-        if not self._acknowledged:
-            asyncio.get_running_loop().call_soon(self._send_acknowledged)
-        self._acknowledged.append(packets.write_puback(message.packet_id))
+        if self._error is None:
+            self._client.ack(message.packet_id, message.qos)
 
     def fail(self, error: Exception) -> None:
         """Give the connection up: `take` raises the error, and nothing is acknowledged any more."""
         if self._error is None:
             self._error = error
-            self._acknowledged.clear()
             self._news.set()
             if not self._connected.done():
                 self._connected.set_exception(error)
                 self._connected.exception()
 
-    async def close(self) -> None:
+    async def keep_alive(self) -> None:
+        """Notice a broker that is silent, until the connection is lost."""
+        while self._error is None:
+            self._client.loop_misc()
+            await asyncio.sleep(_CHECK_S)
+
+    def close(self) -> None:
         """End the connection. The broker keeps the session and what is not acknowledged."""
         self.fail(MqttError("the connection was closed"))
-        if self._ping is not None:
-            self._ping.cancel()
-        if self._transport is None:
+        if self._client.socket() is None:
             return
-        self._write(packets.NORMAL_DISCONNECT)
-        self._transport.close()
-        try:
-            async with asyncio.timeout(_CLOSE_S):
-                await self._closed.wait()
-        except TimeoutError:
-            self._transport.abort()
+        self._client.disconnect()
+        self._client.loop_write()
+        # It is still open if the broker does not read.
+        if (left := self._client.socket()) is not None:
+            self._loop.remove_reader(left)
+            self._loop.remove_writer(left)
+            left.close()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See `asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    def _connect_in_thread(self, host: str, port: int) -> None:
+        """Open the socket: paho connects, and makes the TLS handshake, without an event loop."""
+        if self._description.version == "5":
+            properties = describe_client(self._description)
+            self._client.connect(host, port, KEEP_ALIVE_S, clean_start=False, properties=properties)
+        else:
+            self._client.connect(host, port, KEEP_ALIVE_S)
+        if self._error is not None:
+            # Nobody waits for the connection any more.
+            self._client.disconnect()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """See `asyncio.Protocol`."""
-        self.fail(MqttError(str(exc or "the broker has closed the connection")))
-        self._closed.set()
+    def _begin_reading(self) -> None:
+        if (opened := self._client.socket()) is not None:
+            self._loop.add_reader(opened, self._read)
+            # TLS may have unpacked bytes that no longer make the socket readable.
+            self._loop.call_soon(self._read)
 
-    def data_received(self, data: bytes) -> None:
-        """See `asyncio.Protocol`."""
-        self._heard = True
-        try:
-            found, self._received = packets.split_packets(
-                self._received + data, self._longest_packet
-            )
-            for packet in found:
-                self._receive(packet)
-        except MqttError as error:
-            self.fail(error)
+    def _read(self) -> None:
+        """Read packets; paho reads one at a time."""
+        for _ in range(_AT_ONCE):
+            opened = self._client.socket()
+            if opened is None or self._is_paused:
+                return
+            before = len(self._waiting)
+            try:
+                self._client.loop_read()
+            except Exception as error:  # noqa: BLE001 - whatever its parser meets
+                self.fail(MqttError(f"the broker does not follow the protocol: {error!r}"))
+                return
+            if len(self._waiting) == before and not _has_unpacked(opened):
+                return
+        self._loop.call_soon(self._read)
 
-    def _receive(self, packet: Packet) -> None:
-        if packet.type == packets.PUBLISH:
-            self._add(packets.read_message(self._version, packet))
+    def _on_socket_close(self, _client: paho.Client, _data: Any, closed: Any) -> None:
+        self._loop.remove_reader(closed)
+
+    def _on_socket_register_write(self, _client: paho.Client, _data: Any, opened: Any) -> None:
+        self._loop.add_writer(opened, self._client.loop_write)
+
+    def _on_socket_unregister_write(self, _client: paho.Client, _data: Any, opened: Any) -> None:
+        self._loop.remove_writer(opened)
+
+    def _on_connect(
+        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _: Any
+    ) -> None:
+        if reason.is_failure:
+            self.fail(MqttError(f"the broker refuses the client: {reason}"))
         elif not self._connected.done():
-            keep_alive_s = packets.read_connack(self._version, packet).keep_alive_s
             self._connected.set_result(None)
-            self._send_ping(KEEP_ALIVE_S if keep_alive_s is None else keep_alive_s)
-        elif packet.type == packets.SUBACK:
-            packets.check_suback(self._version, packet, self._pattern)
-            self._on_subscribed()
-        elif packet.type == packets.DISCONNECT:
-            raise MqttError(packets.describe_disconnect(packet))
 
-    def _add(self, message: Message) -> None:
-        self._waiting.append(message)
-        self._news.set()
-        self.waiting_bytes += _size(message)
-        if self.waiting_bytes > MOST_BYTES and not self._is_paused and self._transport is not None:
-            self._is_paused = True
-            self._transport.pause_reading()
+    def _on_subscribe(
+        self, _client: paho.Client, _data: Any, _id: int, reasons: list[ReasonCode], _: Any
+    ) -> None:
+        for reason in reasons:
+            if reason.is_failure:
+                self.fail(
+                    MqttError(f"the broker refuses the subscription to {self._pattern}: {reason}")
+                )
+                return
+        self._on_subscribed()
 
-    def _write(self, packet: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(packet)
-
-    def _send_acknowledged(self) -> None:
-        if self._acknowledged:
-            self._write(b"".join(self._acknowledged))
-            self._acknowledged.clear()
-
-    def _send_ping(self, keep_alive_s: int) -> None:
-        """Send PINGREQ twice in the time that the broker allows for silence; notice its silence."""
-        if self._error is not None or keep_alive_s == 0:
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        if message.retain:
+            self._client.ack(message.mid, message.qos)  # It is older than the subscription.
             return
-        if not self._heard and not self._is_paused:
-            self.fail(MqttError("the broker does not answer"))
-            return
-        self._heard = False
-        self._write(packets.PINGREQ)
-        self._ping = asyncio.get_running_loop().call_later(
-            keep_alive_s / 2, self._send_ping, keep_alive_s
+        content_type = getattr(message.properties, "ContentType", "")
+        found = Message(
+            message.topic, bytes(message.payload), message.mid, message.qos, content_type
         )
+        self._waiting.append(found)
+        self._news.set()
+        self.waiting_bytes += _size(found)
+        if self.waiting_bytes > MOST_BYTES and not self._is_paused:
+            self._is_paused = True
+            if (opened := self._client.socket()) is not None:
+                self._loop.remove_reader(opened)
+
+    def _on_disconnect(
+        self, _client: paho.Client, _data: Any, flags: Any, reason: ReasonCode, _: Any
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self.fail(MqttError(f"the broker ends the connection: {reason}"))
+        else:
+            self.fail(MqttError("the connection is lost"))
 
 
 @asynccontextmanager
 async def open_mqtt(
-    host: str,
-    port: int,
-    tls: ssl.SSLContext | None,
-    timeout_s: float,
-    longest_packet: int,
-    version: Version,
-    connect_packet: bytes,
+    host: str, port: int, client: MqttClient, tls: ssl.SSLContext | None, timeout_s: float
 ) -> AsyncIterator[MqttConnection]:
     """Connect to a broker while the context is open.
 
     Raises:
         MqttError: the broker does not answer within ``timeout_s``, or refuses the client.
     """
-    connection = MqttConnection(version, longest_packet)
+    connection = MqttConnection(client, tls)
     try:
-        async with asyncio.timeout(timeout_s):
-            loop = asyncio.get_running_loop()
-            await loop.create_connection(lambda: connection, host, port, ssl=tls)
-            await connection.connect(connect_packet)
-    except (OSError, TimeoutError) as error:
-        await connection.close()
-        raise MqttError(str(error) or f"no answer within {timeout_s:g} s") from None
-    except BaseException:
-        await connection.close()
-        raise
-    try:
-        yield connection
+        try:
+            async with asyncio.timeout(timeout_s):
+                await connection.connect(host, port)
+        except (OSError, TimeoutError) as error:
+            raise MqttError(str(error) or f"no answer within {timeout_s:g} s") from None
+        keeping = asyncio.create_task(connection.keep_alive())
+        try:
+            yield connection
+        finally:
+            keeping.cancel()
     finally:
-        await connection.close()
+        connection.close()
+
+
+def _has_unpacked(opened: Any) -> bool:
+    """Return whether TLS has bytes for us that it has already taken from the socket."""
+    return isinstance(opened, ssl.SSLSocket) and opened.pending() > 0
 
 
 def _size(message: Message) -> int:

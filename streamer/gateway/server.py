@@ -4,18 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import ProcessCollector
 
 from streamer import __version__
+from streamer.errors import InstallationError
 from streamer.gateway.access import Access
 from streamer.gateway.app import make_app, make_intake
 from streamer.gateway.device_sockets import DeviceSockets
 from streamer.gateway.listener import listen
 from streamer.gateway.live_pages import open_live
-from streamer.gateway.mqtt import SESSION_S, MqttReadings
 from streamer.gateway.readings_topic import prepare_topic
 from streamer.gateway.readings_writer import ReadingsWriter
 from streamer.gateway_metrics import GatewayMetrics
@@ -25,6 +25,9 @@ from streamer.process.warm_up import warm_up_in_thread
 from streamer.process.worker import handle_signals
 from streamer.settings import GatewaySettings
 from streamer.tls import server_context
+
+if TYPE_CHECKING:
+    from streamer.gateway.mqtt import MqttReadings
 
 log = structlog.get_logger(__name__)
 
@@ -85,10 +88,17 @@ async def run_gateway(
 
 def _make_mqtt(
     settings: GatewaySettings, writer: ReadingsWriter, metrics: GatewayMetrics
-) -> MqttReadings | None:
+) -> "MqttReadings | None":
     """Make what takes readings from the MQTT broker of the settings, if they name one."""
     if settings.mqtt_broker is None:
         return None
+    try:
+        from streamer.gateway.mqtt import SESSION_S, MqttReadings  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise InstallationError(
+            f"readings from an MQTT broker need the extra `streamer[mqtt]`: {error}; "
+            "install it with `pip install 'streamer[mqtt]'`"
+        ) from error
     # A device may send at once what the broker has kept of it.
     intake = make_intake(settings, writer, metrics, burst_s=SESSION_S)
     return MqttReadings(settings, intake, metrics)

@@ -115,8 +115,8 @@ class GatewaySettings(Settings):
     # MQTT
     mqtt_broker: Address | None = Field(
         None,
-        description="MQTT broker from which readings are taken too: `host:port`. The"
-        " broker decides which device may publish on which topic.",
+        description="MQTT broker from which readings are taken too: `host:port`. It needs"
+        " `streamer[mqtt]`. The broker decides which device may publish on which topic.",
     )
     mqtt_topic: TopicPattern = Field(
         "devices/{device}/readings",

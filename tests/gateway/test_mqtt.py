@@ -1,6 +1,7 @@
 """Readings from real MQTT brokers, and when they are acknowledged."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -250,11 +251,11 @@ async def test_a_broker_that_has_kept_much_is_held_back_and_nothing_is_lost(
     device, count, one_read = new_device(), 250, 500_000
     monkeypatch.setattr(mqtt_connection, "MOST_BYTES", 20_000)
     largest, is_full = 0, asyncio.Event()
-    receive, submit = MqttConnection.data_received, MqttReadings.submit
+    read, submit = MqttConnection._read, MqttReadings.submit
 
-    def watch(connection: MqttConnection, data: bytes) -> None:
+    def watch(connection: MqttConnection) -> None:
         nonlocal largest
-        receive(connection, data)
+        read(connection)
         largest = max(largest, connection.waiting_bytes)
         if connection.waiting_bytes > 20_000:
             is_full.set()
@@ -270,7 +271,7 @@ async def test_a_broker_that_has_kept_much_is_held_back_and_nothing_is_lost(
         bodies = [reading(device, 1 + number) for number in range(count)]
         for body in bodies:
             await client.publish(f"devices/{device}/readings", body, qos=1)
-        monkeypatch.setattr(MqttConnection, "data_received", watch)
+        monkeypatch.setattr(MqttConnection, "_read", watch)
         monkeypatch.setattr(MqttReadings, "submit", submit_when_full)
         async with taking(gateway, **chosen):
 
@@ -281,6 +282,68 @@ async def test_a_broker_that_has_kept_much_is_held_back_and_nothing_is_lost(
     assert sum(map(len, bodies)) > 2 * one_read
     assert 20_000 < largest < one_read
     assert [record.value for record in await gateway.records_of(device)] == bodies
+
+
+def tls_options(pem: Path) -> list[str]:
+    """Return how mosquitto is told of its certificate. Started by root, it would give up root."""
+    return [f"certfile {pem}", f"keyfile {pem}", "user root"]
+
+
+# broker    | keeps 300 messages | sends them, many in one record of TLS
+# gateway   | away               | takes all
+async def test_messages_come_over_tls_and_none_waits_in_the_encryption(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    trustme = pytest.importorskip("trustme", reason="trustme is not installed")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    device, count = new_device(), 300
+    tls = tls_options(tmp_path / "server.pem")
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    async with (
+        mosquitto(tmp_path, *tls) as port,
+        aiomqtt.Client("127.0.0.1", port, tls_context=context) as client,
+    ):
+        chosen = {
+            "mqtt_broker": f"127.0.0.1:{port}",
+            "mqtt_client_id": "gateway-1",
+            "mqtt_tls": True,
+            "mqtt_cafile": tmp_path / "ca.pem",
+        }
+        async with taking(gateway, **chosen):
+            pass
+        for _ in range(count):
+            await client.publish(f"devices/{device}/readings", reading(device, 1), qos=1)
+        async with taking(gateway, **chosen):
+
+            async def all_there() -> bool:
+                return await count_of(gateway, device) >= count
+
+            await wait_for(all_there)
+    assert await count_of(gateway, device) == count
+
+
+async def test_a_broker_with_an_unknown_certificate_is_named(
+    make_gateway_settings: MakeGatewaySettings, gateway: RunningGateway, tmp_path: Path
+) -> None:
+    trustme = pytest.importorskip("trustme", reason="trustme is not installed")
+    certificate = trustme.CA().issue_cert("127.0.0.1")
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    tls = tls_options(tmp_path / "server.pem")
+    async with mosquitto(tmp_path, *tls) as port:
+        settings = make_gateway_settings(mqtt_broker=f"127.0.0.1:{port}", mqtt_tls=True)
+        readings = MqttReadings(settings, gateway.intake, gateway.metrics)
+        task = asyncio.create_task(readings.run())
+
+        async def is_named() -> bool:
+            return "CERTIFICATE_VERIFY_FAILED" in (readings.trouble or "")
+
+        try:
+            await wait_for(is_named)
+        finally:
+            task.cancel()
 
 
 # limit     100 samples a second, and a burst of 10,000 samples (the largest reading)

@@ -22,16 +22,25 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def mosquitto(folder: Path) -> AsyncIterator[int]:
-    """Run mosquitto; yield its port. Skips the test where mosquitto is not installed."""
+async def mosquitto(folder: Path, *options: str) -> AsyncIterator[int]:
+    """Run mosquitto; yield its port. Skips the test where mosquitto is not installed.
+
+    Args:
+        folder: for its configuration.
+        options: more lines of its configuration.
+    """
     program = find_mosquitto()
     if program is None:
         pytest.skip("mosquitto is not installed: apt-get install mosquitto")
     port = free_port()
     config = folder / "mosquitto.conf"
-    config.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nsys_interval 1\n"
-    )
+    lines = [
+        f"listener {port} 127.0.0.1",
+        "allow_anonymous true",
+        "max_queued_messages 0",
+        "sys_interval 1",
+    ]
+    config.write_text("\n".join([*lines, *options, ""]))
     process = await asyncio.create_subprocess_exec(
         program, "-c", str(config), stderr=asyncio.subprocess.DEVNULL
     )
