@@ -10,6 +10,9 @@ the end every event and every dead letter must be there once, with the bytes tha
 without failures publishes. With --models the model changes meanwhile and a canary decides for some
 devices; each event must then have the bytes of the model that it names. With --store-features the
 workers store windows, too; each must be there once, with the same features.
+
+Every half minute a line says what has happened so far, and whether an event has come twice or with
+other bytes. SIGTERM or Ctrl-C ends the kills; the comparison follows nevertheless.
 """
 
 import asyncio
@@ -44,6 +47,7 @@ from tests.support.models import save_renamed
 NAMES = ("first", "second", "third")
 FROZEN_S = 9.0
 """Longer than the session timeout: the group gives a frozen worker's partitions to others."""
+REPORT_S = 30.0
 
 
 class Models:
@@ -80,6 +84,17 @@ class Chaos:
         self._workers = workers
         self._kafka = kafka
         self.restarts = 0
+        self.interrupted = False
+
+    def __str__(self) -> str:
+        rebalances = self._workers.count(" assigned ")
+        return (
+            f"{self._workers.kills} kills, {rebalances} rebalances, {self.restarts} broker restarts"
+        )
+
+    def interrupt(self) -> None:
+        """End the kills; called by a signal."""
+        self.interrupted = True
 
     async def strike(self) -> None:
         """One thing that may happen."""
@@ -122,18 +137,39 @@ class Chaos:
         await asyncio.to_thread(self._kafka.start)
 
 
+async def report(settings: Settings, chaos: Chaos, expected: Published | None) -> None:
+    """Say what has happened so far. With models that change nothing is expected before the end."""
+    line = str(chaos)
+    if expected is not None:
+        verdict = compare(expected, await read_published(settings))
+        line += f", {verdict.duplicated} duplicated, {verdict.different} different"
+    click.echo(f"so far: {line}")
+    sys.stdout.flush()
+
+
 async def unleash(
-    settings: Settings, log: Log, workers: Fleet, chaos: Chaos, kills: int, end_s: float
+    settings: Settings,
+    log: Log,
+    workers: Fleet,
+    chaos: Chaos,
+    kills: int,
+    end_s: float,
+    expected: Published | None,
 ) -> None:
     """Write the log while things happen, until enough workers were killed or time is over."""
-    done = 0.0
-    while workers.kills < kills and time.monotonic() < end_s:
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, chaos.interrupt)
+    done, reported_s = 0.0, time.monotonic()
+    while workers.kills < kills and time.monotonic() < end_s and not chaos.interrupted:
         share = min(1.0, (workers.kills + 1) / kills)
         if share > done:
             async with feeding(settings) as producer:
                 await append(producer, settings.readings_topic, log, (done, share))
             done = share
         await chaos.strike()
+        if time.monotonic() > reported_s + REPORT_S:
+            await report(settings, chaos, expected)
+            reported_s = time.monotonic()
     async with feeding(settings) as producer:
         await append(producer, settings.readings_topic, log, (done, 1))
     for name in list(workers.running):
@@ -193,18 +229,15 @@ def main(kills: int, minutes: float, seed: int, stores: bool, models: bool) -> N
             changing = Models(Path(scratch)) if models else None
             chaos = Chaos(random.Random(seed), workers, kafka, changing)
             end_s = time.monotonic() + 60 * minutes
-            asyncio.run(unleash(settings, log, workers, chaos, kills, end_s))
+            expected = asyncio.run(golden(log, settings))
+            known = None if changing else expected
+            asyncio.run(unleash(settings, log, workers, chaos, kills, end_s, known))
             found = asyncio.run(read_published(settings))
-            if changing is None:
-                expected = asyncio.run(golden(log, settings))
-            else:
+            if changing is not None:
                 expected = asyncio.run(golden_as_decided(log, settings, found, changing.versions))
             verdict = compare(expected, found)
             trouble = compare_stored(expected, settings) if stores else []
-            click.echo(
-                f"{workers.kills} kills, {workers.count(' assigned ')} rebalances, "
-                f"{chaos.restarts} broker restarts: {verdict}"
-            )
+            click.echo(f"{chaos}: {verdict}")
             for line in trouble:
                 click.echo(line, err=True)
             if trouble or not verdict.good:
