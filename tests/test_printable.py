@@ -16,14 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from streamer.cli import main
 from streamer.contracts.events import ActivityEvent
 from streamer.errors import DataError
 from streamer.metrics import Metrics
+from streamer.model.registry import History, Promotion, Version
 from streamer.printable import printable, utc_time
 from streamer.reports import html_page
 from streamer.reports.alignment_tables import alignment_as_tables
+from streamer.reports.version_tables import history_as_tables
 from streamer.terminal import echo, terminal
 from streamer.tools.board import Board
 from streamer.tools.dead_letters import Letter, LetterId
@@ -130,6 +134,17 @@ def evaluation(text: str) -> str:
     return render(alignment_as_tables(alignment), terminal())
 
 
+def model_history(text: str) -> str:
+    version = Version(
+        id=text, model=text, created_ms=0, parent=text, files={}, figures={text: 1}, note=text
+    )
+    promotion = Promotion(version=text, at_ms=0, reason=text)
+    wide = terminal()
+    wide.width = 300
+    tables = history_as_tables(History([version], [promotion]))
+    return "\n".join(render(each, wide) for each in tables)
+
+
 def html(text: str) -> str:
     pytest.importorskip("jinja2")
     pytest.importorskip("matplotlib")
@@ -148,6 +163,7 @@ PRINTERS: list[Callable[[str], str]] = [
     printed,
     exposition,
     evaluation,
+    model_history,
     html,
 ]
 
@@ -159,6 +175,14 @@ def test_printed_text_cannot_control_the_terminal(show: Callable[[str], str], te
     assert is_safe(shown), ascii(shown)
     if "\n" not in text:
         assert printable(text) in shown.replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_styled_text_that_was_not_made_printable_is_safe_too(text: str) -> None:
+    cells = Table("device")
+    cells.add_row(Text(text, style="bold"))
+    for shown in (Text(text), cells):
+        assert is_safe(render(shown, terminal()))
 
 
 LOGGING = """

@@ -4,7 +4,6 @@ import json
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from streamer.cli.options import flag_names, settings_options
 from streamer.settings import Settings, as_toml, origins
@@ -40,7 +39,7 @@ def show(ctx: click.Context, settings: Settings, toml: bool, as_machine: bool) -
     table.add_column("from", no_wrap=True)
     for name, value in settings:
         shown = "" if value is None else str(value)
-        table.add_row(name, Text(shown), Text(came_from[name]))
+        table.add_row(name, shown, came_from[name])
     terminal().print(table)
 
 

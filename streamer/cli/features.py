@@ -7,7 +7,6 @@ from collections import Counter
 import click
 import msgspec
 from rich.table import Table
-from rich.text import Text
 
 from streamer.cli.options import settings_options
 from streamer.datasets.feature_store import FeatureStore
@@ -51,7 +50,7 @@ def list_hours(settings: Settings) -> None:
             kind, _, hour = folder.rpartition("/")
             devices = len(set(windows.device_ids.tolist()))
             counts = (str(len(windows)), str(devices), str(len(files)))
-            table.add_row(Text(kind), hour, *counts)
+            table.add_row(kind, hour, *counts)
     if not table.row_count:
         echo(f"{store.location} has no windows")
     else:
@@ -88,7 +87,7 @@ def join(settings: Settings, as_machine: bool) -> None:
         return
     table = Table("device", "activity", "windows", box=None, pad_edge=False)
     for (device, activity), count in sorted(counts.items()):
-        table.add_row(Text(device), Text(activity), str(count))
+        table.add_row(device, activity, str(count))
     terminal().print(table)
     echo(f"{len(joined.windows)} windows have ground truth, {joined.unlabelled} have none")
     report_unused_labels(joined)

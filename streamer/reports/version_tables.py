@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 from rich.table import Table
-from rich.text import Text
 
 from streamer.model.versions import History
 
@@ -18,17 +17,17 @@ def history_as_tables(history: History) -> list[Table]:
         figures = ", ".join(f"{name} {value:.4f}" for name, value in each.figures.items())
         versions.add_row(
             "*" if each.id == current else "",
-            Text(each.id),
-            Text(each.model),
+            each.id,
+            each.model,
             _time(each.created_ms),
-            Text(each.parent or ""),
-            Text(figures),
-            Text(each.note),
+            each.parent or "",
+            figures,
+            each.note,
         )
     promotions = Table("promoted", "version", "reason", box=None, pad_edge=False)
     for promotion in history.promotions:
         reason = f"rollback. {promotion.reason}" if promotion.rollback else promotion.reason
-        promotions.add_row(_time(promotion.at_ms), Text(promotion.version), Text(reason))
+        promotions.add_row(_time(promotion.at_ms), promotion.version, reason)
     return [versions, promotions]
 
 
