@@ -46,6 +46,24 @@ REFUSED_LOGINS = (
 )
 """What aiokafka raises for a login that a broker refuses."""
 
+
+class GroupFullError(errors.BrokerResponseError):  # type: ignore[misc]
+    """The group has as many members as the brokers allow (GROUP_MAX_SIZE_REACHED)."""
+
+    errno = 81
+    message = "GROUP_MAX_SIZE_REACHED"
+
+
+class InvalidRecordError(errors.BrokerResponseError):  # type: ignore[misc]
+    """A topic does not take a record as it is (INVALID_RECORD)."""
+
+    errno = 87
+    message = "INVALID_RECORD"
+
+
+# aiokafka does not know these codes, and would raise UnknownError.
+errors.kafka_errors.update({each.errno: each for each in (GroupFullError, InvalidRecordError)})
+
 Fields = tuple[int, bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
 """Timestamp in milliseconds, key, value and headers of a record."""
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import MessageSizeTooLargeError
 
 from streamer.errors import (
     CanaryError,
@@ -22,7 +21,7 @@ from streamer.flow.partition_state import PartitionState
 from streamer.flow.pipeline import flow
 from streamer.flow.record_failure import RecordsError
 from streamer.flow.rejects import RejectLimit
-from streamer.kafka import start, topics
+from streamer.kafka import start
 from streamer.kafka.attempts import (
     Attempts,
     advise_on_damage,
@@ -31,6 +30,7 @@ from streamer.kafka.attempts import (
     describe_failure,
 )
 from streamer.kafka.client import flatten_causes, is_kafka_error
+from streamer.kafka.fatal import RefusedOutputError
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.lane_resources import LaneResources
 from streamer.kafka.partition_models import PartitionModels
@@ -137,12 +137,22 @@ class Lane:
                 return
             if isinstance(cause, StreamerError):
                 raise cause from None
+<<<<<<< HEAD
         if any(isinstance(cause, MessageSizeTooLargeError) for cause in causes):
             advice = advise_on_size(self._name, self._settings)
             if self._until_end:
                 raise TopicError(advice)
             await self._hold(advice, self._read_limits)
             return
+=======
+        for cause in causes:
+            if isinstance(cause, RefusedOutputError):
+                problem = cause.advise(self._name, self._settings)
+                if self._until_end:
+                    raise TopicError(problem)
+                await self._hold(problem, partial(cause.read_causes, self._resources.admin))
+                return
+>>>>>>> 736351b (Output that a topic refuses holds its partition with the reason, and limits of brokers that end a worker are named)
         if is_kafka_error(error):
             raise error
         failures = [cause for cause in causes if isinstance(cause, RecordsError)]
@@ -289,8 +299,23 @@ class Lane:
         )
         await self._batch_flow.run()
 
+<<<<<<< HEAD
     async def _read_limits(self) -> object:
         return await topics.largest_outputs(self._resources.admin, self._settings)
+=======
+    def _missing_partitions(self) -> str | None:
+        """Return why the partition's output has nowhere to go; None if it has."""
+        number = self._partition.partition
+        for name in self._settings.output_topics:
+            if number >= (count := self._resources.topics[name].partitions):
+                return (
+                    f"{name} has {count} partitions, so the output of {self._name} has nowhere to "
+                    f"go: kafka-topics.sh --bootstrap-server {self._settings.bootstrap_servers} "
+                    f"--alter --topic {name} --partitions "
+                    f"{self._resources.topics[self._partition.topic].partitions}"
+                )
+        return None
+>>>>>>> 736351b (Output that a topic refuses holds its partition with the reason, and limits of brokers that end a worker are named)
 
     async def _read_position(self) -> Position | None:
         return await read_position(self._resources.admin, self._settings.group_id, self._partition)

@@ -14,6 +14,7 @@ from streamer.contracts.segments import SEGMENT_HEADER, encode_current, encode_s
 from streamer.flow.stage_results import Output
 from streamer.kafka.client import client_options, connect, transactional_id
 from streamer.kafka.event_formats import EncodeEvent
+from streamer.kafka.fatal import REFUSALS, RefusedOutputError
 from streamer.kafka.lag import PartitionLag
 from streamer.kafka.positions import offset_to_commit
 from streamer.kafka.transaction import name_refusals, transaction
@@ -152,31 +153,42 @@ class PartitionSink:
             for output in outputs
             for letter in output.dead_letters
         )
-        sent: list[asyncio.Future[RecordMetadata]] = []
-        async with name_refusals(sent):
-            await self._enqueue(settings.events_topic, events, sent)
-            if settings.segments_topic:
-                await self._enqueue(settings.segments_topic, closed, sent)
-            if settings.current_topic:
-                await self._enqueue(settings.current_topic, current, sent)
-            await self._enqueue(settings.dlq_topic, letters, sent)
-        await asyncio.gather(*sent)
+        sent: dict[asyncio.Future[RecordMetadata], str] = {}
+        try:
+            async with name_refusals(sent):
+                await self._enqueue(settings.events_topic, events, sent)
+                if settings.segments_topic:
+                    await self._enqueue(settings.segments_topic, closed, sent)
+                if settings.current_topic:
+                    await self._enqueue(settings.current_topic, current, sent)
+                await self._enqueue(settings.dlq_topic, letters, sent)
+            await asyncio.gather(*sent)
+        except REFUSALS as refusal:
+            for future, topic in sent.items():
+                if future.done() and not future.cancelled() and future.exception() is refusal:
+                    raise RefusedOutputError(topic, refusal) from refusal
+            raise
 
     async def _enqueue(
         self,
         topic: str,
         messages: Iterable[OutgoingRecord],
-        sent: "list[asyncio.Future[RecordMetadata]]",
+        sent: "dict[asyncio.Future[RecordMetadata], str]",
     ) -> None:
-        """Pack records into batches: sending them one by one takes ten times as long."""
+        """Pack records into batches: sending them one by one takes ten times as long.
+
+        The topic of each batch is added to ``sent``.
+        """
         producer, now_ms = self._producer, int(time.time() * 1000)
         batch = producer.create_batch()
         for key, value, headers in messages:
             while batch.append(timestamp=now_ms, key=key, value=value, headers=headers) is None:
-                sent.append(await producer.send_batch(batch, topic, partition=self._partition[1]))
+                future = await producer.send_batch(batch, topic, partition=self._partition[1])
+                sent[future] = topic
                 batch = producer.create_batch()
         if batch.record_count():
-            sent.append(await producer.send_batch(batch, topic, partition=self._partition[1]))
+            future = await producer.send_batch(batch, topic, partition=self._partition[1])
+            sent[future] = topic
 
     def _account(self, outputs: Sequence[Output]) -> None:
         now_s = time.time()

@@ -7,6 +7,12 @@ from typing import Literal
 from streamer.features.window_shape import WINDOW
 from streamer.settings import Settings
 
+TRANSACTION_MS = 60_000
+"""How long Kafka lets a transaction of a worker stay open: the default of aiokafka."""
+
+METADATA_BYTES = 4096
+"""How large the metadata of a position may become: the default of the brokers."""
+
 LEAST_MARGIN_S = 600.0
 """How much longer than recovery needs readings must stay: a worker is down for that long."""
 
@@ -58,7 +64,7 @@ def recovery_s(settings: Settings) -> float:
 
 def findings(settings: Settings, cluster: Cluster) -> list[Finding]:
     """Return everything that is wrong, topic by topic."""
-    found = list(_internal(settings, cluster))
+    found = [*_internal(settings, cluster), *_limits(settings, cluster)]
     for name in (settings.readings_topic, *settings.output_topics):
         if name in cluster.topics:
             found += _replication(settings, cluster, name)
@@ -73,6 +79,7 @@ def findings(settings: Settings, cluster: Cluster) -> list[Finding]:
         found += _offset_retention(settings, readings, cluster)
         found += _partitions(settings, readings, cluster)
         found += _letters(settings, readings, cluster)
+    found += _output_compaction(settings, cluster)
     events = cluster.topics.get(settings.events_topic)
     if events:
         found += _retention(settings, settings.events_topic, events, "events")
@@ -117,6 +124,21 @@ def _compaction(settings: Settings, readings: Topic) -> Iterator[Finding]:
             f"cleanup.policy is {policy}: of each device only the newest reading stays",
             _set(settings, topic, "cleanup.policy=delete"),
         )
+
+
+def _output_compaction(settings: Settings, cluster: Cluster) -> Iterator[Finding]:
+    """Outputs but the current activities have a history, and dead letters may have no key."""
+    no_key = "the dead letter of a record without a key is refused, and its partition is held"
+    harm: dict[str, tuple[Literal["error", "warning"], str]] = {
+        settings.events_topic: ("warning", "of each device only the newest event stays"),
+        settings.segments_topic: ("warning", "of each device only the newest segment stays"),
+        settings.dlq_topic: ("error", no_key),
+    }
+    for name, (severity, loss) in harm.items():
+        topic = cluster.topics.get(name)
+        if topic and "compact" in (policy := topic.config["cleanup.policy"]):
+            problem = f"cleanup.policy is {policy}: {loss}"
+            yield Finding(name, severity, problem, _set(settings, name, "cleanup.policy=delete"))
 
 
 def _no_compaction(settings: Settings, current: Topic) -> Iterator[Finding]:
@@ -234,6 +256,22 @@ def _replication(settings: Settings, cluster: Cluster, name: str) -> Iterator[Fi
             "that has it is down the stream stands still, and if its disk is lost so are the data",
             "kafka-reassign-partitions.sh adds replicas",
         )
+
+
+def _limits(settings: Settings, cluster: Cluster) -> Iterator[Finding]:
+    """Limits of the brokers that an operator may have lowered too far."""
+    least = {"offset.metadata.max.bytes": ("__consumer_offsets", METADATA_BYTES)}
+    if settings.delivery == "exactly-once":
+        least["transaction.max.timeout.ms"] = ("__transaction_state", TRANSACTION_MS)
+    for key, (name, needed) in least.items():
+        # Brokers of a provider may not show it.
+        if (limit := int(cluster.config.get(key, needed))) < needed:
+            yield Finding(
+                name,
+                "error",
+                f"the brokers' {key} is {limit}, and workers need {needed}: they would end",
+                f"set {key}={needed} or more in the brokers' server.properties",
+            )
 
 
 def _internal(settings: Settings, cluster: Cluster) -> Iterator[Finding]:

@@ -21,17 +21,15 @@ _POLL_S = 0.05
 _APPEAR_S = 30.0
 """How long a topic that was created may take until the brokers know it."""
 
-_READINGS = {
-    # The broker's clock and not the producers': retention and the partition clock go by it.
-    "message.timestamp.type": "LogAppendTime",
-    "cleanup.policy": "delete",
-    "retention.ms": str(7 * _DAY_MS),
-}
-_EVENTS = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
-_SEGMENTS = {"cleanup.policy": "delete", "retention.ms": str(365 * _DAY_MS)}
+# The broker's clock and not the producers': retention and the partition clock go by it, and workers
+# on a machine whose clock is wrong can write.
+_ALL = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
+_READINGS = _ALL | {"retention.ms": str(7 * _DAY_MS)}
+_EVENTS = _ALL | {"retention.ms": str(30 * _DAY_MS)}
+_SEGMENTS = _ALL | {"retention.ms": str(365 * _DAY_MS)}
 # What models learn from must not age.
-_LABELS = {"cleanup.policy": "delete", "retention.ms": "-1"}
-_CURRENT = {"cleanup.policy": "compact"}
+_LABELS = _ALL | {"retention.ms": "-1"}
+_CURRENT = _ALL | {"cleanup.policy": "compact"}
 # A dead letter is a reading of any size that was accepted, and its headers.
 _LETTERS = _EVENTS | {"max.message.bytes": str(2 * 1024 * 1024)}
 
@@ -106,27 +104,22 @@ async def largest_reading(settings: Settings, patience_s: float | None = None) -
         KafkaError: no broker answered in time, or it does not let us look.
     """
     async with admin_client(settings, patience_s) as admin:
-        return await _largest_batch(admin, settings.readings_topic)
+        config = await ask(
+            partial(_config, admin, ConfigResourceType.TOPIC, settings.readings_topic)
+        )
+    return int(config["max.message.bytes"])
 
 
-async def largest_outputs(admin: AIOKafkaAdminClient, settings: Settings) -> tuple[int, ...] | None:
-    """Return the size of the largest batch of records that each output topic takes, in bytes.
-
-    Returns:
-        None if the brokers do not let us look.
+async def read_config(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str] | None:
+    """Return the configuration of a topic; None if the brokers do not let us look.
 
     Raises:
         KafkaError: of aiokafka, if no broker answers.
     """
     try:
-        return tuple([await _largest_batch(admin, name) for name in settings.output_topics])
+        return await ask(partial(_config, admin, ConfigResourceType.TOPIC, topic))
     except errors.TopicAuthorizationFailedError:
         return None
-
-
-async def _largest_batch(admin: AIOKafkaAdminClient, topic: str) -> int:
-    config = await ask(partial(_config, admin, ConfigResourceType.TOPIC, topic))
-    return int(config["max.message.bytes"])
 
 
 async def require(settings: Settings, patience_s: float | None = None) -> None:

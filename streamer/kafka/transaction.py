@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -38,7 +38,7 @@ async def transaction(producer: AIOKafkaProducer) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def name_refusals(sent: "Sequence[asyncio.Future[RecordMetadata]]") -> AsyncIterator[None]:
+async def name_refusals(sent: "Collection[asyncio.Future[RecordMetadata]]") -> AsyncIterator[None]:
     """Raise why a broker has refused a record, for code that sends records in a transaction.
 
     aiokafka sends no more once a record of the transaction was refused, and says only that. The

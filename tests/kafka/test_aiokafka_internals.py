@@ -10,7 +10,8 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, errors
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
@@ -22,7 +23,12 @@ from aiokafka.record.memory_records import _MemoryRecordsPy
 
 import streamer
 from streamer.kafka import aiokafka_internals
-from streamer.kafka.aiokafka_internals import WholeBatch, build_batch
+from streamer.kafka.aiokafka_internals import (
+    GroupFullError,
+    InvalidRecordError,
+    WholeBatch,
+    build_batch,
+)
 
 WRITTEN_FOR = "0.14"
 PACKAGE = Path(streamer.__file__).parent
@@ -118,3 +124,10 @@ def test_the_admin_client_still_sends_requests_of_other_versions() -> None:
     assert newest.API_VERSION < aiokafka_internals._MetadataResponse.API_VERSION, (
         "aiokafka has a version of its own now that tells the identity of topics: use it"
     )
+
+
+@pytest.mark.parametrize("error", [GroupFullError, InvalidRecordError])
+def test_a_code_that_aiokafka_does_not_know_raises_an_error_of_ours(
+    error: type[errors.BrokerResponseError],
+) -> None:
+    assert errors.for_code(error.errno) is error

@@ -97,6 +97,8 @@ async def test_missing_topics_are_errors(make_settings: MakeSettings) -> None:
         ("dlq", 1, {}, "error", "has 1 partitions and"),
         ("current", 2, {"cleanup.policy": "delete"}, "warning", "cleanup.policy is delete"),
         ("dlq", 2, {"max.message.bytes": "1048588"}, "warning", "would not fit"),
+        ("dlq", 2, {"cleanup.policy": "compact"}, "error", "without a key is refused"),
+        ("events", 2, {"cleanup.policy": "compact"}, "warning", "only the newest event"),
     ],
 )
 async def test_each_mistake_is_found(
@@ -154,12 +156,28 @@ def test_one_replica_in_a_cluster_is_a_warning() -> None:
 def test_a_topic_that_kafka_cannot_create_is_an_error() -> None:
     fresh = replace(good_cluster(), internal=frozenset())
     assert problems_of(fresh) == []
-    broken = {"offsets.topic.replication.factor": "1", "offsets.retention.minutes": "10080"}
-    fresh = replace(fresh, config=broken | {"transaction.state.log.replication.factor": "3"})
+    broken = {"transaction.state.log.replication.factor": "3"}
+    fresh = replace(fresh, config={**fresh.config, **broken})
     (found,) = problems_of(fresh)
     assert (found.severity, found.topic) == ("error", "__transaction_state")
     assert problems_of(fresh, delivery="at-least-once") == []
     assert problems_of(replace(fresh, internal=frozenset({"__transaction_state"}))) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "topic"),
+    [
+        ({"transaction.max.timeout.ms": "10000"}, "__transaction_state"),
+        ({"offset.metadata.max.bytes": "100"}, "__consumer_offsets"),
+    ],
+)
+def test_limits_of_brokers_with_which_no_worker_could_work_are_errors(
+    limit: dict[str, str], topic: str
+) -> None:
+    cluster = good_cluster()
+    (found,) = problems_of(replace(cluster, config={**cluster.config, **limit}))
+    assert (found.severity, found.topic) == ("error", topic)
+    assert set(limit) <= set(found.remedy.replace("=", " ").split())
 
 
 async def test_no_broker_is_an_error_after_some_patience(make_settings: MakeSettings) -> None:
@@ -225,6 +243,8 @@ def good_cluster(partitions: int = 8) -> Cluster:
             "offsets.topic.replication.factor": "1",
             "offsets.retention.minutes": "10080",
             "transaction.state.log.replication.factor": "1",
+            "transaction.max.timeout.ms": "900000",
+            "offset.metadata.max.bytes": "4096",
         },
         topics={
             "sensor-readings": Topic(partitions, 1, config),

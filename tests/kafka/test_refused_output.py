@@ -1,6 +1,8 @@
-"""Small batches that hold large records: what was accepted can be written again, or is cut."""
+"""Output that a topic does not take, for its size, its time or its missing key."""
 
 import random
+import time
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -10,7 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from streamer.contracts.dead_letters import CUT, REASON
 from streamer.contracts.records import OneRecord
 from streamer.errors import TopicError
-from streamer.kafka import topics
+from streamer.kafka import sink, topics
 from streamer.kafka.record_batches import KEPT_BYTES, LARGEST_RECORD
 from streamer.settings import Settings
 from streamer.tools.dead_letters import Selection
@@ -84,9 +86,10 @@ async def test_output_that_a_topic_refuses_for_its_size_holds_its_partition_and_
         await publish(settings, ten_seconds("other"), 1)
         await until_devices(settings, "other")
         assert member.value("restarts_total") == 0
-        with pytest.raises(TopicError, match=r"which max\.message\.bytes to raise"):
+        assert settings.dlq_topic in member.health.held[0]
+        with pytest.raises(TopicError, match=r"raise its max\.message\.bytes"):
             await run_to_end(make_settings(group_id="another"))
-        await raise_limit(settings)
+        await configure(settings, settings.dlq_topic, {"max.message.bytes": "1000000"})
 
         async def released() -> bool:
             return not member.health.held and bool(await read_topic(settings, settings.dlq_topic))
@@ -95,10 +98,51 @@ async def test_output_that_a_topic_refuses_for_its_size_holds_its_partition_and_
         assert member.value("restarts_total") == 0
 
 
-async def raise_limit(settings: Settings) -> None:
-    """Let the topic of dead letters take large records."""
-    larger = {"max.message.bytes": "1000000"}
+BY_WORKER = {"message.timestamp.type": "CreateTime"}
+BY_BROKER = {"message.timestamp.type": "LogAppendTime"}
+
+
+# topic of events or letters  |-- takes all --|-- does not take the output --|-- takes all --|
+# worker                      |-- events -----|-- held, says why ------------|-- the rest ---|
+@pytest.mark.parametrize(
+    ("name", "unusable", "usable", "words"),
+    [
+        ("events_topic", BY_WORKER, BY_BROKER, "does not accept the time"),
+        ("dlq_topic", BY_BROKER | {"cleanup.policy": "compact"}, BY_BROKER, "without a key"),
+    ],
+)
+async def test_output_that_a_topic_does_not_take_holds_its_partition_until_the_topic_is_mended(
+    make_settings: MakeSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    unusable: dict[str, str],
+    usable: dict[str, str],
+    words: str,
+) -> None:
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    topic = getattr(settings, name)
+    # The clock of this machine is two hours ahead, and brokers accept one hour.
+    clock = SimpleNamespace(time=lambda: time.time() + 7200, monotonic=time.monotonic)
+    monkeypatch.setattr(sink, "time", clock)
+    async with working(Member(settings)) as member:
+        await publish(settings, ten_seconds("before"))
+        await until_devices(settings, "before")
+        await configure(settings, topic, unusable)
+        await publish(settings, [OneRecord(None, b"no reading", [], 0, 0), *ten_seconds("phone")])
+
+        async def held() -> bool:
+            return bool(member.health.held)
+
+        await until(held)
+        assert words in member.health.held[0]
+        assert topic in member.health.held[0]
+        await configure(settings, topic, usable)
+        await until_devices(settings, "before", "phone")
+        assert member.value("restarts_total") == 0
+    assert len(await read_topic(settings, settings.dlq_topic)) == 1
+
+
+async def configure(settings: Settings, topic: str, config: dict[str, str]) -> None:
     async with topics.admin_client(settings, 10) as admin:
-        await admin.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, settings.dlq_topic, larger)]
-        )
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
