@@ -23,7 +23,7 @@ from streamer.cli import main
 from streamer.contracts.events import ActivityEvent
 from streamer.errors import DataError
 from streamer.metrics import Metrics
-from streamer.model.registry import History, Promotion, Version
+from streamer.model.versions import History, Promotion, Version
 from streamer.printable import printable, utc_time
 from streamer.reports import html_page
 from streamer.reports.alignment_tables import alignment_as_tables
