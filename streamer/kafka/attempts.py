@@ -5,7 +5,6 @@ from typing import Final
 
 from streamer.flow.record_failure import RecordsError
 from streamer.kafka.record_batches import DamagedBatchError
-from streamer.settings import Settings
 
 ATTEMPTS: Final = 3
 """How often records are tried before their partition is held."""
@@ -69,14 +68,4 @@ def advise_on_damage(partition: int, damage: DamagedBatchError) -> str:
         f"Fetched {ATTEMPTS} times; nothing was skipped. Restore the log, from a replica for "
         "example, or have these records skipped, which loses them: streamer skip "
         f"{partition} {damage.last}"
-    )
-
-
-def advise_on_size(name: str, settings: Settings) -> str:
-    """Say what an operator can do if a topic refuses the output of a partition for its size."""
-    return (
-        f"the output of {name} is larger than {settings.events_topic} or {settings.dlq_topic} "
-        "accepts, so nothing more of it can be published: `streamer topics check` says which "
-        "max.message.bytes to raise; the worker then continues within seconds, and without the "
-        "permission DescribeConfigs when it is started again"
     )

@@ -1,10 +1,7 @@
 """Errors of Kafka that starting again does not cure, and what to do about each."""
 
-<<<<<<< HEAD
 import asyncio
-=======
 import time
->>>>>>> 736351b (Output that a topic refuses holds its partition with the reason, and limits of brokers that end a worker are named)
 from typing import Final
 
 from aiokafka import errors
@@ -16,12 +13,11 @@ from streamer.kafka.client import flatten_causes
 from streamer.kafka.topics import read_config
 from streamer.settings import Settings
 
-<<<<<<< HEAD
 ANSWER_S: Final = 5.0
 """How long the group may take to tell its members."""
 
 UUID_LENGTH: Final = 36
-=======
+
 TRY_AGAIN_S: Final = 60.0
 """How often output is tried again that was refused for another reason than its size."""
 
@@ -31,7 +27,6 @@ REFUSALS: Final = (
     InvalidRecordError,
 )
 """What a broker says when it does not take a record."""
->>>>>>> 736351b (Output that a topic refuses holds its partition with the reason, and limits of brokers that end a worker are named)
 
 
 class InstanceTakenError(errors.KafkaError):  # type: ignore[misc]
@@ -74,7 +69,6 @@ ADVICE: Final = {
 """What Kafka says with an error, and what to do, by the error's name in aiokafka."""
 
 
-<<<<<<< HEAD
 async def is_instance_taken(admin: AIOKafkaAdminClient, settings: Settings, member_id: str) -> bool:
     """Return whether another worker has become the group's member with our `instance_id`.
 
@@ -98,7 +92,8 @@ async def is_instance_taken(admin: AIOKafkaAdminClient, settings: Settings, memb
         if each["member_id"][:-UUID_LENGTH] == f"{settings.instance_id}-"
     ]
     return bool(holders) and member_id not in holders
-=======
+
+
 class RefusedOutputError(errors.KafkaError):  # type: ignore[misc]
     """A topic does not take our output.
 
@@ -144,7 +139,6 @@ class RefusedOutputError(errors.KafkaError):  # type: ignore[misc]
         if isinstance(self.reason, errors.MessageSizeTooLargeError):
             return config
         return config, int(time.monotonic() // TRY_AGAIN_S)
->>>>>>> 736351b (Output that a topic refuses holds its partition with the reason, and limits of brokers that end a worker are named)
 
 
 def explain_fatal(error: Exception, settings: Settings) -> RefusedError | None:

@@ -26,7 +26,6 @@ from streamer.kafka.attempts import (
     Attempts,
     advise_on_damage,
     advise_on_failure,
-    advise_on_size,
     describe_failure,
 )
 from streamer.kafka.client import flatten_causes, is_kafka_error
@@ -137,14 +136,6 @@ class Lane:
                 return
             if isinstance(cause, StreamerError):
                 raise cause from None
-<<<<<<< HEAD
-        if any(isinstance(cause, MessageSizeTooLargeError) for cause in causes):
-            advice = advise_on_size(self._name, self._settings)
-            if self._until_end:
-                raise TopicError(advice)
-            await self._hold(advice, self._read_limits)
-            return
-=======
         for cause in causes:
             if isinstance(cause, RefusedOutputError):
                 problem = cause.advise(self._name, self._settings)
@@ -152,7 +143,6 @@ class Lane:
                     raise TopicError(problem)
                 await self._hold(problem, partial(cause.read_causes, self._resources.admin))
                 return
->>>>>>> 736351b (Output that a topic refuses holds its partition with the reason, and limits of brokers that end a worker are named)
         if is_kafka_error(error):
             raise error
         failures = [cause for cause in causes if isinstance(cause, RecordsError)]
@@ -298,24 +288,6 @@ class Lane:
             source, state, batches, interval_s, sink, resources.metrics, resources.cpu
         )
         await self._batch_flow.run()
-
-<<<<<<< HEAD
-    async def _read_limits(self) -> object:
-        return await topics.largest_outputs(self._resources.admin, self._settings)
-=======
-    def _missing_partitions(self) -> str | None:
-        """Return why the partition's output has nowhere to go; None if it has."""
-        number = self._partition.partition
-        for name in self._settings.output_topics:
-            if number >= (count := self._resources.topics[name].partitions):
-                return (
-                    f"{name} has {count} partitions, so the output of {self._name} has nowhere to "
-                    f"go: kafka-topics.sh --bootstrap-server {self._settings.bootstrap_servers} "
-                    f"--alter --topic {name} --partitions "
-                    f"{self._resources.topics[self._partition.topic].partitions}"
-                )
-        return None
->>>>>>> 736351b (Output that a topic refuses holds its partition with the reason, and limits of brokers that end a worker are named)
 
     async def _read_position(self) -> Position | None:
         return await read_position(self._resources.admin, self._settings.group_id, self._partition)
