@@ -2,9 +2,15 @@
 
 The classes of the model are the hidden states. The transition probabilities say that people mostly
 continue their activity, and that some activities cannot follow others: nobody walks directly after
-sitting. The scores of a window are its likelihoods::
+sitting. The scores of a window give its likelihoods::
 
-    belief, one window ago --transitions--> prior --x scores ^ (1 / 1.5)--> belief now
+    belief, one window ago --transitions--> prior --x likelihoods--> belief now
+
+There are three kinds of classes: movements, the activities between which the model knows movements
+(postures), and all others (gaits). The likelihood of a class is the score of its kind, times the
+share of the class in this score to the power of a trust. The trust is smallest for postures. The
+windows of one posture are almost equal, so an error about it is repeated in all of them, but the
+movement that led to it is seldom missed.
 
 Beliefs are rounded, and the recursion continues from the rounded numbers. So a worker that reads
 the belief that was published with the last window continues with the same bytes.
@@ -16,7 +22,7 @@ from typing import Final
 
 import numpy as np
 
-from streamer.arrays import Floats
+from streamer.arrays import Floats, Ints
 from streamer.compiled import compiled_together
 from streamer.contracts.activities import GAITS, is_movement, name_movement, split_movement
 
@@ -24,12 +30,15 @@ STAY: Final = 0.8
 """Probability that an activity continues from one window to the next."""
 STAY_MOVING: Final = 0.5
 """Probability that a movement between two activities continues."""
-IMPOSSIBLE: Final = 0.05
+IMPOSSIBLE: Final = 0.01
 """Share of the changes that is given to impossible ones: beliefs must recover from errors."""
 TRUST: Final = 1 / 1.5
-"""Exponent of the scores: windows overlap by half, so they are not independent."""
+"""Exponent of the share of a class in the score of its kind: windows overlap by half, so they are
+not independent."""
+TRUST_IN_POSTURES: Final = 1 / 3
+"""The same for postures that the model knows movements between."""
 FLOOR: Final = 1e-3
-"""Lowest likelihood: no window rules out a class."""
+"""Lowest factor of a likelihood: no window rules out a class."""
 DECIMALS: Final = 6
 _SCALE: Final = 10.0**DECIMALS
 
@@ -46,11 +55,18 @@ class ForwardFilter:
         self._afresh = np.full_like(self._moves, 1 / len(activities))
         self._anything = np.zeros(len(activities))
         self._anything[0] = 1
+        self._kinds = find_kinds(activities)
 
     def likelihoods(self, scores: Floats) -> Floats:
         """Return the likelihoods (n, classes) of windows with these scores (n, classes)."""
         # The compiled step accepts only contiguous float64.
-        return np.ascontiguousarray(np.maximum(scores, FLOOR) ** TRUST, np.float64)
+        likelihoods = np.empty(scores.shape)
+        for members, trust in self._kinds:
+            own = scores[:, members]
+            # `cumsum` adds one by one, so the bits do not depend on the other windows.
+            score = np.maximum(np.cumsum(own, axis=1)[:, -1:], FLOOR)
+            likelihoods[:, members] = score * np.maximum(own / score, FLOOR) ** trust
+        return likelihoods
 
     def update(self, before: Floats | None, likelihoods: Floats) -> Floats:
         """Return the belief (classes,) after a window, rounded.
@@ -84,6 +100,16 @@ def _step(moves: Floats, before: Floats, weights: Floats, belief: Floats) -> Non
 def find_filter(activities: tuple[str, ...]) -> ForwardFilter:
     """Return the filter for the classes of a model."""
     return ForwardFilter(activities)
+
+
+def find_kinds(activities: Sequence[str]) -> list[tuple[Ints, float]]:
+    """Return the positions of the classes of each kind that occurs, and the trust in them."""
+    movements = {name for name in activities if is_movement(name)}
+    postures = {end for name in movements for end in split_movement(name)} - movements
+    others = {*activities} - movements - postures
+    kinds = ((movements, TRUST), (postures, TRUST_IN_POSTURES), (others, TRUST))
+    members = [([i for i, name in enumerate(activities) if name in kind], t) for kind, t in kinds]
+    return [(np.array(positions), trust) for positions, trust in members if positions]
 
 
 def transitions(activities: Sequence[str]) -> Floats:

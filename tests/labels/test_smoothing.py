@@ -18,6 +18,7 @@ from streamer.labels.smoothing import (
     DECIMALS,
     FLOOR,
     TRUST,
+    TRUST_IN_POSTURES,
     ForwardFilter,
     _step,
     transitions,
@@ -99,19 +100,64 @@ def test_sitting_does_not_change_to_walking_and_changes_of_posture_go_through_kn
     assert six[at("standing"), at("sitting")] == six[at("standing"), at("walking")]
 
 
-def test_the_filter_is_the_forward_algorithm() -> None:
-    scores = np.random.default_rng(0).dirichlet(np.ones(12), size=20)
-    smoothing, moves = ForwardFilter(TWELVE), transitions(TWELVE)
-    weights = smoothing.likelihoods(scores)
-    belief = smoothing.update(None, weights[0])
-    slow = np.array([1 / 12 * max(s, FLOOR) ** TRUST for s in scores[0]])
-    slow /= slow.sum()
-    for row, weight in zip(scores[1:], weights[1:], strict=True):
-        belief = smoothing.update(belief, weight)
-        prior = [sum(slow[i] * moves[i, j] for i in range(12)) for j in range(12)]
-        slow = np.array([p * max(s, FLOOR) ** TRUST for p, s in zip(prior, row, strict=True)])
+def plain_likelihoods(activities: Sequence[str], scores: Sequence[float]) -> list[float]:
+    """Score of the kind, times the share of the class in it to the power of a trust."""
+    ends = {end for name in activities if ">" in name for end in name.split(">")}
+    kinds = [
+        "movement" if ">" in name else "posture" if name in ends else "" for name in activities
+    ]
+    found = []
+    for kind, score in zip(kinds, scores, strict=True):
+        whole = sum(s for k, s in zip(kinds, scores, strict=True) if k == kind)
+        trust = TRUST_IN_POSTURES if kind == "posture" else TRUST
+        found.append(max(whole, FLOOR) * max(score / max(whole, FLOOR), FLOOR) ** trust)
+    return found
+
+
+@pytest.mark.parametrize("activities", [SIX, TWELVE, OWN])
+def test_the_filter_is_the_forward_algorithm(activities: tuple[str, ...]) -> None:
+    count = len(activities)
+    scores = np.random.default_rng(0).dirichlet(np.ones(count), size=20)
+    smoothing, moves = ForwardFilter(activities), transitions(activities)
+    belief, slow = None, np.full(count, 1 / count)
+    for likelihoods, row in zip(smoothing.likelihoods(scores), scores.tolist(), strict=True):
+        if belief is not None:
+            slow = np.array(
+                [sum(slow[i] * moves[i, j] for i in range(count)) for j in range(count)]
+            )
+        belief = smoothing.update(belief, likelihoods)
+        slow *= plain_likelihoods(activities, row)
         slow /= slow.sum()
-    np.testing.assert_allclose(belief, slow, atol=2e-5)
+        np.testing.assert_allclose(belief, slow, atol=2e-5)
+
+
+@given(st.sampled_from([SIX, TWELVE, OWN]), st.integers(0, 2**32 - 1))
+def test_likelihoods_of_a_window_do_not_depend_on_the_windows_beside_it(
+    activities: tuple[str, ...], seed: int
+) -> None:
+    scores = np.random.default_rng(seed).dirichlet(np.full(len(activities), 0.3), size=9)
+    smoothing = ForwardFilter(activities)
+    alone = [smoothing.likelihoods(row[None])[0].tobytes() for row in scores]
+    assert [row.tobytes() for row in smoothing.likelihoods(scores)] == alone
+
+
+# window      0         1                 2         3         4         5
+# alone       standing  standing>sitting  standing  standing  standing  standing, with 0.6 each
+# smoothed    standing  unknown           sitting   sitting   sitting   sitting
+def test_a_movement_decides_the_posture_after_it_more_than_the_windows_of_the_posture_do() -> None:
+    resting = [0.01] * len(TWELVE)
+    resting[TWELVE.index("standing")], resting[TWELVE.index("sitting")] = 0.6, 0.3
+    movement = sure(TWELVE, "standing>sitting")
+    events = labelled(TWELVE, [sure(TWELVE, "standing"), movement, *[resting] * 4])
+    assert [event.activity for event in events] == ["standing", UNKNOWN, *["sitting"] * 4]
+    assert {event.activity_raw for event in events[2:]} == {"standing"}
+
+
+# window      0         1         2         3
+# alone       standing  sitting   sitting   sitting
+def test_a_posture_changes_at_once_for_a_model_without_movements() -> None:
+    events = labelled(SIX, [sure(SIX, "standing"), *[sure(SIX, "sitting")] * 3])
+    assert [event.activity for event in events] == ["standing", *["sitting"] * 3]
 
 
 # window      0        1        2        3        4
