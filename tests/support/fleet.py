@@ -35,6 +35,8 @@ class Fleet:
             *("--commit-interval-ms", str(settings.commit_interval_ms)),
             *("--max-reject-share", "1", "--session-timeout-s", "6", "--http-port", "0"),
         ]
+        if not settings.smoothing:
+            self._flags.append("--no-smoothing")
         if settings.store_features is not None:
             self._flags += ["--store-features", settings.store_features]
             self._flags += ["--store-interval-s", str(settings.store_interval_s)]
