@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 TESTERS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 
 .DEFAULT_GOAL := help
-.PHONY: help warm demo phone test test-core retest retest-core check format chaos soak faults bench bench-peers docs lock wheel sbom audit fuzz clean
+.PHONY: help warm demo phone test test-core retest retest-core check format chaos soak healthy faults bench bench-peers docs lock wheel sbom audit fuzz clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,9 @@ chaos: warm ## Kill workers and brokers for half an hour, then run the slow test
 
 soak: warm ## Ten minutes of load with a worker killed every minute; memory must stay flat
 	$(BIN)/python benchmarks/soak.py
+
+healthy: warm ## An hour in which all is well, with a real Prometheus; no alert may become pending
+	$(BIN)/python benchmarks/healthy.py
 
 faults: warm ## Two minutes of every fault of a prediction endpoint; nothing may be lost
 	$(BIN)/python benchmarks/faults.py

@@ -21,8 +21,8 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from streamer.localkafka.broker import LocalKafka
-from streamer.settings import Settings
-from tests.support.worker_process import TOPICS, assert_balanced, run, total, values_of, where
+from streamer.settings import TOPIC_SETTINGS, Settings
+from tests.support.worker_process import assert_balanced, run, total, values_of, where
 
 LOOK_S = 5.0
 KILL_EVERY_S = 60.0
@@ -38,7 +38,7 @@ def main(minutes: float, rate: int) -> None:
     """Print memory early and late; exit code 1 if it has grown."""
     with tempfile.TemporaryDirectory() as scratch, LocalKafka() as kafka:
         settings = Settings.load({"bootstrap_servers": kafka.bootstrap_servers})
-        devices = ["simulate", *where(settings, *TOPICS), "--devices", str(rate // 50)]
+        devices = ["simulate", *where(settings, *TOPIC_SETTINGS), "--devices", str(rate // 50)]
         command = [sys.executable, "-m", "streamer", *devices, "--batch", "10"]
         with run(settings, Path(scratch, "steady")) as steady:
             steady.until_it_says("assigned")

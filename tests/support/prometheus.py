@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ ALERTS: Final = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.ym
 SHORTER: Final = 30
 """How many times shorter the times of the alerts are in a test: ten minutes are 20 seconds."""
 
-_SCRAPE: Final = "500ms"
+_OFTEN: Final = "500ms"
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RANGE: Final = re.compile(r"(?<=[\[ ])(\d+)([smhd])(?=\]|\b)")
 
@@ -48,13 +49,22 @@ class Prometheus:
     """A Prometheus that runs."""
 
     def __init__(self, url: str, config: Path) -> None:
-        self._url = url
+        self.url = url
         self._config = config
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Return the series of an expression: each has `metric`, its labels, and `value`."""
         asked = urllib.parse.urlencode({"query": expression})
         result: list[dict[str, Any]] = self._get(f"query?{asked}")["result"]
+        return result
+
+    def query_range(self, expression: str, seconds: float, step_s: float) -> list[dict[str, Any]]:
+        """Return the series of an expression until now: `metric`, and `values` as (time, text)."""
+        now = time.time()
+        asked = urllib.parse.urlencode(
+            {"query": expression, "start": now - seconds, "end": now, "step": step_s}
+        )
+        result: list[dict[str, Any]] = self._get(f"query_range?{asked}")["result"]
         return result
 
     def firing(self) -> set[str]:
@@ -67,14 +77,19 @@ class Prometheus:
         until(lambda: len(self.query("up == 1")) == number)
 
     def _get(self, path: str) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self._url}/api/v1/{path}", timeout=30) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}", timeout=30) as answer:
             data: dict[str, Any] = json.load(answer)["data"]
         return data
 
 
 @contextmanager
 def running_prometheus(
-    folder: Path, urls: Sequence[str], times_shorter: int = SHORTER, **scrape: Any
+    folder: Path,
+    urls: Sequence[str],
+    times_shorter: int = SHORTER,
+    gateways: Sequence[str] = (),
+    every: str = _OFTEN,
+    **scrape: Any,
 ) -> Iterator[Prometheus]:
     """Run Prometheus with the alerts, their times shorter, and the data in a folder.
 
@@ -82,6 +97,8 @@ def running_prometheus(
         folder: for its configuration, data and log.
         urls: of the workers, `http://host:port` or `https://host:port`.
         times_shorter: how many times shorter the times of the alerts are; 1 leaves them.
+        gateways: their addresses, `http://host:port`.
+        every: interval of scrapes and evaluations.
         scrape: further keys of the scrape configuration.
     """
     program = shutil.which("prometheus")
@@ -93,10 +110,15 @@ def running_prometheus(
         "scheme": schemes[0],
         "static_configs": [{"targets": list(targets)}],
     }
+    addresses = [url.removeprefix("http://") for url in gateways]
+    job_of_gateways = {
+        "job_name": "streamer-gateway",
+        "static_configs": [{"targets": addresses}],
+    }
     config = {
-        "global": {"scrape_interval": _SCRAPE, "evaluation_interval": _SCRAPE},
+        "global": {"scrape_interval": every, "evaluation_interval": every},
         "rule_files": ["alerts.yml"],
-        "scrape_configs": [job | scrape],
+        "scrape_configs": [job | scrape, job_of_gateways],
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "alerts.yml").write_text(
