@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,13 @@ from streamer.arrays import Floats
 from streamer.contracts.encode import encode
 from streamer.kafka.client import transactional_id
 from streamer.localkafka.broker import free_ports
+from streamer.model.artifact import WAIST_MODEL, load, save
 from streamer.publishing.people import Person
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.support.certificates import make_certificate
 from tests.support.endpoint import Serve, set_faults
+from tests.support.models import save_renamed
 from tests.support.processes import until
 from tests.support.prometheus import SHORTER, Prometheus, running_prometheus
 from tests.support.worker_process import Process, run, simulate, where
@@ -463,3 +466,40 @@ async def test_a_certificate_that_expires(make_settings: MakeSettings, tmp_path:
             shutil.copy(new_chain, chain)
             shutil.copy(new_key, key)
             await watch.ends("StreamerCertificateExpires")
+
+
+def save_worse(file: Path) -> None:
+    """Write a model that prefers what the shipped one thinks least likely."""
+    model = load(WAIST_MODEL)
+    save(file, replace(model, weights=-model.weights, bias=-model.bias))
+
+
+async def test_a_shadow_that_disagrees(make_settings: MakeSettings, tmp_path: Path) -> None:
+    settings, port = make_settings(partitions=1), free_ports(1)[0]
+    save_worse(tmp_path / "shadow.npz")
+    shadow = ["--shadow-predictor", "local", "--shadow-model", str(tmp_path / "shadow.npz")]
+    first = ["--model", "waist"]
+    async with sending(settings, devices(20)), watching_later(tmp_path, port) as watch:
+        with worker_at(
+            settings, port, tmp_path / "with.log", *first, *shadow, "--shadow-share", "1"
+        ):
+            await watch.fires("StreamerShadowDisagrees")
+        # Somebody has found that the shadow is worse, and has removed it.
+        with worker_at(settings, port, tmp_path / "without.log", *first):
+            await watch.ends("StreamerGone", "StreamerShadowDisagrees")
+
+
+async def test_a_canary_that_is_rolled_back(make_settings: MakeSettings, tmp_path: Path) -> None:
+    settings, port = make_settings(partitions=1), free_ports(1)[0]
+    file = tmp_path / "canary.npz"
+    save_worse(file)
+    flags = ["--model", "waist", "--canary-predictor", "local", "--canary-model", str(file)]
+    flags += ["--canary-share", "0.5", "--model-check-s", "1"]
+    async with sending(settings, devices(20)), watching_later(tmp_path, port) as watch:
+        with worker_at(settings, port, tmp_path / "worker.log", *flags) as worker:
+            await watch.fires("StreamerCanaryRolledBack")
+            assert "the activity that the other model" in worker.get("/healthz")[1]
+            save_renamed(WAIST_MODEL, file, "better")
+            await watch.ends("StreamerCanaryRolledBack")
+            decides = 'increase(streamer_predictions_total{model=~"better.*"}[20s]) > 0'
+            assert watch.prometheus.query(decides), worker.said
