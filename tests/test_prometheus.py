@@ -4,11 +4,14 @@ import asyncio
 import json
 import math
 import re
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from streamer.settings import GatewaySettings
 from tests.conftest import MakeSettings
+from tests.support.gateway import reading, running_gateway
 from tests.support.processes import until
 from tests.support.prometheus import Prometheus, running_prometheus
 from tests.support.worker_process import run, simulate
@@ -17,6 +20,7 @@ BOARD = Path(__file__).parents[1] / "deploy" / "grafana" / "dashboards" / "strea
 
 ONLY_IN_TROUBLE = {
     "streamer_certificate_expiry_seconds": "the worker uses no certificate",
+    "streamer_gateway_unreadable_total": "the gateway could read everything",
     "streamer_implausible_windows_total": "no device sends other units",
     "streamer_unlabelled_devices": "all devices have labels",
     "streamer_position_resets_total": "the group had no position to disagree with",
@@ -75,12 +79,17 @@ async def test_every_panel_shows_data_of_a_live_worker_and_no_alert_fires(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     settings = make_settings(partitions=2)
+    own = ("bootstrap_servers", "readings_topic", "events_topic", "group_id", "partitions")
+    of_gateway = {name: getattr(settings, name) for name in own}
 
-    def look() -> None:
+    def look(gateway: str) -> None:
         with run(settings, tmp_path / "worker.log") as worker:
             worker.until_ready()
-            with running_prometheus(tmp_path / "prometheus", [worker.url], 1) as prometheus:
-                prometheus.until_scraped(1)
+            with running_prometheus(
+                tmp_path / "prometheus", [worker.url], 1, gateways=[gateway], every="2s"
+            ) as prometheus:
+                prometheus.until_scraped(2)
+                urllib.request.urlopen(f"{gateway}/readings/posting", reading("posting")).close()
                 simulate(settings, "--devices", "4", "--duration", "5", "--batch", "10")
                 until(lambda: not lacking(prometheus))
                 assert lacking(prometheus) == []
@@ -90,15 +99,13 @@ async def test_every_panel_shows_data_of_a_live_worker_and_no_alert_fires(
                     assert series["metric"]["topic"] == settings.readings_topic
                 [age] = prometheus.query(dict(panels())["Age of labels"])
                 assert 0 < value_of(age) < 3600
-                stages = prometheus.query(dict(panels())["Delay of a label by stage"])
-                assert {each["metric"]["stage"] for each in stages} == {
-                    "sensor_to_broker",
-                    "broker_to_worker",
-                    "window",
-                    "features",
-                    "predict",
-                    "commit",
-                }
+                delays = [each for title, each in panels() if title == "Delay of a label by stage"]
+                shown = {stage for each in delays for stage in re.findall('stage="([^"]+)"', each)}
+                stages = prometheus.query("streamer_label_delay_seconds_count")
+                assert {each["metric"]["stage"] for each in stages} == shown
                 assert prometheus.firing() == set()
 
-    await asyncio.to_thread(look)
+    async with running_gateway(
+        GatewaySettings.load(of_gateway | {"gateway_port": 0}, None)
+    ) as gateway:
+        await asyncio.to_thread(look, f"http://127.0.0.1:{gateway.port}")

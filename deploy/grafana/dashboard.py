@@ -1,7 +1,8 @@
 """Makes the dashboard: python deploy/grafana/dashboard.py > FILE; `make docs` runs it.
 
-Rows go from one look (is it well?) to single workers. Every panel keeps to the workers that the
-variables choose: group and topic choose instances, and a supervisor's workers have numbers.
+Rows go from one look (is it well?) to single workers. Every panel of workers keeps to those that
+the variables choose: group and topic choose instances, and a supervisor's workers have numbers. A
+gateway belongs to no group, so the row of gateways shows all of them.
 """
 
 import json
@@ -54,14 +55,19 @@ def quantiles(metric: str, *shares: float, **labels: str) -> dict[str, str]:
     return {f"p{share * 100:g}": quantile(share, metric, **labels) for share in shares}
 
 
-def mean(metric: str, by: str) -> str:
+def mean(metric: str, **labels: str) -> str:
     """Return the mean of a histogram."""
-    return f"{rate(f'{metric}_sum', by)} / {rate(f'{metric}_count', by)}"
+    return f"{rate(f'{metric}_sum', **labels)} / {rate(f'{metric}_count', **labels)}"
 
 
 def gauge(function: str, metric: str, by: str = "") -> str:
     """Return a gauge of the chosen workers."""
     return f"{function}{f' by ({by})' if by else ''} ({metric}{{$F}})"
+
+
+def of_gateways(metric: str, by: str) -> str:
+    """Return the increase a second of a counter of all gateways."""
+    return rate(metric, by).replace("{$F}", "")
 
 
 LATE = (
@@ -71,6 +77,8 @@ REJECTED = f"{rate('streamer_rejects_total')} / {rate('streamer_records_total')}
 COST = f"{rate('process_cpu_seconds_total')} / {rate('streamer_samples_received_total')}"
 FIRING = 'count(ALERTS{alertname=~"Streamer.+",alertstate="firing"}) or vector(0)'
 SHARE = {"max": 1}
+STAGES = ("window", "sensor_to_broker", "broker_to_worker", "features", "predict", "commit")
+"""Of a label, in their order."""
 
 ROWS: dict[str, list[Panel]] = {
     "Is it well?": [
@@ -115,9 +123,10 @@ ROWS: dict[str, list[Panel]] = {
     "Where latency comes from": [
         Panel(
             "Delay of a label by stage",
-            "Mean time of a label in each stage: from the sensor to the broker, to the worker,"
-            " until the device has sent what comes after the window, features, prediction, commit.",
-            {"{{stage}}": mean("streamer_label_delay_seconds", "stage")},
+            "Mean time of a label in each stage, from the first at the bottom: until the device has"
+            " sent what comes after the window, to the broker, to the worker, features,"
+            " prediction, commit.",
+            {stage: mean("streamer_label_delay_seconds", stage=stage) for stage in STAGES},
             "s",
             12,
             is_stacked=True,
@@ -203,6 +212,74 @@ ROWS: dict[str, list[Panel]] = {
             "Records in a fetch",
             "Many: the worker catches up, or devices send single samples.",
             quantiles("streamer_fetch_records", 0.5, 0.99),
+        ),
+    ],
+    "Gateways": [
+        Panel(
+            "Readings by outcome",
+            "What is not `accepted` was answered with an error that says why.",
+            {
+                "{{protocol}} {{outcome}}": of_gateways(
+                    "streamer_gateway_readings_total", "protocol, outcome"
+                )
+            },
+            "cps",
+        ),
+        Panel(
+            "Samples by protocol",
+            "That Kafka has acknowledged.",
+            {"{{protocol}}": of_gateways("streamer_gateway_samples_total", "protocol")},
+            "cps",
+            is_stacked=True,
+        ),
+        Panel(
+            "Readings that cannot be read",
+            "By the reason of the contract; each answer says what is wrong.",
+            {"{{reason}}": of_gateways("streamer_gateway_unreadable_total", "reason")},
+            "cps",
+        ),
+        Panel(
+            "From arrival to acknowledgement",
+            "By Kafka. When it grows, look at the brokers, or add gateways.",
+            {
+                f"p{share * 100:g}": f"histogram_quantile({share}, "
+                + of_gateways("streamer_gateway_acknowledge_seconds_bucket", "le")
+                + ")"
+                for share in (0.5, 0.99)
+            },
+            "s",
+        ),
+        Panel(
+            "Bytes that wait for Kafka",
+            "Clients are told to wait when they reach `gateway_buffer_bytes`.",
+            {"{{instance}}": "max by (instance) (streamer_gateway_buffered_bytes)"},
+            "bytes",
+        ),
+        Panel(
+            "Wait of the oldest reading",
+            "It grows while Kafka does not answer.",
+            {"{{instance}}": "max by (instance) (streamer_gateway_waiting_seconds)"},
+            "s",
+        ),
+        Panel(
+            "Connections",
+            "Open ones, and WebSockets of devices among them.",
+            {
+                "connections": "sum (streamer_gateway_connections)",
+                "WebSockets": "sum (streamer_gateway_websockets)",
+            },
+        ),
+        Panel(
+            "Refused connections",
+            "There were too many: add gateways, or raise `gateway_max_connections`.",
+            {"": of_gateways("streamer_gateway_refused_connections_total", "")},
+            "cps",
+        ),
+        Panel(
+            "MQTT",
+            "1 while a gateway is subscribed at the MQTT broker; 0 without one.",
+            {"{{instance}}": "min by (instance) (streamer_gateway_mqtt_connected)"},
+            extra=SHARE,
         ),
     ],
     "Windows and labels": [
