@@ -49,12 +49,14 @@ class OpenedPredictor:
         name: identifies its models.
         ask: asks it.
         feature_set: the features that it takes.
+        model: the one that answers, or else the one for fallback and drift detection.
         without_gyroscope: the model that answers for windows without a gyroscope, if there is one.
     """
 
     name: str
     ask: Ask
     feature_set: FeatureSet
+    model: artifact.Model
     without_gyroscope: artifact.Model | None = None
 
 
@@ -103,7 +105,7 @@ def load_predictor(settings: Settings, metrics: Metrics) -> OpenedPredictor:
     drift = Drift(model.profile, model.signature)
     ask = ask_by_sensors(watch_drift(make_ask(predictor), drift, metrics), without_gyroscope)
     features = features_of(model, without_gyroscope)
-    return OpenedPredictor(name_models(identities), ask, features, without_gyroscope)
+    return OpenedPredictor(name_models(identities), ask, features, model, without_gyroscope)
 
 
 @asynccontextmanager
@@ -115,7 +117,7 @@ async def open_other_predictor(
     async with _open(settings, metrics, on_trouble, model) as opened:
         ask = watch_drift(opened, Drift(model.profile, model.signature), metrics)
         name = quote(f"{settings.predictor}/{settings.endpoint or ''}", safe="/")
-        yield OpenedPredictor(name, ask, model.feature_set)
+        yield OpenedPredictor(name, ask, model.feature_set, model)
 
 
 def _make_predictor(settings: Settings, model: artifact.Model) -> "LocalPredictor | OnnxPredictor":

@@ -28,18 +28,13 @@ from streamer.labels.label_policy import LabelPolicy
 from streamer.labels.labelling import Labeller
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.predict.answers import Ask
-from streamer.predict.chosen_models import (
-    choose_feature_set,
-    load_model,
-    load_model_without_gyroscope,
-)
-from streamer.predict.factory import open_predictor
+from streamer.predict.chosen_models import choose_feature_set
+from streamer.predict.factory import OpenedPredictor, load_predictor, open_other_predictor
 from streamer.predict.feature_effects import FeatureEffects, measure_effects
 from streamer.reports.absence import Absence, Verdict, check_grid, explain_absence
 from streamer.reports.explanation import Explanation, PublishedRecord, Stage
 from streamer.settings import Settings
-from streamer.settings.predictor_names import ENDPOINTS, IN_FILES
+from streamer.settings.predictor_names import BATCHES, ENDPOINTS, IN_FILES
 from streamer.tools.window_search import (
     FoundEvents,
     Traced,
@@ -78,7 +73,9 @@ async def explain_window(
         StreamerError: a setting, a model file, a topic or the endpoint cannot be used.
     """
     device_id, start_ms = parse_window_id(window_id)
-    feature_set = choose_feature_set(settings)
+    # A model file or a registry is read once: it may change meanwhile.
+    local = load_predictor(settings, Metrics()) if settings.predictor in IN_FILES else None
+    feature_set = local.feature_set if local else choose_feature_set(settings)
     if verdict := check_grid(device_id, start_ms):
         events = FoundEvents(None, None, b"", None)
         traced = Traced(WindowTrace(settings, feature_set, device_id, start_ms), None, False)
@@ -88,7 +85,7 @@ async def explain_window(
     window = traced.trace.found
     recomputed = _Recomputed()
     if window is not None:
-        recomputed = await _recompute(settings, feature_set, window, events.before)
+        recomputed = await _recompute(settings, local, feature_set, window, events.before)
     verdict = None
     if events.published is None:
         verdict = await _find_absence(settings, traced, recomputed)
@@ -112,46 +109,55 @@ def parse_window_id(window_id: str) -> tuple[str, int]:
 
 async def _recompute(
     settings: Settings,
+    local: OpenedPredictor | None,
     feature_set: FeatureSet,
     window: TracedWindow,
     before: ActivityEvent | None,
 ) -> _Recomputed:
-    """Ask the predictor about a window and label it, as a worker does after the window before."""
-    # An endpoint is asked about the window itself, and not 600 times more for its features.
-    in_process = settings.predictor in IN_FILES or ":" in settings.predictor
-    if not in_process and settings.predictor not in ENDPOINTS:
+    """Ask the predictor about a window and label it, as a worker does after the window before.
+
+    Args:
+        settings: those of the workers.
+        local: the predictor, if it is one of `IN_FILES`.
+        feature_set: of the window.
+        window: whose event is wanted.
+        before: the event of the window before.
+    """
+    if settings.predictor == BATCHES:
         return _Recomputed()
     labeller = Labeller(LabelPolicy.of(settings))
     labeller.restore({} if before is None else {before.device_id: before})
     async with AsyncExitStack() as stack:
-        opened = open_predictor(settings, Metrics(), lambda _reason: None)
-        ask = await stack.enter_async_context(opened)
+        opened = local
+        if opened is None:
+            other = open_other_predictor(settings, Metrics(), lambda _reason: None)
+            opened = await stack.enter_async_context(other)
         try:
             async with asyncio.timeout(ANSWER_S):
-                answers = await ask(window.features[None])
+                answers = await opened.ask(window.features[None])
         except TimeoutError:
             return _Recomputed()
         if answers.refused:
             return _Recomputed(refusal=answers.refused[0])
         [event] = labeller.label([window.window], answers)
-        if not in_process:
+        # An endpoint is asked about the window itself, and not 600 times more for its features.
+        if settings.predictor in ENDPOINTS:
             return _Recomputed(event)
-        return _Recomputed(event, await _measure(settings, feature_set, window.features, ask))
+        return _Recomputed(event, await _measure(opened, feature_set, window.features))
 
 
 async def _measure(
-    settings: Settings, feature_set: FeatureSet, features: Floats, ask: Ask
+    opened: OpenedPredictor, feature_set: FeatureSet, features: Floats
 ) -> FeatureEffects | None:
     """Measure the effects of features against the medians in the training data of the model.
 
     A predictor that is not `local` is compared with the training data of the model `waist`.
     """
-    model = load_model(settings)
-    usual = np.array(model.deciles[:, artifact.DECILES // 2])
-    without_gyroscope = load_model_without_gyroscope(settings, model)
+    usual = np.array(opened.model.deciles[:, artifact.DECILES // 2])
+    without_gyroscope = opened.without_gyroscope
     if without_gyroscope is not None and np.isnan(features).any():
         usual[list(ACCELERATION)] = without_gyroscope.deciles[:, artifact.DECILES // 2]
-    return await measure_effects(ask, feature_set, features, usual)
+    return await measure_effects(opened.ask, feature_set, features, usual)
 
 
 async def _find_absence(settings: Settings, traced: Traced, recomputed: _Recomputed) -> Verdict:
@@ -204,7 +210,7 @@ def _compose(
     trace, published = traced.trace, events.published
     identical, words = None, verdict.words if verdict else ""
     if published is not None:
-        identical, words = _compare(events, recomputed, traced)
+        identical, words = _compare(settings, events, recomputed, traced)
     window = trace.found
     follows = window is not None and window.window.follows
     return Explanation(
@@ -232,7 +238,7 @@ def _compose(
 
 
 def _compare(
-    events: FoundEvents, recomputed: _Recomputed, traced: Traced
+    settings: Settings, events: FoundEvents, recomputed: _Recomputed, traced: Traced
 ) -> tuple[bool | None, str]:
     """Return whether both events are the same, and in words how they differ."""
     assert events.published is not None
@@ -242,7 +248,12 @@ def _compare(
         because = "" if verdict is None else f": {verdict.words}"
         return None, f"the readings that are left do not give this window{because}"
     if again is None:
-        because = recomputed.refusal or "it was not asked, or it does not answer"
+        if settings.predictor == BATCHES:
+            return None, (
+                "amazon-ml-batch predicts in jobs and is not asked again, so the event is not "
+                "compared; the scores are those of the event"
+            )
+        because = recomputed.refusal or f"it does not answer within {ANSWER_S:g} s"
         return None, f"the predictor gives no scores now: {because}"
     if is_same(events.value, published, again):
         return True, ""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from click.testing import CliRunner, Result
@@ -51,12 +52,21 @@ async def test_a_published_window_is_recomputed_to_the_byte_and_an_absent_one_is
     assert result.exit_code == 4
     assert "the event is of the model har" in " ".join(result.stdout.split())
     assert "What speaks for" in result.stdout
-    # So it does from a registry.
+    # So it does from a registry, which is read once.
     registry = Registry.open(str(tmp_path / "registry"))
     waist = artifact.load(artifact.WAIST_MODEL)
     registry.promote(registry.add(waist, data={}, figures={}, parent=None, note="").id)
-    again = await explain(settings, events[3].window_id, "--model-registry", registry.location)
+    with mock.patch.object(
+        Registry, "current", autospec=True, side_effect=Registry.current
+    ) as read:
+        again = await explain(settings, events[3].window_id, "--model-registry", registry.location)
     assert again.stdout == result.stdout
+    assert read.call_count == 1
+    # Jobs are not started for it; what the log and the event say is shown.
+    s3 = ("--batch-location", "s3://bucket/windows", "--endpoint", "waist")
+    batch = await explain(settings, events[3].window_id, "--predictor", "amazon-ml-batch", *s3)
+    assert batch.exit_code == 4, batch.output
+    assert "predicts in jobs" in " ".join(batch.stdout.split())
 
     later = f"phone-1/{events[-1].window_start + 2 * HOP_MS}"
     assert (await explain_window(settings, later)).absence is Absence.STILL_OPEN
