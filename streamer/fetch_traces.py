@@ -31,12 +31,16 @@ class FetchTrace:
 
 @dataclass(frozen=True, slots=True)
 class FetchTimes:
-    """When a fetch was where, seconds since 1970; NaN where it is not known."""
+    """When a fetch was where, seconds since 1970; NaN where it is not known.
+
+    A fetch without output is done before it is committed, with a later one.
+    """
 
     received_s: float
     computed_s: float
     answered_s: float
     committed_s: float
+    done_s: float
 
 
 class FetchTracer(Protocol):
@@ -45,7 +49,7 @@ class FetchTracer(Protocol):
     def record(
         self, topic: str, partition: int, trace: FetchTrace, times: FetchTimes, events: int
     ) -> None:
-        """Record a fetch whose output is committed.
+        """Record a fetch whose output is committed, or that has none.
 
         Args:
             topic: of the readings.

@@ -1,6 +1,7 @@
 """Publishes a partition's output: events, dead letters and the position in one transaction."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -86,6 +87,8 @@ class PartitionSink:
         )
         if not silent or time.monotonic() - self._committed_s > IDLE_COMMIT_S:
             await self._publish(outputs)
+        else:
+            self._trace(outputs, math.nan)
         group_offset = self.committed or self._position
         self._lag.settle(self._position.next, group_offset.low)
         if self._windows is not None:
@@ -200,18 +203,23 @@ class PartitionSink:
             if output.events:
                 self._metrics.event_latency.observe(max(0.0, now_s - output.oldest_ms / 1000))
                 output.delays.observe(self._metrics, now_s, len(output.events))
-            self._trace(output, now_s)
+        self._trace(outputs, now_s)
 
-    def _trace(self, output: Output, committed_s: float) -> None:
-        """Record the spans of a fetch, if somebody records traces."""
-        delays, tracer = output.delays, self._metrics.tracer
-        if tracer is None or delays.trace is None:
+    def _trace(self, outputs: Sequence[Output], committed_s: float) -> None:
+        """Record the spans of fetches, if somebody records traces."""
+        tracer = self._metrics.tracer
+        if tracer is None:
             return
         from streamer.fetch_traces import FetchTimes  # noqa: PLC0415 - only for traces
 
-        times = FetchTimes(delays.received_s, delays.computed_s, delays.answered_s, committed_s)
         topic, partition = self._partition
-        tracer.record(topic, partition, delays.trace, times, len(output.events))
+        done_s = time.time() if math.isnan(committed_s) else committed_s
+        for output in outputs:
+            delays = output.delays
+            times = (delays.received_s, delays.computed_s, delays.answered_s, committed_s)
+            if delays.trace is not None:
+                fetch = FetchTimes(*times, done_s)
+                tracer.record(topic, partition, delays.trace, fetch, len(output.events))
 
 
 @asynccontextmanager

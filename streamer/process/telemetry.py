@@ -56,7 +56,7 @@ _FRESH_S: Final = 1.0
 
 
 class SpanRecorder:
-    """Makes the spans of fetches, after their commit."""
+    """Makes the spans of fetches that are done."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._tracer = provider.get_tracer("streamer", __version__)
@@ -91,7 +91,7 @@ class SpanRecorder:
             if not math.isnan(begin_s + end_s):
                 stage = self._tracer.start_span(name, context, start_time=_nanoseconds(begin_s))
                 stage.end(_nanoseconds(end_s))
-        span.end(_nanoseconds(times.committed_s))
+        span.end(_nanoseconds(times.done_s))
 
 
 def read_contexts(parents: Iterable[bytes]) -> Iterator[SpanContext]:

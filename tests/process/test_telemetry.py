@@ -1,9 +1,12 @@
 """Traces and metrics, as a collector of OpenTelemetry receives them."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +16,10 @@ from streamer.metrics import Metrics
 from streamer.settings import Settings
 from tests.conftest import MakeSettings
 from tests.support.member import WINDOWS_OF_10_S, Member, publish, ten_seconds
+from tests.support.processes import until
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 telemetry = pytest.importorskip("streamer.process.telemetry", exc_type=ImportError)
 
@@ -44,14 +51,58 @@ def collector() -> Iterator[tuple[str, dict[str, list[bytes]]]]:
             thread.join()
 
 
+def spans_of(received: dict[str, list[bytes]]) -> "list[Span]":
+    """Return all spans that a collector has received."""
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+        ExportTraceServiceRequest,
+    )
+
+    return [
+        span
+        for body in received["/v1/traces"]
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+
+
+def has_counted(member: Member, name: str, number: int) -> bool:
+    return member.value(name) == number
+
+
+async def test_a_fetch_without_output_has_a_span(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    #   fetch     0 .. 4   5 .. 9   10 .. 14
+    #   commit         |  none     none, until the end: no window is complete
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
+    records = ten_seconds("phone")[:15]
+    with collector() as (url, received):
+        settings = make_settings(partitions=1, otlp_endpoint=url)
+        await topics.ensure(settings)
+        member = Member(settings)
+        with telemetry.open_telemetry(settings, member.metrics):
+            running = asyncio.create_task(member.run())
+            for end in (5, 10, 15):
+                await publish(settings, records[end - 5 : end])
+                has_read = partial(has_counted, member, "records_total", end)
+                await asyncio.to_thread(until, has_read)
+            member.stopping.set()
+            await running
+    counted = [
+        each.value.int_value
+        for span in spans_of(received)
+        for each in span.attributes
+        if each.key == "messaging.batch.message_count"
+    ]
+    assert sum(counted) == len(records)
+
+
 async def test_a_collector_gets_a_span_for_each_fetch_and_all_metrics(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
         ExportMetricsServiceRequest,
-    )
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-        ExportTraceServiceRequest,
     )
 
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
@@ -68,13 +119,7 @@ async def test_a_collector_gets_a_span_for_each_fetch_and_all_metrics(
             await member.run()
         assert member.metrics.tracer is None
 
-    spans = [
-        span
-        for body in received["/v1/traces"]
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans
-        for scope in resource.scope_spans
-        for span in scope.spans
-    ]
+    spans = spans_of(received)
     roots = [span for span in spans if span.name == f"process {settings.readings_topic}"]
     numbers = [{each.key: each.value.int_value for each in span.attributes} for span in roots]
     assert sum(each["messaging.batch.message_count"] for each in numbers) == len(traced)
