@@ -10,6 +10,7 @@ import msgspec
 from streamer.cli.options import settings_options
 from streamer.cli.progress import show_progress
 from streamer.contracts.dead_letters import REFUSED
+from streamer.datasets.progress import ReportProgress
 from streamer.metrics import Metrics
 from streamer.predict.factory import open_predictor
 from streamer.process import log
@@ -90,10 +91,12 @@ def show(
     log.configure(settings)
     selection = Selection(reasons, ids=letters or None)
     if output:
-        count = asyncio.run(export_letters(output, dead_letters.select(settings, selection)))
+        with show_progress():
+            count = asyncio.run(export_letters(output, dead_letters.select(settings, selection)))
         echo(f"{output}: {count} letters; correct them, then `streamer dlq replay`")
     else:
-        chosen = asyncio.run(dead_letters.newest(settings, selection, limit))
+        with show_progress():
+            chosen = asyncio.run(dead_letters.newest(settings, selection, limit))
         echo("\n\n".join(letter_text(letter) for letter in chosen) or "no such letters")
 
 
@@ -121,7 +124,8 @@ def replay(settings: Settings, **chosen: Any) -> None:
     log.configure(settings)
     selection = Selection(chosen["reasons"], ids=chosen["letters"] or None)
     corrections = import_corrections(chosen["corrected"]) if chosen["corrected"] else None
-    waiting = asyncio.run(find_waiting(settings, selection, corrections))
+    with show_progress():
+        waiting = asyncio.run(find_waiting(settings, selection, corrections))
     echo(f"{waiting.count} letters to put back")
     if waiting.cut:
         echo(f"{waiting.cut} more were not kept whole and cannot go back")
@@ -134,7 +138,9 @@ def replay(settings: Settings, **chosen: Any) -> None:
         return
     if not chosen["yes"]:
         click.confirm("Put them back?", abort=True)
-    echo(f"put back {asyncio.run(put_back(settings, selection, corrections))} letters")
+    with show_progress() as report:
+        count = asyncio.run(put_back(settings, selection, corrections, report))
+    echo(f"put back {count} letters")
 
 
 @dlq.command(short_help="Ask again about refused windows.")
@@ -148,19 +154,21 @@ def predict(settings: Settings, dry_run: bool, yes: bool) -> None:
     remain dead letters. Give this command the same predictor settings as the workers.
     """
     log.configure(settings)
-    waiting = asyncio.run(find_refused(settings))
+    with show_progress():
+        waiting = asyncio.run(find_refused(settings))
     echo(f"{len(waiting)} refused windows")
     if dry_run or not waiting:
         return
     if not yes:
         click.confirm("Ask about them again, and publish their events?", abort=True)
-    outcome = asyncio.run(_predict(settings))
+    with show_progress() as report:
+        outcome = asyncio.run(_predict(settings, report))
     echo(
         f"published {outcome.published} events; refused again: {outcome.refused}, "
         f"no answer: {outcome.unavailable}, cannot be read: {outcome.unreadable}"
     )
 
 
-async def _predict(settings: Settings) -> ReplayCounts:
+async def _predict(settings: Settings, report: ReportProgress) -> ReplayCounts:
     async with open_predictor(settings, Metrics(), lambda _: None) as ask:
-        return await predict_refused(settings, ask)
+        return await predict_refused(settings, ask, report)

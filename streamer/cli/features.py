@@ -9,6 +9,7 @@ import msgspec
 from rich.table import Table
 
 from streamer.cli.options import settings_options
+from streamer.cli.progress import show_progress
 from streamer.datasets.feature_store import FeatureStore
 from streamer.datasets.ground_truth import Joined, join_labels
 from streamer.errors import SettingsError
@@ -44,13 +45,16 @@ def list_hours(settings: Settings) -> None:
     """List the hours that have windows, with their windows, devices and files."""
     store = open_feature_store(settings)
     table = Table("features", "hour", "windows", "devices", "files", box=None, pad_edge=False)
-    for folder, files in store.list_hours():
-        windows = store.read_hour(folder)
-        if windows is not None:
-            kind, _, hour = folder.rpartition("/")
-            devices = len(set(windows.device_ids.tolist()))
-            counts = (str(len(windows)), str(devices), str(len(files)))
-            table.add_row(kind, hour, *counts)
+    hours = store.list_hours()
+    with show_progress() as report:
+        for number, (folder, files) in enumerate(hours):
+            report("hours of windows", number, len(hours))
+            windows = store.read_hour(folder)
+            if windows is not None:
+                kind, _, hour = folder.rpartition("/")
+                devices = len(set(windows.device_ids.tolist()))
+                counts = (str(len(windows)), str(devices), str(len(files)))
+                table.add_row(kind, hour, *counts)
     if not table.row_count:
         echo(f"{store.location} has no windows")
     else:
@@ -70,8 +74,10 @@ def list_hours(settings: Settings) -> None:
 def join(settings: Settings, as_machine: bool) -> None:
     """Join stored windows with ground truth, and count the windows of each device and activity."""
     log.configure(settings)
-    windows = open_feature_store(settings).read(choose_feature_set(settings))
-    labels = asyncio.run(read_labels(settings))
+    with show_progress() as report:
+        store = open_feature_store(settings)
+        windows = store.read(choose_feature_set(settings), report=report)
+        labels = asyncio.run(read_labels(settings))
     now_ms = time.time_ns() // 1_000_000
     joined = join_labels(windows, labels, settings.known_activities, now_ms)
     pairs = zip(joined.windows.device_ids.tolist(), joined.activities.tolist(), strict=True)
@@ -115,5 +121,6 @@ def compact(settings: Settings) -> None:
     """
     store = open_feature_store(settings)
     names = choose_feature_set(settings).names
-    gone = store.compact(time.time_ns() // 1_000_000, names)
+    with show_progress() as report:
+        gone = store.compact(time.time_ns() // 1_000_000, names, report)
     echo(f"{store.location}: {gone} files are now part of others")

@@ -33,7 +33,7 @@ class _ServesByDefault(click.Group):
     """A group that runs `serve` when no command is named: making a token needs no settings."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] != "--help"):
+        if not args or (args[0].startswith("-") and args[0] != "--help"):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
 

@@ -25,6 +25,9 @@ def show_progress() -> Iterator[ReportProgress]:
         def report(part: str, done: int, total: int) -> None:
             if part not in tasks:
                 tasks[part] = bar.add_task(part, total=total)
+            if done < bar.tasks[tasks[part]].completed:
+                # The topic is read once more.
+                bar.reset(tasks[part])
             bar.update(tasks[part], completed=done, total=total)
 
         token = reading_progress.set(None if disable else report)

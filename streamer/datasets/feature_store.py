@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from streamer.arrays import Floats
+from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.errors import DataError, MissingObjectError
 from streamer.features.feature_set import FeatureSet
 from streamer.storage.object_store import ObjectStore
@@ -91,6 +92,7 @@ class FeatureStore:
         since_ms: int = 0,
         until_ms: int | None = None,
         device_ids: Collection[str] | None = None,
+        report: ReportProgress = ignore_progress,
     ) -> StoredWindows:
         """Return windows ordered by device and time, each once.
 
@@ -99,10 +101,13 @@ class FeatureStore:
             since_ms: first time at which a window may start, milliseconds since the epoch.
             until_ms: time before which a window starts; None for no bound.
             device_ids: whose windows; None for all.
+            report: is told how many hours were read.
         """
         kind = f"{feature_set.name} {feature_set.version}"
         parts = [_no_windows(len(feature_set.names))]
-        for folder, _ in self.list_hours():
+        hours = self.list_hours()
+        for number, (folder, _) in enumerate(hours):
+            report("hours of windows", number, len(hours))
             hour = parse_hour(folder)
             if folder != name_folder(kind, hour) or (hour + 1) * HOUR_MS <= since_ms:
                 continue
@@ -123,7 +128,9 @@ class FeatureStore:
             parts.append(found.of(rows))
         return StoredWindows.joined(parts).sorted_once()
 
-    def compact(self, before_ms: int, names: Sequence[str]) -> int:
+    def compact(
+        self, before_ms: int, names: Sequence[str], report: ReportProgress = ignore_progress
+    ) -> int:
         """Join the files of each hour that has ended into one; return how many files are gone.
 
         The joined file is written before the others are removed, so no reader misses a window. A
@@ -132,9 +139,12 @@ class FeatureStore:
         Args:
             before_ms: only hours that have ended by this time are joined.
             names: of the features, for the metadata.
+            report: is told how many hours were looked at.
         """
         gone = 0
-        for folder, files in self.list_hours():
+        hours = self.list_hours()
+        for number, (folder, files) in enumerate(hours):
+            report("hours of windows", number, len(hours))
             if len(files) < 2 or (parse_hour(folder) + 1) * HOUR_MS > before_ms:
                 continue
             read = [self._read(name) for name in files]

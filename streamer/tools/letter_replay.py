@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from streamer.contracts import dead_letters as names
+from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.errors import TopicError
 from streamer.kafka.client import client_options, connect
 from streamer.kafka.topic_records import LARGEST_LETTER
@@ -113,7 +114,10 @@ async def find_waiting(
 
 
 async def put_back(
-    settings: Settings, selection: Selection, corrections: Corrections | None = None
+    settings: Settings,
+    selection: Selection,
+    corrections: Corrections | None = None,
+    report: ReportProgress = ignore_progress,
 ) -> int:
     """Put back the letters of a selection that have no receipt; return how many.
 
@@ -157,6 +161,7 @@ async def put_back(
             if len(group) == TRANSACTION_LETTERS or size > TRANSACTION_BYTES:
                 await _send(settings, producer, group)
                 done, group, size = done + len(group), [], 0
+                report("letters put back", done, waiting.count)
         if group:
             await _send(settings, producer, group)
     return done + len(group)

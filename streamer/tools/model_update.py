@@ -83,7 +83,7 @@ def update_model(
     parent = registry.current()
     model = registry.load(parent)
     old = _read_learned(registry, parent, model, sources, selection | {"report": report})
-    joined, new, incomplete = _read_new(settings, model)
+    joined, new, incomplete = _read_new(settings, model, report)
     without = (
         [f"{incomplete} windows of devices without a gyroscope do not count: the model needs one"]
         if incomplete
@@ -155,7 +155,9 @@ def _read_learned(
     return LabelledWindows.joined(parts)
 
 
-def _read_new(settings: Settings, model: Model) -> tuple[Joined, LabelledWindows, int]:
+def _read_new(
+    settings: Settings, model: Model, report: ReportProgress
+) -> tuple[Joined, LabelledWindows, int]:
     """Return stored windows joined with ground truth, and the windows of the devices that have it.
 
     The last part is the number of windows that lack features of a gyroscope, which are left out.
@@ -172,7 +174,7 @@ def _read_new(settings: Settings, model: Model) -> tuple[Joined, LabelledWindows
     assert settings.store_features is not None
     store = FeatureStore.open(settings.store_features)
     device_ids = {label.device_id for label in labels}
-    windows = store.read(model.feature_set, device_ids=device_ids)
+    windows = store.read(model.feature_set, device_ids=device_ids, report=report)
     complete = np.flatnonzero(~np.isnan(windows.features).any(axis=1))
     incomplete = len(windows) - len(complete)
     windows = windows.of(complete)

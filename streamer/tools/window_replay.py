@@ -21,6 +21,7 @@ from aiokafka.structs import RecordMetadata
 
 from streamer.contracts import dead_letters as contract
 from streamer.contracts.dead_letters import WindowLetter, decode_window_letter
+from streamer.datasets.progress import ReportProgress, ignore_progress
 from streamer.errors import DataError, TopicError
 from streamer.kafka.client import client_options, connect
 from streamer.kafka.event_formats import EncodeEvent, open_event_encoder
@@ -51,6 +52,11 @@ class ReplayCounts:
     unreadable: int = 0
     """Letters of an older version, which lack what an event needs."""
 
+    @property
+    def total(self) -> int:
+        """Return the number of all windows."""
+        return self.published + self.refused + self.unavailable + self.unreadable
+
 
 async def find_refused(settings: Settings) -> set[LetterId]:
     """Find the letters of refused windows that have no receipt.
@@ -77,7 +83,9 @@ async def find_refused(settings: Settings) -> set[LetterId]:
     return waiting
 
 
-async def predict_refused(settings: Settings, ask: Ask) -> ReplayCounts:
+async def predict_refused(
+    settings: Settings, ask: Ask, report: ReportProgress = ignore_progress
+) -> ReplayCounts:
     """Ask about all refused windows, and publish the events of those that have scores.
 
     Raises:
@@ -103,6 +111,7 @@ async def predict_refused(settings: Settings, ask: Ask) -> ReplayCounts:
         waiting = await find_refused(settings)
         async for letters in _read_groups(settings, waiting):
             await _predict_group(settings, ask, producer, encode, letters, partitions, outcome)
+            report("windows predicted", outcome.total, len(waiting))
     return outcome
 
 

@@ -19,6 +19,47 @@ def run(*arguments: str) -> str:
     return result.stdout
 
 
+def test_help_may_come_before_the_command() -> None:
+    assert run("help") == run("--help")
+    assert run("help", "dlq", "list") == run("dlq", "list", "--help")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["rnu"], "run"),
+        (["help", "explian"], "explain"),
+        (["dlq", "lst"], "list"),
+        (["gateway", "tokn"], "token"),
+        (["run", "--bootstrap-server", "x"], "--bootstrap-servers"),
+    ],
+)
+def test_a_misspelt_word_is_answered_with_the_likely_one(typed: list[str], meant: str) -> None:
+    result = CliRunner().invoke(main, typed)
+    assert result.exit_code == 2
+    assert f"Did you mean '{meant}'?" in result.stderr
+
+
+def test_bash_completes_what_is_typed() -> None:
+    # What bash does when the user types `streamer topics ch` and presses the tabulator.
+    script = """
+        eval "$(streamer completion bash)"
+        COMP_WORDS=(streamer topics ch) COMP_CWORD=2
+        function=$(complete -p streamer | grep -o '_[a-z_]*')
+        $function streamer ch topics
+        printf '%s' "${COMPREPLY[@]}"
+    """
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PATH": path},
+    )
+    assert done.stdout == "check", done.stderr
+
+
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_a_shell_gets_its_script(shell: str) -> None:
     assert "_STREAMER_COMPLETE" in run("completion", shell)

@@ -1,6 +1,6 @@
 """Shows the progress of reading recordings and of training, with the time left."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -13,21 +13,17 @@ _SHARES = {"windows of recordings": 0.52, "cross-validation": 0.4, "fitting to a
 
 
 @contextmanager
-def show_progress(shares: Mapping[str, float] = _SHARES) -> Iterator[ReportProgress]:
-    """Show a progress bar with the remaining time, if standard error is a terminal.
-
-    Args:
-        shares: the share of each part in the whole time, in the order of the parts.
-    """
+def show_progress() -> Iterator[ReportProgress]:
+    """Show a progress bar with the remaining time, if standard error is a terminal."""
     console = terminal(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("reading", total=1)
-        parts = list(shares)
+        parts = list(_SHARES)
 
         def report(part: str, done: int, total: int) -> None:
-            before = sum(shares[each] for each in parts[: parts.index(part)])
-            share = before + shares[part] * done / total
+            before = sum(_SHARES[each] for each in parts[: parts.index(part)])
+            share = before + _SHARES[part] * done / total
             bar.update(task, description=f"{part} {done}/{total}", completed=share)
 
         yield report

@@ -6,10 +6,10 @@ from typing import Any
 import click
 
 from streamer.cli.features import report_unused_labels
-from streamer.cli.model.progress import show_progress
 from streamer.cli.model.registry_option import registry_option
 from streamer.cli.model.source_options import source_options
 from streamer.cli.options import settings_options
+from streamer.cli.progress import show_progress
 from streamer.errors import SettingsError
 from streamer.model.registry import Registry
 from streamer.process import log
@@ -18,9 +18,6 @@ from streamer.terminal import echo
 from streamer.tools.model_update import Update, update_model
 from streamer.training.training_windows import TrainingSource
 from streamer.training.updating import Compared
-
-_SHARES = {"windows of recordings": 0.3, "judging": 0.7}
-"""Share of each part in the time of an update."""
 
 
 @click.command(short_help="Update the current model of a registry by ground truth.")
@@ -44,7 +41,7 @@ def update(
     log.configure(settings)
     if settings.store_features is None:
         raise SettingsError("store_features is not set: it names the windows that workers store")
-    with show_progress(_SHARES) as report:
+    with show_progress() as report:
         done = update_model(settings, registry, sources, selection, dry_run=dry_run, report=report)
     report_unused_labels(done.joined)
     for note in done.notes:
