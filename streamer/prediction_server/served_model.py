@@ -55,14 +55,14 @@ def load_served_model(path: Path | None, activities: Mapping[str, str]) -> Serve
     """Load a model; without a path the shipped one.
 
     Args:
-        path: a model file, ``.npz`` or ``.onnx``.
+        path: a model file, ``.npz`` or ``.onnx``, or the name of a shipped model.
         activities: activity of each label: the classes of an ONNX model in the order of its
             scores, and the labels that Amazon ML's protocol gives activities.
 
     Raises:
         ModelError: the file cannot be used.
     """
-    path = path or artifact.WAIST_MODEL
+    path = artifact.NAMED.get(str(path), path) if path else artifact.WAIST_MODEL
     if path.suffix == ".onnx":
         predictor: Predictor = OnnxPredictor(path, activities)
         name = path.stem
