@@ -35,6 +35,15 @@ LONGEST_LINE: Final = 500
 LEVELS = logging.getLevelNamesMapping()
 
 
+_ORDINARY: Final = "because it is rebalancing"
+"""Part of a warning of aiokafka in every rebalance; we log what a worker is assigned then."""
+
+
+def _is_noteworthy(record: logging.LogRecord) -> bool:
+    """Return whether a line is about more than the usual work of a library."""
+    return record.name.startswith("streamer") or _ORDINARY not in record.getMessage()
+
+
 class _LimitRepeats(logging.Filter):
     """Drops lines that repeat within `REPEAT_S`; the next one after it says how many were dropped.
 
@@ -111,6 +120,7 @@ def configure_format(log_format: str, log_level: str = "info") -> None:
             ],
         )
     )
+    handler.addFilter(_is_noteworthy)
     handler.addFilter(_LimitRepeats())
     root = logging.getLogger()
     root.handlers = [handler]

@@ -124,7 +124,8 @@ class Summary:
         if self.records and not self.events.total():
             yield Advice(
                 "records were read and no event was published",
-                "look at the fates of samples and windows; a window needs 2.6 s of both sensors",
+                "look at the outcomes of samples and windows above; a window needs 2.6 s of both"
+                " sensors",
             )
         if self.rejects:
             yield Advice(

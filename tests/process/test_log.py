@@ -19,6 +19,7 @@ ours.error("ours, error")
 theirs.info("theirs, %s", "info")
 theirs.warning("theirs, %s", "warning")
 theirs.error("theirs, %s", "error")
+theirs.warning("Heartbeat failed for group %s because it is rebalancing", "mine")
 
 def log_in():
     password = "hush"
@@ -97,6 +98,11 @@ def test_libraries_log_warnings_and_nothing_is_logged_below_the_level(
 ) -> None:
     lines = [json.loads(line) for line in logged("json", level).splitlines()]
     assert [line["event"] for line in lines] == [*events, "failed", "failed"]
+
+
+def test_what_a_library_warns_of_in_every_rebalance_is_not_logged() -> None:
+    assert "theirs, warning" in logged("json", "info")
+    assert "rebalancing" not in logged("json", "info")
 
 
 def test_log_lines_of_a_library_name_it() -> None:
