@@ -63,6 +63,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assigned = asyncio.Event()
         self._ended = False
         self._elsewhere: set[TopicPartition] = set()
+        self._has_answered = True
         self._seen: dict[TopicPartition, tuple[int, int]] = {}
         self._transactions = OpenTransactions()
         self._failure: Exception | None = None
@@ -180,8 +181,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         assigned.cancel()
         if not (self._assigned.is_set() or stop.done()):
             log.info(
-                "waiting for partitions: the group keeps those of a worker that has died until its "
-                "session times out",
+                "waiting for partitions: other workers commit what they have before; the group "
+                "keeps those of a worker that has died until its session times out",
                 session_timeout_s=self._resources.settings.session_timeout_s,
             )
 
@@ -238,9 +239,17 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         except TopicChangedError:
             raise
         except (KafkaError, TimeoutError) as error:
-            log.warning("Kafka does not say where the partitions end", error=repr(error))
+            if self._has_answered:
+                log.warning(
+                    "Kafka does not answer: the worker waits, and nothing is lost",
+                    error=repr(error),
+                )
+            self._has_answered = False
             health.no_progress()
             return
+        if not self._has_answered:
+            log.info("Kafka answers again")
+        self._has_answered = True
         health.answered()
         for partition, lane in lanes.items():
             lane.lag.end_at(ends[partition])
