@@ -179,17 +179,18 @@ async def run(
         begin_s = time.time()
         for phone in fleet:
             phone.begin(1000 * (begin_s + random.uniform(0, 1)))
-        sending = asyncio.create_task(send_all(senders, begin_s + seconds))
+        sending = asyncio.create_task(send_all(senders))
         marks = [Mark(await until_calm(fleet), running.cpu_s())]
         for share, strike in sorted([(AWAY, "kafka"), *((each, "gateway") for each in KILLS)]):
-            await asyncio.sleep(max(0, begin_s + share * seconds - time.time()))
+            await stay_calm(begin_s + share * seconds)
             marks.append(Mark(time.time() - 1, running.cpu_s()))
             say(f"{strike} is taken away")
             await take_away(strike, kafka, running)
             marks.append(Mark(await until_calm(fleet), running.cpu_s()))
             say(f"all phones have labels again; {describe_waiting(fleet)}")
-        await sending
-        marks.append(Mark(time.time(), running.cpu_s()))
+        await stay_calm(begin_s + seconds)
+        marks.append(Mark(time.time() - 1, running.cpu_s()))
+        sending.cancel()
         await wait_for(lambda: not any(phone.waiting for phone in fleet), "acknowledgements")
         missing = await find_missing(settings, fleet)
         where = await find_waiting(port, operator, mqtt)
@@ -199,6 +200,11 @@ async def run(
     calm = list(zip(marks[::2], marks[1::2], strict=True))
     stretches = [describe_stretch(number, fleet, *each) for number, each in enumerate(calm)]
     return stretches, judge(fleet, calm, stretches, missing, where)
+
+
+async def stay_calm(until_s: float) -> None:
+    """Wait until a time, but for long enough that a slow machine has a calm stretch too."""
+    await asyncio.sleep(max(SHORTEST_S + 2, until_s - time.time()))
 
 
 async def take_away(what: str, kafka: LocalKafka, running: Processes) -> None:

@@ -266,11 +266,11 @@ class Events(Connection):
         self.phone.is_open = False
 
 
-async def send_all(connections: Sequence[WebSocket | Mqtt], until_s: float) -> None:
-    """Send the batches of all phones when they are full, until a time since the epoch."""
+async def send_all(connections: Sequence[WebSocket | Mqtt]) -> None:
+    """Send the batches of all phones when they are full, until cancelled."""
     due = [(each.phone.due_ms, number) for number, each in enumerate(connections)]
     heapq.heapify(due)
-    while due[0][0] < 1000 * until_s:
+    while True:
         await asyncio.sleep(max(TICK_S, due[0][0] / 1000 - time.time()))
         now_ms = 1000 * time.time()
         while due[0][0] <= now_ms:

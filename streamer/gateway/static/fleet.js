@@ -7,6 +7,9 @@ import {
 
 const EVERY_MS = 2000;
 const HOUR_MS = 3_600_000;
+const CHOOSE = "Choose a device to see what it measures and what it does.";
+const NONE_YET = "No device has a label yet. A device appears here some seconds after it begins to send readings. "
+  + "To try it, follow the link above on a phone.";
 const at = (id) => document.getElementById(id);
 
 const chart = new Chart(at("chart"), 15_000, 900);
@@ -47,6 +50,7 @@ function showFleet(fleet) {
   say(at("delay"), fleet.delay_ms === null ? "–" : number(fleet.delay_ms / 1000, 1));
   showBars(Object.entries(fleet.activities));
   showDevices(fleet);
+  say(at("choose"), fleet.found || at("search").value ? CHOOSE : NONE_YET);
   if (!chosen && fleet.devices.length === 1) choose(fleet.devices[0].device_id);
 }
 
