@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import structlog
 
@@ -213,6 +214,51 @@ async def test_trouble_with_the_broker_is_shown_and_the_gateway_stays_ready(
                 assert answer.status == 200
         finally:
             task.cancel()
+
+
+async def test_a_login_that_the_broker_refuses_is_named(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    async with mosquitto(tmp_path, "allow_anonymous false") as port:
+        chosen = gateway.settings.model_copy(update={"mqtt_broker": f"127.0.0.1:{port}"})
+        readings = MqttReadings(chosen, gateway.intake, gateway.metrics)
+        task = asyncio.create_task(readings.run())
+
+        async def is_named() -> bool:
+            return "refuses the client: Not authorized" in str(readings.trouble)
+
+        try:
+            await wait_for(is_named)
+        finally:
+            task.cancel()
+
+
+# broker    | answers | hangs .......................... | answers
+# gateway   | taking  | hears nothing, gives up, retries | takes what came
+async def test_a_broker_that_hangs_is_noticed_and_its_messages_are_taken_afterwards(
+    gateway: RunningGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt_connection, "KEEP_ALIVE_S", 2)
+    device = new_device()
+    async with mosquitto(tmp_path) as port:
+        [process] = [each for each in psutil.Process().children() if each.name() == "mosquitto"]
+        async with taking(gateway, mqtt_broker=f"127.0.0.1:{port}") as readings:
+            process.suspend()
+
+            async def is_noticed() -> bool:
+                return "the connection is lost" in str(readings.trouble)
+
+            try:
+                await wait_for(is_noticed)
+            finally:
+                process.resume()
+            async with aiomqtt.Client("127.0.0.1", port, timeout=60) as client:
+                await client.publish(f"devices/{device}/readings", reading(device), qos=1)
+
+            async def is_there() -> bool:
+                return await count_of(gateway, device) == 1
+
+            await wait_for(is_there)
 
 
 # gateway   |-- taking --| away ............. | taking, 5 messages in flight
