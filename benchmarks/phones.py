@@ -63,6 +63,12 @@ KILLS: Final = (0.12, 0.6, 0.8)
 SHORTEST_S: Final = 10.0
 """Every phone must get labels in calm stretches that are longer than this."""
 
+COUNTS_S: Final = 5.0
+"""How long to listen for the counts of mosquitto, which it sends every second."""
+STORED: Final = "$SYS/broker/store/messages/count"
+RETAINED: Final = "$SYS/broker/retained messages/count"
+DROPPED: Final = "$SYS/broker/publish/messages/dropped"
+
 
 class Processes:
     """The gateway and the worker."""
@@ -290,24 +296,17 @@ async def find_waiting(port: int, token: str, mqtt: int | None) -> Figures:
     found: Figures = {"waiting_bytes_in_gateway": shown["streamer_gateway_buffered_bytes"]}
     if mqtt is None:
         return found
-    names = {
-        "$SYS/broker/store/messages/count": "waiting_in_mqtt_broker",
-        "$SYS/broker/publish/messages/dropped": "dropped_by_mqtt_broker",
-    }
+    counts = {STORED: 0, RETAINED: 0, DROPPED: 0}  # mosquitto does not say what has stayed 0
     async with aiomqtt.Client("127.0.0.1", mqtt) as client:
-        retained = 0
-        await client.subscribe("$SYS/broker/retained messages/count")
-        for topic in names:
+        for topic in counts:
             await client.subscribe(topic)
-        async for message in client.messages:
-            assert isinstance(message.payload, bytes)
-            if (topic := message.topic.value) in names:
-                found[names[topic]] = int(message.payload)
-            else:
-                retained = int(message.payload)
-            if len(found) == 3 and retained:
-                break
-    found["waiting_in_mqtt_broker"] = max(0, int(str(found["waiting_in_mqtt_broker"])) - retained)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(COUNTS_S):
+                async for message in client.messages:
+                    assert isinstance(message.payload, bytes)
+                    counts[message.topic.value] = int(message.payload)
+    found["waiting_in_mqtt_broker"] = max(0, counts[STORED] - counts[RETAINED])
+    found["dropped_by_mqtt_broker"] = counts[DROPPED]
     return found
 
 
