@@ -17,8 +17,10 @@ import click
 import pytest
 import yaml
 
+from streamer import __version__
 from streamer.cli import main
 from streamer.contracts.events import ActivityEvent, decode_event
+from streamer.contracts.readings import Format
 from streamer.errors import SettingsError
 from streamer.gateway_metrics import GatewayMetrics
 from streamer.health import Health
@@ -27,7 +29,9 @@ from streamer.kafka.reader import open_reader
 from streamer.kafka.topic_records import fetch_parts
 from streamer.metrics import LARGE_DRIFT, Metrics
 from streamer.process.http import WorkerPages, serve_pages
+from streamer.process.worker_process import END_S, START_S
 from streamer.settings import TOPIC_SETTINGS, Settings
+from streamer.tools.plan import DEVICE_KB, WORKER_MB, make_plan
 from tests.conftest import MakeSettings
 
 ROOT = Path(__file__).parents[1]
@@ -381,6 +385,47 @@ def test_the_worker_of_kubernetes_has_settings_ports_and_folders_that_the_image_
     assert worker["args"][2] == f"{mounted['settings']}/streamer.toml"
     for path in ("livenessProbe", "readinessProbe", "startupProbe"):
         assert worker[path]["httpGet"]["path"] in {"/healthz", "/readyz"}
+
+
+def test_a_worker_of_kubernetes_has_the_memory_of_the_plan_and_of_its_largest_fleet() -> None:
+    settings = Settings.load({}, KUBERNETES / "streamer.toml")
+    [worker] = manifest_of("StatefulSet")["spec"]["template"]["spec"]["containers"]
+    asked, most = (
+        int(worker["resources"][name]["memory"].removesuffix("Mi")) * 2**20 / 1e6
+        for name in ("requests", "limits")
+    )
+    planned = make_plan(10_000, 50, 50, Format.JSON, 3, 1)
+    # One worker with the devices that the plan gives to all.
+    assert planned.worker_memory_mb < WORKER_MB + 10_000 * DEVICE_KB / 1000 < asked
+    assert WORKER_MB + settings.partitions * settings.max_devices * DEVICE_KB / 1000 < most
+
+
+def test_a_pod_of_kubernetes_ends_and_returns_within_its_times() -> None:
+    settings = Settings.load({}, KUBERNETES / "streamer.toml")
+    pod = manifest_of("StatefulSet")["spec"]["template"]["spec"]
+    [worker] = pod["containers"]
+    # A supervisor gives a worker so long to end, in which it commits what is in progress.
+    assert pod["terminationGracePeriodSeconds"] > END_S
+    # Longer than the brokers need to forget a pod of the default settings, and than a pod is away.
+    assert settings.session_timeout_s > Settings.model_fields["session_timeout_s"].default
+    startup = worker["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= START_S
+
+
+def test_the_network_of_kubernetes_lets_only_prometheus_in_and_the_settings_out() -> None:
+    policy = manifest_of("NetworkPolicy")["spec"]
+    settings = Settings.load({}, KUBERNETES / "streamer.toml")
+    [rule] = policy["ingress"]
+    assert [port["port"] for port in rule["ports"]] == [settings.http_port]
+    assert rule["from"], "without senders everybody is let in"
+    out = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+    brokers = {int(each.rpartition(":")[2]) for each in settings.bootstrap_servers.split(",")}
+    assert brokers | {53} <= out
+
+
+def test_kubernetes_runs_the_version_that_is_here() -> None:
+    [image] = read_yaml(KUBERNETES / "kustomization.yaml")["images"]
+    assert image["newTag"] == __version__
 
 
 def test_the_unit_of_systemd_is_valid_and_confined(tmp_path: Path) -> None:

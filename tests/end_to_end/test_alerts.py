@@ -311,6 +311,17 @@ async def test_samples_that_are_late_and_clocks_that_are_ahead(
             await watch.ends("StreamerSkewedClocks")
 
 
+async def test_a_partition_with_more_devices_than_it_may_have(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    settings = make_settings(partitions=1)
+    async with watched_worker(settings, tmp_path, "--max-devices", "4") as watch:
+        async with sending(settings, devices(6)):
+            await watch.fires("StreamerCrowded")
+        async with sending(settings, devices(4)):
+            await watch.ends("StreamerCrowded")
+
+
 async def test_a_fleet_that_falls_silent(make_settings: MakeSettings, tmp_path: Path) -> None:
     settings = make_settings(partitions=1)
     async with watched_worker(settings, tmp_path, "--idle-timeout-s", "5") as watch:
