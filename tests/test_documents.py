@@ -11,6 +11,11 @@ import pytest
 import yaml
 
 from streamer.cli import COMMANDS, main
+from streamer.contracts.readings import LARGEST_BATCH, LONGEST_DEVICE_ID
+from streamer.flow.pipeline import LARGEST_LETTERS, ON_THE_WAY
+from streamer.kafka.member import LARGEST_FETCH
+from streamer.kafka.record_batches import KEPT_BYTES, LARGEST_RECORD, PART_BYTES, PART_RECORDS
+from streamer.settings import GatewaySettings
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / name for name in ("README.md", "DESIGN.md", "CONTRIBUTING.md")]
@@ -130,3 +135,27 @@ def test_blocks_of_code_in_a_document_are_well_formed(document: Path) -> None:
             json.loads(line)
     for text in blocks_of(document, "yaml", "yml"):
         yaml.safe_load(text)
+
+
+def test_the_bounds_of_the_document_are_those_of_the_code() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    [section] = re.findall(r"^## Bounds\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    gateway = {name: field.default for name, field in GatewaySettings.model_fields.items()}
+    mb = 2**20
+    for figure in (
+        f"{LARGEST_FETCH // mb} MB, and as many more wait",
+        f"{PART_BYTES // mb} MB or {PART_RECORDS:,} records",
+        f"{LARGEST_RECORD // mb} MB unpacked | a dead letter, with the first {KEPT_BYTES >> 10} kB",
+        f"samples in a record | {LARGEST_BATCH:,}",
+        f"{LONGEST_DEVICE_ID} bytes",
+        f"not committed | {ON_THE_WAY} |",
+        f"{LARGEST_LETTERS // mb} MB | it is committed",
+        f"`max_devices`, {gateway['max_devices']:,}",
+        f"`gateway_max_body_bytes`, {gateway['gateway_max_body_bytes'] // mb} MB",
+        f"`gateway_max_readings`, {gateway['gateway_max_readings']:,}",
+        f"`gateway_max_samples_per_s`, {gateway['gateway_max_samples_per_s']:,}",
+        f"`gateway_max_devices_per_token`, {gateway['gateway_max_devices_per_token']:,}",
+        f"`gateway_buffer_bytes`, {gateway['gateway_buffer_bytes'] // mb} MB",
+    ):
+        assert sum(figure in row for row in rows) == 1, figure

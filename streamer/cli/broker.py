@@ -95,6 +95,7 @@ def broker(
         with LocalKafka(int(cluster), port, data_dir, security=security) as kafka:
             echo(f"Kafka {KAFKA_VERSION} is ready at {kafka.bootstrap_servers}")
             if security:
+                echo(f"export STREAMER_BOOTSTRAP_SERVERS={kafka.bootstrap_servers}")
                 echo(security.describe_clients(kafka.folder))
             kafka.wait()
     except KeyboardInterrupt:

@@ -21,7 +21,7 @@ from streamer.kafka.topic_records import (
     list_records,
     warn_of_damage,
 )
-from streamer.kafka.topics import admin_client, partition_counts
+from streamer.kafka.topics import admin_client, describe_missing, partition_counts
 from streamer.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -75,8 +75,7 @@ async def open_reader(
         count = (await partition_counts(admin)).get(topic)
     if count is None:
         raise TopicError(
-            f"there is no topic {topic} at {settings.bootstrap_servers}; "
-            "`streamer topics create` creates it"
+            f"{describe_missing(topic, settings)}; `streamer topics create` creates it"
         )
     async with connect(make, patience_s) as consumer:
         partitions = range(count) if partition is None else [partition]

@@ -71,6 +71,14 @@ async def ensure(settings: Settings, patience_s: float | None = None) -> list[st
     return created
 
 
+def describe_missing(topic: str, settings: Settings) -> str:
+    """Return what is said of a topic that brokers do not name: they hide what is forbidden."""
+    return (
+        f"there is no topic {topic} at {settings.bootstrap_servers}, or this user may not use it "
+        "(`streamer topics permissions` prints what a user needs)"
+    )
+
+
 async def ensure_labels(settings: Settings, patience_s: float | None = None) -> list[str]:
     """Create the topic of labels if it is missing, with as many partitions as the readings have.
 
@@ -88,7 +96,7 @@ async def ensure_labels(settings: Settings, patience_s: float | None = None) -> 
             return []
         if not settings.create_topics:
             raise TopicError(
-                f"labels_topic: there is no topic {name} at {settings.bootstrap_servers}; "
+                f"labels_topic: {describe_missing(name, settings)}; "
                 "`streamer topics create` creates it"
             )
         partitions = counts.get(settings.readings_topic, settings.partitions)
@@ -135,9 +143,9 @@ async def require(settings: Settings, patience_s: float | None = None) -> None:
         name = getattr(settings, setting)
         if name and name not in there:
             close = difflib.get_close_matches(name, there, n=1)
-            meant = f"; is {close[0]} meant?" if close else ""
+            meant = f"; is {close[0]} meant?" if close else ";"
             raise TopicError(
-                f"{setting}: there is no topic {name} at {settings.bootstrap_servers}{meant} "
+                f"{setting}: {describe_missing(name, settings)}{meant} "
                 "`streamer topics create` creates it, and so does a worker with --create-topics"
             )
 

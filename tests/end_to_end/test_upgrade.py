@@ -1,55 +1,24 @@
-"""An upgrade without a stop: workers of the previous version and of this one share a group.
-
-The previous version is the last tag, or the last commit of version 0.1.0, from the history of git.
-"""
+"""An upgrade without a stop: workers of the previous version and of this one share a group."""
 
 import asyncio
-import shutil
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-import streamer
 from tests.conftest import MakeSettings
 from tests.support.feeding import append, feeding
 from tests.support.fleet import fleet
 from tests.support.golden import compare, golden, read_published
 from tests.support.log import make_log
-
-HERE = Path(streamer.__file__).parents[1]
-BEFORE_0_2_0 = "87a08f880fcb3936c8d0aa124e15a07f7d763b18"
+from tests.support.previous_version import HERE, unpack_previous
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-def git(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    command = ["git", "-C", str(HERE), *arguments]
-    return subprocess.run(command, capture_output=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package of the previous version, in a folder of its own, with compiled kernels."""
-    tag = git("describe", "--tags", "--abbrev=0", "HEAD^").stdout.decode().strip()
-    archive = git("archive", tag or BEFORE_0_2_0, "streamer")
-    if archive.returncode:
-        pytest.skip("the previous version is not in the history of git here")
-    folder = tmp_path_factory.mktemp("previous")
-    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
-    # Kernels whose sources are the same need not be compiled again.
-    kernels = Path("streamer", "__pycache__", "kernels")
-    if (HERE / kernels).is_dir():
-        shutil.copytree(HERE / kernels, folder / kernels)
-    subprocess.run(
-        [sys.executable, "-m", "streamer.process.warm_up"],
-        check=True,
-        cwd=folder,
-        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"},
-    )
-    return folder
+    return unpack_previous(tmp_path_factory.mktemp("previous"))
 
 
 async def test_workers_are_upgraded_and_taken_back_one_by_one_under_load(

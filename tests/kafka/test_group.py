@@ -4,11 +4,13 @@ import asyncio
 from functools import partial
 from unittest.mock import AsyncMock
 
+import numpy as np
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import NewPartitions
 
 from streamer.arrays import Floats
+from streamer.contracts.readings import Format
 from streamer.errors import KafkaError, TopicError
 from streamer.kafka import lane, open_transactions, topics
 from streamer.kafka import member as member_module
@@ -19,11 +21,13 @@ from streamer.model import artifact
 from streamer.predict.local_predictor import LocalPredictor
 from streamer.predict.predictor import Prediction
 from streamer.settings import Settings
+from streamer.testing import START_MS, readings
 from tests.conftest import MakeSettings
 from tests.support.member import (
     Member,
     publish,
     read_events,
+    read_topic,
     run_to_end,
     ten_seconds,
     until,
@@ -227,3 +231,25 @@ async def test_an_advertised_broker_name_that_does_not_resolve_is_named() -> Non
         settings = Settings.load({"bootstrap_servers": kafka.bootstrap_servers})
         with pytest.raises(KafkaError, match=rf"advertise no-such-host\.invalid:{port}"):
             await topics.ensure(settings, 10)
+
+
+async def test_a_device_that_floods_its_partition_does_not_delay_those_of_others(
+    make_settings: MakeSettings,
+) -> None:
+    #  partition 0   flooder  |--------------------- 10 MB, some fetches ---------------------|
+    #  partition 1   quiet    |- 10 s -|
+    settings = make_settings(partitions=2)
+    await topics.ensure(settings)
+    t = np.arange(400_000) / 50
+    swing, still = 0.4 * np.sin(2 * np.pi * 2 * t), np.zeros_like(t)
+    samples = np.stack([swing, still - 0.98, still + 0.12, swing, still, still], axis=1)
+    await publish(settings, readings("flooder", samples, START_MS, 10_000, Format.F32), 0)
+    await publish(settings, ten_seconds("quiet"), 1)
+    await run_to_end(settings)
+    events = await read_topic(settings, settings.events_topic)
+    assert len(events) > 6_000
+
+    def published_last_ms(device: bytes) -> int:
+        return max(record.timestamp for record in events if record.key == device)
+
+    assert published_last_ms(b"quiet") < published_last_ms(b"flooder")

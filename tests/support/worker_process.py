@@ -1,5 +1,6 @@
 """A worker, or another command of ours, in a process of its own; and what its metrics say."""
 
+import os
 import re
 import subprocess
 import sys
@@ -18,13 +19,25 @@ from tests.support.processes import until
 class Process:
     """A command of ours that runs, and what it has said."""
 
-    def __init__(self, log: Path, *arguments: str, before: str = "") -> None:
-        """Start it; ``before`` is Python that runs first, in the same process."""
+    def __init__(
+        self, log: Path, *arguments: str, before: str = "", code: Path | None = None
+    ) -> None:
+        """Start it.
+
+        Args:
+            log: file to which it writes.
+            arguments: of the command line.
+            before: Python that runs first, in the same process.
+            code: folder of the package, which may be of an earlier version; None for this one.
+        """
         self._log = log
         program = f"{before}\nfrom streamer.cli import main\nmain()"
         command = [sys.executable, "-c", program, *arguments]
+        environment = os.environ | ({"PYTHONPATH": str(code)} if code else {})
         with log.open("wb") as output:
-            self.process = subprocess.Popen(command, stdout=output, stderr=output)
+            self.process = subprocess.Popen(
+                command, stdout=output, stderr=output, env=environment, cwd=code
+            )
 
     @property
     def said(self) -> str:
