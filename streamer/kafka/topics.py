@@ -71,6 +71,25 @@ async def ensure(settings: Settings, patience_s: float | None = None) -> list[st
     return created
 
 
+async def ensure_readings(settings: Settings, patience_s: float | None = None) -> None:
+    """Make sure that the topic of readings exists; a publisher needs no other.
+
+    Raises:
+        TopicError: it does not, and must not or cannot be created.
+        KafkaError: no broker answered in time.
+    """
+    name = settings.readings_topic
+    async with admin_client(settings, patience_s) as admin:
+        if name in await partition_counts(admin):
+            return
+    if not settings.create_topics:
+        raise TopicError(
+            f"readings_topic: {describe_missing(name, settings)}; "
+            "`streamer topics create` creates it"
+        )
+    await ensure(settings, patience_s)
+
+
 def describe_missing(topic: str, settings: Settings) -> str:
     """Return what is said of a topic that brokers do not name: they hide what is forbidden."""
     return (

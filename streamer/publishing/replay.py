@@ -62,7 +62,7 @@ async def replay(
                 RecordedDevice(recording, timeline.start_ms, sending, loop=loop)
                 for recording in recordings
             ]
-    await topics.ensure(settings, PATIENCE_S)
+    await topics.ensure_readings(settings, PATIENCE_S)
     total = sum(device.samples for device in devices)
     with until_interrupted() as stop, _progress(console) as bar:
         task = bar.add_task(f"{len(devices)} devices", total=None if loop else total)

@@ -131,7 +131,7 @@ async def simulate(
         DataError: the start is in the future.
         KafkaError: no broker answers, or it does not accept what is sent.
     """
-    await topics.ensure(settings, PATIENCE_S)
+    await topics.ensure_readings(settings, PATIENCE_S)
     samples = math.inf if duration_s == math.inf else math.ceil(duration_s * RATE_HZ)
     # One interval longer, because jitter may delay the last sample.
     timeline = sending.timeline(samples * _INTERVAL_MS)

@@ -157,10 +157,10 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def test_the_tour_of_a_new_operator(tour: Tour, tmp_path: Path) -> None:
-    previous = tmp_path / "previous"
-    previous.mkdir()
-
+def test_the_tour_of_a_new_operator(  # noqa: C901 - a paragraph for each step
+    tour: Tour, tmp_path: Path
+) -> None:
+    (tmp_path / "previous").mkdir()
     tour.step("three brokers with TLS, client certificates, SCRAM and ACLs")
     users = [part for user in USERS for part in ("--user", f"{user}:{user}-secret")]
     brokers = tour.start(
@@ -168,7 +168,7 @@ def test_the_tour_of_a_new_operator(tour: Tour, tmp_path: Path) -> None:
         *("broker", "--cluster", "3", "--port", "0", "--data-dir", str(tmp_path / "kafka")),
         *("--mutual-tls", "--sasl", "scram", "--acls", *users),
     )
-    unpack_previous(previous)
+    previous = unpack_previous(tmp_path / "previous")
     brokers.until_it_says("export STREAMER_SASL_PASSWORD")
     tour.write_configs(brokers.said)
 

@@ -245,6 +245,7 @@ async def test_each_tool_works_with_the_permissions_of_its_role(
     with secured.grant("tool", needed("dlq-replay", tool)):
         assert await put_back(tool, Selection()) == 1
     with secured.grant("tool", needed("device", tool)):
+        await topics.ensure_readings(tool, 60)
         await publish(tool, ten_seconds("second"))
     with secured.grant("tool", needed("topics", tool)):
         assert await topics.ensure(tool, 60) == []
