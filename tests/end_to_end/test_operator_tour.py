@@ -61,7 +61,7 @@ class Tour:
 
     def start(self, name: str, *arguments: str, code: Path | None = None) -> Process:
         """Start a command that runs on."""
-        number = len(list(self.folder.glob(f"{name}*.log")))
+        number = len(list(self.folder.glob(f"{name}-*.log")))
         log = self.folder / f"{name}-{number}.log"
         self._running[name] = Process(log, *arguments, code=code)
         return self._running[name]
