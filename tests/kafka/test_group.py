@@ -233,6 +233,7 @@ async def test_an_advertised_broker_name_that_does_not_resolve_is_named() -> Non
             await topics.ensure(settings, 10)
 
 
+@pytest.mark.slow
 async def test_a_device_that_floods_its_partition_does_not_delay_those_of_others(
     make_settings: MakeSettings,
 ) -> None:
