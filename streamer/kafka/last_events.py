@@ -11,7 +11,6 @@ devices start without a memory.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from typing import Final, NamedTuple
 
 import structlog
@@ -82,7 +81,15 @@ async def read_last_events(
                 read += 1
                 if record.key in wanted:
                     theirs.append(record)
-            seen = await asyncio.to_thread(_pick, theirs, wanted, decode)
+            seen, unreadable = await asyncio.to_thread(_pick, theirs, wanted, decode)
+            if unreadable:
+                log.warning(
+                    "events cannot be read: labels that depend on them start without a belief",
+                    topic=settings.events_topic,
+                    partition=partition,
+                    events=len(unreadable),
+                    error=unreadable[0],
+                )
             found += seen.values()
             wanted = {key: at for key, at in wanted.items() if key not in seen}
             end, size = start, 4 * size
@@ -91,17 +98,21 @@ async def read_last_events(
 
 def _pick(
     records: list[_Record], wanted: Mapping[bytes, int], decode: DecodeEvent
-) -> dict[bytes, PublishedEvent]:
-    """Return the events of the windows that are wanted, by key."""
+) -> tuple[dict[bytes, PublishedEvent], list[str]]:
+    """Return the events of the windows that are wanted, by key, and why others cannot be read."""
     seen: dict[bytes, PublishedEvent] = {}
+    unreadable = []
     for key, value, headers in records:
-        # An event of another program or of an older version has no usable belief.
-        with suppress(DataError):
+        try:
             event = decode(value)
-            if event.window_start == wanted[key]:
-                # If a window was published twice, the last event counts.
-                seen[key] = PublishedEvent(event, OpenSegment.from_headers(headers))
-    return seen
+        except DataError as error:
+            # An event of another program or of an older version has no usable belief.
+            unreadable.append(str(error))
+            continue
+        if event.window_start == wanted[key]:
+            # If a window was published twice, the last event counts.
+            seen[key] = PublishedEvent(event, OpenSegment.from_headers(headers))
+    return seen, unreadable
 
 
 async def read_newest_event(

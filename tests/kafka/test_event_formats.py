@@ -75,6 +75,11 @@ async def test_labels_continue_from_events_of_either_format(
     quarter = len(log) // 4
     for i, chosen in enumerate((settings, in_avro, in_avro, settings)):
         await publish(settings, log[i * quarter : (i + 1) * quarter])
+        if i == 3:
+            # Without the registry the last events cannot be read, and nothing is done.
+            away = make_settings(partitions=1, schema_registry=NOBODY)
+            with pytest.raises(RegistryError, match="does not answer"):
+                await run_to_end(away)
         await run_to_end(chosen)
 
     values = [r.value or b"" for r in await read_topic(settings, settings.events_topic)]
@@ -97,3 +102,22 @@ async def test_events_of_an_older_schema_are_read(registry: str) -> None:
     number = register_avro(registry, None, "older-value", json.dumps(older))
     value = make_avro_writer(number, older)(to_avro(WALK) | {"mood": "good"})
     assert make_event_decoder(Settings(schema_registry=registry))(value) == WALK
+
+
+@pytest.mark.parametrize("has_another", [False, True])
+def test_events_are_read_though_the_registry_has_lost_their_schema(
+    registry: str, has_another: bool
+) -> None:
+    number = 987_654
+    if has_another:
+        number = register_avro(registry, None, "another-value", '"double"')
+    value = make_avro_writer(number, avro_schema())(to_avro(WALK))
+    decode = make_event_decoder(Settings(schema_registry=registry))
+    assert decode(value) == WALK
+    with pytest.raises(DataError, match="not an activity event"):
+        decode(value[:-3])
+
+
+def test_a_registry_that_does_not_answer_is_not_a_fault_of_an_event() -> None:
+    with pytest.raises(RegistryError, match="does not answer"):
+        make_event_decoder(Settings(schema_registry=NOBODY))(WRITE(to_avro(WALK)))
