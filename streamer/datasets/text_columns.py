@@ -96,9 +96,11 @@ class TextColumns:
             values = np.array([_parse_or_inf(cell) for cell in cells.tolist()])
         if np.isinf(values).any():
             row = int(np.flatnonzero(np.isinf(values))[0])
+            text = cells[row].decode()[:40]
+            remedy = "export with decimal points" if "," in text else "correct or remove the line"
             raise DataError(
-                f"{self.path}, line {self.lines[row]}: {name} is not a finite number: "
-                f"{cells[row].decode()[:40]!r}; correct or remove the line"
+                f"{self.path}, line {self.lines[row]}: {name} is not a finite number: {text!r}; "
+                f"{remedy}"
             )
         return values
 

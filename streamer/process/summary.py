@@ -122,11 +122,16 @@ class Summary:
     def advice(self) -> Iterator[Advice]:
         """Yield what an operator should look at; nothing when all is well."""
         if self.records and not self.events.total():
-            yield Advice(
-                "records were read and no event was published",
+            remedy = (
                 "look at the outcomes of samples and windows above; a window needs 2.6 s of both"
-                " sensors",
+                " sensors"
             )
+            if self.records > self.rejects.total() and not self.samples.total():
+                remedy = (
+                    "no record has any of the sensors that the profile names: compare its `where` "
+                    "with a record"
+                )
+            yield Advice("records were read and no event was published", remedy)
         if self.rejects:
             yield Advice(
                 f"{self.rejects.total()} records were rejected ({_words(self.rejects)})",

@@ -69,7 +69,8 @@ class GeneralReader:
             if len(line) != len(columns):
                 raise Rejection(
                     RejectReason.SCHEMA,
-                    f"line {number} has {len(line)} columns, the profile has {len(columns)}",
+                    f"line {number} has {len(line)} columns with {self._layout.separator!r} "
+                    f"between them, the profile has {len(columns)}",
                 )
         if not lines:
             raise Rejection(RejectReason.MALFORMED, "there is no line")

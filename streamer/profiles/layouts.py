@@ -57,6 +57,14 @@ class SensorLayout(ProfilePart):
     file: str = ""
     """Name of the file with this sensor, where each sensor has its own file."""
 
+    @model_validator(mode="after")
+    def _has_three_axes(self) -> "SensorLayout":
+        if len({*self.fields}) < 3:
+            raise ValueError(f"{', '.join(self.fields)} are not three different fields")
+        if {axis[-1] for axis in self.axes} != {*"xyz"}:
+            raise ValueError(f"the axes {', '.join(self.axes)} are not x, y and z, each once")
+        return self
+
     def _convert(self, values: Floats, factor: float) -> Floats:
         return turn_axes(values * (self.scale * factor), self.axes)
 

@@ -78,6 +78,8 @@ def _cell(value: object, slot: Slot) -> float:
     if value is None:
         return math.nan
     if slot.kind is Kind.CHOICE:
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)  # a sensor may have a number for a name
         return float(slot.choices.index(value)) if value in slot.choices else -1.0
     if slot.kind is Kind.TIME:
         if not isinstance(value, str):
@@ -87,6 +89,8 @@ def _cell(value: object, slot: Slot) -> float:
         except ValueError:
             raise _wrong(slot, value, "a time in ISO 8601") from None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _wrong(slot, value, "a number")
+    if isinstance(value, str) and "_" in value:  # which Python takes for a separator of digits
         raise _wrong(slot, value, "a number")
     try:
         return float(value)

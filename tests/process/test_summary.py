@@ -100,6 +100,17 @@ def test_each_frequent_reason_has_advice() -> None:
     assert all(advice.remedy for advice in summary.advice())
 
 
+def test_records_without_any_sensor_of_the_profile_are_said_to_be_so() -> None:
+    # The other three are rejected.
+    nothing = Summary(records=9, rejects=Counter(schema=3))
+    assert "compare its `where`" in next(nothing.advice()).remedy
+    for summary in (
+        Summary(records=3, rejects=Counter(schema=3)),
+        Summary(records=9, samples=Counter(waiting=1)),
+    ):
+        assert "2.6 s" in next(summary.advice()).remedy
+
+
 def test_devices_without_labels_are_named_by_reason() -> None:
     devices = [(f"phone-{i}", "coverage") for i in range(7)] + [("watch", "implausible")]
     summary = Summary(records=99, events=Counter(walking=1), unlabelled=Counter(devices))

@@ -116,6 +116,25 @@ def test_the_contracts_own_readings_come_out_as_the_contract_has_them(
     assert plain(decode_by(profile(layout, encoding=encoding), canonical)) == plain(expected)
 
 
+@pytest.mark.parametrize("encoding", ["json", "msgpack"])
+def test_sensors_may_have_numbers_for_names(encoding: str) -> None:
+    names = {"acc": "1", "gravity": "9", "gyro": "4"}
+    layout = READINGS | {
+        sensor: READINGS[sensor] | {"where": {"list[].name": name}}  # type: ignore[operator]
+        for sensor, name in names.items()
+    }
+    elements = [
+        {"name": name, "t": NOW_MS, "v": {"x": 0, "y": 0, "z": 1}} for name in (1, 4, 7, 1.0, True)
+    ]
+    encode = {"json": msgspec.json.encode, "msgpack": msgspec.msgpack.encode}[encoding]
+    value = encode({"id": "watch", "list": elements[:3]})
+    decoded = decode_by(profile(layout, encoding=encoding), [ARecord(b"", value)])
+    assert decoded.sensors.tolist() == [BOTH_SENSORS]
+    # A number with a point, and a truth value, are names of no sensor.
+    others = encode({"id": "watch", "list": elements[3:]})
+    assert len(decode_by(profile(layout, encoding=encoding), [ARecord(b"", others)]).values) == 0
+
+
 def test_csv_lines_are_samples() -> None:
     layout = {
         "encoding": "csv",

@@ -47,6 +47,11 @@ def test_a_profile_of_ones_own_is_loaded_from_its_path(tmp_path: Path) -> None:
         ),
         (MINIMAL + 'colour = "red"\n', r"files\.acc\.colour: Extra inputs are not permitted"),
         (MINIMAL + 'axes = ["x", "y", "up"]\n', r"files\.acc\.axes\.2: an axis is x, y or z"),
+        (
+            MINIMAL + 'axes = ["x", "-x", "z"]\n',
+            r"files\.acc: the axes x, -x, z are not x, y and z",
+        ),
+        (MINIMAL.replace('"y"', '"x"'), r"files\.acc: x, x, z are not three different fields"),
         (MINIMAL.replace("rate_hz = 50", ""), r"files\.time: give either `field`"),
         (MINIMAL.replace("= 50", '= 50\nfield = "t"'), r"files\.time: give either `field`"),
         (MINIMAL + 'gravity = "separate"\n', r"files: acc.gravity = .* belong together"),
