@@ -24,6 +24,7 @@ from streamer.publishing.sending import Sending
 from streamer.settings import TOPIC_SETTINGS, Settings
 from streamer.testing import START_MS, Published, run_script
 from tests.conftest import MakeSettings
+from tests.support.member import read_events, read_topic
 from tests.support.worker_process import where
 
 WALKING = {"walking", "walking_upstairs", "walking_downstairs"}
@@ -172,26 +173,99 @@ def read_case(
     return list(file.until(0))
 
 
+def streamer(
+    settings: Settings, command: str, *arguments: str | Path
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with the topics of a test."""
+    flags = [*where(settings, *TOPIC_SETTINGS), *map(str, arguments)]
+    return subprocess.run(
+        [sys.executable, "-m", "streamer", command, *flags],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def label(settings: Settings, *flags: str) -> subprocess.CompletedProcess[str]:
+    """Label all that the topic of readings has."""
+    group = ("--group-id", settings.group_id)
+    return streamer(settings, "run", *group, "--until-end", "--http-port", "0", *flags)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("case", "readings_format", "code", "words"),
+    [
+        ("01_right_walk.jsonl", "streamer", 0, "'walking': "),
+        ("02_acc_in_ms2.jsonl", "streamer", 3, "acceleration in m/s2"),
+        ("03_gyro_in_deg.jsonl", "streamer", 3, "rotation in deg/s"),
+        ("04_no_gravity.jsonl", "streamer", 3, "acceleration without gravity"),
+        ("06_gyro_zero.jsonl", "streamer", 3, "silent gyroscope"),
+        ("07_right_stand.jsonl", "streamer", 0, "'standing': "),
+        ("08_100Hz_iphone_walk.jsonl", "streamer", 0, "'walking': "),
+        ("10_seconds_timestamps.jsonl", "streamer", 3, "looks like seconds"),
+        ("11_ns_timestamps.jsonl", "streamer", 3, "looks like nanoseconds"),
+        ("13_sensorlogger_push.json", "sensor-logger", 3, "a window needs 2.6 s of both sensors"),
+    ],
+)
+async def test_a_worker_says_what_is_wrong_with_a_case_and_ends_with_its_exit_code(
+    devices_dir: Path,
+    make_settings: MakeSettings,
+    case: str,
+    readings_format: str,
+    code: int,
+    words: str,
+) -> None:
+    settings, flags = make_settings(), ("--readings-format", readings_format)
+    sent = streamer(settings, "replay", find(devices_dir / "cases" / case), *flags)
+    assert sent.returncode == 0, sent.stderr
+
+    run = label(settings, *flags)
+
+    assert run.returncode == code, run.stderr
+    letters = await read_topic(settings, settings.dlq_topic)
+    assert words in run.stderr + "".join((letter.value or b"").decode() for letter in letters)
+    if code:
+        assert "records were read and no event was published" in run.stderr
+
+
+@pytest.mark.slow
+async def test_the_recordings_of_every_source_get_labels_by_the_commands_of_the_documents(
+    devices_dir: Path, make_settings: MakeSettings
+) -> None:
+    settings = make_settings()
+    sources = {"motionsense-csv": "coremotion", "sisfall-txt": "sisfall"}
+    sources |= {name: name for name in ("phyphox", "umafall", "geotec", "hhar", "sensor-logger")}
+    devices: dict[str, set[str]] = {}
+    for folder, profile in sources.items():
+        source = find(devices_dir / folder)
+        flags = ("--profile", profile, "--speed", "max", "--batch", "50")
+        sent = streamer(settings, "replay", source, *flags)
+        assert sent.returncode == 0, sent.stderr
+        layout = load_profile(profile).files
+        recordings = read_for_replay(source, layout, "*", lambda _: None)
+        devices[profile] = {recording.name for recording in recordings}
+    run = label(settings)
+
+    assert run.returncode == 0, run.stderr
+    labelled = {event.device_id for event in await read_events(settings)}
+    # They have no file with gravity.
+    assert not labelled & devices.pop("sensor-logger")
+    assert "acceleration without gravity" in run.stderr
+    for profile, those in devices.items():
+        assert labelled >= those, profile
+
+
 def test_two_commands_bring_a_recording_to_labels(
     devices_dir: Path, make_settings: MakeSettings
 ) -> None:
     settings = make_settings()
-    topics = where(settings, *TOPIC_SETTINGS)
-
-    def streamer(command: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        flags = [*topics, *map(str, arguments)]
-        return subprocess.run(
-            [sys.executable, "-m", "streamer", command, *flags],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
     phyphox = find(devices_dir / "phyphox")
-    sent = streamer("replay", phyphox, "--profile", "phyphox", "--speed", "max", "--batch", "50")
+    flags = ("--profile", "phyphox", "--speed", "max", "--batch", "50")
+    sent = streamer(settings, "replay", phyphox, *flags)
     push = find(devices_dir / "cases" / "08_100Hz_iphone_walk.jsonl")
-    pushed = streamer("replay", push)
-    run = streamer("run", "--group-id", settings.group_id, "--until-end", "--http-port", "0")
+    pushed = streamer(settings, "replay", push)
+    run = label(settings)
 
     assert (sent.returncode, pushed.returncode, run.returncode) == (0, 0, 0), run.stderr
     assert "12,000 samples" in sent.stdout
