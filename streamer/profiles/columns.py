@@ -65,13 +65,14 @@ def to_samples(rows: Rows, program: Program) -> RecordSamples:
         gravity = _find(program.gravity, rows, vectors, 0, owner, start, program, faults)
         seen |= gravity
         acc_us, gravity_us = times[program.acc.time], times[program.gravity.time]
+        acc_rows, gravity_rows = np.flatnonzero(acc), np.flatnonzero(gravity)
         # Named readings are never in the same row: a worker that warms up loads the other way.
         if not program.is_selective and np.array_equal(acc, gravity):
             values[:, :3] += vectors[:, :3]
-        elif are_in_order(rows.count, acc, acc_us) and are_in_order(
-            rows.count, gravity, gravity_us
+        elif are_in_order(owner, acc_rows, acc_us) and are_in_order(
+            owner, gravity_rows, gravity_us
         ):
-            add_gravity_in_order(rows.count, acc, gravity, acc_us, gravity_us, values, vectors)
+            add_gravity_in_order(owner, acc_rows, gravity_rows, acc_us, gravity_us, values, vectors)
         else:
             add_gravity(values, vectors, acc, gravity, acc_us, gravity_us, owner)
     if not program.is_selective and not seen.all():
@@ -88,8 +89,9 @@ def to_samples(rows: Rows, program: Program) -> RecordSamples:
         times[each.time if each is not None else program.sensors[0].time]
         for each in (program.acc, program.gyro)
     )
-    if are_in_order(rows.count, acc, acc_us) and are_in_order(rows.count, gyro, gyro_us):
-        return join_rows_in_order(rows.count, acc, gyro, acc_us, gyro_us, values, faults)
+    acc_rows, gyro_rows = np.flatnonzero(acc), np.flatnonzero(gyro)
+    if are_in_order(owner, acc_rows, acc_us) and are_in_order(owner, gyro_rows, gyro_us):
+        return join_rows_in_order(owner, acc_rows, gyro_rows, acc_us, gyro_us, values, faults)
     return join(acc, gyro, acc_us, gyro_us, values, owner, faults)
 
 
@@ -105,7 +107,8 @@ def _times(slot: int, rows: Rows, start: Ints, program: Program) -> Floats:
     """Return the time of each row in microseconds since 1970."""
     cells, count = rows.cells, rows.count
     if slot != NO_SLOT and program.slots[slot].is_of_rows:
-        times: Floats = cells[:, slot] * program.us + program.epoch_us
+        times: Floats = cells[:, slot] * program.us
+        times += program.epoch_us
         return times
     number = np.arange(len(cells)) - np.repeat(start, count)
     if slot == NO_SLOT:
@@ -204,20 +207,20 @@ def add_gravity(
 
 
 def join_rows_in_order(
-    count: Ints,
-    acc: Bools,
-    gyro: Bools,
+    row_owner: Ints,
+    acc_rows: Ints,
+    gyro_rows: Ints,
     acc_us: Floats,
     gyro_us: Floats,
     values: Floats,
     faults: dict[int, str],
 ) -> RecordSamples:
     """Return the samples of records whose rows are in the order of time."""
-    room = np.count_nonzero(acc) + np.count_nonzero(gyro)
+    room = len(acc_rows) + len(gyro_rows)
     owner, time_us = np.empty(room, np.int64), np.empty(room)
     joined, sensors = np.empty((room, 6)), np.empty(room, np.uint8)
     found = join_in_order(
-        count, acc, gyro, acc_us, gyro_us, values, owner, time_us, joined, sensors
+        row_owner, acc_rows, gyro_rows, acc_us, gyro_us, values, owner, time_us, joined, sensors
     )
     return RecordSamples(owner[:found], time_us[:found], joined[:found], sensors[:found], faults)
 

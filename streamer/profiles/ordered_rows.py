@@ -6,45 +6,36 @@ rows of each sensor are read once, side by side.
 
 import numpy as np
 
-from streamer.arrays import Bools, Bytes, Floats, Ints
-from streamer.compiled import compiled_together
+from streamer.arrays import Bytes, Floats, Ints
+from streamer.compiled import as_index, compiled_together
 from streamer.contracts.readings import ACC, GYRO
 
 
 @compiled_together
-def are_in_order(count: Ints, has: Bools, time_us: Floats) -> bool:
+def are_in_order(owner: Ints, rows: Ints, time_us: Floats) -> bool:
     """Return whether a sensor's times never decrease within a record, and none is missing.
 
     Args:
-        count: (r,) rows of each record.
-        has: (rows,) whether a row has the sensor.
-        time_us: (rows,) times of the sensor.
+        owner: (all rows,) record of each row, ascending.
+        rows: (n,) the rows of the sensor, ascending.
+        time_us: (all rows,) times of the sensor.
     """
-    row = 0
-    for record in range(len(count)):
-        before_us = -np.inf
-        for _ in range(count[record]):
-            if has[row]:
-                if not before_us <= time_us[row]:
-                    return False
-                before_us = time_us[row]
-            row += 1
+    record, before_us = np.int64(-1), 0.0
+    for i in range(len(rows)):
+        row = as_index(rows[i])
+        if owner[row] != record:
+            record, before_us = owner[row], -np.inf
+        if not before_us <= time_us[row]:
+            return False
+        before_us = time_us[row]
     return True
 
 
 @compiled_together
-def _next_row(has: Bools, row: int, end: int) -> int:
-    """Return the next row that has a sensor, or the end."""
-    while row < end and not has[row]:
-        row += 1
-    return row
-
-
-@compiled_together
-def join_in_order(
-    count: Ints,
-    has_acc: Bools,
-    has_gyro: Bools,
+def join_in_order(  # noqa: C901 - one loop, which is run for each sample
+    row_owner: Ints,
+    acc_rows: Ints,
+    gyro_rows: Ints,
     acc_us: Floats,
     gyro_us: Floats,
     values: Floats,
@@ -56,12 +47,12 @@ def join_in_order(
     """Write the samples of both sensors in the order of time, one for both at the same time.
 
     Args:
-        count: (r,) rows of each record.
-        has_acc: (rows,) whether a row has acceleration.
-        has_gyro: (rows,) whether it has rotation.
-        acc_us: (rows,) times of acceleration, in order.
-        gyro_us: (rows,) times of rotation, in order.
-        values: (rows, 6)
+        row_owner: (all rows,) record of each row, ascending.
+        acc_rows: (a,) the rows with acceleration, ascending.
+        gyro_rows: (g,) the rows with rotation, ascending.
+        acc_us: (all rows,) times of acceleration, in order.
+        gyro_us: (all rows,) times of rotation, in order.
+        values: (all rows, 6)
         owner: written, as are the following ones; as in `columns.RecordSamples`, with room for
             all samples of both sensors.
         time_us: written.
@@ -71,42 +62,52 @@ def join_in_order(
     Returns:
         The number of samples.
     """
-    found = 0
-    begin = 0
-    for record in range(len(count)):
-        end = begin + count[record]
-        acc, gyro = _next_row(has_acc, begin, end), _next_row(has_gyro, begin, end)
-        while acc < end or gyro < end:
-            sensor = GYRO
-            if acc < end and (gyro == end or acc_us[acc] <= gyro_us[gyro]):
-                sensor = ACC
-                now_us = acc_us[acc]
-                for axis in range(3):
-                    joined[found, axis] = values[acc, axis]
-                    joined[found, axis + 3] = 0
-                acc = _next_row(has_acc, acc + 1, end)
-                # The last one of several at the same time has the rotation.
-                if gyro < end and gyro_us[gyro] == now_us and (acc == end or acc_us[acc] > now_us):
+    found = acc = gyro = 0
+    while acc < len(acc_rows) or gyro < len(gyro_rows):
+        # The records and times that are next; there is none after the last record.
+        record = other = np.int64(len(row_owner))
+        now_us = other_us = 0.0
+        acc_row = gyro_row = 0
+        if acc < len(acc_rows):
+            acc_row = int(acc_rows[acc])
+            record, now_us = row_owner[acc_row], acc_us[acc_row]
+        if gyro < len(gyro_rows):
+            gyro_row = int(gyro_rows[gyro])
+            other, other_us = row_owner[gyro_row], gyro_us[gyro_row]
+        sensor = GYRO
+        place = as_index(found)
+        if record < other or (record == other and now_us <= other_us):
+            sensor = ACC
+            for axis in range(3):
+                joined[place, axis] = values[as_index(acc_row), axis]
+                joined[place, axis + 3] = 0
+            acc += 1
+            # The last one of several at the same time has the rotation.
+            if record == other and now_us == other_us:
+                is_last = True
+                if acc < len(acc_rows):
+                    next_row = acc_rows[acc]
+                    is_last = row_owner[next_row] > record or acc_us[next_row] > now_us
+                if is_last:
                     sensor |= GYRO
-            else:
-                now_us = gyro_us[gyro]
-                for axis in range(3):
-                    joined[found, axis] = 0
-            if sensor & GYRO:
-                for axis in range(3, 6):
-                    joined[found, axis] = values[gyro, axis]
-                gyro = _next_row(has_gyro, gyro + 1, end)
-            owner[found], time_us[found], sensors[found] = record, now_us, sensor
-            found += 1
-        begin = end
+        else:
+            record, now_us = other, other_us
+            for axis in range(3):
+                joined[place, axis] = 0
+        if sensor & GYRO:
+            for axis in range(3, 6):
+                joined[place, axis] = values[as_index(gyro_row), axis]
+            gyro += 1
+        owner[place], time_us[place], sensors[place] = record, now_us, sensor
+        found += 1
     return found
 
 
 @compiled_together
 def add_gravity_in_order(
-    count: Ints,
-    has_acc: Bools,
-    has_gravity: Bools,
+    owner: Ints,
+    acc_rows: Ints,
+    gravity_rows: Ints,
     acc_us: Floats,
     gravity_us: Floats,
     values: Floats,
@@ -115,29 +116,37 @@ def add_gravity_in_order(
     """Add gravity to the acceleration of a record, interpolated between its times.
 
     Args:
-        count: (r,) rows of each record.
-        has_acc: (rows,) whether a row has acceleration.
-        has_gravity: (rows,) whether it has gravity.
-        acc_us: (rows,) times of acceleration, in order.
-        gravity_us: (rows,) times of gravity, in order.
-        values: (rows, 6), acceleration in the first three columns, changed.
-        vectors: (rows, 6), gravity in the first three columns.
+        owner: (all rows,) record of each row, ascending.
+        acc_rows: (a,) the rows with acceleration, ascending.
+        gravity_rows: (g,) the rows with gravity, ascending.
+        acc_us: (all rows,) times of acceleration, in order.
+        gravity_us: (all rows,) times of gravity, in order.
+        values: (all rows, 6), acceleration in the first three columns, changed.
+        vectors: (all rows, 6), gravity in the first three columns.
     """
-    begin = 0
-    for record in range(len(count)):
-        end = begin + count[record]
-        right = _next_row(has_gravity, begin, end)
-        left = right
-        acc = _next_row(has_acc, begin, end) if right < end else end
-        while acc < end:
-            now_us = acc_us[acc]
-            while right < end and gravity_us[right] <= now_us:
-                left, right = right, _next_row(has_gravity, right + 1, end)
-            after = right if right < end else left
-            length_us = gravity_us[after] - gravity_us[left]
-            share = (now_us - gravity_us[left]) / length_us if length_us > 0 else 0.0
-            for axis in range(3):
-                low, high = vectors[left, axis], vectors[after, axis]
-                values[acc, axis] += low + share * (high - low)
-            acc = _next_row(has_acc, acc + 1, end)
-        begin = end
+    # The gravity of the record is between `right`, its next one, and `end`; `left` is before it.
+    record = np.int64(-1)
+    left = right = end = 0
+    for i in range(len(acc_rows)):
+        acc = as_index(acc_rows[i])
+        if owner[acc] != record:
+            record = owner[acc]
+            while end < len(gravity_rows) and owner[gravity_rows[end]] < record:
+                end += 1
+            left = right = end
+            while end < len(gravity_rows) and owner[gravity_rows[end]] == record:
+                end += 1
+        if left == end:
+            continue
+        now_us = acc_us[acc]
+        while right < end and gravity_us[gravity_rows[right]] <= now_us:
+            left = right
+            right += 1
+        low = as_index(gravity_rows[left])
+        high = as_index(gravity_rows[right]) if right < end else low
+        length_us = gravity_us[high] - gravity_us[low]
+        share = (now_us - gravity_us[low]) / length_us if length_us > 0 else 0.0
+        for axis in range(3):
+            values[acc, axis] += vectors[low, axis] + share * (
+                vectors[high, axis] - vectors[low, axis]
+            )
