@@ -4,9 +4,9 @@
 
 Windows: processor time from samples to closed windows, and of all that a worker computes from
 records to events, of devices at 50 Hz with both sensors, at other rates, and with separate sensors.
-Formats: decoding of records by each
-profile of the package, by a profile of MessagePack and one of Avro, relative to the contract's JSON
-of as many samples. It is one long module, because both parts measure the same devices in one run.
+Formats: decoding of records by each profile of the package, and by some of MessagePack, Avro and
+Protobuf, relative to the contract's JSON of as many samples. It is one long module, because both
+parts measure the same devices in one run.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from typing import Any
 import click
 import msgspec
 import numpy as np
+from google.protobuf import message_factory
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -42,6 +43,7 @@ from streamer.process.memory import keep_freed_memory
 from streamer.profiles.avro_values import AvroReader, make_avro_writer
 from streamer.profiles.profile import load_record_layout
 from streamer.profiles.profile_decoder import ProfileDecoder
+from streamer.profiles.protobuf_values import ProtobufReader
 from streamer.profiles.record_layout import FRAME, RecordLayout
 from streamer.settings import Settings
 from streamer.stream.partition import PartitionWindows
@@ -283,6 +285,13 @@ AVRO: dict[str, Any] = {
     ],
 }
 
+PROTOBUF = """
+syntax = "proto3";
+message Push { string deviceId = 1; repeated Reading payload = 2; }
+message Reading { string name = 1; int64 time = 2; Vector values = 3; }
+message Vector { double x = 1; double y = 2; double z = 3; }
+"""
+
 
 def formats() -> Iterator[tuple[str, int, ProfileDecoder, Write, Callable[[Any], bytes]]]:
     """Yield each format: samples a record, its decoder, and how a record is written."""
@@ -301,6 +310,17 @@ def formats() -> Iterator[tuple[str, int, ProfileDecoder, Write, Callable[[Any],
     read = AvroReader({"schema.avsc": json.dumps(AVRO)})
     decoder = ProfileDecoder(layout, lambda value: read(value[FRAME:]), lambda _: read.schema)
     yield "named readings, avro", 50, decoder, named, make_avro_writer(1, AVRO)
+    layout = RecordLayout.model_validate(NAMED_LAYOUT | {"encoding": "protobuf"})
+    reader = ProtobufReader({"schema.proto": PROTOBUF})
+    message = message_factory.GetMessageClass(reader.schema[(0,)])
+    decoder = ProfileDecoder(layout, lambda value: reader(value[FRAME:]), lambda _: reader.schema)
+
+    def pack(data: dict[str, Any]) -> bytes:
+        del data["messageId"], data["sessionId"]
+        # The frame, and the path of the first message.
+        return bytes(FRAME + 1) + bytes(message(**data).SerializeToString())
+
+    yield "named readings, protobuf", 50, decoder, named, pack
 
 
 def records_of(samples: int, write: Callable[[str, float, Floats], bytes]) -> Records:

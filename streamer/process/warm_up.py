@@ -15,7 +15,6 @@ import structlog
 from streamer import kernel_cache
 from streamer.contracts.encode import encode
 from streamer.contracts.readings import Format
-from streamer.contracts.records import OneRecord, Records
 from streamer.features import GRAVITY_FRAME
 from streamer.features.window_shape import WINDOW
 from streamer.flow.partition_state import PartitionState
@@ -25,7 +24,7 @@ from streamer.kafka.record_batches import unpack
 from streamer.labels.smoothing import ForwardFilter
 from streamer.metrics import Metrics
 from streamer.model import artifact
-from streamer.profiles.choose_decoder import make_decoder
+from streamer.profiles.choose_decoder import load_readers
 from streamer.profiles.profile import CONTRACT
 from streamer.settings import Settings
 from streamer.stream.position import Position
@@ -50,7 +49,7 @@ def warm_up(readings_format: str = CONTRACT) -> None:
         computed = state.compute(records, len(records))
         assert len(computed.windows) > 0
     if readings_format != CONTRACT:
-        make_decoder(readings_format)(Records.of([OneRecord(b"device", b"{}", [], 0, 0)]), 0)
+        load_readers(readings_format)
     model = artifact.load()
     model.probabilities(computed.features)
     if model.familiarity is not None:

@@ -20,6 +20,7 @@ import numpy as np
 from streamer.arrays import Ints
 from streamer.profiles.avro_values import AvroSchema
 from streamer.profiles.cells import DEEPEST
+from streamer.profiles.fast_framed import NO_PLAN
 from streamer.profiles.paths import Kind
 from streamer.profiles.tree import (
     CHILD,
@@ -64,9 +65,6 @@ from streamer.profiles.tree import (
 ) = range(20)
 """Kinds of instructions, and their numbers A, B and C. The level of an array or a map is its
 place on the stack."""
-
-NO_PLAN: Final = -1
-"""The start of the plan of a schema that has none."""
 
 _NOWHERE: Final = -1
 _MOST_VALUES = 5_000

@@ -24,7 +24,6 @@ from streamer.profiles.avro_plan import (
     JUMP,
     KEY,
     LONG,
-    NO_PLAN,
     OPEN,
     ROW,
     SKIP,
@@ -49,6 +48,7 @@ from streamer.profiles.cells import (
     note_record,
     read_text,
 )
+from streamer.profiles.fast_framed import NO_PLAN
 from streamer.profiles.record_layout import FRAME
 from streamer.profiles.tree import CHILD, Tree
 from streamer.profiles.utf8 import is_utf8

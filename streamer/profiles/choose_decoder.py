@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from streamer.contracts.decode import decode
 from streamer.contracts.readings import Decoded
-from streamer.contracts.records import Records
+from streamer.contracts.records import OneRecord, Records
 from streamer.profiles.profile import CONTRACT, load_record_layout
 from streamer.profiles.record_layout import NEED_REGISTRY
 
@@ -35,4 +35,16 @@ def make_decoder(name: str, registry: str | None = None, login: str | None = Non
     from streamer.profiles.framed import FramedDecoder  # noqa: PLC0415 - an optional extra
 
     framed = FramedDecoder(layout.encoding, registry, login)
-    return ProfileDecoder(layout, framed.decode, framed.find_avro_schema).decode
+    return ProfileDecoder(layout, framed.decode, framed.find_schema).decode
+
+
+def load_readers(name: str) -> None:
+    """Load the compiled readers of a format, or compile them: no registry is asked.
+
+    Raises:
+        SettingsError: there is no such profile, or it does not describe records.
+    """
+    from streamer.profiles.profile_decoder import ProfileDecoder  # noqa: PLC0415
+
+    decoder = ProfileDecoder(load_record_layout(name), lambda _: None, lambda _: None)
+    decoder.decode(Records.of([OneRecord(b"device", b"{}", [], 0, 0)]), 0)

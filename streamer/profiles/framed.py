@@ -7,27 +7,21 @@ same values.
 """
 
 import struct
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import structlog
 
 from streamer.contracts.readings import Rejection, RejectReason
-from streamer.contracts.zigzag import read_zigzag
 from streamer.errors import InstallationError, RegistryError
 from streamer.profiles.record_layout import FRAME
 
 try:
-    import grpc_tools
     from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
     from confluent_kafka.schema_registry.error import SchemaRegistryError
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-    from google.protobuf.message import DecodeError, Message
-    from grpc_tools import protoc
 
     from streamer.profiles.avro_values import AvroReader, AvroSchema
+    from streamer.profiles.protobuf_values import MAIN, ProtobufReader, ProtobufSchema
 except ImportError as error:
     raise InstallationError(
         f"records in Avro and Protobuf need the extra `streamer[registry]`: {error}; "
@@ -37,9 +31,8 @@ except ImportError as error:
 log = structlog.get_logger(__name__)
 
 _NOT_FOUND = 404
-_MAIN = "schema.proto"
 
-Read = Callable[[bytes], object]
+Read = AvroReader | ProtobufReader
 """Decodes the data of one schema; raises any exception for malformed data."""
 
 
@@ -75,14 +68,14 @@ class FramedDecoder:
                 RejectReason.MALFORMED, f"not {self._type} of schema {number}: {error!r:.200}"
             ) from None
 
-    def find_avro_schema(self, number: int) -> AvroSchema | None:
+    def find_schema(self, number: int) -> AvroSchema | ProtobufSchema | None:
         """Return the schema of an id, None if it is not there or of no use.
 
         Raises:
             RegistryError: the registry does not answer.
         """
         read = self._find_reader(number)
-        return read.schema if isinstance(read, AvroReader) else None
+        return None if isinstance(read, str) else read.schema
 
     def _find_reader(self, number: int) -> Read | str:
         """Return the reader of a schema, or why there is none; the registry is asked once."""
@@ -99,7 +92,7 @@ class FramedDecoder:
             return f"schema {number} is {schema.schema_type}, not {self._type}"
         texts = self._with_references(schema)
         try:
-            return AvroReader(texts) if self._type == "AVRO" else make_protobuf_reader(texts)
+            return AvroReader(texts) if self._type == "AVRO" else ProtobufReader(texts)
         except Exception as error:  # noqa: BLE001 - whatever is in the registry
             return f"schema {number} cannot be used: {error!r:.200}"
 
@@ -113,8 +106,8 @@ class FramedDecoder:
             )
             if found is not None:
                 texts |= self._with_references(found)
-                texts[str(reference.name)] = texts.pop(_MAIN)
-        return texts | {_MAIN: schema.schema_str or ""}
+                texts[str(reference.name)] = texts.pop(MAIN)
+        return texts | {MAIN: schema.schema_str or ""}
 
 
 def _find(
@@ -183,71 +176,3 @@ def schema_id(value: bytes) -> int:
         )
     number: int = struct.unpack_from(">I", value, 1)[0]
     return number
-
-
-def make_protobuf_reader(texts: dict[str, str]) -> Read:
-    """Return the reader of the last of these schemas; the others are those that it imports.
-
-    Raises:
-        ValueError: the compiler does not accept them.
-    """
-    pool = descriptor_pool.DescriptorPool()
-    for file in _compile(texts).file:
-        pool.Add(file)
-    messages = list(pool.FindFileByName(_MAIN).message_types_by_name.values())
-
-    def read(data: bytes) -> object:
-        path, at = _message_path(data)
-        found = messages[path[0]]
-        for index in path[1:]:
-            found = found.nested_types[index]
-        message = message_factory.GetMessageClass(found)()
-        message.ParseFromString(data[at:])
-        return _plain(message)
-
-    return read
-
-
-def _compile(texts: dict[str, str]) -> descriptor_pb2.FileDescriptorSet:
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch).resolve()
-        for name, text in texts.items():
-            path = (folder / name).resolve()
-            if not path.is_relative_to(folder):
-                raise ValueError(f"{name} is not a name of a schema")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        compiled = folder / "compiled"
-        common = Path(grpc_tools.__file__).parent / "_proto"
-        command = ["protoc", f"-I{folder}", f"-I{common}", "--include_imports"]
-        if protoc.main([*command, f"--descriptor_set_out={compiled}", _MAIN]):
-            raise ValueError("the Protobuf compiler does not accept it")
-        return descriptor_pb2.FileDescriptorSet.FromString(compiled.read_bytes())
-
-
-def _message_path(data: bytes) -> tuple[list[int], int]:
-    """Return which message of a schema this is, an index for each level, and where it begins."""
-    count, at = read_zigzag(data, 0)
-    if count == 0:
-        return [0], at
-    path = []
-    for _ in range(count):
-        index, at = read_zigzag(data, at)
-        if index < 0:
-            raise DecodeError("the index of the message is negative")
-        path.append(index)
-    return path, at
-
-
-def _plain(message: Message) -> dict[str, object]:
-    """Return a message as a dictionary; a field that it does not have is None."""
-    found: dict[str, object] = {}
-    for field in message.DESCRIPTOR.fields:
-        value = getattr(message, field.name)
-        if field.is_repeated:
-            found[field.name] = [_plain(v) if isinstance(v, Message) else v for v in value]
-        elif field.has_presence and not message.HasField(field.name):
-            found[field.name] = None
-        else:
-            found[field.name] = _plain(value) if isinstance(value, Message) else value
-    return found

@@ -21,7 +21,7 @@ from streamer.profiles.same_bytes import find_first_alike
 from streamer.profiles.tree import have_own_places
 
 if TYPE_CHECKING:
-    from streamer.profiles.fast_avro import FastAvroReader, FindSchema
+    from streamer.profiles.fast_framed import FastFramedReader, FindSchema
 
 
 class ProfileDecoder:
@@ -30,8 +30,8 @@ class ProfileDecoder:
     Args:
         layout: where a record has what.
         decode_framed: decodes a value of Avro or Protobuf to objects, lists, texts and numbers.
-        find_schema: returns the schema in Avro of an id. Without it every record in Avro is read by
-            ``decode_framed``.
+        find_schema: returns the schema of an id. Without it every record in Avro or Protobuf is
+            read by ``decode_framed``.
     """
 
     def __init__(
@@ -118,16 +118,20 @@ class ProfileDecoder:
 
 def _make_fast_reader(
     layout: RecordLayout, slots: list[Slot], find_schema: "FindSchema | None"
-) -> "FastReader | FastAvroReader | None":
+) -> "FastReader | FastFramedReader | None":
     """Return the compiled reader of a layout, None if it has none."""
     if not have_own_places(slots):
         return None
-    if layout.encoding == "avro" and find_schema is not None:
-        # It has compiled functions of its own, which other profiles need not load.
-        from streamer.profiles.fast_avro import FastAvroReader  # noqa: PLC0415
+    if layout.encoding not in NEED_REGISTRY:
+        return FastReader(slots, layout)
+    if find_schema is None:
+        return None
+    # It has compiled functions of its own, which other profiles need not load.
+    from streamer.profiles.fast_framed import FastFramedReader  # noqa: PLC0415
 
-        return FastAvroReader(slots, find_schema)
-    return FastReader(slots, layout) if layout.encoding not in NEED_REGISTRY else None
+    is_avro = layout.encoding == "avro"
+    make = FastFramedReader.of_avro if is_avro else FastFramedReader.of_protobuf
+    return make(slots, find_schema)
 
 
 def _without_frames(records: Records) -> Records:

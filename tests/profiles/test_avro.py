@@ -5,7 +5,6 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
@@ -14,10 +13,10 @@ from streamer.contracts.readings import LARGEST_BATCH, RejectReason
 from streamer.contracts.records import Records
 from streamer.contracts.zigzag import write_zigzag
 from streamer.profiles.cells import ROWS_AT_ONCE
-from streamer.profiles.objects import read_object
 from streamer.profiles.profile_decoder import ProfileDecoder
 from streamer.profiles.program import Program
 from streamer.profiles.record_layout import RecordLayout
+from tests.support.both_readers import BothReaders, framed
 from tests.support.records import NOW_MS, SKEW_US, ARecord
 
 pytest.importorskip("fastavro")
@@ -25,7 +24,7 @@ pytest.importorskip("grpc_tools")
 pytest.importorskip("confluent_kafka.schema_registry")
 
 from streamer.profiles.avro_values import AvroReader, make_avro_writer
-from streamer.profiles.fast_avro import FastAvroReader
+from streamer.profiles.fast_framed import FastFramedReader
 from streamer.profiles.framed import FramedDecoder
 
 VECTOR = [f"list[].v.{axis}" for axis in "xyz"]
@@ -183,53 +182,17 @@ def write(  # noqa: C901 - a case for each type
     return blocks + b"\0"
 
 
-class Both:
-    """Both readers of one schema and a layout."""
-
-    def __init__(self, schema: Any, layout: RecordLayout) -> None:
-        self.general = AvroReader({"main": json.dumps(schema)})
-        self.program = Program(layout)
-        self.fast = FastAvroReader(self.program.slots, lambda _: self.general.schema)
-
-    def read_fast(self, values: list[bytes]) -> dict[int, tuple[Any, bytes | None]]:
-        """Return rows and device id of each value that the compiled reader reads."""
-        records = Records.of([framed(7, value) for value in values])
-        cells, done = self.fast.read(records, 0)
-        assert done == len(values)
-        ends = np.cumsum(cells.count)
-        has_device = self.program.device >= 0
-        return {
-            record: (
-                cells.values[end - count : end],
-                records.buffer[begin:after] if has_device else None,
-            )
-            for record, count, end, (begin, after) in zip(
-                *(each.tolist() for each in (cells.record, cells.count, ends, cells.device)),
-                strict=True,
-            )
-        }
-
-    def check(self, values: list[bytes]) -> int:
-        """Check that what is read is what the general reader reads; return how many are read."""
-        read = self.read_fast(values)
-        for record, (rows, device) in read.items():
-            expected, device_id = read_object(self.general(values[record]), self.program)
-            np.testing.assert_array_equal(rows, np.array(expected))
-            assert np.array_equal(np.signbit(rows), np.signbit(expected)) or np.isnan(rows).any()
-            assert device == (None if device_id is None else device_id.encode())
-        return len(read)
-
-
-def framed(number: int, data: bytes) -> ARecord:
-    return ARecord(b"watch", b"\0" + number.to_bytes(4, "big") + data)
+def make_both(schema: Any, layout: RecordLayout) -> BothReaders:
+    """Return both readers of one schema and a layout."""
+    return BothReaders(AvroReader({"main": json.dumps(schema)}), FastFramedReader.of_avro, layout)
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Both, list[bytes]]:
+def cases(draw: st.DrawFn) -> tuple[BothReaders, list[bytes]]:
     """Readers of a schema, and values of it."""
     schema = draw(schemas())
     try:
-        both = Both(schema, draw(st.sampled_from(LAYOUTS)))
+        both = make_both(schema, draw(st.sampled_from(LAYOUTS)))
     except ValueError:
         reject()
     named = {part["name"]: part for part in parts(schema)}
@@ -242,7 +205,7 @@ RANDOM = settings(max_examples=150, deadline=None, suppress_health_check=list(He
 @RANDOM
 @given(cases())
 def test_valid_values_of_any_schema_are_the_same_from_both_readers(
-    case: tuple[Both, list[bytes]],
+    case: tuple[BothReaders, list[bytes]],
 ) -> None:
     both, values = case
     for value in values:
@@ -253,7 +216,7 @@ def test_valid_values_of_any_schema_are_the_same_from_both_readers(
 @RANDOM
 @given(cases(), st.data())
 def test_other_bytes_raise_nothing_and_are_the_same_from_both_readers(
-    case: tuple[Both, list[bytes]], data: st.DataObject
+    case: tuple[BothReaders, list[bytes]], data: st.DataObject
 ) -> None:
     both, values = case
     damaged = []
@@ -362,7 +325,7 @@ class Registry(FramedDecoder):
 def make_decoders(registry: Registry) -> tuple[ProfileDecoder, ProfileDecoder]:
     """Return the decoder with its compiled reader and without it."""
     return (
-        ProfileDecoder(LAYOUTS[0], registry.decode, registry.find_avro_schema),
+        ProfileDecoder(LAYOUTS[0], registry.decode, registry.find_schema),
         ProfileDecoder(LAYOUTS[0], registry.decode),
     )
 
@@ -418,7 +381,7 @@ LINKED = {
 def test_a_schema_that_contains_itself_is_left_to_the_general_reader() -> None:
     acc = {"fields": ["next.t", "next.next.t", "x"], "unit": "g"}
     layout = {"time": {"field": "t"}, "acc": acc}
-    both = Both(LINKED, RecordLayout.model_validate(layout | {"encoding": "avro"}))
+    both = make_both(LINKED, RecordLayout.model_validate(layout | {"encoding": "avro"}))
     values = [b"\2\2\4\0", b"\2\0", b"\2\2\4\2\6\0", b"\2\2" * 8 + b"\2\0"]
     assert list(both.read_fast(values)) == [0, 1]
     assert both.check(values) == 2
@@ -477,6 +440,6 @@ def test_a_plan_of_a_schema_that_grows_without_bound_is_not_made() -> None:
         types[f"T{i}"] = json.dumps({"type": "record", "name": f"T{i}", "fields": fields})
         inner = f"T{i}"
     general = AvroReader(types)
-    fast = FastAvroReader(Program(LAYOUTS[0]).slots, lambda _: general.schema)
+    fast = FastFramedReader.of_avro(Program(LAYOUTS[0]).slots, lambda _: general.schema)
     cells, _ = fast.read(Records.of([framed(7, b"\0" * 2**20)]), 0)
     assert len(cells.record) == 0

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from streamer.contracts.readings import RejectReason
 from streamer.contracts.records import Records
 from streamer.errors import RegistryError, SettingsError
-from streamer.profiles.choose_decoder import make_decoder
+from streamer.profiles.choose_decoder import load_readers, make_decoder
 from streamer.profiles.profile_decoder import ProfileDecoder
 from streamer.profiles.record_layout import RecordLayout
 from streamer.settings import Settings
@@ -29,11 +28,10 @@ from fastavro import parse_schema, schemaless_writer
 from google.protobuf import descriptor_pool, message_factory
 
 from streamer.profiles.avro_values import AvroReader
-from streamer.profiles.framed import (
-    FramedDecoder,
-    _compile,
-    make_protobuf_reader,
-)
+from streamer.profiles.avro_walk import read_avro_records
+from streamer.profiles.framed import FramedDecoder
+from streamer.profiles.protobuf_values import ProtobufReader, compile_schemas
+from streamer.profiles.protobuf_walk import read_protobuf_records
 
 AXES = [{"name": axis, "type": "float"} for axis in "xyz"]
 AVRO: dict[str, Any] = {
@@ -77,7 +75,7 @@ def in_avro(reading: dict[str, Any]) -> bytes:
 
 def in_protobuf(reading: dict[str, Any]) -> bytes:
     pool = descriptor_pool.DescriptorPool()
-    for file in _compile({"schema.proto": PROTO}).file:
+    for file in compile_schemas({"schema.proto": PROTO}).file:
         pool.Add(file)
     found = pool.FindMessageTypeByName("readings.Envelope.Reading")
     data: bytes = message_factory.GetMessageClass(found)(**reading).SerializeToString()
@@ -137,22 +135,39 @@ def test_a_profile_of_avro_without_a_registry_is_an_error(tmp_path: Path) -> Non
         Settings.load({"readings_format": toml(tmp_path, "avro")}, None)
 
 
-READERS: dict[str, Callable[[bytes], object]] = {
+READERS: dict[str, AvroReader | ProtobufReader] = {
     "avro": AvroReader({"schema.proto": json.dumps(AVRO)}),
-    "protobuf": make_protobuf_reader({"schema.proto": PROTO}),
+    "protobuf": ProtobufReader({"schema.proto": PROTO}),
 }
+
+
+def by_registry(encoding: str) -> ProfileDecoder:
+    """Return a decoder that has asked for schema 7."""
+    framed_decoder = FramedDecoder(encoding, "http://127.0.0.1:9", None)
+    framed_decoder._readers[7] = READERS[encoding]
+    layout = RecordLayout.model_validate(LAYOUT | {"encoding": encoding})
+    return ProfileDecoder(layout, framed_decoder.decode, framed_decoder.find_schema)
+
+
+@pytest.mark.parametrize("encoding", ["avro", "protobuf"])
+def test_a_worker_that_warms_up_loads_the_compiled_reader_and_asks_no_registry(
+    encoding: str, tmp_path: Path
+) -> None:
+    load_readers(toml(tmp_path, encoding))
+    kernel: Any = read_avro_records if encoding == "avro" else read_protobuf_records
+    loaded = list(kernel.signatures)
+    assert loaded
+    written = in_avro(READING) if encoding == "avro" else in_protobuf(READING)
+    decoded = by_registry(encoding).decode(Records.of([framed(7, written)]), SKEW_US)
+    assert decoded.time_us.tolist() == [NOW_MS * 1000]
+    assert kernel.signatures == loaded
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(["avro", "protobuf"]), st.binary(max_size=80), st.integers(0, 60))
 def test_bytes_that_are_not_a_reading_are_rejected(encoding: str, noise: bytes, keep: int) -> None:
     whole = in_avro(READING) if encoding == "avro" else in_protobuf(READING)
-
-    by_registry = FramedDecoder(encoding, "http://127.0.0.1:9", None)
-    by_registry._readers[7] = READERS[encoding]
-    layout = RecordLayout.model_validate(LAYOUT | {"encoding": encoding})
-    decoder = ProfileDecoder(layout, by_registry.decode)
-    decoded = decoder.decode(Records.of([framed(7, whole[:keep] + noise)]), SKEW_US)
+    decoded = by_registry(encoding).decode(Records.of([framed(7, whole[:keep] + noise)]), SKEW_US)
     assert len(decoded.rejects) + len(decoded.time_us) == 1
 
 
@@ -167,7 +182,7 @@ def test_a_missing_field_of_a_message_is_a_missing_sensor() -> None:
 def test_schemas_that_import_others_are_compiled_with_them() -> None:
     axes = 'syntax = "proto3"; message Axes { float x = 1; }'
     main = 'syntax = "proto3"; import "dir/axes.proto"; message Reading { Axes acc = 1; }'
-    read = make_protobuf_reader({"dir/axes.proto": axes, "schema.proto": main})
+    read = ProtobufReader({"dir/axes.proto": axes, "schema.proto": main})
     assert read(b"\0\x0a\x05\x0d\x00\x00\x80\x3f") == {"acc": {"x": 1.0}}
     with pytest.raises(ValueError, match="not a name of a schema"):
-        make_protobuf_reader({"../axes.proto": axes, "schema.proto": main})
+        ProtobufReader({"../axes.proto": axes, "schema.proto": main})
