@@ -76,7 +76,7 @@ async def test_a_fetch_without_output_has_a_span(
     #   fetch     0 .. 4   5 .. 9   10 .. 14
     #   commit         |  none     none, until the end: no window is complete
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
-    records = ten_seconds("phone")[:15]
+    records = ten_seconds("phone", batch=5)[:15]
     with collector() as (url, received):
         # A member that leaves the group and joins again would read records a second time.
         settings = make_settings(partitions=1, otlp_endpoint=url, session_timeout_s=120)
