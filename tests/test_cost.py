@@ -24,7 +24,7 @@ import pytest
 
 from tests.support import hot_path
 
-COSTS = {"decode": 1290, "windows": 2650, "features": 4740}
+COSTS = {"decode": 1290, "windows": 2650, "features": 4690}
 """Instructions a sample, one of them a record.
 
 A fifth of those of `windows` are for the beginning of a device: its ring grows with what it sends,

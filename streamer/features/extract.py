@@ -150,7 +150,12 @@ def _angles(means: Floats) -> Floats:
     vectors = np.empty((len(means), 7, 3))
     vectors[:, :4] = means[:, [0, 2, 3, 4]]
     vectors[:, 4:] = np.eye(3)
-    gravity = means[:, 1:2]
-    across = np.sqrt(np.square(np.cross(vectors, gravity)).sum(axis=-1))
-    angles: Floats = np.arctan2(across, (vectors * gravity).sum(axis=-1))
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    up_x, up_y, up_z = np.moveaxis(means[:, 1:2], -1, 0)
+    # Axis by axis: `cross` and sums of three numbers take twice as long.
+    across = np.square(y * up_z - z * up_y)
+    across += np.square(z * up_x - x * up_z)
+    across += np.square(x * up_y - y * up_x)
+    # A negative zero would turn the angle of a vector of zeros by half a turn.
+    angles: Floats = np.arctan2(np.sqrt(across), x * up_x + y * up_y + z * up_z + 0.0)
     return angles

@@ -15,7 +15,10 @@ def scale(features: Floats) -> Floats:
     Values outside the range of the data set become values outside [-1, 1].
     """
     low, high = _ranges()
-    scaled: Floats = 2 * (features - low) / (high - low) - 1
+    scaled: Floats = features - low
+    scaled *= 2
+    scaled /= high - low
+    scaled -= 1
     return scaled
 
 

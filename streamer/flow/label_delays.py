@@ -141,21 +141,22 @@ class ArrivalMeter:
         self, windows: list[ClosedWindows], newest: dict[str, int]
     ) -> tuple[dict[Clock, Floats], list[float]]:
         """Return the ends of windows by clock, and how long the last one of a device waited."""
-        ends: dict[Clock, list[float]] = {Clock.RIGHT: [], Clock.BEHIND: []}
-        last_end_us: dict[str, int] = {}
-        for part in windows:
-            ends_us = (part.start_us + WINDOW.length_us).tolist()
-            for device_id, end_us in zip(part.device_ids, ends_us, strict=True):
-                last_end_us[device_id] = end_us
-                if device_id not in self._skewed[Clock.AHEAD]:
-                    is_behind = device_id in self._skewed[Clock.BEHIND]
-                    ends[Clock.BEHIND if is_behind else Clock.RIGHT].append(end_us / 1e6)
+        device_ids = [device_id for part in windows for device_id in part.device_ids]
+        ends_us = np.concatenate([part.start_us for part in windows]) + WINDOW.length_us
+        ahead, behind = (
+            np.fromiter(map(self._skewed[clock].__contains__, device_ids), np.bool_)
+            for clock in (Clock.AHEAD, Clock.BEHIND)
+        )
+        ends = {
+            Clock.RIGHT: ends_us[~(ahead | behind)] / 1e6,
+            Clock.BEHIND: ends_us[behind & ~ahead] / 1e6,
+        }
         waits_s = [
             max(0, newest[device_id] - end_us) / 1e6
-            for device_id, end_us in last_end_us.items()
+            for device_id, end_us in dict(zip(device_ids, ends_us.tolist(), strict=True)).items()
             if device_id in newest
         ]
-        return {clock: np.array(each) for clock, each in ends.items() if each}, waits_s
+        return {clock: each for clock, each in ends.items() if len(each)}, waits_s
 
 
 def read_trace(records: Records) -> "FetchTrace":

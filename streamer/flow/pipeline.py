@@ -118,8 +118,7 @@ def count_answers(answers: Answers, metrics: Metrics) -> None:
     """Count the answers by where they come from."""
     for scored in answers.scored:
         metrics.answers.labels(scored.origin).inc(len(scored.rows))
-        for share in scored.prediction.scores.max(axis=1, initial=0).tolist():
-            metrics.confidence.observe(share)
+        metrics.confidence.observe_all(scored.prediction.scores.max(axis=1, initial=0))
     metrics.answers.labels("refused").inc(len(answers.refused))
     metrics.answers.labels("unavailable").inc(len(answers.unavailable))
 

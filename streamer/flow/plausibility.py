@@ -6,11 +6,13 @@ at most 8.9 rad/s. Without gravity 98% of windows are below the lower bound, in 
 the upper one; whoever walks is above the bound of rotation in degrees per second.
 """
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from streamer.arrays import Bools
+from streamer.arrays import Bools, Floats
+from streamer.compiled import compiled_together
 from streamer.features.window_shape import WINDOW
 from streamer.stream.accounting import Skip
 from streamer.stream.windows import ClosedWindows
@@ -28,6 +30,8 @@ _STILL: Final = 1e-9
 """A gyroscope that measures anything is not as still as this, in rad/s."""
 
 _STANDARD_GRAVITY: Final = 9.80665
+
+_LENGTH: Final = WINDOW.length
 
 
 class Doubt(NamedTuple):
@@ -51,11 +55,8 @@ def find_doubts(windows: ClosedWindows, needs_gyroscope: bool = True) -> tuple[B
     Returns:
         (n,) which windows are good, and a doubt for each of the others, in their order.
     """
-    length = WINDOW.length
-    signals = windows.signals[:, :, :length]
-    mean = (signals[:, :3] + signals[:, 3:6]).mean(axis=2)
-    acceleration = np.sqrt((mean * mean).sum(axis=1))
-    rotation = np.sqrt(np.einsum("nct,nct->n", signals[:, 6:], signals[:, 6:]) / length)
+    acceleration, rotation = np.empty(len(windows)), np.empty(len(windows))
+    _measure(windows.signals, acceleration, rotation)
     good = (acceleration >= LEAST_G) & (acceleration <= MOST_G)
     good &= ~windows.gyroscope | (rotation <= MOST_ROTATION) & (rotation > _STILL)
     if needs_gyroscope:
@@ -67,6 +68,29 @@ def find_doubts(windows: ClosedWindows, needs_gyroscope: bool = True) -> tuple[B
         )
         for i in np.flatnonzero(~good).tolist()
     ]
+
+
+@compiled_together
+def _measure(signals: Floats, acceleration: Floats, rotation: Floats) -> None:
+    """Measure windows, in one pass over their signals: NumPy takes ten times as long.
+
+    Args:
+        signals: (n, 9, length + 1).
+        acceleration: (n,), filled in with the length of the mean acceleration, in g.
+        rotation: (n,), filled in with the root mean square of the rotation, in rad/s.
+    """
+    for window in range(len(signals)):
+        x = y = z = 0.0
+        turn_x = turn_y = turn_z = 0.0
+        for at in range(_LENGTH):
+            x += signals[window, 0, at] + signals[window, 3, at]
+            y += signals[window, 1, at] + signals[window, 4, at]
+            z += signals[window, 2, at] + signals[window, 5, at]
+            turn_x += signals[window, 6, at] ** 2
+            turn_y += signals[window, 7, at] ** 2
+            turn_z += signals[window, 8, at] ** 2
+        acceleration[window] = math.sqrt(x * x + y * y + z * z) / _LENGTH
+        rotation[window] = math.sqrt((turn_x + turn_y + turn_z) / _LENGTH)
 
 
 def _describe(acceleration: float, rotation: float, gyroscope: bool) -> tuple[Skip, str, str]:

@@ -7,6 +7,7 @@ must not matter: that depends on the fetches.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -49,6 +50,23 @@ def continues(window: Window, last_start_ms: int) -> bool:
     return window.follows and last_start_ms + _HOP_MS == window.start_ms
 
 
+def in_order(answers: Sequence[Scored]) -> Iterable[tuple[int, int, int]]:
+    """Go through the windows of answers in their order.
+
+    Returns:
+        For each window its row, and where its scores are: the number of the answer, and the place
+        in this answer.
+    """
+    if len(answers) == 1:
+        rows = answers[0].rows.tolist()
+        return zip(rows, repeat(0), range(len(rows)), strict=False)
+    return sorted(
+        (row, number, i)
+        for number, each in enumerate(answers)
+        for i, row in enumerate(each.rows.tolist())
+    )
+
+
 class Beliefs:
     """The beliefs about the devices of one partition."""
 
@@ -81,12 +99,7 @@ class Beliefs:
             smoothing.likelihoods(each.prediction.scores)
             for smoothing, each in zip(filters, answers, strict=True)
         ]
-        places = [
-            (row, number, i)
-            for number, each in enumerate(answers)
-            for i, row in enumerate(each.rows.tolist())
-        ]
-        for row, number, i in sorted(places):
+        for row, number, i in in_order(answers):
             window, labels = windows[row], cards[number].labels
             belief = filters[number].update(self._before(window, labels), likelihoods[number][i])
             self._last[window.device_id] = LastBelief(window.start_ms, labels, belief)

@@ -54,16 +54,11 @@ def decide(shares: Floats, activities: tuple[str, ...]) -> list[Decision]:
     groups = [*classes.columns, classes.movements]
     # Rounded before the comparison, so that the last bit of a sum cannot decide.
     sums = np.round([shares[:, columns].sum(axis=1) for columns in groups], DECIMALS).T
-    best = np.argmax(sums[:, :-1], axis=1)
-    return [
-        Decision(classes.names[at], moves >= MOVING, moves if moves >= MOVING else likely)
-        for at, likely, moves in zip(
-            best.tolist(),
-            sums[np.arange(len(sums)), best].tolist(),
-            sums[:, -1].tolist(),
-            strict=True,
-        )
-    ]
+    best, moves = np.argmax(sums[:, :-1], axis=1), sums[:, -1]
+    moving = moves >= MOVING
+    confidence = np.where(moving, moves, sums[np.arange(len(sums)), best])
+    likeliest = map(classes.names.__getitem__, best.tolist())
+    return list(map(Decision, likeliest, moving.tolist(), confidence.tolist()))
 
 
 def drop_movements(activities: Sequence[str]) -> tuple[str, ...]:

@@ -8,13 +8,14 @@ device starts anew.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from msgspec import UNSET, UnsetType
 
 from streamer.arrays import Floats
 from streamer.contracts.events import ActivityEvent, ModelVersion
-from streamer.labels.beliefs import continues
+from streamer.labels.beliefs import continues, in_order
 from streamer.labels.smoothing import DECIMALS
 from streamer.predict.answers import Scored
 from streamer.stream.windows import Window
@@ -33,7 +34,8 @@ STRANGE_IF_UNKNOWN: Final = 0.9
 Value = float | UnsetType
 
 
-class _Last(NamedTuple):
+@dataclass(slots=True)
+class _Last:
     """The familiarity of a device to a model after the window that starts at ``start_ms``."""
 
     start_ms: int
@@ -76,13 +78,14 @@ class Familiarities:
     def restore(self, last: Mapping[str, ActivityEvent]) -> None:
         """Continue from the last event of each device."""
         for device_id, event in last.items():
-            self._set(device_id, event.window_start, event.model, event.familiarity)
+            if not isinstance(event.familiarity, UnsetType):
+                self._last[device_id] = _Last(event.window_start, event.model, event.familiarity)
+                self._note(device_id, event.familiarity)
 
     def forget(self, device_ids: Iterable[str]) -> None:
         """Drop devices that the partition has forgotten."""
         for device_id in device_ids:
-            self._last.pop(device_id, None)
-            self.unfamiliar.discard(device_id)
+            self._drop(device_id)
 
     def update(self, windows: Sequence[Window], answers: Sequence[Scored]) -> list[list[Value]]:
         """Update the devices with windows; the windows of a device are in order.
@@ -96,38 +99,36 @@ class Familiarities:
             cannot tell.
         """
         found: list[list[Value]] = [[UNSET] * len(each.rows) for each in answers]
-        places = [
-            (row, number, i)
-            for number, each in enumerate(answers)
-            for i, row in enumerate(each.rows.tolist())
-        ]
         told = [_as_list(each.prediction.strangeness) for each in answers]
         cards = [each.prediction.model for each in answers]
         models = [ModelVersion(card.id, card.version) for card in cards]
-        for row, number, i in sorted(places):
-            window, model, strangeness = windows[row], models[number], told[number]
-            if strangeness is not None:
-                found[number][i] = update(self._before(window, model), strangeness[i])
-            self._set(window.device_id, window.start_ms, model, found[number][i])
+        for row, number, i in in_order(answers):
+            window, strangeness = windows[row], told[number]
+            if strangeness is None:
+                self._drop(window.device_id)
+            else:
+                found[number][i] = self._add(window, models[number], strangeness[i])
         return found
 
-    def _before(self, window: Window, model: ModelVersion) -> float:
-        last = self._last.get(window.device_id)
+    def _add(self, window: Window, model: ModelVersion, strangeness: float) -> float:
+        """Update a device with a window; return its familiarity."""
+        device_id, last = window.device_id, self._last.get(window.device_id)
         if last is None or last.model != model or not continues(window, last.start_ms):
-            return START
+            last = self._last[device_id] = _Last(window.start_ms, model, START)
+        last.start_ms = window.start_ms
+        last.familiarity = update(last.familiarity, strangeness)
+        self._note(device_id, last.familiarity)
         return last.familiarity
 
-    def _set(
-        self, device_id: str, start_ms: int, model: ModelVersion | None, familiarity: Value
-    ) -> None:
-        if isinstance(familiarity, UnsetType):
-            self._last.pop(device_id, None)
-        else:
-            self._last[device_id] = _Last(start_ms, model, familiarity)
+    def _note(self, device_id: str, familiarity: float) -> None:
         if is_unfamiliar(familiarity):
             self.unfamiliar.add(device_id)
         else:
             self.unfamiliar.discard(device_id)
+
+    def _drop(self, device_id: str) -> None:
+        self._last.pop(device_id, None)
+        self.unfamiliar.discard(device_id)
 
 
 def _as_list(strangeness: Floats | None) -> list[float] | None:

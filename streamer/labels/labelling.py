@@ -113,6 +113,7 @@ class Labeller:
         model = ModelVersion(card.id, card.version)
         raw = decide(scores, card.activities)
         smoothed = raw if beliefs is None else decide(beliefs, card.activities)
+        source = _SOURCES[scored.origin]
         nothing: list[list[float]] = [[]] * len(windows)
         for window, verdict, activity_raw, best, row, belief, familiarity in zip(
             windows,
@@ -139,7 +140,7 @@ class Labeller:
                 posterior=dict(zip(card.labels, belief, strict=True)) if belief else {},
                 model=model,
                 predictor=scored.predictor,
-                source=_SOURCES[scored.origin],
+                source=source,
                 coverage=round(window.coverage, DECIMALS),
                 feature_set=card.feature_set,
                 settled=window.settled,
@@ -152,11 +153,14 @@ class Labeller:
         judged = smoothed if self._policy.smoothing else raw
         for first, second, familiarity in zip(judged, smoothed, familiarities, strict=True):
             verdict = self._verdict(first, second)
-            if is_unfamiliar(familiarity):
-                verdict = verdict._replace(reliability=Reliability.UNFAMILIAR)
-                if not self._policy.label_unfamiliar:
-                    verdict = verdict._replace(activity=UNKNOWN, reason=Reason.UNFAMILIAR)
-            yield verdict
+            yield self._distrust(verdict) if is_unfamiliar(familiarity) else verdict
+
+    def _distrust(self, verdict: _Verdict) -> _Verdict:
+        """Return the verdict for a window of an unfamiliar device."""
+        activity, reason = verdict.activity, verdict.reason
+        if not self._policy.label_unfamiliar:
+            activity, reason = UNKNOWN, Reason.UNFAMILIAR
+        return _Verdict(activity, reason, Reliability.UNFAMILIAR, verdict.confidence)
 
     def _verdict(self, judged: Decision, smoothed: Decision) -> _Verdict:
         if judged.moving or judged.confidence >= self._policy.min_confidence:
