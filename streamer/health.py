@@ -43,6 +43,7 @@ class Health:
         answered_s: when Kafka has answered last, by `clock`; the start when it never has.
         lags: the lag of each assigned partition.
         recovering: partitions whose state is still being rebuilt from the log.
+        missing_topics: topics that do not exist; the worker waits for them before it joins.
         held: why partitions stand still, one text each.
         failures: restarts of the Kafka clients in a row without any progress.
         endpoint_trouble: why the prediction endpoint does not answer; None while it does.
@@ -61,6 +62,7 @@ class Health:
     answered_s: float = 0.0
     lags: dict[int, Lag] = field(default_factory=dict)
     recovering: set[int] = field(default_factory=set)
+    missing_topics: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     failures: int = 0
     endpoint_trouble: str | None = None
@@ -147,7 +149,12 @@ class Health:
     def reasons(self) -> dict[NotReady, str]:
         """Every reason why the worker is not ready, and its details; empty when it is ready."""
         found = {}
-        if not self.connected:
+        if not self.connected and self.missing_topics:
+            found[NotReady.NOT_CONNECTED] = (
+                f"{NotReady.NOT_CONNECTED}: waiting for topics that do not exist: "
+                f"{', '.join(self.missing_topics)}"
+            )
+        elif not self.connected:
             found[NotReady.NOT_CONNECTED] = (
                 f"{NotReady.NOT_CONNECTED}: the consumer group has not been joined yet"
             )

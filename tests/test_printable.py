@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamer.cli import main
-from streamer.contracts.events import ActivityEvent
+from streamer.contracts.events import ActivityEvent, ModelVersion
 from streamer.errors import DataError
 from streamer.metrics import Metrics
 from streamer.model.versions import History, Promotion, Version
@@ -59,7 +59,10 @@ def is_safe(text: str) -> bool:
 
 
 def event(text: str) -> ActivityEvent:
-    return msgspec.structs.replace(WALK, device_id=text, activity=text)
+    model = ModelVersion(text, text)
+    return msgspec.structs.replace(
+        WALK, device_id=text, activity=text, predictor=text, model=model
+    )
 
 
 def letter(text: str) -> Letter:

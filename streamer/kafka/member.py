@@ -207,7 +207,9 @@ class GroupMember:
             if not said:
                 said = True
                 log.error("a topic does not exist, waiting for it", topics=sorted(missing))
+            self._health.missing_topics = sorted(missing)
             await asyncio.sleep(TOPIC_POLL_S)
+        self._health.missing_topics = []
         return topics
 
     def _was_recreated(self, topics: Mapping[str, TopicState]) -> bool:

@@ -254,3 +254,30 @@ async def test_a_device_that_floods_its_partition_does_not_delay_those_of_others
         return max(record.timestamp for record in events if record.key == device)
 
     assert published_last_ms(b"quiet") < published_last_ms(b"flooder")
+
+
+# topic of dead letters   |-- there --|-- deleted --|-- made again --|
+# worker                  |-- events -|-- waits ----|-- events ------|
+async def test_a_worker_says_which_topic_was_deleted_and_continues_when_it_is_made_again(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    async with working(Member(settings)) as member:
+        await publish(settings, ten_seconds("before"))
+        await until_devices(settings, "before")
+        async with topics.admin_client(settings, 10) as admin:
+            await admin.delete_topics([settings.dlq_topic])
+
+        async def waits() -> bool:
+            return settings.dlq_topic in (member.health.why_not_ready() or "")
+
+        await until(waits)
+        await publish(settings, ten_seconds("after"))
+        await topics.ensure(settings)
+        await until_devices(settings, "before", "after")
+
+        async def is_ready() -> bool:
+            return member.health.why_not_ready() is None
+
+        await until(is_ready)
