@@ -102,9 +102,17 @@ def dead_letter_table(text: str) -> str:
 
 
 def error_line(text: str) -> str:
+    return failure(DataError(text))
+
+
+def traceback_of_a_bug(text: str) -> str:
+    return failure(ValueError(text))
+
+
+def failure(error: Exception) -> str:
     @click.command()
     def fail() -> None:
-        raise DataError(text)
+        raise error
 
     original = type(main).get_command
     type(main).get_command = lambda *_: fail  # type: ignore[method-assign]
@@ -162,6 +170,7 @@ PRINTERS: list[Callable[[str], str]] = [
     dead_letter_table,
     lambda text: letter_text(letter(text)),
     error_line,
+    traceback_of_a_bug,
     echoed,
     printed,
     exposition,

@@ -86,8 +86,8 @@ class _Commands(click.Group):
                 if ctx.params["debug"]:
                     report_traceback(error)
                 report_error(words)
-            elif not report_bug(error):
-                raise
+            else:
+                report_bug(error)
             ctx.exit(1)
 
 

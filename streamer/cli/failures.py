@@ -39,15 +39,16 @@ def report_error(words: str) -> None:
 
 def report_traceback(error: BaseException) -> None:
     """Print the traceback of an error to standard error."""
-    print(printable("".join(traceback.format_exception(error)), keep="\n"), file=sys.stderr)
+    text = "".join(traceback.format_exception(error))
+    print(printable(text, keep="\n"), file=sys.stderr, end="")
 
 
-def report_bug(error: BaseException) -> bool:
-    """Log a bug with its traceback if logs are JSON; return whether it was logged."""
+def report_bug(error: BaseException) -> None:
+    """Print the traceback of a bug to standard error, as a log line where logs are JSON."""
     log = sys.modules.get("streamer.process.log")
-    if log is None or not log.is_json():
-        return False
-    import structlog  # noqa: PLC0415 - `--help` needs no logging
+    if log is not None and log.is_json():
+        import structlog  # noqa: PLC0415 - `--help` needs no logging
 
-    structlog.get_logger("streamer").error("this is a bug of streamer", exc_info=error)
-    return True
+        structlog.get_logger("streamer").error("this is a bug of streamer", exc_info=error)
+    else:
+        report_traceback(error)

@@ -96,4 +96,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(type(main), "get_command", lambda *_: fail)
-    assert isinstance(CliRunner().invoke(main, ["dlq"]).exception, ZeroDivisionError)
+    failed = CliRunner().invoke(main, ["dlq"])
+    assert failed.exit_code == 1
+    assert failed.output.startswith("Traceback")
+    assert failed.output.endswith("\nZeroDivisionError\n")
