@@ -8,6 +8,7 @@ from streamer.health import Health, NotReady
 from streamer.kafka.lag import PartitionLag
 from streamer.metrics import Metrics
 from tests.support.clock import Clock
+from tests.support.events import WALK
 
 
 @dataclass
@@ -102,3 +103,5 @@ def test_an_age_starts_anew_when_its_event_happens_again(worker: Worker) -> None
     assert worker.shown("last_commit_age_seconds") == 5
     assert worker.shown("last_event_age_seconds") == 105
     assert worker.shown("newest_record_age_seconds") == 12
+    worker.metrics.count_events([WALK])
+    assert worker.shown("last_event_age_seconds") == 0

@@ -60,9 +60,7 @@ def is_safe(text: str) -> bool:
 
 def event(text: str) -> ActivityEvent:
     model = ModelVersion(text, text)
-    return msgspec.structs.replace(
-        WALK, device_id=text, activity=text, predictor=text, model=model
-    )
+    return msgspec.structs.replace(WALK, device_id=text, activity=text, predictor=text, model=model)
 
 
 def letter(text: str) -> Letter:

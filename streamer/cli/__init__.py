@@ -81,7 +81,7 @@ class _Commands(click.Group):
             raise
         except KeyboardInterrupt:
             ctx.exit(130)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is reported, whatever it is
             if words := describe(error):
                 if ctx.params["debug"]:
                     report_traceback(error)

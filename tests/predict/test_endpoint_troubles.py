@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from streamer.arrays import Floats
 from streamer.metrics import Metrics
 from streamer.predict.amazon_ml_client import open_amazon_ml
-from streamer.predict.answers import Answers, Ask
+from streamer.predict.answers import Answers, Ask, Origin
 from streamer.predict.endpoint_protocol import (
     InvalidAnswerError,
 )
@@ -85,6 +85,17 @@ async def test_without_hold_windows_are_unavailable_while_everything_is_refused(
     async with serve("refuse"), opened(predictor, Metrics(), **flags) as ask:
         answers = await ask(features[:3])
     assert (answers.refused, answers.unavailable) == ({}, [0, 1, 2])
+
+
+@BOTH
+async def test_the_fallback_answers_while_everything_is_refused(
+    serve: Serve, features: Floats, predictor: str
+) -> None:
+    flags: dict[str, Any] = {"when_down": "fallback", "predict_deadline_s": 0.3}
+    async with serve("refuse"), opened(predictor, Metrics(), **flags) as ask:
+        answers = await ask(features[:3])
+    assert (answers.refused, answers.unavailable) == ({}, [])
+    assert {each.origin for each in answers.scored} == {Origin.FALLBACK}
 
 
 @BOTH
