@@ -57,6 +57,7 @@ _ZEROS, _TOP_BITS, _SIX_TOO_MANY = (
 _WORD = 8
 _PLACE_OF_BYTE = np.uint64(0x0001_0203_0405_0607)
 """This number times 256**i has i in its highest byte."""
+_TENS = np.uint64(10) ** np.arange(_WORD, dtype=np.uint64)
 _PAIRS, _FOURS = np.uint64(0x00FF_00FF_00FF_00FF), np.uint64(0x0000_FFFF_0000_FFFF)
 
 
@@ -152,17 +153,27 @@ def _digits(
     buffer: Bytes, at: int, end: int, significand: np.uint64, digits: int
 ) -> tuple[int, np.uint64, int]:
     """Append digits to a significand; returns their end, it, and its number of digits."""
-    # Eight at once, as in `_read_short`; zeros that lead are no digits.
-    while end - at >= _WORD and (significand != _U0 or buffer[at] != _ZERO):
+    # Zeros that lead are no digits.
+    while at < end and significand == _U0 and buffer[at] == _ZERO:
+        at += 1
+    # Eight at once, as in `_read_short`, then up to seven.
+    while end - at >= _WORD:
         eight = little_endian(buffer, at, _WORD) ^ _ZEROS
-        if (eight | (eight + _SIX_TOO_MANY)) & _TOP_BITS:
-            break
+        others = (eight | (eight + _SIX_TOO_MANY)) & _TOP_BITS
+        if others:
+            lowest = (others & (~others + _U1)) >> np.uint64(7)
+            if lowest == _U1:
+                return at, significand, digits
+            count = np.int64((lowest * _PLACE_OF_BYTE) >> np.uint64(56))
+            first = (eight & (lowest - _U1)) << np.uint64(64 - 8 * count)
+            joined = significand * _TENS[count] + _join_digits(first)
+            return int(at + count), joined, int(digits + count)
         significand = significand * _U100_000_000 + _join_digits(eight)
         digits += _WORD
         at += _WORD
     while at < end and _ZERO <= buffer[at] <= _NINE:
         significand = significand * _U10 + np.uint64(buffer[at] - _ZERO)
-        digits += significand != _U0
+        digits += 1
         at += 1
     return at, significand, digits
 

@@ -68,7 +68,7 @@ class FastReader:
             self._has_device,
             self._tree,
             cells,
-            Patterns.empty(),
+            Patterns.empty(self._width),
             integers,
         )
         record, count, *device = integers[:, :found]

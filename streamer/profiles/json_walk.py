@@ -79,7 +79,8 @@ def read_json_record(  # noqa: C901 - one state machine
                 at = read_json_value(buffer, at, end, tree, node, cells, row)
             else:
                 at = read_json_numbers(buffer, at, end, tree, node, cells, row)
-            note_value(patterns, begin, at, tree, node, cells, row)
+            is_number = kind == LEAF and byte != _QUOTE
+            note_value(patterns, begin, at, is_number, tree, node, cells, row)
         elif byte == (_OPEN if kind == FIELDS else _OPEN_LIST):
             at = NOT_FAST
             if nodes[node, REPEATS]:

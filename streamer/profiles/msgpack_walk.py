@@ -65,7 +65,7 @@ def read_packed_record(  # noqa: C901 - one state machine
                 at = read_packed_value(buffer, at, end, tree, node, cells, row)
             else:
                 at = read_packed_numbers(buffer, at, end, tree, node, cells, row)
-            note_value(patterns, begin, at, tree, node, cells, row)
+            note_value(patterns, begin, at, False, tree, node, cells, row)
         else:
             at = NOT_FAST
             if nodes[node, REPEATS]:

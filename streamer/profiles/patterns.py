@@ -17,9 +17,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from streamer.arrays import Bytes, Ints
+from streamer.arrays import Bytes, Floats, Ints
 from streamer.compiled import compiled_inline, compiled_together
-from streamer.contracts.decimals import NOT_FAST
+from streamer.contracts.decimals import NOT_FAST, read_number
 from streamer.profiles.cells import Cells
 from streamer.profiles.json_tokens import skip_value
 from streamer.profiles.json_values import read_json_numbers, read_json_value
@@ -32,13 +32,17 @@ _CHOICE, _DEVICE = int(Kind.CHOICE), int(Kind.DEVICE)
 
 _GAP, _GAP_END, _ACTION, _NODE, _VALUE, _VALUE_END = range(6)
 """Columns of steps: where the bytes before the value begin and end in the buffer, what to do, the
-node of the value, and where the value was; a choice has its number in `_VALUE`."""
-_READ, _READ_NUMBERS, _CHOOSE, _SKIP, _END = range(5)
+node of the value, or the slot of a number in JSON or of a choice, and where the value was; a choice
+has its number in `_VALUE`."""
+_READ, _READ_NUMBER, _READ_LONG, _READ_NUMBERS, _CHOOSE, _SKIP, _END = range(7)
 
 _SIZE, _ROOT, _NEXT = range(3)
 """Columns of patterns: steps, or 0 while there is none; the node of the object; and the pattern
 that came after this one the last time."""
 _PATTERNS, _MOST_STEPS = 8, 48
+_LONG = 10
+"""Bytes of a number that is compared with the one before it in the same slot: the sensors of a
+sample have the same time in a list of named readings."""
 _LAST, _OLDEST, _NOTED, _STEPS, _GAP_BEGIN = range(5)
 
 NOTHING = -1
@@ -54,14 +58,20 @@ class Patterns(NamedTuple):
     state: Ints
     """(5,) The pattern that was read last; the one to be overwritten next; the one that is being
     noted, `NOTHING` if none is; its steps so far; where the bytes before its next value begin."""
+    spans: Ints
+    """(slots, 2) Where the last long number of a slot begins in the buffer, and its bytes."""
+    numbers: Floats
+    """(slots,) These numbers."""
 
     @classmethod
-    def empty(cls) -> Self:
+    def empty(cls, slots: int) -> Self:
         """Return no patterns."""
         return cls(
             np.zeros((_PATTERNS, _MOST_STEPS, 6), np.int64),
             np.zeros((_PATTERNS, 3), np.int64),
             np.array([0, 0, NOTHING, 0, 0], np.int64),
+            np.zeros((slots, 2), np.int64),
+            np.zeros(slots),
         )
 
 
@@ -86,14 +96,26 @@ def note_skipped(patterns: Patterns, begin: int, end: int) -> None:
 
 @compiled_inline
 def note_value(
-    patterns: Patterns, begin: int, end: int, tree: Tree, node: int, cells: Cells, row: int
+    patterns: Patterns,
+    begin: int,
+    end: int,
+    is_json_number: bool,
+    tree: Tree,
+    node: int,
+    cells: Cells,
+    row: int,
 ) -> None:
-    """Note a value that was read into the cells of a node."""
+    """Note a value that was read into the cells of a node; texts and lists are no numbers."""
     if patterns.state[_NOTED] == NOTHING:
         return
     if tree.nodes[node, KIND] == _CHOICE:
         choice = int(cells.values[row, tree.nodes[node, SLOT]])
-        _note(patterns, end, _CHOOSE, tree.nodes[node, SLOT], choice, end, end)
+        # Its text is the same: it belongs to the bytes before the next value.
+        gap = patterns.state[_GAP_BEGIN]
+        _note(patterns, gap, _CHOOSE, tree.nodes[node, SLOT], choice, end, gap)
+    elif is_json_number:
+        action = _READ_NUMBER if end - begin < _LONG else _READ_LONG
+        _note(patterns, begin, action, tree.nodes[node, SLOT], begin, end, end)
     else:
         action = _READ_NUMBERS if tree.nodes[node, TYPE] == NUMBERS else _READ
         _note(patterns, begin, action, node, begin, end, end)
@@ -150,7 +172,7 @@ def follow_pattern(
         size = patterns.heads[pattern, _SIZE]
         if size > 0 and patterns.heads[pattern, _ROOT] == node and attempt != expected:
             steps = patterns.steps[pattern]
-            after, done = _follow(packed, buffer, at, end, tree, cells, row, steps, size)
+            after, done = _follow(packed, buffer, at, end, tree, cells, row, patterns, steps, size)
             if after != NOT_FAST:
                 patterns.heads[patterns.state[_LAST], _NEXT] = pattern
                 patterns.state[_LAST] = pattern
@@ -168,21 +190,26 @@ def _follow(  # noqa: C901 - a case for each action
     tree: Tree,
     cells: Cells,
     row: int,
+    patterns: Patterns,
     steps: Ints,
     size: int,
 ) -> tuple[int, int]:
     """Follow steps; returns the index after the object, or `NOT_FAST`, and the steps begun."""
     for i in range(size):
+        action, node = steps[i, _ACTION], steps[i, _NODE]
+        if action == _CHOOSE:
+            cells.values[row, node] = steps[i, _VALUE]
+            continue
         gap = steps[i, _GAP]
         length = steps[i, _GAP_END] - gap
         if at + length > end or not has_same_bytes(buffer, at, buffer, gap, length):
             return NOT_FAST, i
         at += length
-        action, node = steps[i, _ACTION], steps[i, _NODE]
-        if action == _END:
+        if action in (_READ_NUMBER, _READ_LONG):
+            is_long = action == _READ_LONG
+            at = _read_number(buffer, at, end, is_long, tree, node, cells, row, patterns)
+        elif action == _END:
             continue
-        if action == _CHOOSE:
-            cells.values[row, node] = steps[i, _VALUE]
         elif at >= end:
             return NOT_FAST, i
         elif action == _SKIP:
@@ -199,6 +226,37 @@ def _follow(  # noqa: C901 - a case for each action
         if at == NOT_FAST:
             return NOT_FAST, i + 1
     return at, size
+
+
+@compiled_inline
+def _read_number(
+    buffer: Bytes,
+    at: int,
+    end: int,
+    is_long: bool,
+    tree: Tree,
+    slot: int,
+    cells: Cells,
+    row: int,
+    patterns: Patterns,
+) -> int:
+    """Read a number, or take the last long one of the slot if it has the same text."""
+    span = patterns.spans[slot]
+    # The byte after the number is compared too: it ends there.
+    if (
+        is_long
+        and span[1] > 0
+        and at + span[1] < end
+        and has_same_bytes(buffer, at, buffer, span[0], span[1] + 1)
+    ):
+        cells.values[row, slot] = patterns.numbers[slot]
+        return int(at + span[1])
+    after, number = read_number(buffer, at, end, tree.powers)
+    cells.values[row, slot] = number
+    if is_long and at < after < end:
+        span[0], span[1] = at, after - at
+        patterns.numbers[slot] = number
+    return after
 
 
 @compiled_together
@@ -228,7 +286,7 @@ def _forget(steps: Ints, size: int, nodes: Ints, cells: Cells, row: int) -> None
     """Empty the cells that the first steps of a pattern have filled in."""
     for i in range(size):
         action, node = steps[i, _ACTION], steps[i, _NODE]
-        if action == _CHOOSE:
+        if action in (_CHOOSE, _READ_NUMBER, _READ_LONG):
             cells.values[row, node] = np.nan
         elif action == _READ:
             if nodes[node, KIND] == _DEVICE:

@@ -3,25 +3,31 @@
 import numpy as np
 
 from streamer.arrays import Bytes, Ints
-from streamer.compiled import compiled_together
+from streamer.compiled import compiled_inline, compiled_together
 from streamer.contracts.decimals import little_endian
 
 _WORD = 8
-_NOTHING = np.uint64(0)
+_NOTHING, _BYTE = np.uint64(0), np.uint64(8)
 
 
-@compiled_together
+@compiled_inline
 def has_same_bytes(buffer: Bytes, at: int, other: Bytes, begin: int, length: int) -> bool:
     """Return whether two places have the same bytes; both have so many."""
+    if length >= _WORD:
+        # The last word may overlap with the one before it.
+        last = length - _WORD
+        i = 0
+        while i < last:
+            if little_endian(buffer, at + i, _WORD) != little_endian(other, begin + i, _WORD):
+                return False
+            i += _WORD
+        end = little_endian(buffer, at + last, _WORD) ^ little_endian(other, begin + last, _WORD)
+        return bool(end == _NOTHING)
+    if at + _WORD <= len(buffer) and begin + _WORD <= len(other):
+        unlike = little_endian(buffer, at, _WORD) ^ little_endian(other, begin, _WORD)
+        # The bytes behind the stretches are shifted out: one by itself, as none may be left.
+        return bool((unlike << np.uint64(8 * (_WORD - 1 - length))) << _BYTE == _NOTHING)
     i = 0
-    while i + _WORD <= length:
-        if little_endian(buffer, at + i, _WORD) != little_endian(other, begin + i, _WORD):
-            return False
-        i += _WORD
-    if i < length and at + i + _WORD <= len(buffer) and begin + i + _WORD <= len(other):
-        unlike = little_endian(buffer, at + i, _WORD) ^ little_endian(other, begin + i, _WORD)
-        # The bytes behind the stretches are shifted out.
-        return bool(unlike << np.uint64(8 * (_WORD - length + i)) == _NOTHING)
     while i < length and buffer[at + i] == other[begin + i]:
         i += 1
     return i == length
