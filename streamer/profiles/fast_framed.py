@@ -1,5 +1,6 @@
 """The compiled readers of Avro and Protobuf by a profile: each record by the plan of its schema."""
 
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol, Self
 
@@ -32,7 +33,7 @@ class Plans(Protocol):
 
 
 class FastFramedReader:
-    """Reads records of one profile, of any number of schemas.
+    """Reads records of one profile, of any number of schemas; several threads may use it.
 
     Args:
         slots: of the profile.
@@ -56,6 +57,8 @@ class FastFramedReader:
         self._read_records = read_records
         self._starts: dict[int, int] = {}
         self._plan = self._plans.to_arrays()
+        # A plan has counts that are written while a record is read, without the GIL.
+        self._lock = threading.Lock()
 
     @classmethod
     def of_avro(cls, slots: list[Slot], find_schema: FindSchema) -> Self:
@@ -83,20 +86,20 @@ class FastFramedReader:
         Raises:
             RegistryError: the registry does not answer.
         """
-        starts = self._find_starts(records)
         integers = np.empty((4, len(records) - first), np.int64)
         cells = Cells.of(self._width)
-        done, found, rows = self._read_records(
-            np.frombuffer(records.buffer, np.uint8),
-            records.table,
-            first,
-            starts,
-            self._has_device,
-            self._plan,
-            self._tree,
-            cells,
-            integers,
-        )
+        with self._lock:
+            done, found, rows = self._read_records(
+                np.frombuffer(records.buffer, np.uint8),
+                records.table,
+                first,
+                self._find_starts(records),
+                self._has_device,
+                self._plan,
+                self._tree,
+                cells,
+                integers,
+            )
         record, count, *device = integers[:, :found]
         return ReadCells(record, count, np.stack(device, axis=1), cells.values[:rows]), done
 

@@ -1,6 +1,7 @@
 """Readings in Protobuf: the compiled reader, and what it leaves to the general one."""
 
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -274,3 +275,16 @@ def test_messages_without_a_plan_do_not_keep_others_from_theirs() -> None:
     values = [b"\0\x0a\x01w", b"\2\2\x12\x01w", b"\2\4\x0a\x01w"]
     assert list(both.read_fast(values)) == [1, 2]
     assert both.check(values[1:]) == 2
+
+
+def test_several_threads_read_with_one_reader() -> None:
+    readers = make_both(PUSH, LAYOUTS[0])
+    values = 100 * [push(count) for count in (3, 40, 7)]
+
+    def read(_: int) -> list[tuple[int, bytes]]:
+        return [(record, rows.tobytes()) for record, (rows, _) in readers.read_fast(values).items()]
+
+    alone = read(0)
+    assert len(alone) == len(values)
+    with ThreadPoolExecutor(4) as threads:
+        assert all(together == alone for together in threads.map(read, range(20)))
