@@ -63,7 +63,8 @@ class Intake:
             BadReadings: some of them cannot be read.
             Forbidden: some of them are of a device that the client may not write for.
             TooMany: a device sends too much, or the token has too many devices.
-            Busy: there is no room for them. The future raises as `ReadingsWriter.write` does.
+            Busy: there is no room for them, or they cannot be checked now. The future raises as
+                `ReadingsWriter.write` does.
             RecordTooLarge: Kafka does not take one of them.
         """
         arrived_s = time.perf_counter()
@@ -83,8 +84,12 @@ class Intake:
         there is no room (`Busy`) are not taken, so that their order is kept: they get no future.
         """
         arrived_s = time.perf_counter()
+        try:
+            found = await self._check.check(candidates)
+        except Busy as error:
+            return [_failed(error)]
         futures = list[asyncio.Future[None]]()
-        for checked in await self._check.check(candidates):
+        for checked in found:
             try:
                 [reading] = self._require_readable(grant, [checked])
                 self._rates.admit(grant.who, [(reading.device_id, reading.samples)])

@@ -12,14 +12,21 @@ from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
+import structlog
 
 from streamer.contracts.readings import CONTENT_TYPE, CONTENT_TYPES, Decoded, Format
 from streamer.contracts.records import OneRecord, Records
-from streamer.errors import UNDECODABLE
+from streamer.errors import UNDECODABLE, RegistryError
+from streamer.gateway.reading_queue import Busy
 from streamer.profiles.choose_decoder import Decoder, make_decoder
 from streamer.profiles.profile import CONTRACT, load_record_layout
 from streamer.profiles.record_layout import NEED_REGISTRY
 from streamer.settings import GatewaySettings
+
+log = structlog.get_logger(__name__)
+
+_REGISTRY_RETRY_S: Final = 10
+"""When a client sends readings again that the schema registry had no answer for."""
 
 _PAUSE_S: Final = 0.005
 """Time between two calls of the decoder, in which readings are collected."""
@@ -97,9 +104,16 @@ class ReadingsCheck:
         """Return for each reading how it is written, or why it cannot be read.
 
         A reading of another device than the request names cannot be read either.
+
+        Raises:
+            Busy: the schema registry does not answer, and its schemas are needed.
         """
         if self._asks_registry:  # This waits for a network.
-            return await asyncio.to_thread(self._check, list(candidates))
+            try:
+                return await asyncio.to_thread(self._check, list(candidates))
+            except RegistryError as error:
+                log.warning("readings cannot be checked; clients send them again", why=str(error))
+                raise Busy("the schema registry does not answer", _REGISTRY_RETRY_S) from error
         if self._turn is None:
             loop = asyncio.get_running_loop()
             self._turn = _Turn([], loop.create_future())

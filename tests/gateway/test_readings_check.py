@@ -8,8 +8,15 @@ import pytest
 
 from streamer.contracts.readings import Decoded
 from streamer.contracts.records import Records
+from streamer.errors import RegistryError
 from streamer.gateway import readings_check
+from streamer.gateway.access import EVERYONE
+from streamer.gateway.device_rates import DeviceRates
+from streamer.gateway.intake import Intake
+from streamer.gateway.reading_queue import Busy
 from streamer.gateway.readings_check import Candidate, Readable, ReadingsCheck, Unreadable
+from streamer.gateway.readings_writer import ReadingsWriter
+from streamer.gateway_metrics import GatewayMetrics
 from streamer.settings import GatewaySettings
 
 PROFILE = """
@@ -97,3 +104,33 @@ async def test_a_profile_with_a_header_of_the_device_gets_it_from_the_gateway(
     check = check_with(tmp_path, 'device_header = "device"')
     [named] = await check.check([Candidate("w9", value())])
     assert named == Readable("w9", value(), (("device", b"w9"),), 2)
+
+
+async def test_readings_that_need_a_registry_which_is_down_are_sent_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("confluent_kafka.schema_registry", "fastavro", "grpc_tools"):
+        pytest.importorskip(package)
+    profile = tmp_path / "watch.toml"
+    text = PROFILE.format(device='device_field = "watch.id"')
+    profile.write_text(text.replace('"json"', '"avro"'))
+    check = ReadingsCheck(
+        GatewaySettings.load(
+            {"readings_format": str(profile), "schema_registry": "http://127.0.0.1:9"}, None
+        )
+    )
+
+    def fail(records: Records, skew_us: int) -> Decoded:
+        raise RegistryError("the schema registry at http://127.0.0.1:9 does not answer")
+
+    async def prepare() -> int:
+        raise NotImplementedError
+
+    monkeypatch.setattr(check, "_decode", fail)
+    with pytest.raises(Busy, match="the schema registry does not answer"):
+        await check.check([Candidate("w1", value())])
+    # A protocol that takes readings one by one, such as MQTT, learns it in the same way.
+    settings = GatewaySettings.load({}, None)
+    intake = Intake(ReadingsWriter(settings, prepare), check, DeviceRates(1, 1), GatewayMetrics())
+    [future] = await intake.submit_each("mqtt", EVERYONE, [Candidate("w1", value())] * 2)
+    assert isinstance(future.exception(), Busy)
