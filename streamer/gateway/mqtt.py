@@ -99,6 +99,10 @@ class MqttReadings:
                 log.warning(
                     "left the MQTT broker for a moment; it keeps what comes", why=str(reason)
                 )
+            except Exception as error:
+                # Nobody would notice that this task has ended. The broker keeps what comes.
+                self.trouble = f"a fault of our own: {error!r:.300}"
+                log.exception("messages of the MQTT broker are not taken, trying again")
             finally:
                 self._metrics.mqtt_connected.set(0)
             if time.monotonic() - begun_s > _STABLE_S:
@@ -157,9 +161,13 @@ class MqttReadings:
         return pattern
 
     def find_device(self, topic: str) -> str | None:
-        """Return the device of a topic; None if its level is empty or too long for a device id."""
+        """Return the device of a topic; None if its level is empty or cannot be a device id."""
         device_id = topic.split("/")[self._level]
-        return device_id if 1 <= len(device_id.encode()) <= LONGEST_DEVICE_ID else None
+        try:
+            size = len(device_id.encode())
+        except UnicodeEncodeError:
+            return None
+        return device_id if 1 <= size <= LONGEST_DEVICE_ID else None
 
     async def submit(self, messages: Sequence[Message]) -> "list[asyncio.Future[None]]":
         """Submit the readings of messages; see `Intake.submit_each`."""

@@ -173,6 +173,10 @@ class MqttConnection:
             # TLS may have unpacked bytes that no longer make the socket readable.
             self._loop.call_soon(self._read)
 
+    def _stop_reading(self) -> None:
+        if (opened := self._client.socket()) is not None:
+            self._loop.remove_reader(opened)
+
     def _read(self) -> None:
         """Read packets; paho reads one at a time."""
         for _ in range(_AT_ONCE):
@@ -183,6 +187,8 @@ class MqttConnection:
             try:
                 self._client.loop_read()
             except Exception as error:  # noqa: BLE001 - whatever its parser meets
+                # What comes next would be read without end until the connection is closed.
+                self._stop_reading()
                 self.fail(MqttError(f"the broker does not follow the protocol: {error!r}"))
                 return
             if len(self._waiting) == before and not _has_unpacked(opened):
@@ -223,15 +229,14 @@ class MqttConnection:
             return
         content_type = getattr(message.properties, "ContentType", "")
         found = Message(
-            message.topic, bytes(message.payload), message.mid, message.qos, content_type
+            _topic_of(message), bytes(message.payload), message.mid, message.qos, content_type
         )
         self._waiting.append(found)
         self._news.set()
         self.waiting_bytes += _size(found)
         if self.waiting_bytes > MOST_BYTES and not self._is_paused:
             self._is_paused = True
-            if (opened := self._client.socket()) is not None:
-                self._loop.remove_reader(opened)
+            self._stop_reading()
 
     def _on_disconnect(
         self, _client: paho.Client, _data: Any, flags: Any, reason: ReasonCode, _: Any
@@ -265,6 +270,14 @@ async def open_mqtt(
             keeping.cancel()
     finally:
         connection.close()
+
+
+def _topic_of(message: paho.MQTTMessage) -> str:
+    """Return the topic of a message; bytes that are not UTF-8, which is forbidden, are escaped."""
+    try:
+        return message.topic
+    except UnicodeDecodeError as error:  # Some brokers pass it on.
+        return error.object.decode(errors="surrogateescape")
 
 
 def _has_unpacked(opened: Any) -> bool:

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -13,11 +13,13 @@ import structlog
 
 from streamer.contracts.readings import Format
 from streamer.errors import SettingsError
-from streamer.gateway import mqtt_connection
+from streamer.gateway import mqtt, mqtt_connection
 from streamer.gateway.app import make_intake
+from streamer.gateway.intake import Intake
 from streamer.gateway.mqtt import MqttReadings
 from streamer.gateway.mqtt_connection import MqttConnection
 from streamer.gateway.reading_queue import Busy
+from streamer.gateway_metrics import GatewayMetrics
 from streamer.settings import GatewaySettings
 from tests.gateway.conftest import MakeGatewaySettings
 from tests.support.gateway import RunningGateway, new_device, reading, running_gateway
@@ -173,6 +175,32 @@ async def test_what_kafka_has_not_taken_comes_again_and_nothing_is_lost(
     values = [record.value for record in await gateway.records_of(device)]
     assert values[0] == bodies[0]
     assert values[-5:] == bodies[1:]
+
+
+async def test_a_fault_of_our_own_is_named_and_messages_are_taken_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mqtt, "_FIRST_WAIT_S", 0.0)
+    settings = GatewaySettings.load({"mqtt_broker": "127.0.0.1:9"}, None)
+    readings = MqttReadings(settings, cast("Intake", None), GatewayMetrics())
+    attempts, again = 0, asyncio.Event()
+
+    async def fail() -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            raise ValueError("a fault")
+        again.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(readings, "_take_until_lost", fail)
+    task = asyncio.create_task(readings.run())
+    try:
+        async with asyncio.timeout(60):
+            await again.wait()
+    finally:
+        task.cancel()
+    assert readings.trouble == "a fault of our own: ValueError('a fault')"
 
 
 async def test_a_gateway_that_reconnects_gets_the_messages_sent_meanwhile(
