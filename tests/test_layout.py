@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -56,10 +57,8 @@ ROOMS = (
     "__main__",
 )
 """Folders and files of the package. Each one imports only from itself and from those before it."""
-LONGEST = 400
-LONGEST_TABLE = 600
-TABLES = {"metrics.py", "settings/catalogue.py"}
-"""One module each, as they are one table each."""
+LONGEST = 300
+"""Lines of a module, unless it says in its docstring why it is one long module."""
 
 
 def name_of(path: Path) -> str:
@@ -146,9 +145,10 @@ def test_a_pure_room_imports_arrays_and_nothing_that_does_input_or_output(room: 
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_no_module_is_long(path: Path) -> None:
-    longest = LONGEST_TABLE if name_of(path) in TABLES else LONGEST
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= longest
+def test_a_long_module_says_why_it_is_one(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    reason = re.search(r"one long module,? because", ast.get_docstring(ast.parse(text)) or "")
+    assert reason or len(text.splitlines()) <= LONGEST
 
 
 PRINTERS = {"terminal.py", "cli/failures.py"}

@@ -114,6 +114,21 @@ def window_id(device_id: str, window_start_ms: int) -> str:
     return f"{device_id}/{window_start_ms}"
 
 
+def parse_window_id(text: str) -> tuple[str, int]:
+    """Return the device and the nominal start (ms) that the id of a window names.
+
+    Raises:
+        DataError: the text is not an id.
+    """
+    device_id, slash, start_ms = text.rpartition("/")
+    if not (device_id and slash and start_ms.isdecimal() and start_ms.isascii()):
+        raise DataError(
+            f"{text!r} is not the id of a window: write it as events do, DEVICE/MILLISECONDS, "
+            "for example phone-17/1763906400640"
+        )
+    return device_id, int(start_ms)
+
+
 def encode_event(event: ActivityEvent) -> bytes:
     """Return an event as JSON. Equal events give equal bytes: the fields keep their order."""
     return _encoder.encode(event)

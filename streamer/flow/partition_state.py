@@ -1,4 +1,7 @@
-"""The state of one partition: what each stage of the flow keeps between two fetches."""
+"""The state of one partition: what each stage of the flow keeps between two fetches.
+
+It is one long module because the stages are taken over, handed over and recovered together.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace

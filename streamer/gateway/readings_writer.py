@@ -3,6 +3,9 @@
 What arrives while a batch of its partition is on its way goes together with the next one. So the
 batches grow with the load, and no timer delays a reading that comes alone. A partition has one
 batch on its way at most, which keeps the readings of a device in order.
+
+It is one long module because a reading moves between the queue, the batch on its way and the client
+that waits, and each move must leave the count of buffered bytes right.
 """
 
 import asyncio

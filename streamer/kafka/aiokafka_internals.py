@@ -1,6 +1,6 @@
 """Everything that uses private parts of aiokafka. Written for aiokafka 0.14.
 
-It is one long module so that an upgrade of aiokafka needs a look at one file only.
+It is one long module because an upgrade of aiokafka then needs a look at one file only.
 
 `pyproject.toml` allows no later version before tests/kafka/test_aiokafka_internals.py has passed
 with it. That test says in words which private part has changed.

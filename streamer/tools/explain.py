@@ -15,9 +15,8 @@ from aiokafka import TopicPartition
 from msgspec import UNSET
 
 from streamer.arrays import Floats
-from streamer.contracts.events import ActivityEvent, ModelVersion
+from streamer.contracts.events import ActivityEvent, ModelVersion, parse_window_id
 from streamer.datasets.progress import ReportProgress, ignore_progress
-from streamer.errors import DataError
 from streamer.features import FeatureSet
 from streamer.features.feature_set import ACCELERATION
 from streamer.flow.window_trace import TracedWindow, WindowTrace
@@ -90,21 +89,6 @@ async def explain_window(
     if events.published is None:
         verdict = await _find_absence(settings, traced, recomputed)
     return _compose(settings, window_id, events, traced, recomputed, verdict)
-
-
-def parse_window_id(window_id: str) -> tuple[str, int]:
-    """Return the device and the nominal start (ms) that an id of a window names.
-
-    Raises:
-        DataError: it is none.
-    """
-    device_id, slash, start_ms = window_id.rpartition("/")
-    if not (device_id and slash and start_ms.isdecimal() and start_ms.isascii()):
-        raise DataError(
-            f"{window_id!r} is not the id of a window: write it as events do, DEVICE/MILLISECONDS, "
-            "for example phone-17/1763906400640"
-        )
-    return device_id, int(start_ms)
 
 
 async def _recompute(

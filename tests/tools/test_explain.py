@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from streamer.cli import main
+from streamer.contracts.events import parse_window_id
 from streamer.errors import DataError
 from streamer.kafka import topics
 from streamer.model import artifact
@@ -16,7 +17,7 @@ from streamer.model.registry import Registry
 from streamer.reports.absence import Absence, check_grid
 from streamer.settings import Settings
 from streamer.testing import START_MS
-from streamer.tools.explain import explain_window, parse_window_id
+from streamer.tools.explain import explain_window
 from tests.conftest import MakeSettings
 from tests.support.member import publish, read_events, run_to_end, ten_seconds
 from tests.support.worker_process import where
