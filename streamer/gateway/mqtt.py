@@ -222,15 +222,26 @@ class _Session:
             _NoRoom: Kafka does not take readings now.
         """
         while True:
-            # Brokers may send more than the receive maximum. It must not wait in the queue for
-            # Kafka, where the readings of other clients would wait behind it.
-            while (room := self._in_flight - len(self._unacknowledged)) <= 0:
+            while self._is_full():
                 await self._settled.wait()
+            room = self._in_flight - len(self._unacknowledged)
             messages = await self._connection.take(min(room, _AT_ONCE))
             futures = await self._owner.submit(messages)
             for message, done in zip(messages, futures, strict=False):
                 self._unacknowledged.append((message, done))
                 done.add_done_callback(self._settle)
+
+    def _is_full(self) -> bool:
+        """Return whether no message may be taken before one is done."""
+        if not self._unacknowledged:
+            return False
+        newest = self._unacknowledged[-1][1]
+        # Those behind a message that Kafka does not take come again after it, in their order.
+        if newest.done() and isinstance(newest.exception(), Busy):
+            return True
+        # Brokers may send more than the receive maximum. It must not wait in the queue for Kafka,
+        # where the readings of other clients would wait behind it.
+        return len(self._unacknowledged) >= self._in_flight
 
     def _settle(self, _: "asyncio.Future[None]") -> None:
         """Acknowledge the messages that are done, up to the first that is not."""

@@ -177,6 +177,69 @@ async def test_what_kafka_has_not_taken_comes_again_and_nothing_is_lost(
     assert values[-5:] == bodies[1:]
 
 
+# Kafka     | holds 1 | has no room for 2 ........... | takes 1 | takes all
+# gateway   | 1         2, 3: are left to the broker  | gives up the connection
+# broker                             4                | sends 2, 3 and 4 again
+async def test_messages_behind_one_that_kafka_has_no_room_for_are_not_written_before_it(
+    gateway: RunningGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = new_device()
+    bodies = [reading(device, 1 + number) for number in range(4)]
+    submit, require_room, take = (
+        gateway.writer.submit,
+        gateway.writer.require_room,
+        MqttConnection.take,
+    )
+    first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    submitted: list[bytes] = []
+    connections: list[MqttConnection] = []
+    refused = False
+
+    def hold_the_first(device_id: str, value: bytes, headers: Any = ()) -> Any:
+        submitted.append(value)
+        future = submit(device_id, value, headers)
+        return first if len(submitted) == 1 else future
+
+    def refuse_the_second(sizes: Any) -> None:
+        nonlocal refused
+        if len(submitted) == 1 and not refused:
+            refused = True
+            raise Busy("no", 1)
+        require_room(sizes)
+
+    async def note(connection: MqttConnection, most: int) -> Any:
+        connections.append(connection)
+        return await take(connection, most)
+
+    async def is_refused() -> bool:
+        return refused
+
+    async def fourth_has_come() -> bool:
+        waiting = [each.payload for each in connections[-1]._waiting]
+        return bodies[3] in waiting + submitted
+
+    async def all_there() -> bool:
+        return {record.value for record in await gateway.records_of(device)} == {*bodies}
+
+    monkeypatch.setattr(gateway.writer, "submit", hold_the_first)
+    monkeypatch.setattr(gateway.writer, "require_room", refuse_the_second)
+    monkeypatch.setattr(MqttConnection, "take", note)
+    async with (
+        mosquitto(tmp_path) as port,
+        taking(gateway, mqtt_broker=f"127.0.0.1:{port}", mqtt_in_flight=20),
+        aiomqtt.Client("127.0.0.1", port) as client,
+    ):
+        for body in bodies[:3]:
+            await client.publish(f"devices/{device}/readings", body, qos=1)
+        await wait_for(is_refused)
+        await client.publish(f"devices/{device}/readings", bodies[3], qos=1)
+        await wait_for(fourth_has_come)
+        first.set_result(None)
+        await wait_for(all_there)
+    written = [record.value for record in await gateway.records_of(device)]
+    assert list(dict.fromkeys(written)) == bodies
+
+
 async def test_a_fault_of_our_own_is_named_and_messages_are_taken_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
