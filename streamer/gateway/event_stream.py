@@ -7,9 +7,11 @@ from contextlib import suppress
 from typing import Final
 
 import numpy as np
+import structlog
 from aiohttp import web
 
 from streamer.contracts.readings import ACC, Decoded
+from streamer.errors import RegistryError
 from streamer.gateway.event_hub import (
     GATEWAY_ENDS,
     EventHub,
@@ -18,6 +20,8 @@ from streamer.gateway.event_hub import (
     write_positions,
 )
 from streamer.gateway.live_readings import Arrived, LiveReadings
+
+log = structlog.get_logger(__name__)
 
 _AT_ONCE: Final = 100
 """Events that are written together."""
@@ -100,7 +104,13 @@ async def send_readings(
             except TimeoutError:
                 await stream.write(b":\n\n")
                 continue
-            if text := describe_acceleration(readings.decode(records)):
+            try:
+                # It may ask a schema registry, which must not hold up other clients.
+                decoded = await asyncio.to_thread(readings.decode, records)
+            except RegistryError as error:
+                log.warning("readings cannot be shown", why=str(error))
+                continue
+            if text := describe_acceleration(decoded):
                 await stream.write(_message(text))
         why = GATEWAY_ENDS if readings.is_closed else WITHDRAWN
         await stream.write(_message(json.dumps({"reason": why}).encode(), "end"))
