@@ -78,7 +78,7 @@ async def test_without_a_device_in_the_value_the_request_must_name_it(tmp_path: 
 async def test_readings_that_arrive_soon_after_others_are_decoded_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readings_check, "_PAUSE_S", 1.0)
+    monkeypatch.setattr(readings_check, "_PAUSE_S", 3600.0)
     check = check_with(tmp_path, 'device_field = "watch.id"')
     decode, decoded = check._decode, list[int]()
 
@@ -92,6 +92,11 @@ async def test_readings_that_arrive_soon_after_others_are_decoded_together(
     for _ in range(5):  # turns of the event loop
         await asyncio.sleep(0)
     third = asyncio.create_task(check.check([Candidate("w2", value())]))
+    await asyncio.sleep(0)
+    assert decoded == [1]
+    turn = check._turn
+    assert turn is not None
+    check._check_turn(turn)  # The hour is over.
     [readable], [unreadable] = await second, await third
     assert decoded == [1, 2]
     assert isinstance(readable, Readable)
