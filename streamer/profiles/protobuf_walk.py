@@ -11,7 +11,7 @@ import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 
 from streamer.arrays import Bytes, Floats, Ints
-from streamer.compiled import compiled_inline, compiled_together
+from streamer.compiled import as_index, compiled_inline, compiled_together
 from streamer.contracts.decimals import NOT_FAST, little_endian
 from streamer.contracts.readings import LARGEST_BATCH
 from streamer.contracts.records import VALUE as RECORD
@@ -147,38 +147,43 @@ def _read_record(  # noqa: C901 - one state machine
     expected = messages[message, FIRST]
     while True:
         while at == end:
-            needed = messages[message, NEEDED]
+            needed = messages[as_index(message), NEEDED]
             if seen & needed != needed:
                 return NOT_FAST
             if depth == 0:
                 return rows
             depth -= 1
-            message, end, seen = stack[depth, _MESSAGE], stack[depth, _END], stack[depth, _SEEN]
-            row, expected = stack[depth, _ROW], stack[depth, _FIELD]
+            level = as_index(depth)
+            message, end, seen = stack[level, _MESSAGE], stack[level, _END], stack[level, _SEEN]
+            row, expected = stack[level, _ROW], stack[level, _FIELD]
         begin = at
         tag, at = _read_varint(buffer, at, end)
         if at == NOT_FAST or tag > _LOW or at - begin > _LONGEST_TAG:
             return NOT_FAST
-        number, wire = int(tag >> _U3), int(tag & _U7)
-        field = _find_field(messages, fields, message, expected, number)
-        if field < 0:
+        number, wire = np.int64(tag >> _U3), np.int64(tag & _U7)
+        found = _find_field(messages, fields, message, expected, number)
+        if found < 0:
             at = _skip(buffer, at, end, wire) if number > 0 else NOT_FAST
             if at == NOT_FAST:
                 return NOT_FAST
             continue
-        expected = field
-        action, scalar = fields[field, ACTION], fields[field, SCALAR]
-        bit = fields[field, BIT]
-        is_list = action in (ROWS, ELEMENTS, SKIP_LIST)
-        # A list of numbers may be written at once, whatever the schema says.
-        is_packed = wire == DATA and fields[field, WIRE] != DATA
-        if (
-            action == GENERAL
-            or seen & bit != 0
-            or (wire != fields[field, WIRE] and not (is_packed and is_list))
-        ):
+        expected = found
+        field = as_index(found)
+        action, bit = fields[field, ACTION], fields[field, BIT]
+        if action == GENERAL or seen & bit != 0:
             return NOT_FAST
         seen |= bit
+        is_list = action in (ROWS, ELEMENTS, SKIP_LIST)
+        # A list of numbers may be written at once, whatever the schema says.
+        is_packed = is_list and wire == DATA and fields[field, WIRE] != DATA
+        if wire != fields[field, WIRE] and not is_packed:
+            return NOT_FAST
+        if action == READ:
+            at, read = _read_scalar(buffer, at, end, field, fields)
+            if at == NOT_FAST:
+                return NOT_FAST
+            values[as_index(row), as_index(fields[field, VALUE])] = read
+            continue
         after = at
         if wire == DATA:
             size, at = _read_varint(buffer, at, end)
@@ -187,9 +192,9 @@ def _read_record(  # noqa: C901 - one state machine
             after = int(at + np.int64(size))
         own_row = row
         while not is_packed or at < after:
-            step = field
+            step = found
             if action == ROWS:
-                node = fields[field, PLACE]
+                node = as_index(fields[field, PLACE])
                 row = first_row + counts[node]
                 counts[node] += 1
                 if row >= first_row + LARGEST_BATCH:
@@ -199,30 +204,29 @@ def _read_record(  # noqa: C901 - one state machine
                     rows += 1
                 step = fields[field, VALUE]
             elif action == ELEMENTS:
-                node, elements = fields[field, PLACE], fields[field, VALUE]
+                node, elements = as_index(fields[field, PLACE]), fields[field, VALUE]
                 step = tables[elements + 1 + min(counts[node], tables[elements])]
                 counts[node] += 1
-            todo = fields[step, ACTION]
+            todo, place = fields[as_index(step), ACTION], fields[as_index(step), VALUE]
             if todo == GENERAL:
                 return NOT_FAST
             if todo == ENTER:
                 if depth == len(stack):
                     return NOT_FAST
-                stack[depth, _MESSAGE], stack[depth, _END] = message, end
-                stack[depth, _SEEN], stack[depth, _ROW] = seen, own_row
-                stack[depth, _FIELD] = expected
+                level = as_index(depth)
+                stack[level, _MESSAGE], stack[level, _END] = message, end
+                stack[level, _SEEN], stack[level, _ROW] = seen, own_row
+                stack[level, _FIELD] = expected
                 depth += 1
-                message, end, seen = fields[step, VALUE], after, np.int64(0)
+                message, end, seen = place, after, np.int64(0)
                 expected = messages[message, FIRST]
                 _begin_message(plan, message, values, row)
                 break
             if wire == DATA and not is_packed:
-                is_text = todo == TEXT or scalar == _STRING
+                is_text = todo == TEXT or fields[field, SCALAR] == _STRING
                 if is_text and not is_utf8(buffer, at, after):
                     return NOT_FAST
-                if todo == TEXT and not read_text(
-                    buffer, at, after, tree, fields[step, VALUE], cells, row
-                ):
+                if todo == TEXT and not read_text(buffer, at, after, tree, place, cells, row):
                     return NOT_FAST
                 at = after
             else:
@@ -235,7 +239,7 @@ def _read_record(  # noqa: C901 - one state machine
                     if np.isnan(read):
                         return NOT_FAST
                 if kept:
-                    values[row, fields[step, VALUE]] = read
+                    values[as_index(row), as_index(place)] = read
             row = own_row
             if not is_packed:
                 break
@@ -244,22 +248,22 @@ def _read_record(  # noqa: C901 - one state machine
 @compiled_together
 def _begin_message(plan: ProtobufPlan, message: int, values: Floats, row: int) -> None:
     """Fill in what absent fields of a message have, and count its lists from 0."""
-    messages = plan.messages
-    for i in range(messages[message, DEFAULTS], messages[message, DEFAULTS_END]):
-        values[row, plan.slots[i]] = plan.defaults[i]
-    for i in range(messages[message, COUNTS], messages[message, COUNTS_END]):
-        plan.counts[plan.tables[i]] = 0
+    messages, here = plan.messages, as_index(message)
+    for i in range(messages[here, DEFAULTS], messages[here, DEFAULTS_END]):
+        values[as_index(row), as_index(plan.slots[as_index(i)])] = plan.defaults[as_index(i)]
+    for i in range(messages[here, COUNTS], messages[here, COUNTS_END]):
+        plan.counts[as_index(plan.tables[as_index(i)])] = 0
 
 
 @compiled_together
 def _find_field(messages: Ints, fields: Ints, message: int, expected: int, number: int) -> int:
     """Return the field with a number, -1 if the message has none. Most come in their order."""
-    after = messages[message, AFTER]
+    after = messages[as_index(message), AFTER]
     for field in range(expected, min(expected + 2, after)):
-        if fields[field, NUMBER] == number:
+        if fields[as_index(field), NUMBER] == number:
             return field
-    for field in range(messages[message, FIRST], after):
-        if fields[field, NUMBER] == number:
+    for field in range(messages[as_index(message), FIRST], after):
+        if fields[as_index(field), NUMBER] == number:
             return field
     return -1
 
