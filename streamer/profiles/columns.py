@@ -54,14 +54,17 @@ def to_samples(rows: Rows, program: Program) -> RecordSamples:
     start = np.cumsum(rows.count) - rows.count
     owner = np.repeat(np.arange(len(rows.count)), rows.count)
     _spread(rows, start, program)
-    values = np.zeros((len(owner), 6))
+    # Of named readings only the rows of a sensor are read, and most rows are of another one.
+    make_values = np.empty if program.is_selective else np.zeros
+    values = make_values((len(owner), 6))
     faults: dict[int, str] = {}
     acc = _find(program.acc, rows, values, 0, owner, start, program, faults)
     gyro = _find(program.gyro, rows, values, 3, owner, start, program, faults)
     seen = acc | gyro
-    times = {each.time: _times(each.time, rows, start, program) for each in program.sensors}
+    time_slots = {each.time for each in program.sensors}
+    times = {slot: _times(slot, rows, start, program) for slot in time_slots}
     if program.gravity is not None and program.acc is not None:
-        vectors = np.zeros((len(owner), 6))
+        vectors = make_values((len(owner), 6))
         gravity = _find(program.gravity, rows, vectors, 0, owner, start, program, faults)
         seen |= gravity
         acc_us, gravity_us = times[program.acc.time], times[program.gravity.time]

@@ -18,7 +18,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from streamer.arrays import Bytes, Floats, Ints
-from streamer.compiled import compiled_inline, compiled_together
+from streamer.compiled import as_index, compiled_inline, compiled_together
 from streamer.contracts.decimals import NOT_FAST, read_number
 from streamer.profiles.cells import Cells
 from streamer.profiles.json_tokens import skip_value
@@ -196,12 +196,13 @@ def _follow(  # noqa: C901 - a case for each action
 ) -> tuple[int, int]:
     """Follow steps; returns the index after the object, or `NOT_FAST`, and the steps begun."""
     for i in range(size):
-        action, node = steps[i, _ACTION], steps[i, _NODE]
+        step = as_index(i)
+        action, node = steps[step, _ACTION], steps[step, _NODE]
         if action == _CHOOSE:
-            cells.values[row, node] = steps[i, _VALUE]
+            cells.values[as_index(row), as_index(node)] = steps[step, _VALUE]
             continue
-        gap = steps[i, _GAP]
-        length = steps[i, _GAP_END] - gap
+        gap = steps[step, _GAP]
+        length = steps[step, _GAP_END] - gap
         if at + length > end or not has_same_bytes(buffer, at, buffer, gap, length):
             return NOT_FAST, i
         at += length
@@ -213,7 +214,7 @@ def _follow(  # noqa: C901 - a case for each action
         elif at >= end:
             return NOT_FAST, i
         elif action == _SKIP:
-            at = _skip_alike(packed, buffer, at, end, steps[i])
+            at = _skip_alike(packed, buffer, at, end, steps[step])
         elif packed:
             if action == _READ:
                 at = read_packed_value(buffer, at, end, tree, node, cells, row)
@@ -241,7 +242,7 @@ def _read_number(
     patterns: Patterns,
 ) -> int:
     """Read a number, or take the last long one of the slot if it has the same text."""
-    span = patterns.spans[slot]
+    span, cell = patterns.spans[as_index(slot)], (as_index(row), as_index(slot))
     # The byte after the number is compared too: it ends there.
     if (
         is_long
@@ -249,13 +250,13 @@ def _read_number(
         and at + span[1] < end
         and has_same_bytes(buffer, at, buffer, span[0], span[1] + 1)
     ):
-        cells.values[row, slot] = patterns.numbers[slot]
+        cells.values[cell] = patterns.numbers[as_index(slot)]
         return int(at + span[1])
     after, number = read_number(buffer, at, end, tree.powers)
-    cells.values[row, slot] = number
+    cells.values[cell] = number
     if is_long and at < after < end:
         span[0], span[1] = at, after - at
-        patterns.numbers[slot] = number
+        patterns.numbers[as_index(slot)] = number
     return after
 
 

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from streamer.arrays import Bytes, Floats, Ints
-from streamer.compiled import compiled_together
+from streamer.compiled import as_index, compiled_together
 
 ABSENT: Final = 0
 WHOLE: Final = 1
@@ -24,7 +24,7 @@ def convert_rows(
     column: int,
     states: Bytes,
 ) -> int:
-    """Write a sensor's samples into three columns of values, which are 0 before.
+    """Write a sensor's samples into three columns of values, and 0 where some axes are missing.
 
     Args:
         cells: (rows, slots).
@@ -32,7 +32,7 @@ def convert_rows(
         signs: (3,) sign of each of our axes.
         factor: from the device's unit to ours.
         where: (n, 2) slots and the choices that they must have.
-        values: (rows, 6), written; 0 in the rows without a sample.
+        values: (rows, 6), written; the rows that are not meant stay as they are.
         column: the first of the three.
         states: (rows,), written.
 
@@ -40,23 +40,28 @@ def convert_rows(
         How many rows are `PARTIAL`.
     """
     partial = 0
-    for row in range(len(cells)):
+    for i in range(len(cells)):
+        row = as_index(i)
         states[row] = ABSENT
-        meant = True
-        for i in range(len(where)):
-            meant = meant and cells[row, where[i, 0]] == where[i, 1]
-        if not meant:
+        condition = 0
+        while (
+            condition < len(where)
+            and cells[row, as_index(where[as_index(condition), 0])]
+            == where[as_index(condition), 1]
+        ):
+            condition += 1
+        if condition < len(where):
             continue
         missing = 0
         for axis in range(3):
-            value = cells[row, fields[axis]] * factor * signs[axis]
-            values[row, column + axis] = value
+            value = cells[row, as_index(fields[axis])] * factor * signs[axis]
+            values[row, as_index(column + axis)] = value
             missing += np.isnan(value)
         if missing == 0:
             states[row] = WHOLE
             continue
         for axis in range(3):
-            values[row, column + axis] = 0
+            values[row, as_index(column + axis)] = 0
         if missing < 3:
             states[row] = PARTIAL
             partial += 1
