@@ -64,14 +64,14 @@ def to_samples(rows: Rows, program: Program) -> RecordSamples:
     time_slots = {each.time for each in program.sensors}
     times = {slot: _times(slot, rows, start, program) for slot in time_slots}
     if program.gravity is not None and program.acc is not None:
-        vectors = make_values((len(owner), 6))
+        vectors = make_values((len(owner), 3))
         gravity = _find(program.gravity, rows, vectors, 0, owner, start, program, faults)
         seen |= gravity
         acc_us, gravity_us = times[program.acc.time], times[program.gravity.time]
         acc_rows, gravity_rows = np.flatnonzero(acc), np.flatnonzero(gravity)
         # Named readings are never in the same row: a worker that warms up loads the other way.
         if not program.is_selective and np.array_equal(acc, gravity):
-            values[:, :3] += vectors[:, :3]
+            values[:, :3] += vectors
         elif are_in_order(owner, acc_rows, acc_us) and are_in_order(
             owner, gravity_rows, gravity_us
         ):
@@ -205,7 +205,7 @@ def add_gravity(
     here, left, right = here[has], left[has], right[has]
     length = time_us[right] - time_us[left]
     share = np.divide(time_us[here] - time_us[left], length, np.zeros(len(here)), where=length > 0)
-    low, high = vectors[rows[left], :3], vectors[rows[right], :3]
+    low, high = vectors[rows[left]], vectors[rows[right]]
     values[rows[here], :3] += low + share[:, None] * (high - low)
 
 

@@ -122,7 +122,7 @@ def add_gravity_in_order(
         acc_us: (all rows,) times of acceleration, in order.
         gravity_us: (all rows,) times of gravity, in order.
         values: (all rows, 6), acceleration in the first three columns, changed.
-        vectors: (all rows, 6), gravity in the first three columns.
+        vectors: (all rows, 3) gravity.
     """
     # The gravity of the record is between `right`, its next one, and `end`; `left` is before it.
     record = np.int64(-1)

@@ -32,7 +32,7 @@ def convert_rows(
         signs: (3,) sign of each of our axes.
         factor: from the device's unit to ours.
         where: (n, 2) slots and the choices that they must have.
-        values: (rows, 6), written; the rows that are not meant stay as they are.
+        values: (rows, 3 or 6), written; the rows that are not meant stay as they are.
         column: the first of the three.
         states: (rows,), written.
 
