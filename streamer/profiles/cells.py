@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from streamer.arrays import Bytes, Floats, Ints
-from streamer.compiled import compiled_inline, compiled_together
+from streamer.compiled import as_index, compiled_inline, compiled_together
 from streamer.contracts.decimals import read_number
 from streamer.contracts.readings import LARGEST_BATCH
 from streamer.profiles.fast_times import read_iso8601
@@ -106,8 +106,9 @@ def find_element(nodes: Ints, node: int, index: int) -> int:
 @compiled_together
 def clear_row(values: Floats, row: int) -> None:
     """Make a row one of nothing yet."""
+    here = as_index(row)
     for slot in range(values.shape[1]):
-        values[row, slot] = np.nan
+        values[here, as_index(slot)] = np.nan
 
 
 @compiled_together
@@ -116,8 +117,8 @@ def has_empty_row(values: Floats, first: int, rows: int) -> bool:
     if rows == 1:
         return False
     for row in range(first, first + rows):
-        slot = 0
-        while slot < values.shape[1] and np.isnan(values[row, slot]):
+        slot, here = 0, as_index(row)
+        while slot < values.shape[1] and np.isnan(values[here, as_index(slot)]):
             slot += 1
         if slot == values.shape[1]:
             return True

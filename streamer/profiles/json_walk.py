@@ -9,7 +9,7 @@ reader, which says what is wrong. In what it skips it looks at strings and brack
 """
 
 from streamer.arrays import Bytes, Ints
-from streamer.compiled import compiled_inline, compiled_together
+from streamer.compiled import as_index, compiled_inline, compiled_together
 from streamer.contracts.decimals import NOT_FAST
 from streamer.contracts.readings import LARGEST_BATCH
 from streamer.profiles.cells import (
@@ -66,8 +66,8 @@ def read_json_record(  # noqa: C901 - one state machine
         if at >= end:
             return NOT_FAST
         # Read one value, or enter it.
-        kind = nodes[node, TYPE] if node != SKIPPED else LEAF
-        byte = buffer[at]
+        kind = nodes[as_index(node), TYPE] if node != SKIPPED else LEAF
+        byte = buffer[as_index(at)]
         begin = at
         if node == SKIPPED:
             at = skip_value(buffer, at, end)
@@ -83,7 +83,7 @@ def read_json_record(  # noqa: C901 - one state machine
             note_value(patterns, begin, at, is_number, tree, node, cells, row)
         elif byte == (_OPEN if kind == FIELDS else _OPEN_LIST):
             at = NOT_FAST
-            if nodes[node, REPEATS]:
+            if nodes[as_index(node), REPEATS]:
                 at = follow_pattern(
                     False,
                     buffer,
@@ -133,9 +133,10 @@ def read_json_record(  # noqa: C901 - one state machine
                 return rows if at == end else NOT_FAST
             if at >= end:
                 return NOT_FAST
-            node = stack[depth - 1, STACK_NODE]
-            kind = nodes[node, TYPE]
-            byte = buffer[at]
+            level = as_index(depth - 1)
+            node = stack[level, STACK_NODE]
+            kind = nodes[as_index(node), TYPE]
+            byte = buffer[as_index(at)]
             at += 1
             if byte != (_CLOSE if kind == FIELDS else _CLOSE_LIST):
                 break
@@ -148,8 +149,8 @@ def read_json_record(  # noqa: C901 - one state machine
         if byte != _COMMA:
             return NOT_FAST
         at = skip_spaces(buffer, at, end)
-        stack[depth - 1, STACK_INDEX] += 1
-        index = stack[depth - 1, STACK_INDEX]
+        stack[level, STACK_INDEX] += 1
+        index = stack[level, STACK_INDEX]
         if kind == FIELDS:
             at, node = _enter_field(buffer, at, end, nodes, tree.texts, stack, depth - 1)
             if at == NOT_FAST:
@@ -161,7 +162,7 @@ def read_json_record(  # noqa: C901 - one state machine
             if index >= rows:
                 clear_row(values, row)
                 rows += 1
-            node = nodes[node, CHILD]
+            node = nodes[as_index(node), CHILD]
         else:
             node = find_element(nodes, node, index)
 

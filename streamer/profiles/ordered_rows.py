@@ -22,7 +22,7 @@ def are_in_order(owner: Ints, rows: Ints, time_us: Floats) -> bool:
     """
     record, before_us = np.int64(-1), 0.0
     for i in range(len(rows)):
-        row = as_index(rows[i])
+        row = as_index(rows[as_index(i)])
         if owner[row] != record:
             record, before_us = owner[row], -np.inf
         if not before_us <= time_us[row]:
@@ -67,26 +67,26 @@ def join_in_order(  # noqa: C901 - one loop, which is run for each sample
         # The records and times that are next; there is none after the last record.
         record = other = np.int64(len(row_owner))
         now_us = other_us = 0.0
-        acc_row = gyro_row = 0
+        acc_row = gyro_row = as_index(0)
         if acc < len(acc_rows):
-            acc_row = int(acc_rows[acc])
+            acc_row = as_index(acc_rows[as_index(acc)])
             record, now_us = row_owner[acc_row], acc_us[acc_row]
         if gyro < len(gyro_rows):
-            gyro_row = int(gyro_rows[gyro])
+            gyro_row = as_index(gyro_rows[as_index(gyro)])
             other, other_us = row_owner[gyro_row], gyro_us[gyro_row]
         sensor = GYRO
         place = as_index(found)
         if record < other or (record == other and now_us <= other_us):
             sensor = ACC
             for axis in range(3):
-                joined[place, axis] = values[as_index(acc_row), axis]
+                joined[place, axis] = values[acc_row, axis]
                 joined[place, axis + 3] = 0
             acc += 1
             # The last one of several at the same time has the rotation.
             if record == other and now_us == other_us:
                 is_last = True
                 if acc < len(acc_rows):
-                    next_row = acc_rows[acc]
+                    next_row = as_index(acc_rows[as_index(acc)])
                     is_last = row_owner[next_row] > record or acc_us[next_row] > now_us
                 if is_last:
                     sensor |= GYRO
@@ -96,7 +96,7 @@ def join_in_order(  # noqa: C901 - one loop, which is run for each sample
                 joined[place, axis] = 0
         if sensor & GYRO:
             for axis in range(3, 6):
-                joined[place, axis] = values[as_index(gyro_row), axis]
+                joined[place, axis] = values[gyro_row, axis]
             gyro += 1
         owner[place], time_us[place], sensors[place] = record, now_us, sensor
         found += 1
@@ -128,7 +128,7 @@ def add_gravity_in_order(
     record = np.int64(-1)
     left = right = end = 0
     for i in range(len(acc_rows)):
-        acc = as_index(acc_rows[i])
+        acc = as_index(acc_rows[as_index(i)])
         if owner[acc] != record:
             record = owner[acc]
             while end < len(gravity_rows) and owner[gravity_rows[end]] < record:
@@ -139,11 +139,11 @@ def add_gravity_in_order(
         if left == end:
             continue
         now_us = acc_us[acc]
-        while right < end and gravity_us[gravity_rows[right]] <= now_us:
+        while right < end and gravity_us[as_index(gravity_rows[as_index(right)])] <= now_us:
             left = right
             right += 1
-        low = as_index(gravity_rows[left])
-        high = as_index(gravity_rows[right]) if right < end else low
+        low = as_index(gravity_rows[as_index(left)])
+        high = as_index(gravity_rows[as_index(right)]) if right < end else low
         length_us = gravity_us[high] - gravity_us[low]
         share = (now_us - gravity_us[low]) / length_us if length_us > 0 else 0.0
         for axis in range(3):

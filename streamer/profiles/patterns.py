@@ -166,15 +166,16 @@ def follow_pattern(
 
     Returns the index after it, `NOT_FAST` if no pattern matches.
     """
-    expected = patterns.heads[patterns.state[_LAST], _NEXT]
+    heads = patterns.heads
+    expected = heads[as_index(patterns.state[_LAST]), _NEXT]
     for attempt in range(-1, _PATTERNS):
-        pattern = expected if attempt < 0 else attempt
-        size = patterns.heads[pattern, _SIZE]
-        if size > 0 and patterns.heads[pattern, _ROOT] == node and attempt != expected:
+        pattern = as_index(expected if attempt < 0 else attempt)
+        size = heads[pattern, _SIZE]
+        if size > 0 and heads[pattern, _ROOT] == node and attempt != expected:
             steps = patterns.steps[pattern]
             after, done = _follow(packed, buffer, at, end, tree, cells, row, patterns, steps, size)
             if after != NOT_FAST:
-                patterns.heads[patterns.state[_LAST], _NEXT] = pattern
+                heads[as_index(patterns.state[_LAST]), _NEXT] = pattern
                 patterns.state[_LAST] = pattern
                 return after
             _forget(steps, done, tree.nodes, cells, row)

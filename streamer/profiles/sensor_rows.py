@@ -46,8 +46,7 @@ def convert_rows(
         condition = 0
         while (
             condition < len(where)
-            and cells[row, as_index(where[as_index(condition), 0])]
-            == where[as_index(condition), 1]
+            and cells[row, as_index(where[as_index(condition), 0])] == where[as_index(condition), 1]
         ):
             condition += 1
         if condition < len(where):
