@@ -160,7 +160,7 @@ def _read_record(  # noqa: C901 - one state machine
         tag, at = _read_varint(buffer, at, end)
         if at == NOT_FAST or tag > _LOW or at - begin > _LONGEST_TAG:
             return NOT_FAST
-        number, wire = np.int64(tag >> _U3), np.int64(tag & _U7)
+        number, wire = int(np.int64(tag >> _U3)), int(np.int64(tag & _U7))
         found = _find_field(messages, fields, message, expected, number)
         if found < 0:
             at = _skip(buffer, at, end, wire) if number > 0 else NOT_FAST
