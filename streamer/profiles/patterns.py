@@ -9,8 +9,7 @@ order. What is between the values that differ is then the same bytes:
 A reader that has read an object field by field notes its pattern: steps, each with the bytes before
 a value and what to do with the value. An object with the same bytes between its values is what that
 reader would read, and is read in this way. Any other object is no match: the reader reads it
-field by field, and its pattern is noted too. A name of a sensor is part of
-the pattern, as the profile names the choices.
+field by field, and its pattern is noted too. A choice, the name of a sensor, is part of it.
 """
 
 from typing import NamedTuple, Self
@@ -166,16 +165,15 @@ def follow_pattern(
 
     Returns the index after it, `NOT_FAST` if no pattern matches.
     """
-    heads = patterns.heads
-    expected = heads[as_index(patterns.state[_LAST]), _NEXT]
+    expected = patterns.heads[as_index(patterns.state[_LAST]), _NEXT]
     for attempt in range(-1, _PATTERNS):
         pattern = as_index(expected if attempt < 0 else attempt)
-        size = heads[pattern, _SIZE]
-        if size > 0 and heads[pattern, _ROOT] == node and attempt != expected:
+        size = patterns.heads[pattern, _SIZE]
+        if size > 0 and patterns.heads[pattern, _ROOT] == node and attempt != expected:
             steps = patterns.steps[pattern]
             after, done = _follow(packed, buffer, at, end, tree, cells, row, patterns, steps, size)
             if after != NOT_FAST:
-                heads[as_index(patterns.state[_LAST]), _NEXT] = pattern
+                patterns.heads[as_index(patterns.state[_LAST]), _NEXT] = pattern
                 patterns.state[_LAST] = pattern
                 return after
             _forget(steps, done, tree.nodes, cells, row)
