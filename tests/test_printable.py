@@ -1,5 +1,6 @@
 """Whatever comes from records is shown as text, wherever it is shown."""
 
+import datetime as dt
 import io
 import json
 import subprocess
@@ -7,9 +8,11 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -21,12 +24,20 @@ from rich.text import Text
 
 from streamer.cli import main
 from streamer.contracts.events import ActivityEvent, ModelVersion
+from streamer.contracts.segments import ActivitySegment
 from streamer.errors import DataError
+from streamer.flow.window_trace import DeviceRange, TracedRecord
+from streamer.labels.label_policy import LabelPolicy
 from streamer.metrics import Metrics
 from streamer.model.versions import History, Promotion, Version
+from streamer.predict.feature_effects import FeatureEffect, FeatureEffects
 from streamer.printable import printable, utc_time
 from streamer.reports import html_page
 from streamer.reports.alignment_tables import alignment_as_tables
+from streamer.reports.day import Day, make_report
+from streamer.reports.day_tables import day_as_tables
+from streamer.reports.explanation import Explanation, PublishedRecord, Stage
+from streamer.reports.explanation_tables import explanation_as_tables
 from streamer.reports.version_tables import history_as_tables
 from streamer.terminal import echo, terminal
 from streamer.tools.board import Board
@@ -77,6 +88,12 @@ def render(shown: RenderableType, console: Console) -> str:
 
 def plain_console() -> Console:
     return Console(width=300, file=io.StringIO(), color_system=None)
+
+
+def wide_terminal() -> Console:
+    wide = terminal()
+    wide.width = 300
+    return wide
 
 
 def watch_table(text: str) -> str:
@@ -148,10 +165,53 @@ def model_history(text: str) -> str:
         id=text, model=text, created_ms=0, parent=text, files={}, figures={text: 1}, note=text
     )
     promotion = Promotion(version=text, at_ms=0, reason=text)
-    wide = terminal()
-    wide.width = 300
+    wide = wide_terminal()
     tables = history_as_tables(History([version], [promotion]))
     return "\n".join(render(each, wide) for each in tables)
+
+
+def day_report(text: str) -> str:
+    day = Day.of(dt.date(2026, 11, 26), ZoneInfo("UTC"))
+    not_ended = ActivitySegment(
+        segment_id=text,
+        device_id=text,
+        segment_start=day.start_ms,
+        segment_end=day.start_ms + 60_000,
+        activity=text,
+        reason=None,
+        confidence=0.9,
+        windows=1,
+    )
+    return render(day_as_tables(make_report(text, day, [], not_ended)), wide_terminal())
+
+
+def explanation(text: str) -> str:
+    said = msgspec.structs.replace(
+        event(text), window_id=text, scores={text: 1.0}, posterior={text: 1.0}
+    )
+    found = Explanation(
+        window_id=text,
+        device_id=text,
+        start_ms=0,
+        partition=0,
+        published=PublishedRecord(said, 0, 0),
+        recomputed=None,
+        identical=None,
+        absence=None,
+        words=text,
+        window=None,
+        records=[TracedRecord(0, 0, 0, 0, 1, late=False)],
+        times_us=np.arange(2),
+        values=np.zeros((2, 6)),
+        range=DeviceRange(),
+        read_from=0,
+        before=said,
+        effects=FeatureEffects(text, text, 1.0, [], [FeatureEffect(text, 1.0)]),
+        policy=LabelPolicy(),
+        stages=[Stage(text, 0, text, None)],
+        rejected=[text],
+    )
+    return render(explanation_as_tables(found), wide_terminal())
 
 
 def html(text: str) -> str:
@@ -174,6 +234,8 @@ PRINTERS: list[Callable[[str], str]] = [
     exposition,
     evaluation,
     model_history,
+    day_report,
+    explanation,
     html,
 ]
 

@@ -15,6 +15,7 @@ from streamer.predict.endpoint_protocol import (
     RefusedError,
     RetryableError,
     ThrottledError,
+    TooLargeError,
 )
 
 LONGEST_TEXT = 500
@@ -111,10 +112,14 @@ def _classify_answer(error: exceptions.ClientError) -> CallError | EndpointError
     # SageMaker has been seen to throttle with status 400 and no message.
     if code in _THROTTLES or status == 429 or (status == 400 and not message):
         return ThrottledError(text)
+    if status == 413:
+        return TooLargeError(text)
     if code == "ModelError":
         original = int(answer.get("OriginalStatusCode") or 500)
         if original == 429:
             return ThrottledError(text)
+        if original == 413:
+            return TooLargeError(text)
         return RetryableError(text) if original >= 500 else RefusedError(text)
     if code in _REFUSALS and "not found" not in text:
         return RefusedError(text)

@@ -27,6 +27,7 @@ from streamer.predict.endpoint_protocol import (
     RefusedError,
     RefusesEverythingError,
     RetryableError,
+    TooLargeError,
 )
 from streamer.predict.hedge import Hedge
 from streamer.predict.micro_batches import MicroBatcher
@@ -89,6 +90,7 @@ class EndpointCaller:
         self._metrics = metrics
         self._on_trouble = on_trouble
         self._in_trouble = False
+        self._has_warned_of_size = False
         self._held_batches = 0
         self._breaker = CircuitBreaker(time.monotonic)
         self._concurrency = ConcurrencyLimit(options.max_concurrency, time.monotonic)
@@ -111,6 +113,8 @@ class EndpointCaller:
         except RefusedError as error:
             if len(features) == 1:
                 return Answers(1, refused={0: str(error)})
+            if isinstance(error, TooLargeError):
+                self._warn_of_size(len(features), error)
             middle = len(features) // 2
             halves = self._answer(features[:middle]), self._answer(features[middle:])
             return Answers.concatenate(await asyncio.gather(*halves))
@@ -193,11 +197,14 @@ class EndpointCaller:
 
         A refusal is believed only if the endpoint has accepted a typical window before it. An
         endpoint that was mended between the two has refused a window that it would accept now.
+        The size of a request of several windows says nothing about a typical window.
         """
         call = partial(self._call_and_count, features)
         try:
             return await (self._hedge.call(call) if self._hedge else call())
         except RefusedError as refusal:
+            if isinstance(refusal, TooLargeError) and len(features) > 1:
+                raise
             if await self._accepts_reference():
                 await self._wait_for_rate()
                 return await self._call_and_count(features)
@@ -247,6 +254,17 @@ class EndpointCaller:
     async def _wait_for_rate(self) -> None:
         if self._rate is not None:
             await self._rate.acquire()
+
+    def _warn_of_size(self, windows: int, error: TooLargeError) -> None:
+        if not self._has_warned_of_size:
+            self._has_warned_of_size = True
+            log.warning(
+                "a request is too large for the endpoint or for a proxy before it: such requests "
+                "are halved",
+                windows=windows,
+                error=str(error),
+                hint="lower batch_windows, or raise the limit of the proxy",
+            )
 
     def _report_trouble(self, trouble: str) -> None:
         if not self._in_trouble:

@@ -37,6 +37,10 @@ class RefusedError(CallError):
     """The endpoint does not accept one of the windows; a repeated call would fail too."""
 
 
+class TooLargeError(RefusedError):
+    """The request has more bytes than the endpoint, or a proxy before it, accepts."""
+
+
 class RetryableError(CallError):
     """The call has failed for a reason that may pass."""
 

@@ -12,6 +12,7 @@
 | `reset:1%` | one in a hundred has its connection cut in the middle of the answer |
 | `page:1%` | one in a hundred gets a page of HTML with status 200, as from a proxy |
 | `redirect:1%` | one in a hundred is redirected to another address |
+| `body-limit=64kB` | requests with more bytes get status 413, as from a proxy |
 | `wrong-answer:1%` | one in a hundred gets an answer that does not fit its question |
 | `down=30s/5m` | connections are cut for the first 30 s of every 5 minutes; `down` alone: always |
 
@@ -35,12 +36,12 @@ from streamer.prediction_server.served_model import BadInputError
 
 EXAMPLES = (
     "latency=200ms:10%, error=503:5%, throttle=200/s, refuse:1%, hang:1%, half-open:1%, drip:1%, "
-    "reset:1%, page:1%, redirect:1%, wrong-answer:1%, down=30s/5m"
+    "reset:1%, page:1%, redirect:1%, body-limit=64kB, wrong-answer:1%, down=30s/5m"
 )
 
 _SPEC = re.compile(
-    r"(?P<kind>latency|error|throttle|refuse|hang|half-open|drip|reset|page|redirect|wrong-answer"
-    r"|down)(?:=(?P<value>[^:]+))?(?::(?P<share>\d+(?:\.\d+)?)%)?"
+    r"(?P<kind>latency|error|throttle|refuse|hang|half-open|drip|reset|page|redirect|body-limit"
+    r"|wrong-answer|down)(?:=(?P<value>[^:]+))?(?::(?P<share>\d+(?:\.\d+)?)%)?"
 )
 _TIME = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
@@ -77,8 +78,8 @@ class EndpointFault:
         kind: the first word of the table above.
         text: the fault as it was written.
         share: share of the predictions that it affects, 0 to 1.
-        amount: seconds of `latency`, status of `error`, calls per second of `throttle`, or seconds
-            of `down`.
+        amount: seconds of `latency`, status of `error`, calls per second of `throttle`, bytes of
+            `body-limit`, or seconds of `down`.
         period_s: time after which `down` begins again.
     """
 
@@ -110,6 +111,8 @@ class EndpointFault:
                     return replace(fault, amount=_parse_status(value))
                 case "throttle":
                     return replace(fault, amount=float((value or "").removesuffix("/s")))
+                case "body-limit":
+                    return replace(fault, amount=1000 * float((value or "").removesuffix("kB")))
                 case "down" if value:
                     length, _, period = value.partition("/")
                     period_s = _parse_seconds(period) if period else ALWAYS
@@ -184,6 +187,11 @@ class EndpointFaults:
             case "redirect":
                 location = {"Location": "http://127.0.0.1:9/elsewhere"}
                 raise InjectedAnswerError(web.Response(status=302, headers=location))
+            case "body-limit":
+                if len(await request.read()) > fault.amount:
+                    page = "<html><h1>413 Request Entity Too Large</h1></html>"
+                    answer = web.Response(status=413, text=page, content_type="text/html")
+                    raise InjectedAnswerError(answer)
             case "hang":
                 await asyncio.Event().wait()
             case "half-open" | "drip" | "reset":

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from structlog.testing import capture_logs
 
 from streamer.arrays import Floats
 from streamer.metrics import Metrics
@@ -107,6 +108,42 @@ async def test_a_single_poison_window_is_refused_though_no_other_window_was_ever
     async with asyncio.timeout(30), serve(), opened(predictor, Metrics()) as ask:
         answers = await ask(poisoned)
     assert "Var004" in answers.refused[0]
+
+
+async def test_a_request_that_is_too_large_for_a_proxy_is_halved_until_it_is_accepted(
+    serve: Serve, features: Floats
+) -> None:
+    #   windows in a request   40 | 20 20 | 10 10 10 10 | 5 5 5 5 5 5 5 5
+    #   answer of the proxy    413 ................... | scores
+    metrics = Metrics()
+    async with (
+        asyncio.timeout(60),
+        serve("body-limit=80kB"),
+        opened("sagemaker", metrics, batch_windows=40) as ask,
+    ):
+        with capture_logs() as lines:
+            answers = await ask(features[:40])
+    assert (answers.refused, answers.unavailable) == ({}, [])
+    assert value(metrics, "endpoint_calls_total", outcome="refused") == 7
+    assert value(metrics, "endpoint_calls_total", outcome="answered") == 8
+    [warning] = [line for line in lines if "too large" in line["event"]]
+    assert "batch_windows" in warning["hint"]
+
+
+async def test_a_single_window_that_is_too_large_is_refused_and_the_others_are_answered(
+    serve: Serve, features: Floats
+) -> None:
+    long = features[:3].copy()
+    long[1] = -1.2345678901234567e-100  # 24 characters a number
+    async with (
+        asyncio.timeout(60),
+        serve("body-limit=12.5kB"),
+        opened("sagemaker", Metrics()) as ask,
+    ):
+        answers = await ask(long)
+    assert list(answers.refused) == [1]
+    assert "413" in answers.refused[1]
+    assert answers.unavailable == []
 
 
 async def test_windows_in_the_queue_do_not_count_as_unanswered(

@@ -89,6 +89,8 @@ def repeated_labels() -> bytes:
         ("text/csv", b""),
         ("text/csv", b"0.5,0.5,0,0,0,0\n0,0,0,0,1\n"),
         ("text/csv", b"7\n1\n"),
+        ("text/csv", b"0.5,0.5,0,0,0,0\n" * 3),
+        ("text/csv", b"0.5,0.5,0,0,0,0\n"),
         ("application/json", b"[]"),
         ("application/json", b"{}"),
         ("application/json", b"5"),

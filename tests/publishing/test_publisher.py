@@ -49,6 +49,26 @@ def test_readings_in_real_time_start_now_after_any_preparation_time() -> None:
     assert now_ms() - timeline.now() < 100
 
 
+async def test_publishing_catches_up_with_the_time_that_its_preparation_has_taken(
+    make_settings: MakeSettings,
+) -> None:
+    #  timeline made   |<-- 10 minutes of preparation -->|   first turn
+    #  asked until     start, start + 1 s, ..., now
+    settings = make_settings(partitions=1)
+    await topics.ensure(settings)
+    stop, late_ms = asyncio.Event(), 600_000
+
+    class Asked:
+        def until(self, time_ms: float) -> list[DeviceRecord]:
+            if now_ms() - time_ms < late_ms / 2:
+                stop.set()
+            return []
+
+    timeline = Timeline(now_ms() - late_ms, math.inf, 1, time.monotonic() - late_ms / 1000)
+    async with asyncio.timeout(120):
+        await publish(settings, [Asked()], timeline, stop)
+
+
 async def test_each_device_is_sent_whole_and_in_order(make_settings: MakeSettings) -> None:
     settings = make_settings(partitions=3)
     await topics.ensure(settings)
