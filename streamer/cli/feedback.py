@@ -9,6 +9,7 @@ import click
 from streamer.cli.options import settings_options
 from streamer.cli.times import Moment
 from streamer.contracts.ground_truth import ActivityLabel, check_label
+from streamer.errors import SettingsError
 from streamer.kafka.ground_truth import publish_label
 from streamer.process import log
 from streamer.settings import Settings
@@ -53,8 +54,18 @@ def feedback(
     end = now_ms if until is None else round(until)
     start = end - _DEFAULT_MS if since is None else round(since)
     label = ActivityLabel(
-        device_id=device, start=start, end=end, activity=activity, by=by or getpass.getuser()
+        device_id=device, start=start, end=end, activity=activity, by=by or _own_name()
     )
     check_label(label, settings.known_activities, now_ms)
     asyncio.run(publish_label(settings, label))
     echo(f"{device} was {activity} for {(end - start) / 1000:g} s, says {label.by}")
+
+
+def _own_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run with the number of a user that it does not know.
+        raise SettingsError(
+            "the user of this machine has no name; --by names who says so"
+        ) from None

@@ -67,7 +67,12 @@ def check_label(label: ActivityLabel, activities: Collection[str], now_ms: int) 
     Raises:
         DataError: it cannot be true; the message says why and what to do.
     """
-    if not 1 <= len(label.device_id.encode(errors="replace")) <= LONGEST_DEVICE_ID:
+    try:
+        device_bytes = len(label.device_id.encode())
+        label.by.encode()
+    except UnicodeEncodeError:
+        raise DataError("the device id and `by`, who says so, must be text in UTF-8") from None
+    if not 1 <= device_bytes <= LONGEST_DEVICE_ID:
         raise DataError(f"the device id must have 1 to {LONGEST_DEVICE_ID} bytes")
     if not 1 <= len(label.by) <= LONGEST_AUTHOR:
         raise DataError(f"`by`, who says so, must have 1 to {LONGEST_AUTHOR} characters")

@@ -89,6 +89,11 @@ def read_labels(path: Path) -> dict[str, list[Segment]]:
                 f"{path}, line {line}: activity {number} has no name; add a line such as "
                 f"`{number} ROWING` to {path.with_name('activity_labels.txt')}"
             )
+        if not 1 <= start <= end:
+            raise DataError(
+                f"{path}, line {line}: a label from sample {start} to {end} has no sample; samples "
+                "are counted from 1"
+            )
         segment = Segment(names[number], start - 1, end)
         segments[name_device(experiment, user)].append(segment)
     return segments

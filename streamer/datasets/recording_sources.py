@@ -3,7 +3,7 @@
 To learn and to judge, they are put on the grid of 50 Hz; a replay sends them at their own rates.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
@@ -54,7 +54,7 @@ def read_for_learning(
         DataError: a recording is malformed, or its values cannot be in the units of the profile.
     """
     if layout is None:
-        return list(read_labelled_recordings(source))
+        return list(check_units(read_labelled_recordings(source)))
     found = []
     for raw in read_profiled_recordings(source, layout):
         if fault := next(find_faults(raw), None):
@@ -72,6 +72,22 @@ def read_for_learning(
     if not found:
         raise DataError(f"{source} has no labelled recording that is long enough for a window")
     return found
+
+
+def check_units(recordings: Iterable[Recording]) -> Iterator[Recording]:
+    """Yield recordings in the public layout unchanged, if they can be in g and rad/s.
+
+    Raises:
+        DataError: the values of a recording cannot be in these units.
+    """
+    for recording in recordings:
+        if len(recording.acc_gyro):
+            for fault in find_faults(as_measured(recording)):
+                raise DataError(
+                    f"{fault}. Without a profile recordings are in g and rad/s; --profile "
+                    "describes others"
+                )
+        yield recording
 
 
 def read_segments(
@@ -112,12 +128,14 @@ def read_for_replay(
         DataError: there is no such recording, or one is malformed.
     """
     if layout is None:
-        return [as_measured(recording) for recording in read_recordings(source, only)]
-    found = [raw for raw in read_profiled_recordings(source, layout) if fnmatchcase(raw.name, only)]
+        found = [as_measured(recording) for recording in read_recordings(source, only)]
+    else:
+        profiled = read_profiled_recordings(source, layout)
+        found = [raw for raw in profiled if fnmatchcase(raw.name, only)]
     if not found:
         raise DataError(f"no recording in {source} matches {only!r}")
     for raw in found:
-        for fault in find_faults(raw):
+        for fault in find_faults(raw) if len(raw.acc) else ():
             note(fault)
     return found
 

@@ -23,7 +23,7 @@ from streamer.datasets.published_features import (
     read_published_rows,
 )
 from streamer.datasets.recording import Recording
-from streamer.datasets.recording_sources import Note, has_public_layout
+from streamer.datasets.recording_sources import Note, check_units, has_public_layout
 from streamer.datasets.regular_grid import split_and_regularize
 from streamer.datasets.signal_checks import find_faults
 from streamer.errors import DataError
@@ -107,7 +107,7 @@ def _read_public(source: Path, share: _Share) -> Iterator[tuple[Recording, bool]
     files = sum(1 for _ in source.glob("acc_exp*_user*.txt"))
     labelled = has_public_layout(source)
     found = read_labelled_recordings(source) if labelled else read_recordings(source)
-    for read, recording in enumerate(found, 1):
+    for read, recording in enumerate(check_units(found), 1):
         share.set(min(1.0, read / files))
         yield recording, True
 
@@ -164,12 +164,6 @@ def _cut(
 def _read_records(
     source: Path, feature_set: FeatureSet, invalid: InvalidRecords, share: _Share
 ) -> Iterator[tuple[TableRow, Floats]]:
-    if feature_set.name != UCI_HAR.name:
-        raise DataError(
-            f"{source} has the features {UCI_HAR.name}, but the model takes those of "
-            f"{feature_set.name}: choose the model `waist`, or one trained with --features "
-            "published; or predict recordings"
-        )
     rows: Iterator[TableRow]
     root = None
     if source.is_dir() or source.suffix == ".zip":
@@ -180,6 +174,12 @@ def _read_records(
                 "acc_exp01_user01.txt, train/X_train.txt as in the published data set, or "
                 "converted .csv files; --profile describes recordings of other devices"
             )
+    if feature_set.name != UCI_HAR.name:
+        raise DataError(
+            f"{source} has the features {UCI_HAR.name}, but the model takes those of "
+            f"{feature_set.name}: choose the model `waist`, or one trained with --features "
+            "published; or predict recordings"
+        )
     if root is None:
         rows = read_rows(source, share.set)
     else:

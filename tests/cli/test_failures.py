@@ -1,5 +1,6 @@
 """A command that fails ends with words: what, where, what to do; as JSON where logs are JSON."""
 
+import getpass
 import json
 import os
 import subprocess
@@ -47,6 +48,16 @@ def test_the_last_line_is_json_where_logs_are_json(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert lines[-1]["level"] == "error"
     assert missing in lines[-1]["event"]
+
+
+def test_feedback_of_a_user_without_a_name_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", fail)
+    done = CliRunner().invoke(main, ["feedback", "--device", "phone", "--activity", "walking"])
+    assert done.exit_code == 1
+    assert "--by names who says so" in done.output
 
 
 @pytest.mark.parametrize("wrong", ["0", "many"])

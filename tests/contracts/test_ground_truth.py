@@ -66,6 +66,9 @@ def test_every_label_that_can_be_true_fits_the_schema(
         ({"start": -1, "end": 1}, "milliseconds since the epoch"),
         ({"device_id": ""}, "device id must have 1 to 255 bytes"),
         ({"by": ""}, "who says so"),
+        ({"device_id": "phone\udcff"}, "must be text in UTF-8"),
+        ({"by": "\udcff"}, "must be text in UTF-8"),
+        ({"start": 10**20}, "not after its start"),
     ],
 )
 def test_a_label_that_cannot_be_true_is_refused_with_the_reason(

@@ -19,6 +19,14 @@ def test_numbers_of_activities_have_the_names_that_a_file_gives_them(tmp_path: P
     }
 
 
+@pytest.mark.parametrize("samples", ["0 200", "5 4", "-3 9"])
+def test_a_label_without_samples_is_refused(tmp_path: Path, samples: str) -> None:
+    (tmp_path / "labels.txt").write_text(f"1 1 1 1 200\n1 1 1 {samples}\n")
+
+    with pytest.raises(DataError, match=r"labels\.txt, line 2: .* counted from 1"):
+        read_labels(tmp_path / "labels.txt")
+
+
 @pytest.mark.parametrize(
     ("names", "complaint"),
     [

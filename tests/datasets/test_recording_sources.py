@@ -90,6 +90,24 @@ def test_a_recording_without_gravity_is_replayed_but_not_learned_from(tmp_path: 
     assert "is without gravity" in notes[0]
 
 
+def test_a_recording_in_the_public_layout_in_other_units_is_replayed_but_not_learned_from(
+    tmp_path: Path,
+) -> None:
+    _, acc, gyro = walk(12, 50)
+    np.savetxt(tmp_path / "acc_exp01_user01.txt", acc * 9.81, "%.6f")
+    np.savetxt(tmp_path / "gyro_exp01_user01.txt", gyro, "%.6f")
+    (tmp_path / "labels.txt").write_text("1 1 1 1 600\n")
+    notes: list[str] = []
+
+    with pytest.raises(DataError, match="looks like m/s2"):
+        read_for_learning(tmp_path, None, notes.append)
+    [part] = read_for_replay(tmp_path, None, "*", notes.append)
+
+    assert part.name == "exp01_user01"
+    [note] = notes
+    assert "looks like m/s2" in note
+
+
 def test_recordings_are_replayed_by_their_names_and_have_their_labels(tmp_path: Path) -> None:
     for name in ("walking_1", "sitting_1"):
         write_phyphox(tmp_path / "anna" / name)

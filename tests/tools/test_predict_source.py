@@ -2,6 +2,7 @@
 
 import csv
 import json
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -149,6 +150,34 @@ def test_a_table_needs_a_model_of_the_published_features(table: Path, tmp_path: 
     assert GRAVITY_FRAME.name in done.output
     assert "choose the model `waist`" in done.output
     assert {path.name for path in tmp_path.iterdir()} == {"table"}
+
+
+@pytest.mark.parametrize("name", ["empty", "other.zip"])
+def test_a_source_with_nothing_to_predict_is_an_error_with_any_model(
+    tmp_path: Path, name: str
+) -> None:
+    source = tmp_path / name
+    if name == "empty":
+        source.mkdir()
+    else:
+        with zipfile.ZipFile(source, "w") as archive:
+            archive.writestr("a.txt", "no data")
+
+    done = run(source, tmp_path / "out", "--format", "csv")
+
+    assert done.exit_code == 1
+    assert "has nothing to predict" in done.output
+
+
+def test_a_recording_in_other_units_gets_no_labels(recordings: Path, tmp_path: Path) -> None:
+    file = recordings / "acc_exp02_user01.txt"
+    np.savetxt(file, np.loadtxt(file) * 9.81, "%.6f")
+
+    done = run(recordings, tmp_path / "out", "--format", "csv")
+
+    assert done.exit_code == 1
+    assert "exp02_user01 looks like m/s2" in done.output
+    assert not (tmp_path / "out").exists()
 
 
 class Interrupted:
