@@ -105,14 +105,8 @@ class EndpointFault:
             if kind in {"throttle", "down"} and found["share"]:
                 raise ValueError(f"{kind} has no share")
             match kind:
-                case "latency":
-                    return replace(fault, amount=_parse_seconds(value))
-                case "error":
-                    return replace(fault, amount=_parse_status(value))
-                case "throttle":
-                    return replace(fault, amount=float((value or "").removesuffix("/s")))
-                case "body-limit":
-                    return replace(fault, amount=1000 * float((value or "").removesuffix("kB")))
+                case "latency" | "error" | "throttle" | "body-limit":
+                    return replace(fault, amount=_parse_amount(kind, value))
                 case "down" if value:
                     length, _, period = value.partition("/")
                     period_s = _parse_seconds(period) if period else ALWAYS
@@ -181,17 +175,10 @@ class EndpointFaults:
                 raise InjectedError(int(fault.amount))
             case "refuse":
                 raise BadInputError("injected fault: refused")
-            case "page":
-                page = "<html><body><h1>Welcome</h1></body></html>"
-                raise InjectedAnswerError(web.Response(text=page, content_type="text/html"))
-            case "redirect":
-                location = {"Location": "http://127.0.0.1:9/elsewhere"}
-                raise InjectedAnswerError(web.Response(status=302, headers=location))
-            case "body-limit":
-                if len(await request.read()) > fault.amount:
-                    page = "<html><h1>413 Request Entity Too Large</h1></html>"
-                    answer = web.Response(status=413, text=page, content_type="text/html")
-                    raise InjectedAnswerError(answer)
+            case "page" | "redirect":
+                raise InjectedAnswerError(_answer_as_proxy(fault.kind))
+            case "body-limit" if len(await request.read()) > fault.amount:
+                raise InjectedAnswerError(_answer_as_proxy(fault.kind))
             case "hang":
                 await asyncio.Event().wait()
             case "half-open" | "drip" | "reset":
@@ -231,6 +218,27 @@ class EndpointFaults:
         if len(recent) >= limit:
             raise QuotaExceededError
         recent.append(now_s)
+
+
+def _answer_as_proxy(kind: str) -> web.Response:
+    """Return the answer of a proxy before the endpoint."""
+    if kind == "redirect":
+        return web.Response(status=302, headers={"Location": "http://127.0.0.1:9/elsewhere"})
+    status, words = (200, "Welcome") if kind == "page" else (413, "413 Request Entity Too Large")
+    page = f"<html><body><h1>{words}</h1></body></html>"
+    return web.Response(status=status, text=page, content_type="text/html")
+
+
+def _parse_amount(kind: str, value: str | None) -> float:
+    match kind:
+        case "latency":
+            return _parse_seconds(value)
+        case "error":
+            return _parse_status(value)
+        case "throttle":
+            return float((value or "").removesuffix("/s"))
+        case _:
+            return 1000 * float((value or "").removesuffix("kB"))
 
 
 def _parse_seconds(text: str | None) -> float:
