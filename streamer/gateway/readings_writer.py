@@ -16,9 +16,14 @@ from typing import Final, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+)
 from aiokafka.errors import KafkaError as AIOKafkaError
-from aiokafka.errors import MessageSizeTooLargeError
 
+from streamer.errors import KafkaError
 from streamer.gateway.reading_queue import (
     Busy,
     Headers,
@@ -36,6 +41,9 @@ _BATCH_BYTES: Final = 512 * 1024
 _REQUEST_BYTES: Final = 16 * 1024 * 1024
 _RECORD_OVERHEAD_BYTES: Final = 1024
 """Largest size of a record besides its value: key, headers, and those of its batch."""
+
+_FORBIDDEN: Final = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
+"""What a broker says to a user who may not write."""
 
 _LOOK_S: Final = 0.25
 """Time between two looks for readings that have waited too long."""
@@ -73,6 +81,8 @@ class ReadingsWriter:
         """Is set for a moment whenever there may be room again."""
         self._arrived = asyncio.Event()
         self._broken = asyncio.Event()
+        self._forbidden: BaseException | None = None
+        """What Kafka says if this user may not write."""
         self._connected = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -181,7 +191,7 @@ class ReadingsWriter:
         """Wait for an error that an operator must mend.
 
         Raises:
-            KafkaError: a broker refuses the login, or the topic.
+            KafkaError: a broker refuses the login, the topic, or what is written.
         """
         await asyncio.shield(self._tasks[0])
 
@@ -195,7 +205,15 @@ class ReadingsWriter:
                     await self._write_with(producer)
             except AIOKafkaError as error:
                 log.warning("cannot write readings, trying again", error=repr(error))
+                self._note_forbidden(error)
             self._fail_sent()
+            if self._forbidden is not None:
+                topic = self._settings.readings_topic
+                raise KafkaError(
+                    f"Kafka at {self._settings.bootstrap_servers} does not allow this user to "
+                    f"write readings: it needs Write on {topic}, and before Kafka 2.8 "
+                    f"IdempotentWrite on the cluster ({self._forbidden!r})"
+                )
             await asyncio.sleep(_RETRY_S)
 
     def _make_producer(self) -> AIOKafkaProducer:
@@ -253,6 +271,7 @@ class ReadingsWriter:
         if error is not None and sent:
             log.warning("Kafka has not taken readings", readings=len(sent), error=repr(error))
             self._broken.set()
+            self._note_forbidden(error)
         for each in sent:
             self._buffered -= each.size
             if error is None:
@@ -265,6 +284,10 @@ class ReadingsWriter:
         self._is_late &= error is not None
         self._tell_relief()
         self._arrived.set()
+
+    def _note_forbidden(self, error: BaseException) -> None:
+        if isinstance(error, _FORBIDDEN):
+            self._forbidden = error
 
     def _tell_relief(self) -> None:
         self._relief.set()

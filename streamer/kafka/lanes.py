@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from streamer.flow.partition_state import PartitionState
 from streamer.kafka.aiokafka_internals import (
@@ -223,6 +223,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
 
         Raises:
             TopicChangedError: a topic has changed.
+            TopicAuthorizationFailedError: this user may not use a topic any more.
             StarvedError: the consumer returns no records although there are some.
         """
         health = self._health
@@ -236,7 +237,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 # A member without partitions asks too: whether Kafka answers is part of its state.
                 any_partition = TopicPartition(self._resources.settings.readings_topic, 0)
                 ends = await self._resources.consumer.end_offsets(list(lanes) or [any_partition])
-        except TopicChangedError:
+        except (TopicChangedError, TopicAuthorizationFailedError):
             raise
         except (KafkaError, TimeoutError) as error:
             if self._has_answered:

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from streamer.contracts.ground_truth import ActivityLabel
 from streamer.contracts.records import OneRecord
 from streamer.errors import KafkaError, StreamerError
 from streamer.gateway.labels_writer import LabelsWriter
+from streamer.gateway.reading_queue import Busy
 from streamer.gateway.readings_topic import prepare_topic
 from streamer.gateway.readings_writer import ReadingsWriter
 from streamer.kafka import topics
@@ -126,6 +127,32 @@ async def test_a_worker_needs_each_permission_of_its_list_and_no_other(
     admin = secured.settings(**names)
     assert len(await read_events(admin)) in WINDOWS_OF_20_S
     assert len(await read_topic(admin, settings.dlq_topic)) == 1
+
+
+# permission   |-- given --| withdrawn
+# worker       |-- works --| ends, and names it
+async def test_a_worker_whose_permission_is_withdrawn_ends_and_names_it(
+    secured: SecuredKafka, names: dict[str, Any]
+) -> None:
+    settings = secured.settings("worker", create_topics=False, session_timeout_s=6, **names)
+    permissions = needed("worker", settings)
+    of_topic, of_group, *_ = permissions
+    for withdrawn in (of_topic, of_group):
+        others = [each for each in permissions if each != withdrawn]
+        member = Member(settings)
+
+        async def works(member: Member = member) -> bool:
+            return member.health.why_not_ready() is None
+
+        with secured.grant("worker", others):
+            with secured.grant("worker", [withdrawn]):
+                running = asyncio.create_task(member.run())
+                await until(works)
+            await publish(secured.settings(**names), ten_seconds(withdrawn.kind))
+            with pytest.raises(StreamerError) as refused:
+                await running
+        assert withdrawn.name.rstrip("-") in str(refused.value)
+        assert withdrawn.operation in str(refused.value)
 
 
 @asynccontextmanager
@@ -289,3 +316,33 @@ async def test_a_gateway_works_with_the_permissions_of_its_role(
         await publish_label(settings, label)
     with secured.grant("tool", needed("model-update", settings)):
         assert await read_labels(settings) == [label, label]
+
+
+# permission to write   |-- given --| withdrawn
+# gateway               |-- writes -| answers that it is busy, and ends with the reason
+async def test_a_gateway_that_may_not_write_any_more_ends_and_names_the_permission(
+    secured: SecuredKafka, names: dict[str, Any]
+) -> None:
+    settings = GatewaySettings.load(
+        secured.connection("tool") | names | {"create_topics": False}, None
+    )
+    value = ten_seconds("second")[0].value or b""
+    permissions = needed("gateway", settings)
+    [write] = [each for each in permissions if each == needed("device", settings)[0]]
+    with secured.grant("tool", [each for each in permissions if each != write]):
+        async with ReadingsWriter(settings, partial(prepare_topic, settings)) as writer:
+            with secured.grant("tool", [write]):
+                await asyncio.wait_for(writer.wait_connected(), 60)
+                await writer.write("second", value)
+
+            async def write_on() -> None:
+                while True:
+                    with suppress(Busy):
+                        await writer.write("second", value)
+
+            writing = asyncio.create_task(write_on())
+            try:
+                with pytest.raises(KafkaError, match=f"needs Write on {settings.readings_topic}"):
+                    await asyncio.wait_for(writer.run_until_failure(), 60)
+            finally:
+                writing.cancel()
