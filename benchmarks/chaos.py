@@ -228,8 +228,8 @@ def main(kills: int, minutes: float, seed: int, stores: bool, models: bool) -> N
         with fleet(settings, Path(scratch)) as workers:
             changing = Models(Path(scratch)) if models else None
             chaos = Chaos(random.Random(seed), workers, kafka, changing)
-            end_s = time.monotonic() + 60 * minutes
             expected = asyncio.run(golden(log, settings))
+            end_s = time.monotonic() + 60 * minutes
             known = None if changing else expected
             asyncio.run(unleash(settings, log, workers, chaos, kills, end_s, known))
             found = asyncio.run(read_published(settings))
