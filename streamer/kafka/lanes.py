@@ -222,8 +222,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         """Report progress to `Health`.
 
         Raises:
-            TopicChangedError: a topic has changed.
-            TopicAuthorizationFailedError: this user may not use a topic any more.
+            TopicChangedError, TopicAuthorizationFailedError: a topic has changed, or is forbidden.
             StarvedError: the consumer returns no records although there are some.
         """
         health = self._health
