@@ -12,9 +12,10 @@ from streamer.storage.atomic_files import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-_LABELS_H = 3
-"""Hours between two times of day below a picture."""
+_LABELS_H, _NARROW_LABELS_H = 3, 6
+"""Hours between two times of day below a wide and a narrow picture."""
 
 
 def write_day_page(path: Path, report: DayReport) -> None:
@@ -58,13 +59,11 @@ def day_as_page(report: DayReport) -> str:
 
 def _draw_day(report: DayReport) -> Picture:
     """Draw a row for each activity, along the time of day."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-
     start_ms = report.day.start_ms
     activities = [total.activity for total in report.totals]
     colours = _choose_colours(activities)
-    with html_page.styled():
-        figure = Figure(figsize=(10, 1.1 + 0.38 * len(activities)))
+
+    def paint(figure: "Figure") -> None:
         axes = figure.subplots()
         for row, activity in enumerate(activities):
             bars = [
@@ -76,36 +75,36 @@ def _draw_day(report: DayReport) -> Picture:
             axes.broken_barh(bars, (row - 0.35, 0.7), color=colours[activity], linewidth=0.6)
         axes.set_yticks(range(len(activities)), activities)
         axes.invert_yaxis()
-        _label_hours(axes, report)
+        _label_hours(axes, report, _NARROW_LABELS_H if html_page.is_narrow(figure) else _LABELS_H)
         axes.grid(visible=False, axis="y")
-        return Picture(html_page.svg(figure), "Activity by time of day.")
+
+    return html_page.draw(paint, 1.1 + 0.38 * len(activities), "Activity by time of day.")
 
 
 def _draw_minutes(report: DayReport) -> Picture:
     """Draw a bar for each activity."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-
     totals = report.totals
     activities = [total.activity for total in totals]
     colours = _choose_colours(activities)
-    with html_page.styled():
-        figure = Figure(figsize=(10, 1.1 + 0.38 * len(totals)))
+
+    def paint(figure: "Figure") -> None:
         axes = figure.subplots()
         minutes = [total.minutes for total in totals]
         bars = axes.barh(activities, minutes, color=[colours[each] for each in activities])
         axes.bar_label(bars, [_duration(each) for each in minutes], padding=4)
-        axes.margins(x=0.1)
+        axes.margins(x=0.25 if html_page.is_narrow(figure) else 0.1)
         axes.invert_yaxis()
         axes.set_xlabel("minutes")
         axes.grid(visible=False, axis="y")
-        return Picture(html_page.svg(figure), "Minutes by activity.")
+
+    return html_page.draw(paint, 1.1 + 0.38 * len(totals), "Minutes by activity.")
 
 
-def _label_hours(axes: "Axes", report: DayReport) -> None:
+def _label_hours(axes: "Axes", report: DayReport, every_h: int) -> None:
     """Label the hours of the day as the clocks of the zone show them."""
     day = report.day
     length_ms = day.end_ms - day.start_ms
-    ticks_ms = range(0, length_ms + 1, _LABELS_H * HOUR_MS)
+    ticks_ms = range(0, length_ms + 1, every_h * HOUR_MS)
     names = [day.local(day.start_ms + each).strftime("%H:%M") for each in ticks_ms]
     axes.set_xlim(0, length_ms / HOUR_MS)
     axes.set_xticks([each / HOUR_MS for each in ticks_ms], names)

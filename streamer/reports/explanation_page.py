@@ -1,7 +1,7 @@
 """How the label of a window came about, as one page with pictures."""
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -18,8 +18,11 @@ from streamer.reports.explanation_tables import (
     describe_policy,
     summarize,
 )
-from streamer.reports.html_page import COLOURS, FAINT, Grid, Note, Picture, Section, Text
+from streamer.reports.html_page import COLOURS, MUTED, Grid, Note, Picture, Section, Text
 from streamer.storage.atomic_files import atomic_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _SHOWN: Final = 20
 """Features that the page shows."""
@@ -66,11 +69,9 @@ def explanation_as_page(found: Explanation) -> str:
 
 
 def _draw_signals(window: TracedWindow) -> Picture:
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-
     seconds = np.arange(WINDOW.length) * WINDOW.step_us / 1e6
-    with html_page.styled():
-        figure = Figure(figsize=(10, 6))
+
+    def paint(figure: "Figure") -> None:
         rows = figure.subplots(len(_SERIES), 1, sharex=True)
         for axes, (title, first) in zip(rows, _SERIES, strict=True):
             for axis, signal in zip(
@@ -78,37 +79,35 @@ def _draw_signals(window: TracedWindow) -> Picture:
             ):
                 axes.plot(seconds, signal, label=axis)
             axes.set_title(title)
-        rows[0].legend(ncols=3, loc="upper right")
+        figure.legend(*rows[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
         rows[-1].set_xlabel("seconds after the nominal start")
-        return Picture(html_page.svg(figure), "The signals from which features are computed.")
+
+    return html_page.draw(paint, 6, "The signals from which features are computed.")
 
 
 def _draw_spectrum(window: TracedWindow) -> Picture:
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-
     hertz, amplitudes = measure_spectrum(window.signals)
-    with html_page.styled():
-        figure = Figure(figsize=(10, 2.6))
+
+    def paint(figure: "Figure") -> None:
         axes = figure.subplots()
         axes.plot(hertz, amplitudes)
         axes.set_xlabel("Hz")
         axes.set_ylabel("g")
-        return Picture(html_page.svg(figure), "Spectrum of the body acceleration.")
+
+    return html_page.draw(paint, 2.6, "Spectrum of the body acceleration.")
 
 
 def _draw_scores(found: Explanation, event: ActivityEvent) -> Picture:
     """Draw three bars for each class: belief before, score, belief after."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-
     labels = list(event.scores)
     before = {} if found.before is None else found.before.posterior
     bars = [
-        ("belief before", before, FAINT),
+        ("belief before", before, MUTED),
         ("score of this window", event.scores, COLOURS[1]),
         ("belief after", event.posterior, COLOURS[0]),
     ]
-    with html_page.styled():
-        figure = Figure(figsize=(10, 1.2 + 0.5 * len(labels)))
+
+    def paint(figure: "Figure") -> None:
         axes = figure.subplots()
         rows = np.arange(len(labels))
         for place, (name, shares, colour) in enumerate(bars):
@@ -118,9 +117,12 @@ def _draw_scores(found: Explanation, event: ActivityEvent) -> Picture:
         axes.set_yticks(rows, labels)
         axes.invert_yaxis()
         axes.set_xlim(0, 1)
-        axes.legend(loc="lower right")
+        columns = 1 if html_page.is_narrow(figure) else len(bars)
+        figure.legend(loc="outside lower center", ncols=columns)
         axes.grid(visible=False, axis="y")
-        return Picture(html_page.svg(figure), "Probabilities of the classes.")
+
+    height_in = 1.2 + 0.5 * len(labels)
+    return html_page.draw(paint, height_in, "Probabilities of the classes.", height_in + 0.6)
 
 
 def _list_effects(found: Explanation) -> Section:

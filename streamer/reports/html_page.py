@@ -1,19 +1,19 @@
 """A report as one HTML page that loads nothing: scripts, styles and pictures are in the page.
 
 A page has sections and a section has blocks: `Text`, `Note`, `Facts`, `Picture`, `Grid`. Pictures
-are matplotlib figures in the style of the page; 10 inches are the full width::
+are matplotlib figures in the style of the page. Each is drawn for wide and for narrow screens::
 
-    with styled():
-        figure = Figure(figsize=(10, 3))
+    def paint(figure: Figure) -> None:
         figure.subplots().plot(values)
-        picture = Picture(svg(figure), "What it shows")
-    html = render("Title", [Section("Heading", [picture])])
 
-Needs the extra `streamer[train]`.
+    html = render("Title", [Section("Heading", [draw(paint, 3, "What it shows")])])
+
+The page is light or dark, as the reader's system is. Pictures name their colours as the page does,
+so they change with it. Needs the extra `streamer[train]`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -27,19 +27,40 @@ from streamer.printable import printable
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.typing import RcKeyType
 
-INK, MUTED, FAINT = "#1f2933", "#66727f", "#dde3e9"
-ACCENT = "#2563a8"
-COLOURS = ("#2563a8", "#d97706", "#2f855a", "#b83280", "#6b46c1", "#0e7490", "#8a5a2b", "#66727f")
+_PALETTE = {
+    "paper": ("#f6f8fa", "#11161b"),
+    "sheet": ("#fefefe", "#1a2128"),
+    "ink": ("#1f2933", "#e3e8ed"),
+    "muted": ("#66727f", "#9ba6b2"),
+    "faint": ("#dde3e9", "#36414c"),
+    "accent": ("#2563a8", "#6ba8ea"),
+    "orange": ("#d97706", "#f0a23c"),
+    "green": ("#2f855a", "#5dbf8b"),
+    "pink": ("#b83280", "#e67ab2"),
+    "violet": ("#6b46c1", "#a68df0"),
+    "cyan": ("#0e7490", "#45b8d2"),
+    "brown": ("#8a5a2b", "#c99b68"),
+}
+"""Colours on a light and on a dark page, by the name that the style sheet has for them."""
+
+INK, MUTED, FAINT, ACCENT = (_PALETTE[name][0] for name in ("ink", "muted", "faint", "accent"))
+COLOURS = tuple(
+    _PALETTE[name][0]
+    for name in ("accent", "orange", "green", "pink", "violet", "cyan", "brown", "muted")
+)
 """Colours of classes, in order; colour-blind readers can tell them apart."""
-SHADES = "Blues"
-"""Colour map of quantities that start at zero, such as a confusion matrix."""
+
+WIDE_IN, NARROW_IN = 10.0, 4.2
+"""Widths of pictures in inches. Text of 10 points has 10 px or more on a screen of 360 px."""
 
 _STYLE: "dict[RcKeyType, Any]" = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
     "axes.grid": True,
     "axes.labelcolor": INK,
     "axes.linewidth": 0.8,
@@ -58,8 +79,6 @@ _STYLE: "dict[RcKeyType, Any]" = {
     "lines.linewidth": 1.8,
     # Text in pictures stays text: it is small, can be selected, and has the fonts of the page.
     "svg.fonttype": "none",
-    # With a fixed salt the same figure gives the same bytes.
-    "svg.hashsalt": "streamer",
     "text.color": INK,
     # A label such as `a$b$c` is not a formula.
     "text.parse_math": False,
@@ -70,6 +89,8 @@ _STYLE: "dict[RcKeyType, Any]" = {
 }
 _ONLY_IN_FILES = re.compile(r' xmlns(?::\w+)?="[^"]*"|(?<=<g) id="[^"]*"')
 """Namespaces, which HTML does not need, and ids of groups, which would not be unique."""
+_NAMES = {light: name for name, (light, _) in _PALETTE.items()}
+_NAMED_COLOUR = re.compile("|".join(_NAMES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +119,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure, as `svg` returns it, and its caption."""
+    """A figure for wide and one for narrow screens, as `svg` returns them, and their caption."""
 
     kind: ClassVar = "picture"
-    svg: str
+    wide: str
+    narrow: str
     caption: str
 
 
@@ -172,18 +194,63 @@ def styled() -> Iterator[None]:
         yield
 
 
+def draw(
+    paint: Callable[["Figure"], None],
+    height_in: float,
+    caption: str,
+    narrow_height_in: float | None = None,
+) -> Picture:
+    """Draw a picture for wide and for narrow screens.
+
+    Args:
+        paint: draws into an empty figure, whose width it may ask for with `is_narrow`.
+        height_in: height of the figures in inches.
+        caption: what the picture shows.
+        narrow_height_in: height of the narrow one, if it is another one.
+
+    Raises:
+        DataError: matplotlib is not installed.
+    """
+    with styled():
+        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+
+        wide = Figure(figsize=(WIDE_IN, height_in))
+        narrow = Figure(figsize=(NARROW_IN, narrow_height_in or height_in))
+        for figure in (wide, narrow):
+            paint(figure)
+        return Picture(svg(wide), svg(narrow), caption)
+
+
+def is_narrow(figure: "Figure") -> bool:
+    """Whether a figure is for narrow screens."""
+    return bool(figure.get_figwidth() < WIDE_IN)
+
+
+def make_panels(figure: "Figure", *widths: float) -> "list[Axes]":
+    """Return axes side by side with these relative widths; on a narrow figure, rows so high."""
+    if is_narrow(figure):
+        rows = figure.subplots(len(widths), 1, squeeze=False, height_ratios=widths)
+        return list(rows[:, 0])
+    return list(figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0])
+
+
 def svg(figure: "Figure") -> str:
     """Return a figure as an HTML element. The same figure gives the same text.
 
     Raises:
         DataError: matplotlib is not installed.
     """
+    import matplotlib as mpl  # noqa: PLC0415 - an extra
+
     drawn = StringIO()
-    with styled():
+    # Figures of different widths share no ids: a browser finds no clip path in a hidden picture.
+    salt = f"streamer {figure.get_figwidth():g}"
+    with styled(), mpl.rc_context({"svg.hashsalt": salt}):
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(drawn, format="svg", metadata=nothing)
     text = drawn.getvalue()
-    return _ONLY_IN_FILES.sub("", text[text.index("<svg") :])
+    text = _ONLY_IN_FILES.sub("", text[text.index("<svg") :])
+    return _NAMED_COLOUR.sub(lambda found: f"var(--{_NAMES[found[0]]})", text)
 
 
 def render(title: str, sections: Sequence[Section], subtitle: str = "") -> str:
@@ -193,7 +260,7 @@ def render(title: str, sections: Sequence[Section], subtitle: str = "") -> str:
         DataError: jinja2 is not installed.
     """
     require()
-    return _template().render(title=title, subtitle=subtitle, sections=sections)
+    return _template().render(title=title, subtitle=subtitle, sections=sections, palette=_PALETTE)
 
 
 @cache

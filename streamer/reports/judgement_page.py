@@ -18,6 +18,7 @@ from streamer.training.people_scores import count_errors_by_person, score_people
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Block = Text | Note | Facts | Picture | Grid
 Cells = list[str | int | float | Bars]
@@ -103,18 +104,19 @@ def _draw_confusions(judgement: Judgement) -> list[Block]:
 
 def draw_confusion(confusions: Sequence[tuple[str, ConfusionMatrix]]) -> Picture:
     """Draw confusion matrices, each with its title, beside each other."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
-    with html_page.styled():
-        figure = Figure(figsize=(10, 4.6))
-        axes = figure.subplots(1, len(confusions), squeeze=False)[0]
-        for each, (name, confusion) in zip(axes, confusions, strict=True):
+    def paint(figure: "Figure") -> None:
+        panels = html_page.make_panels(figure, *(1 for _ in confusions))
+        for axes, (name, confusion) in zip(panels, confusions, strict=True):
             shares = confusion.counts / confusion.counts.sum(axis=1, keepdims=True)
-            _heat(each, shares, confusion.counts, confusion.truths, confusion.answers)
-            each.set_title(name)
-            each.set_xlabel("label")
-        axes[0].set_ylabel("true")
-        return Picture(html_page.svg(figure), "Numbers of windows by true activity and label.")
+            _heat(axes, shares, confusion.counts, confusion.truths, confusion.answers)
+            axes.set_title(name)
+            axes.set_xlabel("label")
+        for axes in panels if html_page.is_narrow(figure) else panels[:1]:
+            axes.set_ylabel("true")
+
+    caption = "Numbers of windows by true activity and label."
+    return html_page.draw(paint, 4.6, caption, 3.8 * len(confusions))
 
 
 def _heat(
@@ -124,34 +126,41 @@ def _heat(
     rows: Sequence[str],
     columns: Sequence[str],
 ) -> None:
-    """Draw a table. The larger the share of a cell, the darker the cell."""
-    axes.imshow(shares, cmap=html_page.SHADES, vmin=0, vmax=1, aspect="auto")
+    """Draw a table. The larger the share of a cell, the stronger its colour."""
+    from matplotlib.colors import to_rgba_array  # noqa: PLC0415 - an extra
+
+    colours = to_rgba_array([html_page.ACCENT] * shares.size, shares.ravel())
+    axes.imshow(colours.reshape(*shares.shape, 4), aspect="auto")
     axes.grid(visible=False)
     short = [name.removeprefix("walking_") for name in columns]
     axes.set_xticks(range(len(columns)), short, rotation=45, ha="right")
     axes.set_yticks(range(len(rows)), [name.removeprefix("walking_") for name in rows])
     for i, j in np.argwhere(np.asarray(texts) > 0).tolist():
-        dark = shares[i, j] > 0.5
+        dark = shares[i, j] > 0.7
         colour = "white" if dark else html_page.INK
         axes.text(j, i, str(texts[i][j]), ha="center", va="center", color=colour, fontsize=9)
 
 
 def _draw_people(judgement: Judgement) -> list[Block]:
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-
     found = score_people(judgement)
     users = sorted(found, key=lambda user: found[user][0])
-    with html_page.styled():
-        figure = Figure(figsize=(10, 3.2))
+
+    def paint(figure: "Figure") -> None:
         axes = figure.subplots()
-        axes.plot(users, [found[user][0] for user in users], "o", label="one window")
+        series = {"one window": [found[user][0] for user in users]}
         if judgement.smoothed_confusion is not None:
-            smoothed = [found[user][1] or 0.0 for user in users]
-            axes.plot(users, smoothed, "o", label="smoothed")
-        axes.set_xlabel("user")
-        axes.set_ylabel("macro-F1")
-        axes.legend(loc="lower right")
-        picture = Picture(html_page.svg(figure), "Macro-F1 of each person, in ascending order.")
+            series["smoothed"] = [found[user][1] or 0.0 for user in users]
+        # A narrow picture has a row for each person instead of a column.
+        narrow = html_page.is_narrow(figure)
+        for name, scores in series.items():
+            axes.plot(*((scores, users) if narrow else (users, scores)), "o", label=name)
+        for axis, words in zip("yx" if narrow else "xy", ("user", "macro-F1"), strict=True):
+            axes.set(**{f"{axis}label": words})
+        figure.legend(loc="outside upper right", ncols=2)
+
+    picture = html_page.draw(
+        paint, 3.4, "Macro-F1 of each person, in ascending order.", 1.2 + 0.2 * len(users)
+    )
     activities = judgement.window_confusion.truths
     errors = count_errors_by_person(judgement)
     rows: list[Cells] = [
@@ -163,11 +172,8 @@ def _draw_people(judgement: Judgement) -> list[Block]:
 
 
 def _draw_reliability(bins: ReliabilityDiagram) -> Picture:
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-
-    with html_page.styled():
-        figure = Figure(figsize=(10, 3.6))
-        left, right = figure.subplots(1, 2)
+    def paint(figure: "Figure") -> None:
+        left, right = html_page.make_panels(figure, 1, 1)
         some = bins.counts > 0
         left.plot([0, 1], [0, 1], color=html_page.MUTED, linewidth=1)
         left.plot(bins.confidence[some], bins.accuracy[some], "o-")
@@ -179,11 +185,12 @@ def _draw_reliability(bins: ReliabilityDiagram) -> Picture:
         right.yaxis.set_major_formatter("{x:,.0f}")
         right.set_xlabel("largest probability")
         right.set_ylabel("windows")
-        return Picture(
-            html_page.svg(figure),
-            "On the line, the share of right windows equals the probability. The mean distance is "
-            f"{bins.error:.4f}.",
-        )
+
+    caption = (
+        "On the line, the share of right windows equals the probability. The mean distance is "
+        f"{bins.error:.4f}."
+    )
+    return html_page.draw(paint, 3.6, caption, 6.4)
 
 
 def _describe_changes(judgement: Judgement) -> list[Block]:
@@ -201,10 +208,8 @@ def _describe_changes(judgement: Judgement) -> list[Block]:
             f"unknown, and {shares[1]:.1%} of the windows within an activity."
         )
     )
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
-    with html_page.styled():
-        figure = Figure(figsize=(10, 3))
+    def paint(figure: "Figure") -> None:
         axes = figure.subplots()
         for name, rows_ in (
             ("activities", judgement.within_activity),
@@ -217,11 +222,7 @@ def _describe_changes(judgement: Judgement) -> list[Block]:
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel("probability of a movement, one window")
         axes.set_ylabel("windows")
-        axes.legend()
-        blocks.append(
-            Picture(
-                html_page.svg(figure),
-                "Probability of a movement, for windows within activities and within movements.",
-            )
-        )
-    return blocks
+        figure.legend(loc="outside upper right", ncols=2)
+
+    caption = "Probability of a movement, for windows within activities and within movements."
+    return [*blocks, html_page.draw(paint, 3, caption)]

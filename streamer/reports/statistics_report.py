@@ -1,19 +1,27 @@
 """The output of `streamer dataset statistics`: tables for a terminal, and a page."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 
+from streamer.arrays import Ints
 from streamer.datasets.feature_statistics import NEGLIGIBLE, FeatureStatistics, TableStatistics
 from streamer.datasets.feature_table import FeatureTable
 from streamer.reports import html_page
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _BAR = 30
 _SHOWN_BY_CLASS = 6
 _SHOWN_RANKED = 20
+_NAMED_PEOPLE = 12
+"""People whose names a picture has at most."""
 
 _ETA2 = (
     "η² (correlation ratio) is the share of a feature's variance that lies between the classes: 0 "
@@ -84,10 +92,9 @@ def statistics_as_page(
     Raises:
         DataError: matplotlib or jinja2 is not installed.
     """
-    with html_page.styled():
-        classes = [_classes_picture(statistics, table)]
-        ranked = [_ranked_picture(statistics)] if statistics.ranked else []
-        by_class = [_by_class_picture(statistics, table)] if statistics.ranked else []
+    classes = [_draw_classes(statistics, table)]
+    ranked = [_draw_ranked(statistics)] if statistics.ranked else []
+    by_class = [_draw_by_class(statistics, table)] if statistics.ranked else []
     said = describe_correlation(statistics)
     return html_page.render(
         "Data set statistics",
@@ -186,83 +193,104 @@ def _feature_grid(statistics: TableStatistics, names: Mapping[str, str]) -> html
     )
 
 
-def _classes_picture(statistics: TableStatistics, table: FeatureTable) -> html_page.Picture:
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-
+def _draw_classes(statistics: TableStatistics, table: FeatureTable) -> html_page.Picture:
     labels = list(statistics.classes)
-    titles = [_title(label, table.names) for label in labels]
     colours = [html_page.COLOURS[i % len(html_page.COLOURS)] for i in range(len(labels))]
-    figure = Figure(figsize=(10, max(2.0, 0.4 * len(labels) + 0.8)))
-    axes, *others = figure.subplots(1, 1 if table.subjects is None else 2, squeeze=False)[0]
-    bars = axes.barh(titles, list(statistics.classes.values()), color=colours, height=0.7)
-    axes.bar_label(bars, padding=4, fmt="{:,.0f}")
-    axes.invert_yaxis()
-    axes.margins(x=0.15)
-    axes.grid(visible=False, axis="y")
-    axes.set_title("Records of each class")
-    caption = "How many records each class has."
-    if table.subjects is not None:
-        people = np.unique(table.subjects)
-        base = np.zeros(len(people))
-        for label, colour in zip(labels, colours, strict=True):
-            own = table.subjects[np.array(table.labels) == label]
-            counts = (own[:, None] == people).sum(axis=0)
-            others[0].bar([str(one) for one in people], counts, bottom=base, color=colour)
-            base += counts
-        others[0].grid(visible=False, axis="x")
-        others[0].tick_params(axis="x", labelsize=8)
-        others[0].set_title("Records of each person")
-        caption = "How many records each class and each person has."
-    return html_page.Picture(html_page.svg(figure), caption)
+
+    def paint(figure: "Figure") -> None:
+        axes, *others = html_page.make_panels(figure, *([1] if table.subjects is None else [1, 1]))
+        titles = [_title(label, table.names) for label in labels]
+        bars = axes.barh(titles, list(statistics.classes.values()), color=colours, height=0.7)
+        axes.bar_label(bars, padding=4, fmt="{:,.0f}")
+        axes.invert_yaxis()
+        axes.margins(x=0.2)
+        axes.grid(visible=False, axis="y")
+        axes.set_title("Records of each class")
+        if table.subjects is not None:
+            _stack_people(others[0], labels, colours, table.labels, table.subjects)
+
+    height_in = max(2.0, 0.4 * len(labels) + 0.8)
+    if table.subjects is None:
+        return html_page.draw(paint, height_in, "How many records each class has.")
+    caption = "How many records each class and each person has."
+    return html_page.draw(paint, height_in, caption, height_in + 2.6)
 
 
-def _ranked_picture(statistics: TableStatistics) -> html_page.Picture:
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+def _stack_people(
+    axes: "Axes",
+    labels: Sequence[str],
+    colours: Sequence[str],
+    records: Sequence[str],
+    subjects: Ints,
+) -> None:
+    """Draw a bar for each person, with a part for each class."""
+    people = np.unique(subjects)
+    base = np.zeros(len(people))
+    places = np.arange(len(people))
+    for label, colour in zip(labels, colours, strict=True):
+        own = subjects[np.array(records) == label]
+        counts = (own[:, None] == people).sum(axis=0)
+        axes.bar(places, counts, bottom=base, color=colour)
+        base += counts
+    named = places[:: -(-len(people) // _NAMED_PEOPLE)]
+    axes.set_xticks(named, [str(people[place]) for place in named])
+    axes.grid(visible=False, axis="x")
+    axes.set_title("Records of each person")
 
+
+def _draw_ranked(statistics: TableStatistics) -> html_page.Picture:
     ranked = statistics.ranked
     first = ranked[:_SHOWN_RANKED]
-    figure = Figure(figsize=(10, max(2.5, 0.24 * len(first) + 0.9)))
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    left.barh([f"{each.name}  {each.variable}" for each in first], [each.eta2 for each in first])
-    left.invert_yaxis()
-    left.set_xlim(0, 1)
-    left.tick_params(axis="y", labelsize=8)
-    left.grid(visible=False, axis="y")
-    left.set_title("The most correlated features, η²")
-    right.fill_between(range(1, len(ranked) + 1), [each.eta2 for each in ranked], alpha=0.25)
-    right.plot(range(1, len(ranked) + 1), [each.eta2 for each in ranked])
-    right.set_ylim(0, 1)
-    right.set_xlabel("rank")
-    right.set_title("All features, η²")
-    return html_page.Picture(
-        html_page.svg(figure), "Correlation ratio of the features with the target."
-    )
+
+    def paint(figure: "Figure") -> None:
+        left, right = html_page.make_panels(figure, 3, 2)
+        narrow = html_page.is_narrow(figure)
+        names = [each.name if narrow else f"{each.name}  {each.variable}" for each in first]
+        left.barh(names, [each.eta2 for each in first])
+        left.invert_yaxis()
+        left.set_xlim(0, 1)
+        left.tick_params(axis="y", labelsize=9)
+        left.grid(visible=False, axis="y")
+        left.set_title("Highest η²")
+        right.fill_between(range(1, len(ranked) + 1), [each.eta2 for each in ranked], alpha=0.25)
+        right.plot(range(1, len(ranked) + 1), [each.eta2 for each in ranked])
+        right.set_ylim(0, 1)
+        right.set_xlabel("rank")
+        right.set_title("Every η²")
+
+    height_in = max(2.5, 0.24 * len(first) + 0.9)
+    caption = "Correlation ratio of the features with the target."
+    return html_page.draw(paint, height_in, caption, height_in + 3)
 
 
-def _by_class_picture(statistics: TableStatistics, table: FeatureTable) -> html_page.Picture:
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-
+def _draw_by_class(statistics: TableStatistics, table: FeatureTable) -> html_page.Picture:
     shown = statistics.ranked[:_SHOWN_BY_CLASS]
-    columns = [int(each.variable.removeprefix("Var")) - 1 for each in shown]
     labels = np.array(table.labels)
-    figure = Figure(figsize=(10, 2.3 * -(-len(shown) // 3) + 0.6))
-    grid = figure.subplots(-(-len(shown) // 3), 3, squeeze=False)
-    for axes, each, column in zip(grid.flat, shown, columns, strict=False):
-        values = table.features[:, column]
-        edges = np.linspace(each.least, each.most, 31)
-        for i, label in enumerate(statistics.classes):
-            own = values[(labels == label) & np.isfinite(values)]
-            counts = np.histogram(own, edges)[0] / max(len(own), 1)
-            colour = html_page.COLOURS[i % len(html_page.COLOURS)]
-            axes.stairs(counts, edges, fill=True, alpha=0.25, color=colour)
-            title = _title(label, table.names) if each is shown[0] else None
-            axes.stairs(counts, edges, color=colour, label=title)
-        axes.set_yticks([])
-        axes.set_title(f"{each.name}\n{each.variable}, η² {each.eta2:.3f}", fontsize=9)
-    for axes in list(grid.flat)[len(shown) :]:
-        axes.set_axis_off()
-    figure.legend(loc="outside lower center", ncols=min(len(statistics.classes), 6), fontsize=9)
-    return html_page.Picture(
-        html_page.svg(figure),
+
+    def paint(figure: "Figure") -> None:
+        narrow = html_page.is_narrow(figure)
+        columns = 1 if narrow else 3
+        grid = figure.subplots(-(-len(shown) // columns), columns, squeeze=False)
+        for axes, each in zip(grid.flat, shown, strict=False):
+            values = table.features[:, int(each.variable.removeprefix("Var")) - 1]
+            edges = np.linspace(each.least, each.most, 31)
+            for i, label in enumerate(statistics.classes):
+                own = values[(labels == label) & np.isfinite(values)]
+                counts = np.histogram(own, edges)[0] / max(len(own), 1)
+                colour = html_page.COLOURS[i % len(html_page.COLOURS)]
+                axes.stairs(counts, edges, fill=True, alpha=0.25, color=colour)
+                title = _title(label, table.names) if each is shown[0] else None
+                axes.stairs(counts, edges, color=colour, label=title)
+            axes.set_yticks([])
+            axes.set_title(f"{each.name}\n{each.variable}, η² {each.eta2:.3f}", fontsize=9)
+        for axes in list(grid.flat)[len(shown) :]:
+            axes.set_axis_off()
+        columns = min(len(statistics.classes), 2 if narrow else 6)
+        figure.legend(loc="outside lower center", ncols=columns, fontsize=9)
+
+    return html_page.draw(
+        paint,
+        2.3 * -(-len(shown) // 3) + 0.6,
         "Values of the most correlated features by class, each class as if it had as many records.",
+        1.9 * len(shown) + 1.2,
     )

@@ -1,5 +1,6 @@
 import importlib.util
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,10 @@ from streamer.reports.html_page import (
     Facts,
     Grid,
     Note,
-    Picture,
     Section,
     Text,
+    draw,
+    is_narrow,
     render,
     styled,
     svg,
@@ -24,12 +26,16 @@ from tests.support.html import read
 Figure = pytest.importorskip("matplotlib.figure").Figure
 
 
+def paint(figure: Any, name: str) -> None:
+    axes = figure.subplots()
+    axes.plot([1, 3, 2], label=name)
+    axes.legend()
+
+
 def drawn(name: str = "one") -> str:
     with styled():
         figure = Figure(figsize=(3, 2))
-        axes = figure.subplots()
-        axes.plot([1, 3, 2], label=name)
-        axes.legend()
+        paint(figure, name)
         return svg(figure)
 
 
@@ -41,8 +47,8 @@ def page_of_everything() -> str:
             Section(
                 "Second",
                 [
-                    Picture(drawn(), "a line"),
-                    Picture(drawn("two"), "another"),
+                    draw(lambda figure: paint(figure, "one"), 2, "a line"),
+                    draw(lambda figure: paint(figure, "two"), 2, "another", 3),
                     Grid(["name", "count", "share"], [["a", 12345, 0.25], ["b", 2, float("nan")]]),
                     Grid(["name", ""], [["c", Bars([0, 2, 4])]], folded="All of them"),
                 ],
@@ -92,6 +98,28 @@ def test_texts_cannot_break_out_of_their_place(text: str) -> None:
     assert "b" not in reader.tags
     assert reader.tags.count("script") == 1
     assert reader.texts.count(printable(given)) == 9
+
+
+def test_a_picture_has_the_colours_of_the_page_and_a_background_of_none() -> None:
+    picture = drawn()
+    assert "var(--ink)" in picture
+    assert "var(--accent)" in picture
+    assert not re.search("#[0-9a-f]{6}", picture)
+
+
+def test_a_picture_is_drawn_for_wide_and_for_narrow_screens_and_shares_no_ids() -> None:
+    widths = []
+
+    def note_width(figure: Any) -> None:
+        widths.append(is_narrow(figure))
+        paint(figure, "one")
+
+    picture = draw(note_width, 2, "a line")
+    assert widths == [False, True]
+    ids = [set(re.findall(r' id="([^"]+)"', each)) for each in (picture.wide, picture.narrow)]
+    assert ids[0]
+    assert ids[1]
+    assert ids[0].isdisjoint(ids[1])
 
 
 def test_a_histogram_in_a_cell_is_as_high_as_its_largest_count() -> None:
