@@ -25,8 +25,9 @@ ANY_LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 
 
 def copy_pages() -> None:
-    """Copy all pages, and the files that they link."""
+    """Copy all pages, the files that they link, and the script for the search."""
     shutil.rmtree(SOURCE, ignore_errors=True)
+    copy(ROOT / "docs" / "iframe-worker.js")
     for page in [*(ROOT / name for name in PAGES), *(ROOT / "docs").rglob("*.md")]:
         copy(page)
         for target in ANY_LINK.findall(page.read_text(encoding="utf-8")):
