@@ -1,11 +1,15 @@
 """A backfill gives the events of the live workers again, in new topics."""
 
 import asyncio
+import json
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from streamer.cli import main
+from streamer.contracts.events import encode_event
+from streamer.contracts.records import OneRecord
 from streamer.errors import DataError, SettingsError
 from streamer.kafka import topics
 from streamer.kafka.backfill import derive_settings, prepare
@@ -57,6 +61,13 @@ async def test_a_backfill_that_was_interrupted_gives_the_events_of_the_live_work
     arguments = ["events", "compare", new.events_topic, *where(new, "events_topic"), "--json"]
     result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
     assert result.exit_code == 0, result.output
+    # A device that the live workers have not seen.
+    there = new.model_copy(update={"readings_topic": new.events_topic})
+    event = replace((await read_events(new))[0], device_id="phone-9", window_id="phone-9/1280")
+    await publish(there, [OneRecord(b"phone-9", encode_event(event), [], 0, 0)])
+    result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+    assert result.exit_code == 4, result.output
+    assert json.loads(result.stdout)["devices"]["added"] == {"phone-9": 1}
 
     # Another range needs another group.
     with pytest.raises(DataError, match="outside of the range"):
