@@ -40,6 +40,7 @@ from streamer.tools.window_search import (
     find_devices,
     find_events,
     find_refusal,
+    has_deleted_readings,
     is_same,
     trace_window,
 )
@@ -151,8 +152,12 @@ async def _find_absence(settings: Settings, traced: Traced, recomputed: _Recompu
         close = difflib.get_close_matches(trace.device_id, await find_devices(settings), n=1)
         meant = f"; is {close[0]} meant?" if close else ""
         where = f"in {settings.readings_topic} at {settings.bootstrap_servers}"
+        deleted = ""
+        if await has_deleted_readings(settings):
+            deleted = "; older records have been deleted, and its own may have been among them"
         return Verdict(
-            Absence.UNKNOWN_DEVICE, f"there are no readings of {trace.device_id!r} {where}{meant}"
+            Absence.UNKNOWN_DEVICE,
+            f"there are no readings of {trace.device_id!r} {where}{deleted}{meant}",
         )
     if verdict := explain_absence(trace, log_is_cut=traced.log_is_cut):
         return verdict

@@ -211,6 +211,13 @@ async def find_devices(settings: Settings, most: int = 100_000) -> Sequence[str]
     return sorted(found)
 
 
+async def has_deleted_readings(settings: Settings) -> bool:
+    """Return whether the oldest readings of a partition have been deleted."""
+    async with open_reader(settings, settings.readings_topic, "earliest", PATIENCE_S) as consumer:
+        begins = await consumer.beginning_offsets(consumer.assignment())
+    return any(begins.values())
+
+
 def is_same(value: bytes, published: ActivityEvent, recomputed: ActivityEvent) -> bool:
     """Return whether the value of a record is that of an event; in Avro, whether it says the same.
 

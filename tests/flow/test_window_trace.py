@@ -149,7 +149,7 @@ async def test_a_window_that_is_not_there_is_explained() -> None:
     assert check_grid("a", starts[0]) is None
 
 
-async def test_late_and_sparse_and_rejected_readings_are_named() -> None:
+async def test_late_and_sparse_and_implausible_and_rejected_readings_are_named() -> None:
     #  a   |--- 6 s ---|(3 s come at the end)|--- 15 s ---|
     samples = walk(24)
     parts: list[Sequence[Record]] = [
@@ -177,6 +177,14 @@ async def test_late_and_sparse_and_rejected_readings_are_named() -> None:
     assert verdict is not None
     assert verdict.absence is Absence.SKIPPED
     assert "coverage" in verdict.words or "sampling_rate" in verdict.words
+
+    # Acceleration in m/s2 instead of g.
+    log = await publish(readings("a", walk(20) * 9.81))
+    assert not log.events
+    verdict = explain_absence(trace(log, start), log_is_cut=False)
+    assert verdict is not None
+    assert verdict.absence is Absence.SKIPPED
+    assert verdict.words.startswith("implausible: ")
 
     broken = [OneRecord(b"a", b"{", [], START_MS, 0)]
     verdict = explain_absence(trace(Log(broken, []), start), log_is_cut=False)

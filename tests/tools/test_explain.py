@@ -5,7 +5,10 @@ import json
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 from click.testing import CliRunner, Result
 
 from streamer.cli import main
@@ -16,7 +19,7 @@ from streamer.model import artifact
 from streamer.model.registry import Registry
 from streamer.reports.absence import Absence, check_grid
 from streamer.settings import Settings
-from streamer.testing import START_MS
+from streamer.testing import START_MS, readings
 from streamer.tools.explain import explain_window
 from tests.conftest import MakeSettings
 from tests.support.member import publish, read_events, run_to_end, ten_seconds
@@ -87,6 +90,63 @@ async def test_a_published_window_is_recomputed_to_the_byte_and_an_absent_one_is
     assert result.exit_code == 0, result.output
     assert "the same bytes" in result.stdout
     assert page.read_text(encoding="utf-8").count("<figure") == 3
+
+
+# gap     |--- 4 s ---|       10 s without       |--- 6 s ---|
+# late    |--- 4 s ---|(4 s come at the end)|--- 8 s ---|
+# units   |--- 10 s, acceleration in m/s2 ---|
+# then all of it is deleted, and the device `gap` goes on
+async def test_windows_without_an_event_are_explained_as_an_operator_meets_them(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings()
+    await topics.ensure(settings)
+    parts = [ten_seconds("late", each) for each in (0.0, 10.0)]
+    late = [*parts[0], *parts[1]]
+    units = readings("units", np.tile([0.0, -9.81, 0.1, 0.1, 0.0, 0.0], (500, 1)))
+    gap = [*ten_seconds("gap")[:4], *ten_seconds("gap", 14.0)[:6]]
+    await publish(settings, [*gap, *late[:4], *late[8:], *late[4:8], *units])
+    await run_to_end(settings)
+    published = {event.window_id for event in await read_events(settings)}
+
+    inside = {name: find_window(name, 5.3) for name in ("gap", "late", "units")}
+    assert not published & set(inside.values())
+    for name, absence, words in (
+        ("gap", "no_readings", "gap: the device sent nothing in its time"),
+        ("late", "late", "a larger allowed_lateness_ms waits for them"),
+        ("units", "skipped", "implausible: its readings cannot be in g"),
+    ):
+        result = await explain(settings, inside[name], "--json")
+        assert result.exit_code == 3, result.output
+        found = json.loads(result.stdout)
+        assert found["absence"] == absence, found["words"]
+        assert words in found["words"]
+
+    await delete_readings(settings)
+    await publish(settings, ten_seconds("gap", 30.0))
+    found = await explain_window(settings, inside["gap"])
+    assert found.absence is Absence.BEFORE_RETENTION, found.words
+    found = await explain_window(settings, inside["late"])
+    assert found.absence is Absence.UNKNOWN_DEVICE
+    assert "older records have been deleted" in found.words
+    # An event is there, and its readings are not.
+    result = await explain(settings, min(each for each in published if each.startswith("gap/")))
+    assert result.exit_code == 4, result.output
+    assert "a longer retention keeps them" in " ".join(result.stdout.split())
+
+
+def find_window(device_id: str, seconds: float) -> str:
+    """Return the window that starts first after some seconds of the recording."""
+    begin_ms = START_MS + round(1000 * seconds)
+    times_ms = range(begin_ms, begin_ms + HOP_MS)
+    return next(f"{device_id}/{each}" for each in times_ms if check_grid(device_id, each) is None)
+
+
+async def delete_readings(settings: Settings) -> None:
+    """Delete all readings, as retention does."""
+    async with topics.admin_client(settings, 10) as admin:
+        partition = TopicPartition(settings.readings_topic, 0)
+        await admin.delete_records({partition: RecordsToDelete(before_offset=-1)})
 
 
 @pytest.mark.parametrize("wrong", ["phone-1", "/1763906400640", "phone-1/", "phone-1/x"])
