@@ -72,13 +72,17 @@ def blocks_of(document: Path, *languages: str) -> list[str]:
 
 def commands_of(document: Path) -> list[list[str]]:
     """Return the calls of `streamer` in the blocks of a document, as words."""
-    lines = "\n".join(blocks_of(document, "sh", "bash")).replace("\\\n", " ").splitlines()
+    return [words for block in blocks_of(document, "sh", "bash") for words in commands_in(block)]
+
+
+def commands_in(block: str) -> list[list[str]]:
+    """Return the calls of `streamer` in a block for a shell, as words."""
     calls = []
-    for line in lines:
-        # What a shell does with a command: pipes, variables, jobs.
+    for line in block.replace("\\\n", " ").splitlines():
+        # What a shell does with a command: pipes, variables, jobs, the prompt.
         for part in re.split(r"\||&&|;|\$\(", line.partition(" #")[0]):
             words = part.replace("&", " ").replace(")", " ").split()
-            while words and (re.match(r"\w+=", words[0]) or words[0] in {"nohup", "exec"}):
+            while words and (re.match(r"\w+=", words[0]) or words[0] in {"nohup", "exec", "$"}):
                 words = words[1:]
             if words and words[0] == "streamer":
                 calls.append(words[1:])
