@@ -38,6 +38,7 @@ NOT_HERE: Final = {
     "amazon-ml": "needs servers in the place of AWS; tests/end_to_end/test_model_life.py",
     "dataset": "tests/datasets/test_conversion.py, tests/datasets/test_feature_statistics.py",
     "devices inspect": "tests/cli/test_devices_command.py",
+    "dlq predict": "needs an endpoint that refuses; tests/tools/test_window_replay.py",
     "endpoint": "tests/prediction_server/test_protocol.py",
     "evaluate --labels SOURCE": "has placeholders; tests/tools/test_replayed_events.py",
     "evaluate --labels $STREAMER_DEVICES_DIR": "tests/publishing/test_public_devices.py",
@@ -86,14 +87,23 @@ def find_reason(command: str) -> str | None:
 
 
 def list_commands(documents: list[Path]) -> list[str]:
-    """Return the calls of `streamer` in documents, in order."""
+    """Return the calls of `streamer` in the blocks of documents, in order."""
     return [" ".join(words) for document in documents for words in commands_of(document)]
+
+
+def list_runbook_commands() -> list[str]:
+    """Return the different calls of `streamer` in the sentences of the runbooks."""
+    pages = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
+    return sorted(
+        {each for page in pages for each in re.findall(r"`streamer ([^`]+)`", page.read_text())}
+    )
 
 
 def test_each_documented_command_runs_in_the_scenario_or_has_a_reason() -> None:
     # The scenario runs these itself, the second one with more options.
     here = {*list_commands(RUN_HERE), "topics create", "run --model mine.npz"}
-    commands = list_commands(DOCUMENTS)
+    here.update(list_runbook_commands())
+    commands = [*list_commands(DOCUMENTS), *list_runbook_commands()]
     assert [each for each in commands if each not in here and not find_reason(each)] == []
     # Each reason is that of some command, and names files that exist.
     unused = [begin for begin in NOT_HERE if not any(each.startswith(begin) for each in commands)]
@@ -215,8 +225,9 @@ async def test_the_commands_of_the_documents_work_one_after_the_other(
     assert shell.run("topics create") == 0
     await publish_unreadable(settings)
 
-    for block in (each for document in RUN_HERE for each in blocks_of(document, "sh", "bash")):
-        commands = [" ".join(words) for words in commands_in(block)]
+    blocks = [each for document in RUN_HERE for each in blocks_of(document, "sh", "bash")]
+    sessions = [[" ".join(words) for words in commands_in(block)] for block in blocks]
+    for commands in (*sessions, list_runbook_commands()):
         for printed, meant in times.items():
             commands = [each.replace(printed, meant) for each in commands]
         commands = [each for each in commands if not find_reason(each)]
