@@ -217,24 +217,24 @@ async def test_the_commands_of_the_documents_work_one_after_the_other(
         | {"STREAMER_GATEWAY_PORT": "0"},
     )
     make_files(tmp_path, har_dir)
-    now = datetime.now(UTC).replace(microsecond=0)
-    times = {
-        "2026-11-20T00:00:00Z": f"{now - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
-        "2026-11-27T00:00:00Z": f"{now + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}",
-    }
     assert shell.run("topics create") == 0
     await publish_unreadable(settings)
 
     blocks = [each for document in RUN_HERE for each in blocks_of(document, "sh", "bash")]
     sessions = [[" ".join(words) for words in commands_in(block)] for block in blocks]
-    for commands in (*sessions, list_runbook_commands()):
-        for printed, meant in times.items():
-            commands = [each.replace(printed, meant) for each in commands]
-        commands = [each for each in commands if not find_reason(each)]
+    for session in (*sessions, list_runbook_commands()):
+        commands = [each for each in session if not find_reason(each)]
         for command in commands:
             if not is_background(command):
-                await asyncio.to_thread(shell.run, command)
+                await asyncio.to_thread(shell.run, set_range(command))
         await run_together(shell, settings, [each for each in commands if is_background(each)])
+
+
+def set_range(command: str) -> str:
+    """Put the last day in the place of the range of time that a document names."""
+    begin, end = (datetime.now(UTC) - timedelta(days=days) for days in (1, 0))
+    command = re.sub(r"(?<=--from )\S+Z", f"{begin:%Y-%m-%dT%H:%M:%SZ}", command)
+    return re.sub(r"(?<=--to )\S+Z", f"{end:%Y-%m-%dT%H:%M:%SZ}", command)
 
 
 async def run_together(shell: Shell, settings: Settings, commands: list[str]) -> None:
