@@ -130,7 +130,9 @@ class Shell:
     environment: dict[str, str]
 
     def start(self, command: str, log: Path) -> "subprocess.Popen[bytes]":
-        line = f'exec "{sys.executable}" -c "from streamer.cli import main; main()" {command}'
+        line = f'"{sys.executable}" -c "from streamer.cli import main; main()" {command}'
+        # Ctrl-C must reach the command itself; one that ends by itself may ask whether to go on.
+        line = f"exec {line}" if is_background(command) else f"{line} <<< y"
         with log.open("wb") as output:
             return subprocess.Popen(
                 ["bash", "-c", line],
