@@ -77,7 +77,7 @@ OTHER_PROGRAMS: Final = {
 }
 """Other programs in the blocks; `kubectl` and `systemctl` need a cluster and an init system."""
 
-SAYS: Final = {"run": "assigned", "gateway": "the gateway listens", "simulate": "", "watch": ""}
+SAYS: Final = {"run": "assigned", "gateway": "the gateway listens", "simulate": "", "watch": " "}
 """Commands that only a signal ends, and what they say when they work."""
 
 
@@ -224,7 +224,9 @@ async def test_the_commands_of_the_documents_work_one_after_the_other(
 
     blocks = [each for document in RUN_HERE for each in blocks_of(document, "sh", "bash")]
     sessions = [[" ".join(words) for words in commands_in(block)] for block in blocks]
-    for session in (*sessions, list_runbook_commands()):
+    printed = {command for session in sessions for command in session}
+    sessions.append([each for each in list_runbook_commands() if each not in printed])
+    for session in sessions:
         commands = [each for each in session if not find_reason(each)]
         for command in commands:
             if not is_background(command):
@@ -245,8 +247,9 @@ async def run_together(shell: Shell, settings: Settings, commands: list[str]) ->
         logs = {each: running.enter_context(shell.running(each)) for each in commands}
 
         async def work() -> bool:
-            if any(each.startswith("simulate") for each in commands):
-                return bool(await read_events(settings))
+            simulated = any(each.startswith("simulate") for each in commands)
+            if simulated and not await read_events(settings):
+                return False
             return all(SAYS[each.split()[0]] in log.read_text() for each, log in logs.items())
 
         await until(work)
