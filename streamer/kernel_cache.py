@@ -69,8 +69,8 @@ class KernelCache:
 
     def load_overload(self, signature: object, target: Any) -> Any:
         """Return the compiled function for these types; None if it must be compiled."""
-        with _block(UNUSED):
-            target.refresh()
+        _import_kernel_support(target)
+        target.refresh()
         name = self._file_name(signature, target.codegen())
         for folder in folders():
             try:
@@ -98,6 +98,13 @@ class KernelCache:
     def _file_name(self, signature: object, codegen: Any) -> str:
         key = repr((VERSIONS, self._sources, signature, codegen.magic_tuple()))
         return f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.kernel"
+
+
+@cache
+def _import_kernel_support(target: Any) -> None:
+    """Let numba import what its kernels need, once, and not what is `UNUSED`."""
+    with _block(UNUSED):
+        target.refresh()
 
 
 @contextmanager
