@@ -23,7 +23,7 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from streamer.arrays import Floats
+from streamer.arrays import Floats, map_zeros
 from streamer.compiled import compiled_together
 from streamer.features.coefficients import AT_REST, CHANNELS, SECTIONS, SIGNALS, STATE_SIZE
 
@@ -48,7 +48,8 @@ class Chains(NamedTuple):
     def room(cls, rows: int, length: int) -> Self:
         """Make rows for devices, for windows of ``length`` samples and one more for the jerk."""
         return cls(
-            np.zeros((rows, CHAINS, STATE_SIZE)), np.zeros((rows, CHAINS, SIGNALS, length + 1))
+            map_zeros((rows, CHAINS, STATE_SIZE), np.float64),
+            map_zeros((rows, CHAINS, SIGNALS, length + 1), np.float64),
         )
 
 

@@ -211,7 +211,7 @@ class Admission:
         landed = (number >= 0) & (back <= mask) & (table.columns.fresh[rows, None] == 0)
         stream = np.broadcast_to(streams[:, None], landed.shape)[landed]
         cells = (table.places.at[rows, None] + (number & mask))[landed]
-        time_us = table.rings.landed_us[cells, stream % 2]
+        time_us = table.rings.landed_us[stream % 2, cells]
         unlanded = self.waiting.then(arrivals)
         unlanded = unlanded[np.isin(unlanded.stream, streams)]
         return np.concatenate(

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from streamer.arrays import Bools, Floats, HalfWords, Ints
+from streamer.arrays import Bools, Floats, HalfWords, Ints, map_zeros
 from streamer.compiled import compiled_together
 from streamer.features.filter_chains import Chains
 
@@ -55,8 +55,8 @@ class Rings(NamedTuple):
     real: Bools
     """(cells,) true for a sample, false for the filling of a hole."""
     landed_us: Ints
-    """(cells, 2) times of the last samples of each kind, see `Sensors`: sample i of a device lives
-    in cell ``at + (i & mask)``."""
+    """(2, cells) times of the last samples of each kind, see `Sensors`: sample i of a device lives
+    in cell ``at + (i & mask)``. Devices that send no samples of kind 1 take no memory for them."""
     chains: Chains
     used: Ints
     """(2,) cells, and rows of chains."""
@@ -65,10 +65,10 @@ class Rings(NamedTuple):
     def room(cls, cells: int, chains: int, length: int) -> Self:
         """Return room for this many cells and rows of chains, for windows of a length."""
         return cls(
-            np.zeros(cells, np.int64),
-            np.zeros((cells, 6)),
-            np.zeros(cells, np.bool_),
-            np.zeros((cells, 2), np.int64),
+            map_zeros((cells,), np.int64),
+            map_zeros((cells, 6), np.float64),
+            map_zeros((cells,), np.bool_),
+            map_zeros((2, cells), np.int64),
             Chains.room(chains, length),
             np.zeros(2, np.int64),
         )
@@ -108,7 +108,7 @@ def grow(
     for kind in range(2):
         count = landed[device, kind]
         for i in range(max(0, count - mask - 1), count):
-            rings.landed_us[used + (i & (size - 1)), kind] = rings.landed_us[at + (i & mask), kind]
+            rings.landed_us[kind, used + (i & (size - 1))] = rings.landed_us[kind, at + (i & mask)]
     places.at[device], places.mask[device] = used, size - 1
     rings.used[0] += size
     if chains:
@@ -130,7 +130,7 @@ def pack(rings: Rings, places: RingPlaces, rows: Ints, cells: int, length: int) 
     sizes = places.mask[rows].astype(np.int64) + 1
     filtered = rows[places.chain[rows] >= 0]
     total, chains = int(sizes.sum()), len(filtered)
-    # What is not used is not resident either: arrays of zeros get their memory when written to.
+    # What is not used is not resident either, see `map_zeros`.
     room = 2 * total + max(cells, _SPARE * RING)
     packed = Rings.room(room, 2 * chains + _SPARE, length)
     ends = np.cumsum(sizes)
@@ -138,7 +138,11 @@ def pack(rings: Rings, places: RingPlaces, rows: Ints, cells: int, length: int) 
     packed.time_us[:total] = rings.time_us[old]
     packed.values[:total] = rings.values[old]
     packed.real[:total] = rings.real[old]
-    packed.landed_us[:total] = rings.landed_us[old]
+    packed.landed_us[0, :total] = rings.landed_us[0, old]
+    # Most devices send no samples of kind 1, and zeros that are copied would take memory.
+    of_kind_1 = rings.landed_us[1, old]
+    written = np.flatnonzero(of_kind_1)
+    packed.landed_us[1, written] = of_kind_1[written]
     packed.chains.state[:chains] = rings.chains.state[places.chain[filtered]]
     packed.chains.history[:chains] = rings.chains.history[places.chain[filtered]]
     packed.used[:] = total, chains

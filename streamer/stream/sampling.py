@@ -127,7 +127,7 @@ def remember(device: int, kind: int, at_us: int, state: State) -> None:
     sensors = state.sensors
     count = sensors.landed[device, kind]
     cell = state.places.at[device] + (count & state.places.mask[device])
-    state.rings.landed_us[cell, kind] = at_us
+    state.rings.landed_us[kind, cell] = at_us
     sensors.landed[device, kind] = count + 1
     state.sampling.run[device, LAST_US] = at_us
 

@@ -91,13 +91,17 @@ def nbytes(partition: PartitionWindows) -> int:
     """Bytes of a partition's device table; cells that were never used are not resident."""
     table, rings = partition._table, partition._table.rings
     used, chains = map(int, rings.used)
-    rows = sum(array.nbytes for array in (*table.columns, *table.cursor, *table.places))
-    cell = sum(array[:1].nbytes for array in (rings.time_us, rings.values, rings.real))
+    facts = table.columns, table.sensors, table.sampling, table.cursor, table.places
+    rows = sum(array.nbytes for arrays in facts for array in arrays)
+    cells = rings.time_us, rings.values, rings.real, rings.landed_us[0]
+    cell = sum(array[:1].nbytes for array in cells)
     chain = sum(array[:1].nbytes for array in rings.chains)
     return int(rows + used * cell + chains * chain)
 
 
-@pytest.mark.parametrize(("samples_each", "most"), [(1, 1_500), (8, 2_500), (60, 12_000)])
+@pytest.mark.parametrize(
+    ("samples_each", "most"), [(1, 1_500), (8, 2_500), (60, 12_000), (150, 41_000)]
+)
 def test_the_memory_of_a_device_grows_with_the_samples_it_has_sent(
     samples_each: int, most: int
 ) -> None:
