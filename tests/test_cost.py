@@ -24,7 +24,7 @@ import pytest
 
 from tests.support import hot_path
 
-COSTS = {"decode": 1290, "windows": 2650, "features": 4690}
+COSTS = {"decode": 1290, "windows": 2460, "features": 4690}
 """Instructions a sample, one of them a record.
 
 A fifth of those of `windows` are for the beginning of a device: its ring grows with what it sends,
@@ -60,6 +60,7 @@ def costs(folder: Path) -> dict[str, float]:
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the costs are those of x86-64")
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not on the PATH")
+@pytest.mark.timeout(900)  # valgrind is slow, and kernels for its processor are compiled before
 def test_no_stage_costs_a_tenth_more_than_it_did(tmp_path: Path) -> None:
     found = costs(tmp_path)
 
