@@ -14,6 +14,7 @@ import structlog
 
 from streamer.localkafka.broker import LocalKafka
 from streamer.settings import Settings
+from streamer.tls import EXPIRES_S
 
 pytest_plugins = [
     # Before those that import it, so that its asserts are rewritten.
@@ -61,6 +62,13 @@ def restore_logging() -> Iterator[None]:
     root.handlers = handlers
     root.setLevel(levels[0])
     ours.setLevel(levels[1])
+
+
+@pytest.fixture(autouse=True)
+def forget_certificates() -> Iterator[None]:
+    """Forget when the certificates of a test expire: metrics of this process would show them."""
+    yield
+    EXPIRES_S.clear()
 
 
 @pytest.fixture(scope="session")
